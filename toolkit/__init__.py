@@ -1,0 +1,29 @@
+"""The library: a folder of images in, a fine-tuned and measured Keras model out.
+
+    errors     the one exception that a person can put right
+    spec       ModelSpec, and the table of backbones with their cut layers
+    settings   Settings: all that, besides the data, determines a run
+    images     the one decoder: file -> uint8 [S, S, 3]
+    resize     its resampling, in numpy
+    layout     DATA -> the files it names, each with label and part
+    folder     DATA -> ImageFolder, every file checked
+    split      train, val and test: stratified, seeded, by content
+    run        the run folder, written atomically
+    arrays     decoded images on disk, memory-mapped
+    augment    one augmented view of one image
+    data       batches for training and validation      (TensorFlow)
+    model      ModelSpec -> keras.Model; prefix, suffix  (TensorFlow)
+    weights    pre-trained weights into a model          (TensorFlow)
+    train      the head stage, then the fine-tuning stage (TensorFlow)
+    assess     a run's model on its test part            (TensorFlow)
+    evaluate   probabilities and labels -> Evaluation
+    plots      matplotlib figures
+    progress   how long work reports
+    quiet      native libraries' chatter, held back
+    screen     progress and tables on the terminal
+    show       results as people read them
+    options    the options that commands share
+    cli        the application
+
+Modules without a mark load neither TensorFlow nor Keras.
+"""
