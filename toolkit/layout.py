@@ -1,0 +1,176 @@
+"""DATA -> the files it names, each with its label and part: the three layouts, read without opening an image.
+
+A folder with a sub-folder per class; or with train/, val/, test/, each with a sub-folder per class; or a CSV
+`path,label[,split]`. What is in the files, and whether the classes will do, is left to `toolkit.folder`.
+"""
+
+from __future__ import annotations
+
+import csv
+import posixpath
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.errors import UnfreezeError
+from toolkit.images import SUFFIXES
+
+PARTS = {  # as people write it, in lower case -> as the project does
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    path: str  # POSIX, relative to the listing's root
+    label: str  # class name
+    part: str  # "train" | "val" | "test" | "": not given
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """What was left out, and why, in a person's words."""
+
+    path: str  # POSIX, relative
+    reason: str
+
+
+@dataclass
+class Listing:
+    """What DATA names; filled while it is read."""
+
+    root: Path
+    entries: list[Entry] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    classes: set[tuple[str, str]] = field(default_factory=set)  # (class name, part), empty folders too
+    ignored: int = 0  # files without an image's suffix
+
+    def reject(self, path: Path, reason: str) -> None:
+        self.rejected.append(Rejected(path.relative_to(self.root).as_posix(), reason))
+
+
+def read_layout(data: Path) -> Listing:
+    """The entries of DATA sorted by path; `UnfreezeError` where it is none of the three layouts."""
+    if data.is_dir():
+        listing = _read_folder(data)
+    elif data.is_file() and data.suffix.lower() == ".csv":
+        listing = _read_csv(data)
+    else:
+        what = "is neither a folder nor a .csv file" if data.exists() else "does not exist"
+        raise UnfreezeError(f"{data} {what}: give a folder with a sub-folder per class, or a CSV path,label")
+    listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
+    return listing
+
+
+def _read_folder(root: Path) -> Listing:
+    listing = Listing(root)
+    folders, loose = _visible(root)
+    parts = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}
+    # A class may itself be called "train": it then holds images, not folders.
+    divided = {part for folder, part in parts.items() if _visible(folder)[0]}
+    if "train" in divided:
+        _add_parts(listing, folders, parts)
+    elif divided and len(parts) == len(folders):
+        found = ", ".join(f"{folder.name}/" for folder in folders)
+        raise UnfreezeError(f"{root} has {found} but no train/ with a sub-folder per class: add it")
+    else:
+        _add_classes(listing, folders, "")
+    _reject_loose(listing, loose)
+    if not listing.classes:
+        raise UnfreezeError(f"{root} has no class folders: put each class's images into a sub-folder of its own")
+    return listing
+
+
+def _add_parts(listing: Listing, folders: list[Path], parts: dict[Path, str]) -> None:
+    for folder in folders:
+        if folder in parts:
+            classes, loose = _visible(folder)
+            _add_classes(listing, classes, parts[folder])
+            _reject_loose(listing, loose)
+        else:
+            listing.reject(folder, "a folder beside train/ that is neither val/ nor test/")
+
+
+def _add_classes(listing: Listing, folders: list[Path], part: str) -> None:
+    for folder in folders:
+        listing.classes.add((folder.name, part))
+        _add_tree(listing, folder, folder.name, part)
+
+
+def _add_tree(listing: Listing, folder: Path, label: str, part: str) -> None:
+    folders, files = _visible(folder)
+    for file in _images(listing, files):
+        listing.entries.append(Entry(file.relative_to(listing.root).as_posix(), label, part))
+    for inner in folders:
+        if inner.is_symlink():  # it may lead back up, and round for ever
+            listing.reject(inner, "a symbolic link to a folder, which is not followed")
+        else:
+            _add_tree(listing, inner, label, part)
+
+
+def _reject_loose(listing: Listing, files: list[Path]) -> None:
+    for file in _images(listing, files):
+        listing.reject(file, "not in a class folder")
+
+
+def _images(listing: Listing, files: list[Path]) -> list[Path]:
+    """Those with an image's suffix; the others are counted."""
+    images = [file for file in files if file.suffix.lower() in SUFFIXES]
+    listing.ignored += len(files) - len(images)
+    return images
+
+
+def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Sub-folders and files, sorted, without hidden ones and what macOS adds to archives."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+    except OSError as error:
+        raise UnfreezeError(f"{folder} cannot be read: {error.strerror}") from error
+    return [path for path in paths if path.is_dir()], [path for path in paths if not path.is_dir()]
+
+
+def _read_csv(file: Path) -> Listing:
+    listing = Listing(file.parent)
+    seen: set[Entry] = set()
+    for line, row in _csv_rows(file):
+        entry = _csv_entry(file, line, row)
+        if not entry.path or not entry.label:
+            reason = f"line {line} of {file.name} has no {'label' if entry.path else 'path'}"
+            listing.rejected.append(Rejected(entry.path, reason))
+        elif entry in seen:
+            listing.rejected.append(Rejected(entry.path, f"line {line} of {file.name} repeats an earlier one"))
+        else:
+            seen.add(entry)
+            listing.entries.append(entry)
+            listing.classes.add((entry.label, entry.part))
+    if not listing.entries:
+        raise UnfreezeError(f"{file} has no row with a path and a label: add a row per image")
+    return listing
+
+
+def _csv_entry(file: Path, line: int, row: dict[str, str]) -> Entry:
+    split = row.get("split", "").lower()
+    if split and split not in PARTS:
+        raise UnfreezeError(f"{file}, line {line}: split is {split!r}; write train, val, test or nothing")
+    path = posixpath.normpath(row["path"]) if row["path"] else ""
+    return Entry(path, row["label"], PARTS.get(split, ""))
+
+
+def _csv_rows(file: Path) -> list[tuple[int, dict[str, str]]]:
+    """(line number, row) of each row, keyed by column names in lower case, without outer blanks."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines, skipinitialspace=True)
+            columns = [name.strip().lower() for name in next(reader, [])]
+            rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UnfreezeError(f"{file} cannot be read as a CSV in UTF-8: {error}") from error
+    if not {"path", "label"} <= set(columns):
+        found = ", ".join(columns) or "none"
+        raise UnfreezeError(f"{file}: expected the columns path,label[,split], found {found}: name them so")
+    return [(line, dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False))) for line, cells in rows]

@@ -1,0 +1,63 @@
+"""Gives every image a part: what DATA does not say is split off by content, stratified and seeded.
+
+By content, so that byte-identical files stay together, whatever their names and the order they are found in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from toolkit.errors import UnfreezeError
+from toolkit.folder import ImageFolder
+
+
+def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageFolder:
+    """The same images with every part "train", "val" or "test".
+
+    Parts that are given are kept. A missing test part takes the fraction `test` of each class's distinct
+    images, then a missing val part the fraction `val` of those left; at least one each. They come from
+    images without a part or, where all have one, from train. An image without a part joins a byte-identical
+    one that has a part. `UnfreezeError` where a class has too few distinct images.
+    """
+    wanted = {part: share for part, share in (("test", test), ("val", val)) if part not in folder.parts}
+    for part, share in wanted.items():
+        if not 0 < share < 1:
+            raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")
+    source = "" if "" in folder.parts else "train"
+    given = {digest: part for digest, part in zip(folder.digests, folder.parts, strict=True) if part != source}
+    moved = dict(given) if source == "" else {}  # digest -> part; all else of the source is for training
+    for number, name in enumerate(folder.class_names):
+        own = _distinct(folder, number, source) - given.keys()
+        moved |= _divide(name, sorted(own, key=lambda digest: _rank(seed, digest)), wanted)
+    parts = (
+        moved.get(digest, "train") if part == source else part
+        for digest, part in zip(folder.digests, folder.parts, strict=True)
+    )
+    return replace(folder, parts=tuple(parts))
+
+
+def _distinct(folder: ImageFolder, label: int, part: str) -> set[str]:
+    """The digests of one class's images in one part."""
+    rows = zip(folder.digests, folder.labels, folder.parts, strict=True)
+    return {digest for digest, own, given in rows if own == label and given == part}
+
+
+def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str, str]:
+    """digest -> part for those at the front, leaving at least one for each later part and for training."""
+    if wanted and len(digests) <= len(wanted):
+        parts = " and ".join(wanted)
+        raise UnfreezeError(
+            f"class {name} has {len(digests)} distinct images to split {parts} off from, "
+            f"and needs at least {len(wanted) + 1}: add images"
+        )
+    divided: dict[str, str] = {}
+    for later, (part, share) in enumerate(wanted.items()):
+        left = digests[len(divided) :]
+        take = min(max(1, round(share * len(left))), len(left) - (len(wanted) - later))
+        divided |= dict.fromkeys(left[:take], part)
+    return divided
+
+
+def _rank(seed: int, digest: str) -> str:
+    return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()
