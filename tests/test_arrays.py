@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pictures import write_pictures
+from toolkit.arrays import decoded
+from toolkit.errors import UnfreezeError
+from toolkit.folder import scan
+from toolkit.images import decode
+
+
+def test_rows_are_the_decoded_files_in_order(pictures: Path, tmp_path: Path) -> None:
+    images = scan(pictures)
+    array = decoded(images, tmp_path, 24)
+    assert array.dtype == np.uint8
+    assert array.shape == (40, 24, 24, 3)
+    for row in (0, 17, 39):
+        np.testing.assert_array_equal(array[row], decode(pictures / images.paths[row], 24))
+
+
+def test_what_is_there_is_read_and_not_decoded_again(pictures: Path, tmp_path: Path) -> None:
+    images = scan(pictures)
+    decoded(images, tmp_path, 24)
+    calls: list[int] = []
+    decoded(images, tmp_path, 24, progress=lambda done, total: calls.append(done))
+    assert calls == []
+
+
+def test_size_antialias_and_content_each_give_another_array(pictures: Path, tmp_path: Path) -> None:
+    images = scan(pictures)
+    decoded(images, tmp_path, 24)
+    decoded(images, tmp_path, 16)
+    decoded(images, tmp_path, 24, antialias=True)
+    decoded(scan(write_pictures(tmp_path / "other", seed=3)), tmp_path, 24)
+    assert len(list(tmp_path.glob("images-*.npy"))) == 4
+
+
+def test_progress_ends_with_the_total(pictures: Path, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    decoded(scan(pictures), tmp_path, 16, progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (40, 40)
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"another")])
+def test_a_file_that_went_or_changed_after_the_scan_is_named(spoil, tmp_path: Path) -> None:
+    images = scan(write_pictures(tmp_path / "data"))
+    spoil(tmp_path / "data" / images.paths[5])
+    with pytest.raises(UnfreezeError, match=images.paths[5]):
+        decoded(images, tmp_path / "cache", 16)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_anything_is_written(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
+    with pytest.raises(UnfreezeError, match="make room"):
+        decoded(scan(pictures), tmp_path / "cache", 16)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn import metrics
+
+from toolkit.evaluate import calibration_error, evaluate, wilson, worst_mistakes
+
+NAMES = ("a", "b", "c")
+
+
+def answers(seed: int, count: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(np.full(3, 0.5), count).astype(np.float32), rng.integers(0, 3, count)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_against_scikit_learn(seed: int) -> None:
+    probabilities, labels = answers(seed)
+    got, said = evaluate(probabilities, labels, NAMES), probabilities.argmax(1)
+    np.testing.assert_array_equal(got.confusion, metrics.confusion_matrix(labels, said))
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(labels, said)
+    np.testing.assert_allclose(got.precision, precision)
+    np.testing.assert_allclose(got.recall, recall)
+    np.testing.assert_allclose(got.f1, f1)
+    assert got.accuracy == pytest.approx(metrics.accuracy_score(labels, said))
+    clipped = np.clip(probabilities.astype(np.float64), np.finfo(np.float32).eps, 1)
+    own = -np.log(clipped[np.arange(len(labels)), labels]).mean()
+    assert got.log_loss == pytest.approx(own)
+    exact = clipped / clipped.sum(axis=1, keepdims=True)
+    assert got.log_loss == pytest.approx(metrics.log_loss(labels, exact), rel=1e-5)
+
+
+def test_a_class_never_answered_and_one_without_images() -> None:
+    got = evaluate(np.array([[1.0, 0, 0], [0.9, 0.1, 0]]), np.array([0, 1]), NAMES)
+    assert got.precision.tolist() == [0.5, 0, 0]
+    assert got.recall.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("right", "total"), [(0, 10), (1, 7), (97, 100), (1739, 1783), (5, 5)])
+def test_wilson_against_scipy(right: int, total: int) -> None:
+    expected = binomtest(right, total).proportion_ci(method="wilson")
+    assert wilson(right, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_calibration_error_of_answers_that_are_as_right_as_they_say() -> None:
+    confident = np.tile([0.9, 0.1], (10, 1))
+    assert calibration_error(confident, np.array([0] * 9 + [1])) == pytest.approx(0)
+    assert calibration_error(confident, np.zeros(10, int)) == pytest.approx(0.1)
+    assert calibration_error(confident, np.ones(10, int)) == pytest.approx(0.9)
+
+
+def test_calibration_error_against_a_plain_loop() -> None:
+    probabilities, labels = answers(3)
+    confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == labels
+    total = 0.0
+    for low in np.arange(15) / 15:
+        inside = (confidence >= low) & (confidence < low + 1 / 15)
+        if inside.any():
+            total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    assert calibration_error(probabilities, labels) == pytest.approx(total)
+
+
+def test_worst_mistakes_are_wrong_and_ordered() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.99, 0.01]])
+    assert worst_mistakes(probabilities, np.array([1, 1, 1, 0]), 5).tolist() == [0, 1]
+
+
+def test_nothing_to_evaluate_is_an_error() -> None:
+    with pytest.raises(ValueError, match="0 labels"):
+        evaluate(np.zeros((0, 3)), np.zeros(0, int), NAMES)
+
+
+def test_json_has_the_accuracy_at_the_top() -> None:
+    values = evaluate(*answers(0), NAMES).to_json()
+    assert isinstance(values["accuracy"], float)
+    assert list(values["classes"]) == list(NAMES)  # type: ignore[call-overload]

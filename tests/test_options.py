@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from toolkit import options
+from toolkit.errors import UnfreezeError
+from toolkit.settings import Settings
+
+BASE = {"backbone": "MobileNetV2", "weights": "none"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "text", "numbers"),
+    [
+        (int, 64, "0,64,256", (0, 64, 256)),
+        (int, 64, "256,0,64,64", (0, 64, 256)),
+        (int, 1, "0:3", (0, 1, 2, 3)),
+        (int, 1, "0:8:4", (0, 4, 8)),
+        (float, 0.1, "0:0.5", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)),
+        (float, 0.1, "0:0.5:0.25", (0.0, 0.25, 0.5)),
+        (float, 0.1, "0.3", (0.3,)),
+    ],
+)
+def test_numbers(kind: type, step: float, text: str, numbers: tuple) -> None:
+    assert options.Numbers(kind, step).convert(text, None, None) == numbers
+
+
+@pytest.mark.parametrize("text", ["", "a", "1,,2", "1:2:3:4", "0:1:0", "5:1", "0.5"])
+def test_numbers_that_are_none(text: str) -> None:
+    import click
+
+    with pytest.raises(click.BadParameter, match="neither a list"):
+        options.Numbers(int, 1).convert(text, None, None)
+
+
+def test_what_is_left_out_follows_the_backbone() -> None:
+    made = options.settings({"backbone": "NASNetMobile", "weights": "none", "image_size": None, "unfreeze": None})
+    assert made.image_size == 224
+    assert made.unfreeze == (0, 1, 2)  # NASNetMobile has no deeper cut
+
+
+def test_single_values_make_a_space_of_one_point() -> None:
+    assert options.settings(BASE | {"head_units": 32, "dropout": 0.1, "unfreeze": 3}).points == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"backbone": "MobileNetV9"}, "did you mean MobileNetV"),
+        ({"alpha": 0.4}, "0.35"),
+        ({"image_size": 16}, "32 px"),
+        ({"unfreeze": (99,)}, "from 0 to 17"),
+        ({"dropout": (1.0,)}, "below 1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"trials": 0}, "trials is 0"),
+        ({"head_epochs": 0, "tune_epochs": 0}, "nothing would be trained"),
+        ({"val": 1.0}, "between 0 and 1"),
+        ({"head_rate": float("inf")}, "positive number"),
+        ({"weights": "nowhere.h5"}, "no weights file"),
+    ],
+)
+def test_a_value_out_of_range_is_said_in_one_line(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnfreezeError, match=said) as error:
+        options.settings(BASE | values)
+    assert "\n" not in str(error.value)
+
+
+def test_settings_survive_json() -> None:
+    made = Settings(weights="none", head_units=(3,), seed=7)
+    assert Settings.from_json(made.to_json()) == made

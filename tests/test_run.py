@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import write_pictures
+from toolkit.errors import UnfreezeError
+from toolkit.run import atomic, load_run, prepare, read_json, write_json
+from toolkit.settings import Settings
+
+SETTINGS = Settings(weights="none")
+
+
+def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    write_json(file, {"old": 1})
+
+    def half() -> None:
+        with atomic(file) as temporary:
+            temporary.write_text("{half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    assert read_json(file) == {"old": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    for content in ("first", "second"):
+        with atomic(tmp_path / "folder") as temporary:
+            temporary.mkdir()
+            (temporary / content).touch()
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["second"]
+
+
+def test_a_run_is_read_back_as_it_was(pictures: Path, tmp_path: Path) -> None:
+    made = prepare(pictures, tmp_path / "run", SETTINGS)
+    read = load_run(tmp_path / "run")
+    assert read.settings == made.settings
+    assert read.images.fingerprint() == made.images.fingerprint()
+    assert read.images.root == pictures.resolve()
+    assert {part: len(read.images.select(part)) for part in ("train", "val", "test")} == {
+        "train": 26,
+        "val": 6,
+        "test": 8,
+    }
+
+
+def test_the_same_data_and_settings_go_on(pictures: Path, tmp_path: Path) -> None:
+    prepare(pictures, tmp_path / "run", SETTINGS)
+    prepare(pictures, tmp_path / "run", replace(SETTINGS, trials=99, pick="smallest"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"image_size": 96}, "image_size is 160 there, 96 here"),
+        ({"seed": 1}, "seed is 0 there, 1 here"),
+        ({"unfreeze": (1,)}, r"unfreeze is \[0, 1, 2, 4\] there, \[1\] here"),
+        ({"objective": "val_accuracy"}, "objective is val_loss there"),
+    ],
+)
+def test_other_settings_are_refused(changes: dict, said: str, pictures: Path, tmp_path: Path) -> None:
+    prepare(pictures, tmp_path / "run", SETTINGS)
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with pytest.raises(UnfreezeError, match=said):
+        prepare(pictures, tmp_path / "run", replace(SETTINGS, **changes))
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_other_data_are_refused(pictures: Path, tmp_path: Path) -> None:
+    prepare(pictures, tmp_path / "run", SETTINGS)
+    other = write_pictures(tmp_path / "other", per_class=20, seed=1)
+    with pytest.raises(UnfreezeError, match=r"data .* differs"):
+        prepare(other, tmp_path / "run", SETTINGS)
+
+
+def test_other_weights_are_refused_and_moved_ones_are_not(pictures: Path, tmp_path: Path) -> None:
+    one, same, other = (tmp_path / name for name in ("one.h5", "same.h5", "other.h5"))
+    for path, content in ((one, "1"), (same, "1"), (other, "2")):
+        path.write_text(content)
+    prepare(pictures, tmp_path / "run", replace(SETTINGS, weights=str(one)))
+    prepare(pictures, tmp_path / "run", replace(SETTINGS, weights=str(same)))
+    with pytest.raises(UnfreezeError, match="weights"):
+        prepare(pictures, tmp_path / "run", replace(SETTINGS, weights=str(other)))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_run_json_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(UnfreezeError, match=r"run\.json"):
+        load_run(tmp_path)
+
+
+def test_a_folder_with_other_things_is_left_alone(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(UnfreezeError, match="is not empty"):
+        prepare(pictures, tmp_path, SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_run_folder_that_is_a_file(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UnfreezeError, match="is a file"):
+        prepare(pictures, tmp_path / "file", SETTINGS)

@@ -1,0 +1,89 @@
+"""Decoded images on disk: each image is decoded once, in parallel, and read from a memory-mapped array ever after.
+
+An array lives in a run's `cache/`. Its name is a digest of what it depends on (the files' contents and order, the
+size, the recipe's version), so a changed image or size gives another array; the folder may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.errors import UnfreezeError
+from toolkit.folder import ImageFolder
+from toolkit.images import DECODE_VERSION, decode
+from toolkit.run import atomic
+
+CHUNK = 64  # images that a thread decodes before it reports
+
+
+def decoded(
+    images: ImageFolder,
+    cache: Path,
+    size: int,
+    *,
+    antialias: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> np.ndarray:
+    """uint8 [N, size, size, 3], memory-mapped and read-only, in the order of `images.paths`.
+
+    UnfreezeError where an image vanished or changed after the scan, or where the disk has no room.
+    """
+    path = cache / f"images-{_key(images, size, antialias)}.npy"
+    if not path.exists():
+        _write(images, path, size, antialias, progress)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _key(images: ImageFolder, size: int, antialias: bool) -> str:
+    what = f"{DECODE_VERSION} {size} {antialias} " + " ".join(images.digests)
+    return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+
+def _write(images: ImageFolder, path: Path, size: int, antialias: bool, progress: Callable[[int, int], None]) -> None:
+    total = len(images.paths)
+    _check_room(path.parent, total * size * size * 3)
+    with atomic(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(total, size, size, 3))
+
+        def fill(start: int) -> int:
+            stop = min(start + CHUNK, total)
+            for row in range(start, stop):
+                array[row] = decode(read_unchanged(images, row), size, antialias)
+            return stop - start
+
+        done = 0
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for count in pool.map(fill, range(0, total, CHUNK)):
+                done += count
+                progress(done, total)
+        array.flush()
+
+
+def read_unchanged(images: ImageFolder, row: int) -> bytes:
+    """The bytes of one file, as they were scanned; UnfreezeError where they are gone or others."""
+    file = images.root / images.paths[row]
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UnfreezeError(
+            f"{file} cannot be read any more ({error.strerror}); put it back, or use a new run folder"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != images.digests[row]:
+        raise UnfreezeError(f"{file} changed after it was scanned; put it back, or use a new run folder")
+    return content
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed * 1.05:
+        raise UnfreezeError(
+            f"decoded images need {needed / 1e6:.0f} MB in {folder}, {free / 1e6:.0f} MB are free; make room"
+        )

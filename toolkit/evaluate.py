@@ -1,0 +1,103 @@
+"""Probabilities and labels -> `Evaluation`: plain numpy, no model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import sqrt
+
+import numpy as np
+
+Z95 = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
+BINS = 15  # of the calibration error
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model's answers are on one part of the data."""
+
+    images: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]  # 95 %, Wilson
+    log_loss: float  # nats
+    calibration_error: float  # expected calibration error, 15 equal bins of the top probability
+    confusion: np.ndarray  # int64 [C, C], rows are the true classes
+    class_names: tuple[str, ...]
+    precision: np.ndarray  # float64 [C]; 0 where nothing was answered so
+    recall: np.ndarray  # float64 [C]; 0 where the class has no image
+    f1: np.ndarray  # float64 [C]
+
+    def to_json(self) -> dict[str, object]:
+        """As in metrics.json: `accuracy` at the top, a record for each class."""
+        columns = zip(self.class_names, self.precision, self.recall, self.f1, self.confusion.sum(axis=1), strict=True)
+        values = asdict(self) | {
+            "accuracy_interval": list(self.accuracy_interval),
+            "confusion": self.confusion.tolist(),
+            "classes": {
+                name: {"precision": float(p), "recall": float(r), "f1": float(f), "images": int(n)}
+                for name, p, r, f, n in columns
+            },
+        }
+        return {name: values[name] for name in values if name not in ("class_names", "precision", "recall", "f1")}
+
+
+def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> Evaluation:
+    """float [N, C] and int [N] -> Evaluation. ValueError where there is no image or the shapes disagree."""
+    if probabilities.shape != (len(labels), len(class_names)) or not len(labels):
+        raise ValueError(f"{probabilities.shape} probabilities for {len(labels)} labels of {len(class_names)} classes")
+    answers = probabilities.argmax(axis=1)
+    confusion = confusion_matrix(labels, answers, len(class_names))
+    right = int(np.trace(confusion))
+    hits = np.diag(confusion)
+    precision = _ratio(hits, confusion.sum(axis=0))
+    recall = _ratio(hits, confusion.sum(axis=1))
+    return Evaluation(
+        images=len(labels),
+        accuracy=right / len(labels),
+        accuracy_interval=wilson(right, len(labels)),
+        log_loss=float(log_losses(probabilities, labels).mean()),
+        calibration_error=calibration_error(probabilities, labels),
+        confusion=confusion,
+        class_names=class_names,
+        precision=precision,
+        recall=recall,
+        f1=_ratio(2 * precision * recall, precision + recall),
+    )
+
+
+def confusion_matrix(labels: np.ndarray, answers: np.ndarray, classes: int) -> np.ndarray:
+    """int64 [C, C]: row the true class, column the answer."""
+    return np.bincount(labels.astype(np.int64) * classes + answers, minlength=classes**2).reshape(classes, classes)
+
+
+def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """float64 [N], nats: the negative log of the true class' probability, which is clipped to float32's epsilon."""
+    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return -np.log(np.clip(true, np.finfo(np.float32).eps, 1.0))
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a proportion (E. B. Wilson, JASA 22, 1927): sound near 0 and 1, where accuracies live."""
+    share, z2 = right / total, Z95**2 / total
+    middle = (share + z2 / 2) / (1 + z2)
+    half = Z95 * sqrt(share * (1 - share) / total + z2 / (4 * total)) / (1 + z2)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Expected calibration error of the top answer (Guo et al., 2017): mean |accuracy - confidence| over 15 equal bins,
+    weighted by the images in each."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def worst_mistakes(probabilities: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """int64 [<= count]: rows answered wrongly, the most confident first."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:count]
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)

@@ -1,0 +1,158 @@
+"""The options that commands share, by the same names everywhere, and the Settings they make. Only click is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toolkit.settings import AUGMENTATIONS, OBJECTIVES, ORACLES, Settings
+from toolkit.spec import backbone, deepest
+
+DEFAULT = Settings()
+
+
+class Numbers(click.ParamType):
+    """`0,64,256`, or `0:0.5` and `0:0.5:0.1` (from, to, step) -> a tuple of distinct numbers, ascending."""
+
+    def __init__(self, kind: type, step: float) -> None:
+        self.kind, self.step = kind, step
+        self.name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = self._range(value) if ":" in value else [self.kind(part) for part in value.split(",")]
+        except ValueError:
+            numbers = []
+        if not numbers:
+            self.fail(f"{value!r} is neither a list such as 0,1,2 nor a range such as 0:2", param, ctx)
+        return tuple(sorted(set(numbers)))
+
+    def _range(self, value: str) -> list:
+        bounds = [self.kind(part) for part in value.split(":")]
+        if len(bounds) > 3:
+            raise ValueError
+        first, last, step = bounds if len(bounds) == 3 else (*bounds, self.kind(self.step))
+        if step <= 0:
+            raise ValueError
+        count = int((last - first) / step + 1e-9) + 1
+        return [round(first + n * step, 9) for n in range(count)]
+
+
+def _option(*names: str, **attributes: Any) -> Callable:
+    return click.option(*names, show_default=attributes.pop("show_default", True), **attributes)
+
+
+def _defaults(values: tuple) -> str:
+    return ",".join(f"{value:g}" for value in values)
+
+
+DATA = click.argument("data", type=click.Path(path_type=Path))
+RUN = click.argument("run", type=click.Path(path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
+STRICT = click.option("--strict", is_flag=True, help="A file that has to be left out is an error.")
+
+MODEL = [
+    _option(
+        "--backbone",
+        default=DEFAULT.backbone,
+        help="Constructor in keras.applications; see `unfreeze backbones`.",
+    ),
+    _option("--alpha", type=float, default=DEFAULT.alpha, help="Width of a MobileNet."),
+    _option(
+        "--weights",
+        default=DEFAULT.weights,
+        help="imagenet (Keras downloads them once), none, or the path of an include_top=False weights file.",
+    ),
+    _option(
+        "--image-size",
+        type=int,
+        show_default="the backbone's own",
+        help="Side of the square input in pixels.",
+    ),
+]
+TRAINING = [
+    _option("--head-epochs", type=int, default=DEFAULT.head_epochs, help="Epochs with the backbone frozen."),
+    _option("--tune-epochs", type=int, default=DEFAULT.tune_epochs, help="Epochs with the last stages unfrozen."),
+    _option("--head-rate", type=float, default=DEFAULT.head_rate, help="Learning rate of the head stage."),
+    _option("--tune-rate", type=float, default=DEFAULT.tune_rate, help="Peak learning rate of fine-tuning."),
+    _option("--batch-size", type=int, default=DEFAULT.batch_size, help="Images in a step."),
+    _option("--patience", type=int, default=DEFAULT.patience, help="Epochs without improvement that end a stage."),
+    _option(
+        "--augment",
+        type=click.Choice(AUGMENTATIONS),
+        default=DEFAULT.augment,
+        help="Strength of augmentation.",
+    ),
+    _option(
+        "--class-weights",
+        type=click.Choice(["balanced", "none"]),
+        default=DEFAULT.class_weights,
+        help="balanced: each class counts alike, however many images it has.",
+    ),
+    _option("--val", type=float, default=DEFAULT.val, help="Fraction for validation, where DATA has no such part."),
+    _option("--test", type=float, default=DEFAULT.test, help="Fraction for the test, where DATA has no such part."),
+    _option(
+        "--objective",
+        type=click.Choice(OBJECTIVES),
+        default=DEFAULT.objective,
+        help="What the best epoch is best in.",
+    ),
+    _option("--seed", type=int, default=DEFAULT.seed, help="Of the split, the search, training and augmentation."),
+]
+SEARCH = [
+    _option(
+        "--head-units",
+        type=Numbers(int, 64),
+        default=_defaults(DEFAULT.head_units),
+        help="0: no dense layer.",
+    ),
+    _option("--dropout", type=Numbers(float, 0.1), default="0:0.5", help="List or range of dropout rates."),
+    _option(
+        "--unfreeze",
+        type=Numbers(int, 1),
+        show_default=f"{_defaults(DEFAULT.unfreeze)} as far as the backbone goes",
+        help="Stages of the backbone to train, counted from the output.",
+    ),
+    _option("--oracle", type=click.Choice(ORACLES), default=DEFAULT.oracle, help="Who proposes the next trial."),
+    _option("--trials", type=int, default=DEFAULT.trials, help="At most so many; a smaller space is tried whole."),
+    _option(
+        "--pick",
+        type=click.Choice(["best", "smallest"]),
+        default=DEFAULT.pick,
+        help="The best trial, or the smallest of those that the validation images cannot tell from it.",
+    ),
+]
+SINGLE = [
+    _option("--head-units", type=int, default=0, help="Units of a dense layer before the output; 0: none."),
+    _option("--dropout", type=float, default=0.2, help="Dropout rate."),
+    _option("--unfreeze", type=int, default=2, help="Stages of the backbone to train, counted from the output."),
+]
+
+
+def options(*groups: list[Callable]) -> Callable:
+    """Decorate a command with groups of options, in the order in which `--help` shows them."""
+
+    def decorate(command: Callable) -> Callable:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def settings(values: dict[str, Any]) -> Settings:
+    """The Settings that a command's options say; what was left out follows the backbone."""
+    values = {name: value for name, value in values.items() if value is not None}
+    row = backbone(values["backbone"])
+    values.setdefault("image_size", row.image_size)
+    values.setdefault("unfreeze", tuple(depth for depth in DEFAULT.unfreeze if depth <= deepest(row.name)))
+    for name in values.keys() & {"head_units", "dropout", "unfreeze"}:
+        values[name] = values[name] if isinstance(values[name], tuple) else (values[name],)
+    made = Settings(**values)
+    made.check()
+    return made

@@ -1,0 +1,119 @@
+"""matplotlib Figures of a run's numbers. Nothing is shown and pyplot is not used; `save` writes a PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from toolkit.evaluate import Evaluation
+from toolkit.run import atomic
+
+TRAIN, VAL = "#7a7a7a", "#1f6fb4"
+
+
+def save(figure: Figure, path: Path) -> None:
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120, bbox_inches="tight")
+
+
+def confusion(evaluation: Evaluation) -> Figure:
+    """Rows true, columns answered; colour is the share of the row, the number is images."""
+    counts, names = evaluation.confusion, evaluation.class_names
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = max(3.6, 0.5 * len(names) + 2)
+    figure = Figure(figsize=(side + 0.8, side))
+    axes = figure.add_subplot()
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(names) <= 30:
+        for (row, column), count in np.ndenumerate(counts):
+            axes.text(
+                column,
+                row,
+                str(count),
+                ha="center",
+                va="center",
+                color="white" if shares[row, column] > 0.5 else "black",
+            )
+        axes.set_xticks(
+            range(len(names)),
+            names,
+            rotation=45 if len(names) > 4 else 0,
+            ha="right" if len(names) > 4 else "center",
+        )
+        axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="answered", ylabel="true", title=f"{evaluation.accuracy:.1%} of {evaluation.images} images")
+    figure.colorbar(picture, ax=axes, label="share of the true class", fraction=0.046)
+    return figure
+
+
+def learning_curves(rows: list[dict[str, Any]]) -> Figure:
+    """Accuracy and loss against epoch, for training and validation; a line where fine-tuning starts."""
+    figure = Figure(figsize=(9, 3.6))
+    for position, (name, unit) in enumerate({"accuracy": "accuracy", "loss": "loss (nats)"}.items(), start=1):
+        axes = figure.add_subplot(1, 2, position)
+        _curve(axes, rows, name)
+        axes.set(xlabel="epoch", ylabel=unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+    figure.axes[0].legend(loc="lower right", frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def _curve(axes: Axes, rows: list[dict[str, Any]], name: str) -> None:
+    epochs = [row["epoch"] + 1 for row in rows]
+    axes.plot(epochs, [row[name] for row in rows], color=TRAIN, marker=".", label="training (augmented)")
+    axes.plot(epochs, [row[f"val_{name}"] for row in rows], color=VAL, marker="o", label="validation")
+    tuned = [row["epoch"] for row in rows if row["stage"] == "tune"]
+    if tuned and tuned[0] > rows[0]["epoch"]:
+        axes.axvline(tuned[0] + 0.5, color="black", linestyle="--", linewidth=1, label="fine-tuning starts")
+
+
+def mistakes(images: np.ndarray, captions: list[str]) -> Figure:
+    """A sheet of pictures, uint8 [N, S, S, 3], each with its caption."""
+    columns = min(6, max(1, len(images)))
+    rows = max(1, -(-len(images) // columns))
+    figure = Figure(figsize=(2.1 * columns, 2.6 * rows))
+    for position, (image, caption) in enumerate(zip(images, captions, strict=True), start=1):
+        axes = figure.add_subplot(rows, columns, position)
+        axes.imshow(image)
+        axes.set_title(caption, fontsize=7)
+        axes.axis("off")
+    if not len(images):
+        figure.text(0.5, 0.5, "no mistakes", ha="center", va="center")
+    figure.tight_layout()
+    return figure
+
+
+def trials(rows: list[dict[str, Any]], objective: str) -> Figure:
+    """The objective of each completed trial, with its unfreeze depth as colour; the best and the tied are named."""
+    figure = Figure(figsize=(7, 3.6))
+    axes = figure.add_subplot()
+    done = [row for row in rows if row[objective] is not None]
+    numbers = [int(row["trial"]) for row in done]
+    dots = axes.scatter(
+        numbers,
+        [row[objective] for row in done],
+        c=[row["unfreeze"] for row in done],
+        cmap="viridis",
+        zorder=2,
+    )
+    for row in done:
+        if row["mark"]:
+            axes.annotate(
+                row["mark"],
+                (int(row["trial"]), row[objective]),
+                xytext=(5, 5),
+                textcoords="offset points",
+                fontsize=8,
+            )
+    axes.set(xlabel="trial", ylabel=objective.replace("_", " ") + (" (nats)" if objective == "val_loss" else ""))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    figure.colorbar(dots, ax=axes, label="stages unfrozen", ticks=MaxNLocator(integer=True))
+    return figure

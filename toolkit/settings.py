@@ -1,0 +1,92 @@
+"""`Settings`: all that, besides the data, determines what a run trains. One record, named as the options are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import UnfreezeError
+from toolkit.spec import ModelSpec, check_spec
+
+AUGMENTATIONS = ("none", "light", "strong")
+OBJECTIVES = ("val_loss", "val_accuracy")
+ORACLES = ("random", "bayesian", "hyperband", "grid")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to search and how to train. One value in each of the three tuples makes a plain training run."""
+
+    backbone: str = "MobileNetV2"
+    alpha: float = 1.0
+    weights: str = "imagenet"  # "imagenet", "none" or the path of an include_top=False weights file
+    image_size: int = 160  # pixels
+    head_units: tuple[int, ...] = (0, 64, 256)  # 0: no dense layer
+    dropout: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # rates
+    unfreeze: tuple[int, ...] = (0, 1, 2, 4)  # stages
+    head_epochs: int = 5
+    tune_epochs: int = 5
+    head_rate: float = 1e-3  # Adam's learning rate while the backbone is frozen
+    tune_rate: float = 1e-4  # its peak while the unfrozen stages train
+    batch_size: int = 32
+    patience: int = 3  # epochs without improvement that end a stage
+    augment: str = "light"
+    class_weights: str = "balanced"  # or "none"
+    val: float = 0.2  # fraction, where the data gives no validation part
+    test: float = 0.2
+    objective: str = "val_loss"
+    oracle: str = "random"
+    trials: int = 8
+    pick: str = "best"  # or "smallest": of the trials tied with the best
+    seed: int = 0
+
+    @property
+    def epochs(self) -> int:
+        return self.head_epochs + self.tune_epochs
+
+    @property
+    def points(self) -> int:
+        """Distinct points of the search space."""
+        return len(self.head_units) * len(self.dropout) * len(self.unfreeze)
+
+    def spec(self, classes: int, head_units: int, dropout: float, unfreeze: int) -> ModelSpec:
+        """The architecture of one point of the search space."""
+        return ModelSpec(self.backbone, self.alpha, self.image_size, classes, head_units, dropout, unfreeze)
+
+    def check(self, classes: int = 2) -> None:
+        """Every point of the space is a model that can be built, every number is in its range; else UnfreezeError."""
+        for units, rate, depth in product(self.head_units, self.dropout, self.unfreeze):
+            check_spec(self.spec(classes, units, rate, depth))
+        for name, least in {
+            "head_epochs": 0,
+            "tune_epochs": 0,
+            "batch_size": 1,
+            "trials": 1,
+            "patience": 1,
+        }.items():
+            if getattr(self, name) < least:
+                raise UnfreezeError(f"{name} is {getattr(self, name)}; give {least} or more")
+        if self.epochs < 1:
+            raise UnfreezeError(
+                "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
+            )
+        for name in ("head_rate", "tune_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UnfreezeError(f"{name} is {getattr(self, name)}; give a positive number, such as 0.001")
+        for name in ("val", "test"):
+            if not 0 < getattr(self, name) < 1:
+                raise UnfreezeError(f"{name} is {getattr(self, name)}; give a fraction between 0 and 1, such as 0.2")
+        if self.weights not in ("imagenet", "none") and not Path(self.weights).is_file():
+            raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet` or `none`")
+
+    def to_json(self) -> dict[str, object]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Settings:
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        restored: dict[str, Any] = values | lists
+        return cls(**restored)
