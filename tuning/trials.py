@@ -1,0 +1,69 @@
+"""The trials of a search: as they are on disk, which of them count, which failed, and the seed of each.
+
+KerasTuner writes JSON in place, and a file that a crash left empty or cut ends a search for good. Here each
+file is whole (`toolkit.run`), and a trial's record stands twice, in its own `trial.json` and in
+`oracle.json`: either is enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+Record = dict[str, Any]  # what `Trial.get_state()` gives
+
+
+def trial_seed(seed: int, trial_id: str) -> int:
+    """The seed of a trial, in [0, 2**32): the same in any order of trials and in any process."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{int(trial_id)}".encode()).digest()[:4], "big")
+
+
+def completed(oracle: keras_tuner.Oracle) -> list[Trial]:
+    """The trials whose objective was measured and finite, best first; of equals the earlier one first."""
+    sign = 1.0 if oracle.objective.direction == "min" else -1.0
+    trials = [trial for trial in oracle.trials.values() if _measured(trial)]
+    return sorted(trials, key=lambda trial: (sign * trial.score, int(trial.trial_id)))
+
+
+def failures(oracle: keras_tuner.Oracle) -> list[tuple[str, str]]:
+    """(trial id, one line) for each trial that raised or diverged, in the order of their ids.
+
+    The traceback of one that raised follows in the trial's `message`.
+    """
+    trials = [t for t in oracle.trials.values() if t.status in FINISHED and not _measured(t)]
+    trials.sort(key=lambda trial: int(trial.trial_id))
+    return [(trial.trial_id, (trial.message or "it left no message").splitlines()[0]) for trial in trials]
+
+
+def _measured(trial: Trial) -> bool:
+    """A trial that diverged is COMPLETED too, with a made-up score: its message tells it from a good one."""
+    finite = trial.score is not None and math.isfinite(trial.score)
+    return bool(trial.status == TrialStatus.COMPLETED and finite and trial.message is None)
+
+
+def read_record(path: Path) -> Record | None:
+    """The object in a JSON file; None where it is missing, empty, cut, or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def read_trials(project: Path) -> dict[str, Trial]:
+    """Every trial of a project folder by its id, in the order of the ids.
+
+    `trial.json` is written before `oracle.json`, so it is the newer one wherever it can be read.
+    """
+    records = dict((read_record(project / "oracle.json") or {}).get("trials", {}))
+    for path in project.glob("trial_*/trial.json"):
+        if record := read_record(path):
+            records[record["trial_id"]] = record
+    return {name: Trial.from_state(records[name]) for name in sorted(records, key=int)}

@@ -1,0 +1,110 @@
+"""KerasTuner's Tuner, hardened by subclassing: it can be killed at any moment, repeats exactly, stays silent.
+
+Which point comes next, and what is on disk, is left to the oracle (`tuning.oracles`); what a trial trains,
+to the HyperModel (`tuning.trial`). The private names of KerasTuner that are used here are told in
+`tuning.private`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from toolkit.run import write_json
+from tuning import memory, private
+from tuning.trials import trial_seed
+
+
+class Tuner(keras_tuner.Tuner):
+    """Runs trials until the oracle stops; goes on where an earlier call on the same folder was cut.
+
+    `HyperModel.build(hp)` is first called in the first trial: the oracle's space is declared up front.
+    Under Hyperband `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model
+    starts with the weights of its parent's best epoch.
+
+    A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.oracles.failures`.
+    What is not an Exception (Ctrl-C) passes through, and that trial runs again on the next call.
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: keras_tuner.HyperModel | None,
+        *,
+        directory: str | Path,
+        project_name: str,
+    ) -> None:
+        self._kept = memory.custom_gradients()
+        with contextlib.redirect_stdout(io.StringIO()):  # "Reloading Tuner from ..."
+            super().__init__(oracle, hypermodel, directory=str(directory), project_name=project_name)
+        private.check(self, private.TUNER)
+
+    def on_search_begin(self) -> None:
+        self.save()  # a search killed in its first trial resumes too
+        super().on_search_begin()
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        super().on_trial_begin(trial)
+        keras.utils.set_random_seed(trial_seed(self.oracle.seed, trial.trial_id))
+
+    def on_trial_end(self, trial: Trial) -> None:
+        super().on_trial_end(trial)
+        memory.free(keep=self._kept)
+
+    def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
+        values = trial.hyperparameters.values
+        if "tuner/epochs" in values:
+            fit_kwargs.update(epochs=values["tuner/epochs"], initial_epoch=values["tuner/initial_epoch"])
+        return super().run_trial(trial, *fit_args, **fit_kwargs)
+
+    def load_model(self, trial: Trial) -> keras.Model:
+        with _without_optimizer():
+            return super().load_model(trial)
+
+    def save(self) -> None:
+        self.oracle.save()
+        write_json(Path(self._get_tuner_fname()), self.get_state())
+
+    def reload(self) -> None:
+        self.oracle.reload()
+
+    def _populate_initial_space(self) -> None:
+        self.reload()
+
+    def _build_hypermodel(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = super()._build_hypermodel(hp)
+        if parent := hp.values.get("tuner/trial_id"):
+            with _without_optimizer():
+                model.load_weights(self._get_checkpoint_fname(parent))
+        return model
+
+    def _configure_tensorboard_dir(self, callbacks: list[Any], trial: Trial, execution: int = 0) -> None:
+        if any(type(callback).__name__ == "TensorBoard" for callback in callbacks):
+            super()._configure_tensorboard_dir(callbacks, trial, execution)
+
+    def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
+        try:
+            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            trial.status = TrialStatus.COMPLETED
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception as error:
+            trial.status = TrialStatus.FAILED
+            trial.message = f"{type(error).__name__}: {' '.join(str(error).split())}\n{traceback.format_exc()}"
+
+
+@contextlib.contextmanager
+def _without_optimizer() -> Iterator[None]:
+    """A checkpoint holds the optimizer's state too, for which a model just compiled has no room: Keras warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
+        yield
