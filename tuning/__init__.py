@@ -1,7 +1,13 @@
-"""The search over head size, dropout and unfreeze depth, on KerasTuner.
+"""The search over head size, dropout and unfreeze depth, on KerasTuner. All of it loads TensorFlow but `private`.
 
 space      the search space -> KerasTuner's HyperParameters
-oracles    KerasTuner's oracles and tuner, hardened by subclassing
+points     a space's points: listed, drawn, as coordinates
+trials     trials on disk: which count, which failed, the seed of each
+hardened   what our oracles share: KerasTuner's Oracle, hardened by subclassing
+oracles    random, bayesian, hyperband, grid
+tuner      KerasTuner's Tuner, hardened: silent, repeatable, killed at any moment
+memory     what TensorFlow keeps of each trial, freed
+private    the private names of KerasTuner that are used, with the reasons
 trial      the HyperModel: what one trial builds and trains
 choice     which trials are tied, and which one to take
 search     run folder + data -> SearchResult

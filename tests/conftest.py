@@ -1,0 +1,62 @@
+"""Fixtures for all tests. Nothing heavy is imported here at the top: the tests of light modules stay light."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import write_pictures
+from toolkit.run import Run
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # results on a GPU do not repeat to the bit
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 20 generated photographs each."""
+    return write_pictures(tmp_path_factory.mktemp("pictures"), per_class=20)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Iterator[str]:
+    """The name of a backbone of three convolutions."""
+    import keras
+
+    from tests import tiny as module
+    from toolkit.spec import BACKBONES
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "Tiny", module.ROW)
+        patch.setattr(keras.applications, "Tiny", module.tiny, raising=False)
+        yield "Tiny"
+
+
+@pytest.fixture(scope="session")
+def finished(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with its search, evaluation, export and verification done. Copy it before changing it."""
+    from export.parity import verify
+    from export.write import export
+    from tests.tiny import SETTINGS
+    from toolkit.assess import assess
+    from toolkit.run import prepare
+    from tuning.search import search
+
+    run = prepare(pictures, tmp_path_factory.mktemp("finished") / "run", SETTINGS)
+    search(run)
+    assess(run)
+    export(run)
+    verify(run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the real photographs and weights; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("UNFREEZE_SHARED", Path(__file__).parents[2] / "shared"))
+    if not (folder / "data" / "cats_dogs").is_dir():
+        pytest.skip(f"no real photographs in {folder}; set UNFREEZE_SHARED")
+    return folder

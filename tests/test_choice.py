@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, ttest_rel
+
+from toolkit.evaluate import log_losses
+from tuning.choice import Candidate, mcnemar, smallest, tied
+
+LABELS = np.tile([0, 1], 100)
+
+
+def candidate(name: str, right: np.ndarray, sure: float = 0.8, parameters: int = 10, unfreeze: int = 1) -> Candidate:
+    """Answers that are right where `right` says, with the probability `sure`."""
+    answers = np.full((len(LABELS), 2), 1 - sure, np.float32)
+    answers[np.arange(len(LABELS)), np.where(right, LABELS, 1 - LABELS)] = sure
+    return Candidate(name, 0.0, parameters, unfreeze, answers)
+
+
+@pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 0), (5, 5), (9, 2), (0, 6), (40, 21)])
+def test_mcnemar_is_the_exact_binomial_test(only_first: int, only_second: int) -> None:
+    first = np.array([True] * only_first + [False] * only_second + [True] * 30)
+    second = np.array([False] * only_first + [True] * only_second + [True] * 30)
+    total = only_first + only_second
+    expected = binomtest(only_first, total).pvalue if total else 1.0
+    assert mcnemar(first, second) == pytest.approx(expected)
+
+
+def test_ties_on_accuracy() -> None:
+    best = candidate("0", np.arange(200) >= 4)
+    assert tied(best, candidate("1", np.arange(200) >= 8), LABELS, "val_accuracy")  # 4 to 0: p = 0.125
+    assert not tied(best, candidate("2", np.arange(200) >= 30), LABELS, "val_accuracy")
+
+
+@pytest.mark.parametrize("worse", [0, 2, 4, 8, 16, 60])
+def test_ties_on_loss_agree_with_the_paired_t_test(worse: int) -> None:
+    best, other = candidate("0", np.arange(200) >= 4), candidate("1", np.arange(200) >= 4 + worse)
+    losses = [log_losses(c.answers, LABELS) for c in (best, other)]
+    expected = worse == 0 or ttest_rel(*losses).pvalue > 0.05
+    assert tied(best, other, LABELS, "val_loss") == expected
+
+
+def test_a_loss_that_is_worse_on_every_image_alike_is_no_tie() -> None:
+    everything = np.ones(200, bool)
+    assert not tied(candidate("0", everything, 0.9), candidate("1", everything, 0.8), LABELS, "val_loss")
+    assert tied(candidate("0", everything, 0.9), candidate("1", everything, 0.9), LABELS, "val_loss")
+
+
+def test_the_smallest_has_fewest_parameters_then_fewest_stages() -> None:
+    right = np.ones(200, bool)
+    made = [
+        candidate("0", right, parameters=20, unfreeze=0),
+        candidate("1", right, parameters=10, unfreeze=2),
+        candidate("2", right, parameters=10, unfreeze=1),
+    ]
+    assert smallest(made).trial == "2"

@@ -1,0 +1,198 @@
+"""The commands as they are typed: exit codes, one line for an error, JSON alone on standard output."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import OPTIONS
+from toolkit import cli
+from toolkit.run import Run
+
+ROOT = Path(__file__).parents[1]
+
+
+def typed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    code = cli._main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def run(finished: Run, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(finished.path, tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere", "RUN"], "nowhere does not exist"),
+        (["scan", "nowhere"], "nowhere does not exist"),
+        (["evaluate", "nowhere"], "is not a run folder"),
+        (["export", "nowhere"], "is not a run folder"),
+        (["verify", "nowhere"], "is not a run folder"),
+        (["predict", "nowhere", "a.jpg"], "run folder"),
+        (["tune"], "Missing argument 'DATA'"),
+        (["tune", ".", "RUN", "--trails", "3"], "No such option"),
+        (["tune", ".", "RUN", "--oracle", "tarot"], "'tarot' is not one of"),
+        (["tune", ".", "RUN", "--backbone", "MobilNetV2"], "did you mean MobileNetV2?"),
+        (["tune", ".", "RUN", "--unfreeze", "0:99", "--weights", "none"], "from 0 to 17"),
+        (["tune", ".", "RUN", "--weights", "nowhere.h5"], "no weights file at nowhere.h5"),
+        (["frobnicate"], "No such command"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_wrong_with_the_call_is_one_line_and_exit_2(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = typed(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Traceback" in typed(capsys, "--debug", "evaluate", "nowhere")[2]
+
+
+def test_scan(pictures: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = Path(shutil.copytree(pictures, tmp_path / "data"))
+    (data / "dots" / "broken.jpg").write_bytes(b"no image")
+    shutil.copy(data / "dots" / "000.jpg", data / "dots" / "copy.jpg")
+    code, out, _ = typed(capsys, "scan", data)
+    assert code == 0
+    assert "broken.jpg: not an image" in out
+    assert "dots/000.jpg, dots/copy.jpg" in out
+    code, out, err = typed(capsys, "scan", data, "--json")
+    found = json.loads(out)
+    assert found["images"] == 41
+    assert found["rejected"][0]["path"] == "dots/broken.jpg"
+    code, _, err = typed(capsys, "scan", data, "--strict")
+    assert code == 2
+    assert "broken.jpg" in err
+
+
+def test_evaluate_on_the_test_part_and_on_another_folder(
+    run: Path, pictures: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, _ = typed(capsys, "evaluate", run, "--json")
+    assert code == 0
+    assert json.loads(out)["accuracy"] == json.loads((run / "metrics.json").read_text())["accuracy"]
+    assert json.loads(out)["images"] == 8
+    before = (run / "metrics.json").read_bytes()
+    code, out, _ = typed(capsys, "evaluate", run, pictures, "--json")
+    assert (code, json.loads(out)["images"]) == (0, 40)
+    assert (run / "metrics.json").read_bytes() == before
+    other = tmp_path / "other"
+    shutil.copytree(pictures, other)
+    (other / "dots").rename(other / "rings")
+    code, _, err = typed(capsys, "evaluate", run, other)
+    assert code == 2
+    assert "rings" in err
+
+
+def test_evaluate_on_a_folder_with_some_of_the_classes_in_another_order(
+    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Labels go by name: a model of a, b asked about c, d would otherwise count by position."""
+    from tests.pictures import write_pictures
+
+    data = write_pictures(tmp_path / "data", classes=("stripes", "dots"), per_class=4, seed=9)
+    code, out, _ = typed(capsys, "evaluate", run, data, "--json")
+    assert code == 0
+    assert {name: row["images"] for name, row in json.loads(out)["classes"].items()} == {"dots": 4, "stripes": 4}
+
+
+def test_verify_prints_json_alone_and_exits_1_where_an_artefact_does_not_hold(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = typed(capsys, "verify", run, "--json")
+    assert code == 0
+    assert all(entry["holds"] for entry in json.loads(out))
+    (run / "export" / "model.onnx").write_bytes(b"short")
+    code, out, err = typed(capsys, "verify", run)
+    assert code == 1
+    assert "DOES NOT HOLD" in out
+    assert "changed since it was exported" in out
+    assert err.endswith("error: model.onnx does not hold\n")
+
+
+def test_predict_exits_1_where_a_file_is_broken(run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good, bad = pictures / "dots" / "000.jpg", run / "run.json"
+    code, out, err = typed(capsys, "predict", run / "export" / "model.tflite", good, bad)
+    assert code == 1
+    assert out.startswith(str(good))
+    assert str(bad) in err
+    code, out, _ = typed(capsys, "predict", run, good, "--json")
+    assert code == 0
+    assert sum(json.loads(out)[0]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("formats", "said"), [("onx", "did you mean onnx?"), ("", "is empty"), ("png", "there are")])
+def test_formats_that_there_are_not(formats: str, said: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = typed(capsys, "export", run, "--formats", formats)
+    assert code == 2
+    assert said in err
+
+
+def test_backbones(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = typed(capsys, "backbones")
+    assert code == 0
+    assert "MobileNetV2" in out
+    assert "block_15_add" in out
+    rows = json.loads(typed(capsys, "backbones", "--json")[1])
+    assert all(row["cuts"] for row in rows)
+
+
+def test_train_then_evaluate(tiny: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [option if option not in ("0,4", "0,0.2", "0,2") else "1" for option in OPTIONS]
+    options[options.index("--dropout") + 1] = "0.1"
+    code, out, _ = typed(capsys, "train", pictures, tmp_path / "run", *options, "--json")
+    assert code == 0
+    assert len(json.loads(out)["epochs"]) == 2
+    assert typed(capsys, "evaluate", tmp_path / "run")[0] == 0
+
+
+def test_a_model_that_is_not_there_yet(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from toolkit.run import prepare
+    from toolkit.settings import Settings
+
+    prepare(pictures, tmp_path / "run", Settings(weights="none"))
+    for command in ("evaluate", "export"):
+        code, _, err = typed(capsys, command, tmp_path / "run")
+        assert code == 2
+        assert "has no model yet" in err
+    code, _, err = typed(capsys, "verify", tmp_path / "run")
+    assert code == 2
+    assert "manifest.json" in err
+
+
+def test_run_from_one_end_to_the_other(pictures: Path, tmp_path: Path) -> None:
+    """As a process of its own, twice: the second call goes through what is there."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "tests.tiny", "run", str(pictures), str(run), *OPTIONS, "--trials", "2"]
+    first, second = (subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert second.returncode == 0, second.stderr
+    assert "test accuracy" in first.stdout
+    assert first.stdout.count("holds") == 3
+    assert "next: unfreeze predict" in first.stderr
+    noise = ("oneDNN", "XNNPACK", "absl::", "Warning", "retracing")
+    assert not [word for word in noise if word in first.stderr]
+    kept = ("run.json", "trials.csv", "model.keras", "model.json", "history.csv", "metrics.json", "parity.json")
+    assert {path.name for path in run.iterdir()} == {*kept, "search", "plots", "cache", "export"}
+    assert not list(run.rglob(".*.tmp*"))

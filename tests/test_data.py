@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.utils.class_weight import compute_class_weight
+
+from tests.pictures import draw
+from toolkit.data import Part, balanced_weights, training_batches, validation_batches, view
+
+
+@pytest.fixture(scope="module")
+def part() -> Part:
+    rng = np.random.default_rng(0)
+    labels = np.array([0] * 7 + [1] * 3, np.int32)
+    images = np.stack([draw(label, 16, rng) for label in labels])
+    return Part(images, labels, antialiased=255 - images)
+
+
+def batches(part: Part, epochs: range, augmentation: str = "light", seed: int = 0) -> list:
+    weights = balanced_weights(part.labels, 2)
+    made = training_batches(
+        part, epochs=epochs, batch_size=4, augmentation=augmentation, class_weights=weights, seed=seed
+    )
+    return list(made.as_numpy_iterator())
+
+
+def same(first: list, second: list) -> bool:
+    return all(np.array_equal(a, b) for x, y in zip(first, second, strict=True) for a, b in zip(x, y, strict=True))
+
+
+def test_every_image_once_an_epoch(part: Part) -> None:
+    seen = batches(part, range(1), "none")
+    assert [len(labels) for _, labels, _ in seen] == [4, 4, 2]
+    images = np.concatenate([images for images, _, _ in seen])
+    assert {image.tobytes() for image in images} == {image.tobytes() for image in part.images}
+
+
+def test_an_epoch_is_the_same_whichever_came_before(part: Part) -> None:
+    assert same(batches(part, range(3))[6:], batches(part, range(2, 3)))
+    assert not same(batches(part, range(1)), batches(part, range(1, 2)))
+    assert not same(batches(part, range(1)), batches(part, range(1), seed=1))
+
+
+def test_views_mix_both_resizings(part: Part) -> None:
+    """The antialiased copies are negatives here, so that a view tells its source: an image's mean or its complement."""
+    means = [view(part, 0, number, "light", 0).mean() for number in range(40)]
+    middle = part.images[0].mean()
+    nearer = [abs(mean - middle) < abs(mean - (255 - middle)) for mean in means]
+    assert 8 <= sum(nearer) <= 32
+
+
+def test_validation_is_in_order_and_untouched(part: Part) -> None:
+    seen = list(validation_batches(part, batch_size=4).as_numpy_iterator())
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in seen]), part.images)
+    np.testing.assert_array_equal(np.concatenate([labels for _, labels in seen]), part.labels)
+
+
+def test_weights_are_scikit_learns_balanced(part: Part) -> None:
+    expected = compute_class_weight("balanced", classes=np.arange(2), y=part.labels)
+    np.testing.assert_allclose(balanced_weights(part.labels, 2), expected, rtol=1e-6)
+    for _, labels, weights in batches(part, range(1)):
+        np.testing.assert_allclose(weights, expected[labels], rtol=1e-6)

@@ -1,0 +1,96 @@
+"""The one direction of imports, and what each command may load. Names modules, never seconds."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY_PACKAGES = {"tensorflow", "keras", "keras_tuner", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
+HEAVY = {  # our modules that import one of them at the top; all others are light
+    "toolkit.data", "toolkit.model", "toolkit.weights", "toolkit.train", "toolkit.assess",
+    "tuning.space", "tuning.hardened", "tuning.oracles", "tuning.points", "tuning.trials", "tuning.tuner",
+    "tuning.trial", "tuning.search", "tuning.memory",
+    "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx", "export.onnx_repairs",
+    "export.write",
+}  # fmt: skip
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in ("toolkit", "tuning", "export")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The modules that the nodes of a tree import, TYPE_CHECKING blocks left out."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def at_top(path: Path) -> set[str]:
+    """What is imported when the module is."""
+    body = ast.parse(path.read_text()).body
+    kept = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom, ast.Try, ast.With))]
+    return imported(ast.Module(body=kept, type_ignores=[]))
+
+
+def anywhere(path: Path) -> set[str]:
+    """What is imported, in functions too, but not for type checking."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = [ast.Pass()]
+    return imported(tree)
+
+
+def packages(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_packages_import_in_one_direction(name: str) -> None:
+    forbidden = {"toolkit": {"tuning", "export"}, "tuning": {"export"}, "export": {"tuning"}}[name.partition(".")[0]]
+    if name == "toolkit.cli":  # the application: in the bodies of its commands only
+        assert not packages(at_top(MODULES[name])) & forbidden
+        return
+    assert not packages(anywhere(MODULES[name])) & forbidden
+    if name != "toolkit.__main__":
+        assert "toolkit.cli" not in anywhere(MODULES[name])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_light_modules_import_nothing_heavy(name: str) -> None:
+    top = at_top(MODULES[name])
+    assert (name in HEAVY) == bool(packages(top) & HEAVY_PACKAGES or top & HEAVY)
+
+
+def test_every_heavy_module_exists() -> None:
+    assert set(MODULES) >= HEAVY
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["run", "nowhere", "RUN"], ["tune", "nowhere", "RUN"], ["verify", "nowhere"]],
+    ids=" ".join,
+)
+def test_help_and_wrong_paths_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    heavy = [*sorted(HEAVY_PACKAGES), "matplotlib", "sklearn", "scipy"]
+    code = f"""
+import sys
+from toolkit import cli
+code = cli._main({arguments!r})
+loaded = [name for name in {heavy!r} if name in sys.modules]
+print(loaded, file=sys.stderr)
+sys.exit(9 if loaded else code)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == (0 if "--help" in arguments else 2), ended.stderr

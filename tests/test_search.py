@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from tests.tiny import OPTIONS, SETTINGS
+from toolkit.data import load_part
+from toolkit.errors import NoAnswerError
+from toolkit.run import Run, prepare, read_json
+from toolkit.train import load_model, probabilities
+from tuning import search as module
+from tuning.search import search
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "trials.csv").open(newline="") as file:
+        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
+
+
+def test_a_finished_search(finished: Run) -> None:
+    trials = rows(finished.path)
+    assert [trial["status"] for trial in trials] == ["COMPLETED"] * 3
+    assert len({(trial["head_units"], trial["dropout"], trial["unfreeze"]) for trial in trials}) == 3
+    best = min(trials, key=lambda trial: float(trial["val_loss"]))
+    assert [trial["trial"] for trial in trials if trial["mark"] == "best"] == [best["trial"]]
+    assert read_json(finished.path / "model.json")["search"]["taken"] == best["trial"]
+
+
+def test_the_model_is_the_one_that_the_trial_measured(finished: Run) -> None:
+    model, _ = load_model(finished)
+    taken = read_json(finished.path / "model.json")["search"]["taken"]
+    recorded = np.load(finished.path / "search" / f"trial_{taken}" / "val_probabilities.npy")
+    part = load_part(finished, "val")
+    np.testing.assert_allclose(probabilities(model, part.images), recorded, atol=1e-6)
+    loss = -np.log(recorded[np.arange(len(part.labels)), part.labels]).mean()
+    assert loss == pytest.approx(
+        float(next(t for t in rows(finished.path) if t["trial"] == taken)["val_loss"]), rel=1e-4
+    )
+
+
+def test_the_same_call_gives_the_same_trials(finished: Run, pictures: Path, tmp_path: Path) -> None:
+    again = prepare(pictures, tmp_path / "again", SETTINGS)
+    search(again)
+    assert rows(again.path) == rows(finished.path)
+
+
+def test_a_finished_search_is_not_run_again(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rows(finished.path)
+    monkeypatch.setattr("tuning.trial.train_trial", None)
+    search(finished)
+    assert rows(finished.path) == before
+
+
+def test_keras_tuner_itself_reads_the_folder(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    tuner = keras_tuner.RandomSearch(
+        hypermodel=lambda hp: keras.Sequential([keras.Input((1,))]),
+        objective=keras_tuner.Objective("val_loss", "min"),
+        directory=str(finished.path),
+        project_name="search",
+        overwrite=False,
+    )
+    tuner.results_summary()
+    best = min(rows(finished.path), key=lambda trial: float(trial["val_loss"]))
+    assert str(float(best["val_loss"]))[:6] in capsys.readouterr().out
+    point = tuner.get_best_hyperparameters()[0]
+    assert [str(point.get(name)) for name in ("head_units", "unfreeze")] == [best["head_units"], best["unfreeze"]]
+
+
+def test_a_trial_that_raises_is_reported_and_the_search_goes_on(
+    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.TrialModel.build
+
+    def build(self, hp):
+        if hp.get("unfreeze") == 2:
+            raise ValueError("out of luck")
+        return real(self, hp)
+
+    monkeypatch.setattr(module.TrialModel, "build", build)
+    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, oracle="grid", head_units=(0,), trials=4))
+    result = search(run)
+    assert [trial.message for trial in result.trials if trial.status == "FAILED"] == ["ValueError: out of luck"] * 2
+    assert result.spec.unfreeze == 0
+    assert result.taken == result.best
+
+
+def test_if_all_trials_fail_the_first_message_is_the_error(
+    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(self, hp):
+        raise ValueError(f"no luck with {hp.get('unfreeze')}")
+
+    monkeypatch.setattr(module.TrialModel, "build", build)
+    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, oracle="grid", trials=2))
+    with pytest.raises(NoAnswerError, match="every trial failed; the first said: ValueError: no luck with 0"):
+        search(run)
+    assert not (run.path / "model.keras").exists()
+
+
+def test_a_trial_that_diverges_is_not_taken(
+    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, head_rate=1e30, trials=1))
+    with pytest.raises(NoAnswerError, match="diverged"):
+        search(run)
+
+
+def test_the_smallest_of_the_tied_is_taken_when_asked_for(finished: Run, pictures: Path, tmp_path: Path) -> None:
+    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, pick="smallest"))
+    result = search(run)
+    group = [trial for trial in result.trials if trial.mark]
+    assert {trial.trial for trial in group} == {result.best, *result.tied}
+    assert result.taken == result.recommended
+    assert result.trial(result.taken).parameters == min(trial.parameters or 0 for trial in group)
+
+
+@pytest.mark.parametrize("oracle", ["bayesian", "hyperband"])
+def test_the_other_oracles(oracle: str, tiny: str, pictures: Path, tmp_path: Path) -> None:
+    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, oracle=oracle, trials=4, tune_epochs=2))
+    result = search(run)
+    assert all(trial.status == "COMPLETED" for trial in result.trials)
+    assert len(result.trials) >= 4
+    assert result.trial(result.best).val_loss == min(trial.val_loss for trial in result.trials)  # type: ignore[type-var]
+
+
+def test_killed_in_the_middle_of_a_trial_and_called_again(finished: Run, pictures: Path, tmp_path: Path) -> None:
+    """kill -9 in the second trial; the first is kept as it was, and the end is that of an undisturbed search."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "tests.tiny", "tune", str(pictures), str(run), *OPTIONS, "--trials", "3"]
+    first, second = (run / "search" / f"trial_000{number}" for number in (0, 1))
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (second / "trial.json").exists():
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert read_json(second / "trial.json")["status"] == "RUNNING"
+    kept = (first / "checkpoint.weights.h5").stat().st_mtime_ns, (first / "result.json").read_bytes()
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stderr
+    assert ((first / "checkpoint.weights.h5").stat().st_mtime_ns, (first / "result.json").read_bytes()) == kept
+    assert rows(run) == rows(finished.path)

@@ -1,0 +1,78 @@
+"""A run's model on its test part, or on another folder: numbers into metrics.json, pictures into plots/."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from toolkit import plots
+from toolkit.arrays import decoded
+from toolkit.data import load_part
+from toolkit.errors import UnfreezeError
+from toolkit.evaluate import Evaluation, evaluate, worst_mistakes
+from toolkit.folder import ImageFolder, scan
+from toolkit.progress import Progress, silent
+from toolkit.run import Run, write_json
+from toolkit.train import load_model, probabilities, read_history
+
+SHOWN = 24  # mistakes on the picture sheet
+
+
+def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
+    """Evaluate the run's model on its test part; writes metrics.json and plots/*.png."""
+    model, _ = load_model(run)
+    part, images = load_part(run, "test", progress=progress), run.images.select("test")
+    answers = probabilities(model, part.images)
+    evaluation = evaluate(answers, part.labels, run.images.class_names)
+    write_json(run.path / "metrics.json", evaluation.to_json() | {"part": "test"})
+    _draw(run, evaluation, answers, part.images, images)
+    return evaluation
+
+
+def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
+    """Evaluate the run's model on the test part of another folder, or on all of it where it has none. Writes only
+    decoded images, into the run's cache."""
+    images = scan(data, progress=lambda done, total: progress("scanning", done, total))
+    if "test" in images.parts:
+        images = images.select("test")
+    unknown = sorted(set(images.class_names) - set(run.images.class_names))
+    if unknown:
+        known = ", ".join(run.images.class_names)
+        raise UnfreezeError(
+            f"{data} has the class {unknown[0]!r}; the model knows {known}; rename or remove that folder"
+        )
+    model, spec = load_model(run)
+    number = np.array([run.images.class_names.index(name) for name in images.class_names])
+    pixels = decoded(images, run.cache, spec.image_size, progress=lambda done, total: progress("decoding", done, total))
+    return evaluate(probabilities(model, pixels), number[images.labels], run.images.class_names)
+
+
+def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndarray, images: ImageFolder) -> None:
+    folder = run.path / "plots"
+    plots.save(plots.confusion(evaluation), folder / "confusion.png")
+    plots.save(plots.learning_curves(read_history(run.path / "history.csv")), folder / "learning_curves.png")
+    rows = worst_mistakes(answers, images.labels, SHOWN)
+    plots.save(
+        plots.mistakes(pixels[rows], [_caption(images, answers, row) for row in rows]),
+        folder / "mistakes.png",
+    )
+    if (run.path / "trials.csv").exists():
+        plots.save(plots.trials(_trials(run.path / "trials.csv"), run.settings.objective), folder / "trials.png")
+
+
+def _caption(images: ImageFolder, answers: np.ndarray, row: int) -> str:
+    names, answer = images.class_names, int(answers[row].argmax())
+    file = Path(images.paths[row]).name
+    short = file if len(file) <= 24 else file[:10] + "…" + file[-12:]
+    return f"{short}\n{names[answer]} {answers[row, answer]:.1%}\n(is {names[images.labels[row]]})"
+
+
+def _trials(path: Path) -> list[dict]:
+    with path.open(newline="") as file:
+        rows: list[dict] = list(csv.DictReader(file))
+    for row in rows:
+        row["unfreeze"] = int(row["unfreeze"])
+        row.update({name: float(row[name]) if row[name] else None for name in ("val_loss", "val_accuracy")})
+    return rows

@@ -1,0 +1,105 @@
+"""The terminal: progress and growing tables on standard error, results on standard output.
+
+With a terminal there are moving bars; without one, a plain line for each thing that was finished.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+WIDTH = 120  # columns, where there is no terminal to ask
+
+
+class Screen:
+    """What the commands show. Use as a context manager: the bars end with it."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self.bars = Progress(
+            *columns, console=self.console, disable=quiet or not self.console.is_terminal, transient=True
+        )
+        self.tasks: dict[str, Any] = {}
+        self.begun: dict[str, float] = {}
+        self.rows_shown: int | None = None  # of the table of trials; None before its header
+
+    def __enter__(self) -> Screen:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bars.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A bar while it goes on, a line when it is finished."""
+        if what not in self.tasks:
+            self.tasks[what] = self.bars.add_task(what, total=total)
+            self.begun[what] = time.monotonic()
+        self.bars.update(self.tasks[what], completed=done)
+        if done >= total:
+            self.bars.remove_task(self.tasks.pop(what))
+            self.say(f"{what}: {total} in {duration(time.monotonic() - self.begun[what])}")
+
+    def epoch(self, row: dict[str, Any], total: int) -> None:
+        """The epoch that has ended."""
+        what, number = "epoch", row["epoch"] + 1
+        text = f"{row['stage']}  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.2%}  epoch"
+        if self.bars.disable:
+            return
+        if what not in self.tasks:
+            self.tasks[what] = self.bars.add_task(what, total=total)
+        self.bars.update(self.tasks[what], completed=number, description=text)
+
+    def trials(self, trials: Sequence[Any], total: int) -> None:
+        """Print the trials that have ended since the last call, with the time that the rest will take."""
+        if self.rows_shown is None:
+            self.rows_shown = 0
+            self.say("trial  head units  dropout  unfreeze  val_loss  val_accuracy     time     left")
+        for trial in trials[self.rows_shown :]:
+            self.say(f"{trial_line(trial)} {duration(_left(trials, total)):>8}  {trial.message or trial.mark}".rstrip())
+        self.rows_shown = max(self.rows_shown, len(trials))
+
+
+def trial_line(trial: Any) -> str:
+    """One trial as a row of fixed columns."""
+    loss = "failed" if trial.val_loss is None else f"{trial.val_loss:.4f}"
+    accuracy = "" if trial.val_accuracy is None else f"{trial.val_accuracy:.2%}"
+    took = "" if trial.seconds is None else duration(trial.seconds)
+    units, rate, depth = ("" if value is None else value for value in (trial.head_units, trial.dropout, trial.unfreeze))
+    point = f"{units:>10}  {rate:>7}  {depth:>8}"
+    return f"{int(trial.trial):>5}  {point}  {loss:>8}  {accuracy:>12} {took:>8}"
+
+
+def _left(trials: Sequence[Any], total: int) -> float:
+    """Seconds that the trials still to come will take, if they are like those that have ended."""
+    times = [trial.seconds for trial in trials if trial.seconds is not None]
+    return sum(times) / len(times) * max(0, total - len(trials)) if times else 0.0
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, 4 min 05 s, 2 h 03 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """A table on standard output; the first column is left-aligned, the others right."""
+    table = Table(title=title, box=None, title_justify="left", pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    console.width = console.width if console.is_terminal else max(WIDTH, console.width)
+    console.print(table, markup=False)

@@ -1,0 +1,154 @@
+"""Results as people read them: one function for each record, text on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from toolkit.evaluate import Evaluation
+from toolkit.folder import ImageFolder
+from toolkit.screen import show
+
+if TYPE_CHECKING:  # the application shows what the other packages return, and imports them nowhere else
+    from export.parity import Flip, Parity
+    from tuning.search import SearchResult
+
+LISTED = 20  # files, before the rest are only counted
+
+
+def show_folder(images: ImageFolder) -> None:
+    """Classes and parts, sizes, and everything that is wrong."""
+    parts = [part for part in ("train", "val", "test") if part in images.parts]
+    counts = {part: images.counts(part) for part in parts}
+    rows = [
+        [name, *(str(counts[part][number]) for part in parts), str(images.counts()[number])]
+        for number, name in enumerate(images.class_names)
+    ]
+    rows.append(["all", *(str(counts[part].sum()) for part in parts), str(len(images))])
+    show(["class", *parts, "images"], rows)
+    smallest, middle, largest = (np.percentile(images.sizes, q, axis=0).astype(int) for q in (0, 50, 100))
+    click.echo(
+        f"\nwidth {smallest[0]} to {largest[0]} px (median {middle[0]}), "
+        f"height {smallest[1]} to {largest[1]} px (median {middle[1]})"
+    )
+    _list("left out", [f"{left.path}: {left.reason}" for left in images.rejected])
+    _list("byte-identical", [", ".join(group) for group in images.duplicates()])
+    _list("the same image in two given parts", [", ".join(group) for group in images.leaks()])
+    if images.ignored:
+        click.echo(f"{images.ignored} files are no images by their names and were ignored")
+    click.echo(f"fingerprint {images.fingerprint()[:16]}")
+
+
+def _list(what: str, lines: Sequence[str]) -> None:
+    click.echo(f"{what}: {len(lines) or 'none'}")
+    for line in lines[:LISTED]:
+        click.echo(f"  {line}")
+    if len(lines) > LISTED:
+        click.echo(f"  and {len(lines) - LISTED} more (--json lists all)")
+
+
+def show_search(result: SearchResult) -> None:
+    """The trial that was taken, and those that cannot be told from the best."""
+    trial = result.trial(result.taken)
+    head = f"{trial.head_units} head units" if trial.head_units else "no dense head"
+    click.echo(
+        f"taken: trial {int(trial.trial)}, {head}, dropout {trial.dropout:g}, {trial.unfreeze} stages unfrozen: "
+        f"validation accuracy {trial.val_accuracy:.2%}, loss {trial.val_loss:.4f}"
+    )
+    if result.tied:
+        names = ", ".join(str(int(name)) for name in result.tied)
+        click.echo(f"tied with the best (trial {int(result.best)}) on these validation images: trial {names}")
+    if result.recommended != result.taken:
+        click.echo(f"smallest of them: trial {int(result.recommended)} (--pick smallest takes it)")
+
+
+def show_evaluation(evaluation: Evaluation) -> None:
+    low, high = evaluation.accuracy_interval
+    click.echo(
+        f"test accuracy {evaluation.accuracy:.2%} ({low:.2%} to {high:.2%}, 95 % Wilson) on {evaluation.images} images"
+    )
+    click.echo(
+        f"log loss {evaluation.log_loss:.4f} nats, expected calibration error {evaluation.calibration_error:.4f}"
+    )
+    columns = zip(evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, strict=True)
+    rows = [[name, *(f"{value:.4f}" for value in values)] for name, *values in columns]
+    images = evaluation.confusion.sum(axis=1)
+    show(
+        ["class", "precision", "recall", "F1", "images"],
+        [[*row, str(n)] for row, n in zip(rows, images, strict=True)],
+    )
+
+
+def show_parity(results: Sequence[Parity]) -> None:
+    """The table of artefacts, then what is wrong with those that do not hold, then the flips."""
+    show(
+        [
+            "artefact",
+            "size",
+            "accuracy",
+            "agreement",
+            "flips",
+            "max diff",
+            "mean diff",
+            "ms",
+            "p95 ms",
+            "load ms",
+            "verdict",
+        ],
+        [_parity_row(parity) for parity in results],
+    )
+    threads = {parity.threads for parity in results if parity.threads}
+    if threads:
+        click.echo(
+            f"milliseconds an image at batch 1, {threads.pop()} thread; agreement with the Keras model's answers"
+        )
+    for parity in results:
+        if not parity:
+            click.echo(f"{parity.artefact.name}: {parity.reason}")
+        _list(f"{parity.artefact.name}: flips", [_flip(flip) for flip in parity.flips]) if parity.flips else None
+
+
+def _parity_row(parity: Parity) -> list[str]:
+    size = f"{parity.artefact.bytes / 1e6:.2f} MB"
+    verdict = "holds" if parity else "DOES NOT HOLD"
+    if parity.accuracy is None or parity.agreement is None:
+        return [parity.artefact.name, size, *[""] * 8, verdict]
+    return [
+        parity.artefact.name,
+        size,
+        f"{parity.accuracy:.2%}",
+        f"{parity.agreement:.2%}",
+        str(len(parity.flips)),
+        *(f"{value:.1e}" if value is not None else "NaN" for value in (parity.max_difference, parity.mean_difference)),
+        *(f"{value:.2f}" for value in (parity.latency_ms or 0, parity.latency_p95_ms or 0)),
+        f"{parity.load_ms or 0:.0f}",
+        verdict,
+    ]
+
+
+def _flip(flip: Flip) -> str:
+    model = f"model {flip.reference} {flip.reference_probability:.4f}"
+    artefact = f"artefact {flip.artefact} {flip.artefact_probability:.4f}"
+    return f"{flip.path}: {model}, {artefact}{', a tie' if flip.tie else ''}"
+
+
+def next_step(text: str) -> None:
+    """Each command ends by saying what to type next."""
+    click.echo(f"\nnext: {text}", err=True)
+
+
+def show_places(run: Path) -> None:
+    for name, what in {
+        "model.keras": "the model",
+        "export": "artefacts, labels.txt, manifest.json",
+        "trials.csv": "every trial",
+        "metrics.json": "test numbers",
+        "plots": "confusion matrix, learning curves, mistakes",
+        "parity.json": "the proof",
+    }.items():
+        if (run / name).exists():
+            click.echo(f"  {run / name}  {what}")

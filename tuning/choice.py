@@ -1,0 +1,48 @@
+"""Which trials are statistically tied with the best one, and which of them to take.
+
+Two trials are judged on the same validation images, so they are compared image by image: by the exact McNemar test on
+accuracy, or by the paired mean of the log losses and its standard error. Tied: not different at the 5 % level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb, sqrt
+
+import numpy as np
+
+from toolkit.evaluate import Z95, log_losses
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A completed trial as far as the choice needs it."""
+
+    trial: str
+    score: float
+    parameters: int
+    unfreeze: int  # stages
+    answers: np.ndarray  # float32 [N, C] on the validation part
+
+
+def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) -> bool:
+    """Whether the validation images cannot tell the two apart."""
+    if objective == "val_accuracy":
+        return mcnemar(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels) > 0.05
+    gap = log_losses(other.answers, labels) - log_losses(best.answers, labels)  # nats, image by image
+    if np.allclose(gap, gap[0]):
+        return bool(abs(gap[0]) < 1e-12)
+    return bool(abs(gap.mean()) <= Z95 * gap.std(ddof=1) / sqrt(len(gap)))
+
+
+def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
+    """Two-sided p-value of the exact McNemar test (Psychometrika 12, 1947) on two bool [N] of right answers."""
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    total, few = only_first + only_second, min(only_first, only_second)
+    tail = sum(comb(total, k) for k in range(few + 1)) / 2**total
+    return min(1.0, 2 * tail)
+
+
+def smallest(candidates: list[Candidate]) -> Candidate:
+    """Fewest parameters; among equals fewest unfrozen stages; then the earlier in the list (the better)."""
+    return min(candidates, key=lambda candidate: (candidate.parameters, candidate.unfreeze))

@@ -1,0 +1,212 @@
+"""The search: a run folder and its data -> trials by KerasTuner -> the model of the trial that is taken.
+
+Interrupted and called again it goes on. State on disk and oracles are `tuning.oracles`, a trial is `tuning.trial`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from toolkit.data import load_part
+from toolkit.errors import NoAnswerError
+from toolkit.progress import Progress, silent
+from toolkit.run import Run, read_json, write_text
+from toolkit.spec import ModelSpec
+from toolkit.train import Row, probabilities, read_history, save_model
+from tuning.choice import Candidate, smallest, tied
+from tuning.oracles import Tuner, completed, failures, make_oracle
+from tuning.space import NAMES, hyperparameters, spec_of
+from tuning.trial import Data, TrialModel
+
+SAME = 1e-5  # largest difference between a trial's recorded answers and those of the model rebuilt from it
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A row of trials.csv."""
+
+    trial: str
+    status: str  # KerasTuner's: COMPLETED or FAILED
+    head_units: int | None  # None: its record was lost
+    dropout: float | None
+    unfreeze: int | None  # stages
+    val_loss: float | None  # nats, at the best epoch
+    val_accuracy: float | None
+    best_epoch: int | None
+    parameters: int | None
+    seconds: float | None
+    message: str  # why it failed
+    mark: str = ""  # "best", "tied" with the best
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The trial whose model was saved, the best one, and those that the validation images cannot tell from it."""
+
+    taken: str
+    best: str
+    tied: tuple[str, ...]
+    recommended: str  # the smallest of the best and the tied
+    spec: ModelSpec  # of the trial taken
+    trials: tuple[Trial, ...]
+
+    def trial(self, name: str) -> Trial:
+        return next(trial for trial in self.trials if trial.trial == name)
+
+
+class _Tuner(Tuner):
+    """Tells the HyperModel where the trial's folder is, and the caller when a trial has ended."""
+
+    def __init__(self, *args: Any, on_trial: Callable[[keras_tuner.Oracle], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.on_trial = on_trial
+
+    def on_trial_begin(self, trial: Any) -> None:
+        super().on_trial_begin(trial)
+        self.hypermodel.folder = Path(self.get_trial_dir(trial.trial_id))
+
+    def on_trial_end(self, trial: Any) -> None:
+        super().on_trial_end(trial)
+        self.on_trial(self.oracle)
+
+
+def search(
+    run: Run,
+    *,
+    progress: Progress = silent,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+    on_trials: Callable[[list[Trial]], None] = lambda trials: None,
+) -> SearchResult:
+    """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv.
+
+    `on_trials` gets all ended trials whenever one has ended, and once at the start. NoAnswerError where all failed.
+    """
+    settings, classes = run.settings, len(run.images.class_names)
+    data = Data(
+        train=load_part(run, "train", antialiased=settings.augment != "none", progress=progress),
+        val=load_part(run, "val", progress=progress),
+        classes=classes,
+    )
+    labels = data.val.labels
+
+    def report(oracle: keras_tuner.Oracle) -> None:
+        trials = table(run, oracle)
+        write_trials(run.path / "trials.csv", trials)
+        on_trials(trials)
+
+    tuner = _Tuner(
+        make_oracle(
+            settings.oracle,
+            objective=settings.objective,
+            space=hyperparameters(settings),
+            max_trials=settings.trials,
+            max_epochs=settings.epochs,
+            seed=settings.seed,
+        ),
+        TrialModel(settings, data, on_epoch),
+        directory=str(run.path),
+        project_name="search",
+        on_trial=report,
+    )
+    report(tuner.oracle)
+    tuner.search(verbose=0)
+    if not completed(tuner.oracle):
+        _, message = next(iter(failures(tuner.oracle)), ("", "no trial was run"))
+        raise NoAnswerError(f"every trial failed; the first said: {message}")
+    result = choose(run, tuner.oracle, labels)
+    write_trials(run.path / "trials.csv", list(result.trials))
+    on_trials(list(result.trials))
+    _save_taken(run, tuner, result, data)
+    return result
+
+
+def table(run: Run, oracle: keras_tuner.Oracle) -> list[Trial]:
+    """The ended trials in the order of their numbers, the best marked."""
+    best = next((trial.trial_id for trial in completed(oracle)), None)
+    ended = [trial for _, trial in sorted(oracle.trials.items()) if trial.status in ("COMPLETED", "FAILED")]
+    return [_row(run, trial, "best" if trial.trial_id == best else "") for trial in ended]
+
+
+def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchResult:
+    """The best trial, those tied with it, the smallest of them, and by `pick` the one to take."""
+    candidates = [_candidate(run, trial) for trial in completed(oracle)]
+    best, *others = candidates
+    equal = [other for other in others if tied(best, other, labels, run.settings.objective)]
+    recommended = smallest([best, *equal])
+    taken = best if run.settings.pick == "best" else recommended
+    marks = {other.trial: "tied" for other in equal} | {best.trial: "best"}
+    point = oracle.trials[taken.trial].hyperparameters
+    return SearchResult(
+        taken=taken.trial,
+        best=best.trial,
+        tied=tuple(other.trial for other in equal),
+        recommended=recommended.trial,
+        spec=spec_of(run.settings, len(run.images.class_names), point),
+        trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in table(run, oracle)),
+    )
+
+
+def write_trials(path: Path, trials: list[Trial]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(Trial.__dataclass_fields__))
+    writer.writeheader()
+    writer.writerows(asdict(trial) for trial in trials)
+    write_text(path, text.getvalue())
+
+
+def _save_taken(run: Run, tuner: Tuner, result: SearchResult, data: Data) -> None:
+    """The model that the trial measured, proven to give the answers that the trial recorded."""
+    model = tuner.load_model(tuner.oracle.trials[result.taken])
+    recorded = np.load(_folder(run, result.taken) / "val_probabilities.npy", allow_pickle=False)
+    difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
+    if not difference <= SAME:
+        raise NoAnswerError(f"trial {result.taken}'s model, rebuilt, differs from what it answered by {difference:.2g}")
+    rows = read_history(_folder(run, result.taken) / "history.csv")
+    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials")}
+    save_model(run, model, result.spec, rows, search=numbers)
+
+
+def _folder(run: Run, trial: str) -> Path:
+    return run.path / "search" / f"trial_{trial}"
+
+
+def _facts(run: Run, trial: str) -> dict[str, Any]:
+    path = _folder(run, trial) / "result.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _candidate(run: Run, trial: Any) -> Candidate:
+    answers = np.load(_folder(run, trial.trial_id) / "val_probabilities.npy", allow_pickle=False)
+    facts = _facts(run, trial.trial_id)
+    return Candidate(trial.trial_id, trial.score, facts["parameters"], trial.hyperparameters.get("unfreeze"), answers)
+
+
+def _row(run: Run, trial: Any, mark: str) -> Trial:
+    done = trial.status == "COMPLETED"
+    facts = _facts(run, trial.trial_id) if done else {}
+    best = facts.get("best") or {}
+    return Trial(
+        trial=trial.trial_id,
+        status=trial.status,
+        **{name: trial.hyperparameters.values.get(name) for name in NAMES},
+        val_loss=_finite(best.get("val_loss")),
+        val_accuracy=_finite(best.get("val_accuracy")),
+        best_epoch=best.get("epoch"),
+        parameters=facts.get("parameters"),
+        seconds=facts.get("seconds"),
+        message=(trial.message or "").partition("\n")[0],
+        mark=mark,
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,23 @@
+"""The search space: head size, dropout and unfreeze depth -> KerasTuner's HyperParameters, and back to a ModelSpec."""
+
+from __future__ import annotations
+
+import keras_tuner
+
+from toolkit.settings import Settings
+from toolkit.spec import ModelSpec
+
+NAMES = ("head_units", "dropout", "unfreeze")
+
+
+def hyperparameters(settings: Settings) -> keras_tuner.HyperParameters:
+    """Each of the three as an ordered choice: the space is finite, so points can be counted and never repeat."""
+    space = keras_tuner.HyperParameters()
+    for name in NAMES:
+        space.Choice(name, list(getattr(settings, name)), ordered=True)
+    return space
+
+
+def spec_of(settings: Settings, classes: int, point: keras_tuner.HyperParameters) -> ModelSpec:
+    """The architecture of one point."""
+    return settings.spec(classes, *(point.get(name) for name in NAMES))
