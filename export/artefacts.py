@@ -1,0 +1,126 @@
+"""What was exported: `Artefact`, the manifest, the description that each carries, the reference answers."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.errors import UnfreezeError
+from toolkit.folder import ImageFolder
+from toolkit.images import RECIPE
+from toolkit.run import Run, atomic, file_digest, read_json, write_json
+
+INPUT, OUTPUT = "image", "probabilities"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One exported file (or folder) as it was when it was written."""
+
+    name: str  # below the export folder
+    format: str  # "saved_model" | "tflite" | "onnx"
+    precision: str  # "float32"
+    bytes: int
+    sha256: str  # of the file; of a folder: over its files' names and digests
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What stands in an export folder."""
+
+    folder: Path
+    description: dict[str, Any]
+    artefacts: tuple[Artefact, ...]
+    reference_sha256: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The Keras model's answers on the test part: what every artefact must repeat."""
+
+    paths: tuple[str, ...]
+    labels: np.ndarray  # int32 [N]
+    probabilities: np.ndarray  # float32 [N, C]
+
+
+def describe(run: Run, image_size: int) -> dict[str, Any]:
+    """What an artefact says of itself: all that a client needs to feed it and to read its answer."""
+    fingerprint = run.images.fingerprint()
+    return {
+        "class_names": list(run.images.class_names),
+        "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", image_size, image_size, 3], **RECIPE},
+        "output": {
+            "name": OUTPUT,
+            "dtype": "float32",
+            "shape": ["batch", len(run.images.class_names)],
+            "is": "softmax",
+        },
+        "unfreeze": version("unfreeze"),
+        "data_fingerprint": fingerprint,
+        "run": hashlib.sha256(f"{fingerprint} {run.settings.to_json()}".encode()).hexdigest()[:16],
+    }
+
+
+def record(folder: Path, name: str, format: str, precision: str) -> Artefact:
+    """Measure what was written."""
+    path = folder / name
+    files = [path] if path.is_file() else _files(path)
+    return Artefact(name, format, precision, sum(file.stat().st_size for file in files), digest(path))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 in hex of a file, or of a folder by its files' relative names and digests."""
+    if path.is_file():
+        return file_digest(path)
+    lines = (f"{file.relative_to(path).as_posix()} {file_digest(file)}\n" for file in _files(path))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def write_manifest(manifest: Manifest) -> None:
+    values = {
+        "description": manifest.description,
+        "artefacts": [asdict(artefact) for artefact in manifest.artefacts],
+        "reference_sha256": manifest.reference_sha256,
+    }
+    write_json(manifest.folder / "manifest.json", values)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of an export folder; UnfreezeError where it is missing or not one."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise UnfreezeError(f"{folder} has no manifest.json; `unfreeze export {folder.parent}` writes one")
+    values = read_json(path)
+    try:
+        artefacts = tuple(Artefact(**artefact) for artefact in values["artefacts"])
+        return Manifest(folder, values["description"], artefacts, values["reference_sha256"])
+    except (KeyError, TypeError) as error:
+        raise UnfreezeError(f"{path} is damaged ({error}); repeat `unfreeze export {folder.parent}`") from None
+
+
+def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray) -> str:
+    """Store the reference answers; their SHA-256."""
+    path = folder / "reference.npz"
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, paths=np.array(images.paths), labels=images.labels, probabilities=probabilities)
+    return file_digest(path)
+
+
+def read_reference(manifest: Manifest) -> Reference:
+    """The reference answers of an export folder; UnfreezeError where they are missing or changed."""
+    path = manifest.folder / "reference.npz"
+    if file_digest(path) != manifest.reference_sha256:
+        raise UnfreezeError(
+            f"{path} is missing or changed since the export; repeat `unfreeze export {path.parents[1]}`"
+        )
+    with np.load(path, allow_pickle=False) as arrays:
+        return Reference(tuple(arrays["paths"].tolist()), arrays["labels"], arrays["probabilities"])

@@ -1,0 +1,58 @@
+"""Any artefact or run, and image files -> class and probability. TensorFlow is loaded only for a SavedModel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from export.artefacts import read_manifest
+from export.runners import Runner, first_line, load
+from toolkit.errors import UnfreezeError
+from toolkit.images import decode
+
+PREFERRED = ("model.onnx", "model.tflite", "saved_model")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one file; `error` says why there is none."""
+
+    path: str
+    answer: str | None = None  # class name
+    probability: float | None = None
+    probabilities: dict[str, float] | None = None
+    error: str | None = None
+
+
+def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
+    """One Prediction for each file, in order, as they come.
+
+    `source`: an `.onnx` or `.tflite` file, a SavedModel folder, or a run folder, of which the first artefact is
+    used. UnfreezeError where that is none of these."""
+    path = _artefact(source)
+    runner = load(path)
+    if not runner.description:
+        raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
+    return (_predict(runner, image) for image in images)
+
+
+def _artefact(source: Path) -> Path:
+    if not (source / "run.json").is_file():
+        return source
+    written = {artefact.name for artefact in read_manifest(source / "export").artefacts}
+    return source / "export" / next(name for name in PREFERRED if name in written)
+
+
+def _predict(runner: Runner, image: Path) -> Prediction:
+    description = runner.description or {}
+    try:
+        pixels = decode(image, description["input"]["shape"][1])
+    except (UnfreezeError, OSError) as error:
+        return Prediction(str(image), error=first_line(error))
+    answers = runner.predict(pixels[np.newaxis])[0]
+    names, top = description["class_names"], int(answers.argmax())
+    shares = {name: float(share) for name, share in zip(names, answers, strict=True)}
+    return Prediction(str(image), names[top], float(answers[top]), shares)
