@@ -37,6 +37,7 @@ class Manifest:
     description: dict[str, Any]
     artefacts: tuple[Artefact, ...]
     reference_sha256: str
+    model_sha256: str  # of the model.keras that was exported
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def write_manifest(manifest: Manifest) -> None:
         "description": manifest.description,
         "artefacts": [asdict(artefact) for artefact in manifest.artefacts],
         "reference_sha256": manifest.reference_sha256,
+        "model_sha256": manifest.model_sha256,
     }
     write_json(manifest.folder / "manifest.json", values)
 
@@ -102,7 +104,10 @@ def read_manifest(folder: Path) -> Manifest:
     values = read_json(path)
     try:
         artefacts = tuple(Artefact(**artefact) for artefact in values["artefacts"])
-        return Manifest(folder, values["description"], artefacts, values["reference_sha256"])
+        for entry in ("class_names", "input", "output"):
+            values["description"][entry]
+        digests = values["reference_sha256"], values["model_sha256"]
+        return Manifest(folder, values["description"], artefacts, *digests)
     except (KeyError, TypeError) as error:
         raise UnfreezeError(f"{path} is damaged ({error}); repeat `unfreeze export {folder.parent}`") from None
 

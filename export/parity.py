@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 
 from export.artefacts import Artefact, Manifest, Reference, digest, read_manifest, read_reference
 from export.measure import Measurement, measure
+from export.runners import NoRuntimeError
 from toolkit.arrays import decoded
 from toolkit.errors import UnfreezeError
 from toolkit.evaluate import wilson
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, write_json
+from toolkit.run import Run, file_digest, write_json
 
 TOLERANCE = 1e-4  # largest difference of a float32 artefact's probabilities
 Measure = Callable[[Path, Path, np.ndarray, int], Measurement]
@@ -29,7 +31,7 @@ class Flip:
     reference: str  # class
     reference_probability: float
     artefact: str  # class
-    artefact_probability: float
+    artefact_probability: float | None  # None: not a number
     tie: bool  # the model itself gave the two classes the same probability, within the tolerance
 
 
@@ -60,36 +62,39 @@ class Parity:
 def verify(
     run: Run,
     *,
-    data: Path | None = None,
+    formats: tuple[str, ...] | None = None,
     threads: int = 1,
     progress: Progress = silent,
     measure: Measure = measure,
 ) -> list[Parity]:
-    """Run each artefact of a run in its own runtime over the whole test part; writes parity.json.
+    """Run each artefact of a run, or those of some formats, in its own runtime over the whole test part.
 
-    `data`: where the images are now, if not where they were. UnfreezeError where the export or the images are missing.
+    Writes parity.json. UnfreezeError where the export is missing or not of the run's model, or an image is missing.
     """
     manifest = read_manifest(run.path / "export")
     reference = read_reference(manifest)
     images = run.images.select("test")
-    if images.paths != reference.paths:
-        raise UnfreezeError(
-            f"{manifest.folder} was exported for other test images; repeat `unfreeze export {run.path}`"
-        )
-    moved = replace(images, root=data) if data else images
-    pixels = decoded(
-        moved,
-        run.cache,
-        run.settings.image_size,
-        progress=lambda done, total: progress("decoding", done, total),
-    )
-    results = []
-    for done, artefact in enumerate(manifest.artefacts):
-        progress(f"verifying {artefact.name}", done, len(manifest.artefacts))
-        results.append(_verify(manifest, artefact, reference, Path(str(pixels.filename)), threads, measure))  # type: ignore[attr-defined]
-    progress("verified", len(results), len(manifest.artefacts))
+    _check_same(run, manifest, images.paths == reference.paths)
+    decoding = partial(progress, "decoding test")
+    pixels: Any = decoded(images, run.cache, run.settings.image_size, progress=decoding)
+    chosen = [artefact for artefact in manifest.artefacts if formats is None or artefact.format in formats]
+    results: list[Parity] = []
+    for artefact in chosen:
+        progress("verifying", len(results), len(chosen))
+        results.append(_verify(manifest, artefact, reference, Path(pixels.filename), threads, measure))
+    progress("verifying", len(chosen), len(chosen))
     write_json(run.path / "parity.json", [to_json(parity) for parity in results])
     return results
+
+
+def _check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
+    """The export is of the model that the run has now, and of its test images."""
+    model = run.path / "model.keras"
+    other = "" if same_images else "for other test images"
+    if model.is_file() and file_digest(model) != manifest.model_sha256:
+        other = "of another model than the run's"
+    if other:
+        raise UnfreezeError(f"{manifest.folder} was exported {other}; repeat `unfreeze export {run.path}`")
 
 
 def _verify(
@@ -102,6 +107,8 @@ def _verify(
         return Parity(artefact, False, "changed since it was exported (its SHA-256 differs); export it again")
     try:
         measured = measure(path, pixels, np.arange(len(reference.labels)), threads)
+    except NoRuntimeError:
+        raise
     except UnfreezeError as error:
         return Parity(artefact, False, str(error))
     return compare(artefact, reference, measured, tuple(manifest.description["class_names"]))
@@ -148,7 +155,7 @@ def find_flips(reference: Reference, got: np.ndarray, class_names: tuple[str, ..
             reference=class_names[before[row]],
             reference_probability=float(expected[row, before[row]]),
             artefact=class_names[after[row]],
-            artefact_probability=float(got[row, after[row]]),
+            artefact_probability=_finite(got[row, after[row]]),
             tie=bool(expected[row, before[row]] - expected[row, after[row]] <= 2 * TOLERANCE),
         )
         for row in np.flatnonzero(before != after)

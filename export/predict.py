@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from export.artefacts import read_manifest
-from export.runners import Runner, first_line, load
+from export.runners import Runner, load
 from toolkit.errors import UnfreezeError
 from toolkit.images import decode
 
@@ -49,9 +49,11 @@ def _artefact(source: Path) -> Path:
 def _predict(runner: Runner, image: Path) -> Prediction:
     description = runner.description or {}
     try:
-        pixels = decode(image, description["input"]["shape"][1])
-    except (UnfreezeError, OSError) as error:
-        return Prediction(str(image), error=first_line(error))
+        pixels = decode(image.read_bytes(), description["input"]["shape"][1])
+    except OSError as error:
+        return Prediction(str(image), error=f"cannot be read: {error.strerror}")
+    except UnfreezeError as error:
+        return Prediction(str(image), error=str(error))
     answers = runner.predict(pixels[np.newaxis])[0]
     names, top = description["class_names"], int(answers.argmax())
     shares = {name: float(share) for name, share in zip(names, answers, strict=True)}

@@ -16,9 +16,13 @@ import numpy as np
 
 from export.artefacts import INPUT, OUTPUT
 from toolkit.errors import UnfreezeError
-from toolkit.quiet import hushed
+from toolkit.quiet import hushed, start_tensorflow
 
 Predict = Callable[[np.ndarray], np.ndarray]
+
+
+class NoRuntimeError(UnfreezeError):
+    """The artefact may be good, but what runs it is not installed."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,17 @@ def load(path: Path, threads: int | None = None) -> Runner:
     """
     if path.is_dir() and (path / "saved_model.pb").is_file():
         loader: Callable[[Path, int | None], Runner] = load_saved_model
-    elif path.suffix in LOADERS and path.is_file():
-        loader = LOADERS[path.suffix]
+    elif path.suffix.lower() in LOADERS and path.is_file():
+        loader = LOADERS[path.suffix.lower()]
     else:
         raise UnfreezeError(f"{path} is no .onnx or .tflite file, SavedModel folder or run folder")
     try:
         with hushed():
             return loader(path, threads)
+    except ModuleNotFoundError as error:
+        raise NoRuntimeError(
+            f"{path.name} needs {error.name}, which is not installed; choose others with --formats"
+        ) from None
     except Exception as error:  # each runtime has exceptions of its own
         raise UnfreezeError(f"{path} cannot be loaded ({first_line(error)}); export it again") from None
 
@@ -84,6 +92,7 @@ def load_tflite(path: Path, threads: int | None) -> Runner:
 
 
 def load_saved_model(path: Path, threads: int | None) -> Runner:
+    start_tensorflow()
     import tensorflow as tf
 
     if threads:

@@ -15,15 +15,19 @@ DESCRIPTION = "unfreeze.json"
 
 
 def write_saved_model(model: keras.Model, path: Path, description: dict[str, Any]) -> None:
-    """Write the folder `path`: uint8 [N, S, S, 3] -> float32 [N, C], with `unfreeze.json` and `labels.txt` inside."""
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint(
-        "serve",
-        lambda image: {OUTPUT: model(image, training=False)},
-        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)],
-    )
+    """Write the folder `path`: uint8 [N, S, S, 3] -> float32 [N, C], with `unfreeze.json` and `labels.txt` inside.
+
+    `Model.export` would store every weight twice, under two names.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)])
+    def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {OUTPUT: model(image, training=False)}
+
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    module.serve = serve
     with atomic(path) as temporary:
-        archive.write_out(temporary, verbose=False)
+        tf.saved_model.save(module, str(temporary), signatures={"serve": serve.get_concrete_function()})
         write_json(temporary / DESCRIPTION, description)
         write_text(temporary / "labels.txt", "\n".join(description["class_names"]) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from toolkit.run import Run
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # results on a GPU do not repeat to the bit
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """A test finds the same random state whichever tests ran before it, here and on another worker."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")
@@ -58,5 +66,7 @@ def shared() -> Path:
     """The folder with the real photographs and weights; the test is skipped where it is absent."""
     folder = Path(os.environ.get("UNFREEZE_SHARED", Path(__file__).parents[2] / "shared"))
     if not (folder / "data" / "cats_dogs").is_dir():
+        if os.environ.get("UNFREEZE_REQUIRE_SHARED"):
+            pytest.fail(f"no real photographs in {folder}")
         pytest.skip(f"no real photographs in {folder}; set UNFREEZE_SHARED")
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.pictures import write_pictures
 from tests.tiny import OPTIONS
 from toolkit import cli
 from toolkit.run import Run
 
 ROOT = Path(__file__).parents[1]
+
+
+NAMES = "stri$_^$pes", "狗 dots"  # a dollar is matplotlib's mathematics, and its font has no such letter
 
 
 def typed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -109,8 +114,6 @@ def test_evaluate_on_a_folder_with_some_of_the_classes_in_another_order(
     run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """Labels go by name: a model of a, b asked about c, d would otherwise count by position."""
-    from tests.pictures import write_pictures
-
     data = write_pictures(tmp_path / "data", classes=("stripes", "dots"), per_class=4, seed=9)
     code, out, _ = typed(capsys, "evaluate", run, data, "--json")
     assert code == 0
@@ -196,3 +199,118 @@ def test_run_from_one_end_to_the_other(pictures: Path, tmp_path: Path) -> None:
     kept = ("run.json", "trials.csv", "model.keras", "model.json", "history.csv", "metrics.json", "parity.json")
     assert {path.name for path in run.iterdir()} == {*kept, "search", "plots", "cache", "export"}
     assert not list(run.rglob(".*.tmp*"))
+
+
+def test_a_run_says_what_it_left_out_and_bears_any_name(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_pictures(tmp_path / "data" / "train", classes=NAMES, per_class=12)
+    for name in NAMES:
+        (data.parent / "test" / name).mkdir(parents=True)
+        shutil.copy(data / name / "000.jpg", data.parent / "test" / name / "copy.jpg")
+    (data / NAMES[0] / "broken.jpg").write_bytes(b"no image")
+    (data / NAMES[0] / b"\xff\xfe.jpg".decode(errors="surrogateescape")).write_bytes(
+        (data / NAMES[0] / "000.jpg").read_bytes()
+    )
+    code, _, err = typed(capsys, "run", data.parent, tmp_path / "run", *OPTIONS, "--trials", 1)
+    assert code == 0, err
+    assert "left out: 2" in err
+    assert "broken.jpg: not an image" in err
+    assert r"\udcff\udcfe.jpg: its name is not UTF-8" in err
+    assert "the same image in two parts, so the test is too easy: 2" in err
+    assert f"test/{NAMES[0]}/copy.jpg (test), train/{NAMES[0]}/000.jpg (train)" in err
+
+
+def test_a_run_inside_its_data_is_refused(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = typed(capsys, "tune", pictures, pictures / "run", "--weights", "none")
+    assert code == 2
+    assert "lies inside" in err
+    assert not (pictures / "run").exists()
+
+
+def test_weights_that_cannot_be_had_use_up_no_trial(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "other.weights.h5"
+    weights.write_bytes(b"no weights")
+    for _ in range(2):
+        code, _, err = typed(capsys, "tune", pictures, tmp_path / "run", "--weights", weights, "--image-size", 32)
+        assert code == 2
+        assert "other.weights.h5 does not hold the weights of MobileNetV2" in err
+        assert not (tmp_path / "run" / "search").exists()
+
+
+def test_evaluate_on_one_class_only(
+    run: Path, pictures: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.copytree(pictures / "dots", tmp_path / "data" / "test" / "dots")
+    code, out, _ = typed(capsys, "evaluate", run, tmp_path / "data", "--json")
+    assert code == 0
+    assert json.loads(out)["images"] == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("run.json", '{"settings": []}'),
+        ("model.json", '{"spec": 3}'),
+        ("history.csv", "epoch,stage\n1"),
+        ("model.keras", "cut"),
+        ("export/manifest.json", '{"description": {}}'),
+    ],
+)
+def test_damaged_files_of_a_run_are_one_line(
+    name: str, content: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / name).write_text(content)
+    command = "verify" if name.startswith("export") else "evaluate"
+    code, _, err = typed(capsys, command, run)
+    assert code == 2
+    assert Path(name).name in err
+    assert err.endswith("\n")
+    assert "Traceback" not in err
+
+
+def test_an_unexpected_error_is_no_answer(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.parity.read_manifest", lambda folder: 1 / 0)
+    code, _, err = typed(capsys, "verify", run)
+    assert code == 3
+    assert err == "error: unexpected: ZeroDivisionError: division by zero (--debug shows where; please report it)\n"
+
+
+def test_scan_and_verify_load_no_tensorflow(run: Path, pictures: Path) -> None:
+    code = f"""
+import sys
+from toolkit import cli
+assert cli._main(["scan", {str(pictures)!r}]) == 0
+assert cli._main(["verify", {str(run)!r}, "--formats", "onnx,tflite"]) == 0
+assert not {{"tensorflow", "keras"}} & set(sys.modules)
+"""
+    script = run / "script.py"  # spawned processes import the main module, so it has to be a file
+    script.write_text(f'if __name__ == "__main__":{"".join(f"{chr(10)}    {line}" for line in code.splitlines())}\n')
+    ended = subprocess.run(
+        [sys.executable, script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_options_of_the_program_may_stand_anywhere(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "scanning" in typed(capsys, "scan", pictures)[2]
+    assert "scanning" not in typed(capsys, "scan", pictures, "-q")[2]
+
+
+def test_json_has_no_number_that_is_none(
+    tiny: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    single = ["--head-units", "0", "--dropout", "0", "--unfreeze", "2", "--tune-rate", "1e30", "--patience", "9"]
+    options = [*OPTIONS[: OPTIONS.index("--head-units")], *single, "--head-epochs", "1", "--tune-epochs", "2"]
+    code, out, err = typed(capsys, "train", pictures, tmp_path / "run", *options, "--json")
+    assert code == 0, err
+    assert json.loads(out, parse_constant=pytest.fail)["epochs"][-1]["val_loss"] is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,17 +106,29 @@ def test_only_the_formats_asked_for(finished: Run, tmp_path: Path) -> None:
 
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
+    before = {artefact.name: artefact for artefact in read_manifest(run.path / "export").artefacts}
+    after = {artefact.name: artefact for artefact in export(run, formats=("tflite",)).artefacts}
+    assert after == before  # TFLite's bytes repeat, and the others were left alone
+    with (run.path / "model.keras").open("ab") as file:
+        file.write(b"another model")
     export(run, formats=("tflite",))
-    folder = tmp_path / "run" / "export"
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "labels.txt",
-        "manifest.json",
-        "model.tflite",
-        "reference.npz",
-    ]
+    names = sorted(path.name for path in (run.path / "export").iterdir())
+    assert names == ["labels.txt", "manifest.json", "model.tflite", "reference.npz"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"artefacts": [{}]}'])
+def test_an_export_that_cannot_be_done_leaves_the_last_one(finished: Run, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(finished.path, tmp_path / "run", ignore=shutil.ignore_patterns("cache"))
+    gone = replace(finished.images, root=tmp_path / "gone")
+    with pytest.raises(UnfreezeError, match="cannot be read any more"):
+        export(Run(tmp_path / "run", gone, finished.settings))
+    assert len(read_manifest(tmp_path / "run" / "export").artefacts) == 3
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "{}", "[]", '{"artefacts": [{}]}', '{"artefacts": [], "description": {}}']
+)
 def test_a_damaged_manifest_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(UnfreezeError, match=r"manifest\.json"):

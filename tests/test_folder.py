@@ -403,7 +403,7 @@ def class_only_disputed(root: Path) -> None:
         (no_class_folders, "has no class folders: put"),
         (nothing_usable, "class dots has no usable image to train on"),
         (empty_class, "class rings has no usable image to train on"),
-        (no_train, "has test/, val/ but no train/"),
+        (no_train, "has val/ but no train/"),
         (unknown_test_class, "class rings is in test but not in train"),
         (class_only_in_test, "class dots has no usable image to train on"),
         (class_only_disputed, "class dots has no usable image to train on"),

@@ -27,7 +27,7 @@ def test_numbers(kind: type, step: float, text: str, numbers: tuple) -> None:
     assert options.Numbers(kind, step).convert(text, None, None) == numbers
 
 
-@pytest.mark.parametrize("text", ["", "a", "1,,2", "1:2:3:4", "0:1:0", "5:1", "0.5"])
+@pytest.mark.parametrize("text", ["", "a", "1,,2", "1:2:3:4", "0:1:0", "5:1", "0.5", "0:5:2", "0:99999999999"])
 def test_numbers_that_are_none(text: str) -> None:
     import click
 
@@ -58,6 +58,7 @@ def test_single_values_make_a_space_of_one_point() -> None:
         ({"head_epochs": 0, "tune_epochs": 0}, "nothing would be trained"),
         ({"val": 1.0}, "between 0 and 1"),
         ({"head_rate": float("inf")}, "positive number"),
+        ({"seed": -1}, "seed is -1"),
         ({"weights": "nowhere.h5"}, "no weights file"),
     ],
 )

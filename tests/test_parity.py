@@ -12,6 +12,7 @@ from export import artefacts
 from export.artefacts import Artefact, Reference, digest
 from export.measure import Measurement, measure
 from export.parity import compare, verify
+from export.runners import NoRuntimeError
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
 
@@ -176,10 +177,39 @@ def test_images_that_moved(run: Run, tmp_path: Path) -> None:
     stored = json.loads((run.path / "run.json").read_text())
     stored["data"]["root"] = str(tmp_path / "gone")
     (run.path / "run.json").write_text(json.dumps(stored))
-    with pytest.raises(UnfreezeError, match="cannot be read any more"):
+    with pytest.raises(UnfreezeError, match=r"cannot be read any more.* --data"):
         verify(load_run(run.path), measure=look)
-    assert all(verify(load_run(run.path), data=tmp_path / "moved", measure=look))
+    assert all(verify(load_run(run.path, tmp_path / "moved"), measure=look))
     assert seen[0].shape == (8, 32, 32, 3)
+
+
+def test_an_artefact_that_answers_nan_does_not_hold_and_is_written(run: Run) -> None:
+    answers = measured(run).probabilities.copy()
+    answers[3] = np.nan
+    results = verify(run, measure=lambda *call: Measurement(answers, 0.0, 0.001, 0.001, 1))
+    assert not any(results)
+    stored = json.loads((run.path / "parity.json").read_text())
+    assert stored[0]["max_difference"] is None
+    assert stored[0]["reason"]
+
+
+def test_the_export_of_another_model_is_refused(run: Run) -> None:
+    damage_byte(run.path / "model.keras")
+    with pytest.raises(UnfreezeError, match="another model"):
+        verify(run)
+
+
+def test_some_formats_alone(run: Run) -> None:
+    results = verify(run, formats=("onnx",), measure=lambda *call: measured(run))
+    assert [parity.artefact.name for parity in results] == ["model.onnx"]
+
+
+def test_a_runtime_that_is_not_installed_is_no_verdict(run: Run) -> None:
+    def absent(*call: object) -> Measurement:
+        raise NoRuntimeError("model.tflite needs ai_edge_litert, which is not installed")
+
+    with pytest.raises(NoRuntimeError):
+        verify(run, measure=absent)
 
 
 def test_a_changed_reference_is_refused(run: Run) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from tests.tiny import OPTIONS, SETTINGS
 from toolkit.data import load_part
 from toolkit.errors import NoAnswerError
-from toolkit.run import Run, prepare, read_json
+from toolkit.run import Run, load_run, prepare, read_json
 from toolkit.train import load_model, probabilities
 from tuning import search as module
 from tuning.search import search
@@ -110,10 +111,9 @@ def test_if_all_trials_fail_the_first_message_is_the_error(
     assert not (run.path / "model.keras").exists()
 
 
-def test_a_trial_that_diverges_is_not_taken(
-    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, head_rate=1e30, trials=1))
+@pytest.mark.parametrize("objective", ["val_loss", "val_accuracy"])
+def test_a_trial_that_diverges_is_not_taken(objective: str, tiny: str, pictures: Path, tmp_path: Path) -> None:
+    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, head_rate=1e38, trials=1, objective=objective))
     with pytest.raises(NoAnswerError, match="diverged"):
         search(run)
 
@@ -125,6 +125,22 @@ def test_the_smallest_of_the_tied_is_taken_when_asked_for(finished: Run, picture
     assert {trial.trial for trial in group} == {result.best, *result.tied}
     assert result.taken == result.recommended
     assert result.trial(result.taken).parameters == min(trial.parameters or 0 for trial in group)
+
+
+@pytest.mark.parametrize("name", ["val_probabilities.npy", "result.json", "history.csv", "checkpoint.weights.h5"])
+def test_a_trial_whose_files_are_damaged_is_run_again(
+    name: str, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    (run.path / "search" / "trial_0001" / name).write_bytes(b"cut")
+    (run.path / "model.keras").unlink()
+    ran = []
+    real = module.TrialModel.fit
+    monkeypatch.setattr(module.TrialModel, "fit", lambda self, hp, *a, **k: ran.append(hp) or real(self, hp, *a, **k))
+    search(run)
+    assert len(ran) == 1
+    assert rows(run.path) == rows(finished.path)
 
 
 @pytest.mark.parametrize("oracle", ["bayesian", "hyperband"])

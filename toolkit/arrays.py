@@ -73,7 +73,7 @@ def read_unchanged(images: ImageFolder, row: int) -> bytes:
         content = file.read_bytes()
     except OSError as error:
         raise UnfreezeError(
-            f"{file} cannot be read any more ({error.strerror}); put it back, or use a new run folder"
+            f"{file} cannot be read any more ({error.strerror}); put it back, or say with --data where it is now"
         ) from None
     if hashlib.sha256(content).hexdigest() != images.digests[row]:
         raise UnfreezeError(f"{file} changed after it was scanned; put it back, or use a new run folder")

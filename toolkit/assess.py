@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from toolkit import plots
 from toolkit.arrays import decoded
 from toolkit.data import load_part
-from toolkit.errors import UnfreezeError
 from toolkit.evaluate import Evaluation, evaluate, worst_mistakes
 from toolkit.folder import ImageFolder, scan
 from toolkit.progress import Progress, silent
@@ -34,19 +34,12 @@ def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
 def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
     """Evaluate the run's model on the test part of another folder, or on all of it where it has none. Writes only
     decoded images, into the run's cache."""
-    images = scan(data, progress=lambda done, total: progress("scanning", done, total))
+    images = scan(data, classes=run.images.class_names, progress=partial(progress, "scanning"))
     if "test" in images.parts:
         images = images.select("test")
-    unknown = sorted(set(images.class_names) - set(run.images.class_names))
-    if unknown:
-        known = ", ".join(run.images.class_names)
-        raise UnfreezeError(
-            f"{data} has the class {unknown[0]!r}; the model knows {known}; rename or remove that folder"
-        )
     model, spec = load_model(run)
-    number = np.array([run.images.class_names.index(name) for name in images.class_names])
-    pixels = decoded(images, run.cache, spec.image_size, progress=lambda done, total: progress("decoding", done, total))
-    return evaluate(probabilities(model, pixels), number[images.labels], run.images.class_names)
+    pixels = decoded(images, run.cache, spec.image_size, progress=partial(progress, "decoding"))
+    return evaluate(probabilities(model, pixels), images.labels, run.images.class_names)
 
 
 def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndarray, images: ImageFolder) -> None:

@@ -1,14 +1,18 @@
 """The application: parse, check, call one function, print, exit.
 
 Heavy packages are imported in the bodies of the commands, so that `--help` and a wrong path answer at once.
-Exit codes: 0 done; 1 it ran and the answer is no; 2 the call or its input is wrong; 130 interrupted.
+Exit codes: 0 done; 1 it ran and the answer is no; 2 the call or its input is wrong; 3 a fault of Unfreeze;
+130 interrupted.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,8 @@ import click
 from toolkit import options as o
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.quiet import start_tensorflow
+
+ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -34,10 +40,10 @@ def cli(context: click.Context, quiet: bool) -> None:
     """
     from toolkit.screen import Screen
 
-    context.obj = context.with_resource(Screen(quiet=quiet)) if context.invoked_subcommand else None
+    context.obj = context.with_resource(Screen(quiet=quiet))
 
 
-@cli.command()
+@cli.command(short_help="Search, evaluate, export and verify in one go.")
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SEARCH, o.TRAINING)
@@ -46,26 +52,17 @@ def cli(context: click.Context, quiet: bool) -> None:
 @click.pass_obj
 def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
     """Search, evaluate, export and verify in one go. The same call again goes on where it stopped."""
-    _settle(data, values)
-    from toolkit import show
-
     opened, result = _search(screen, data, run, strict, values)
     from export.parity import to_json, verify
     from export.write import export
+    from toolkit import show
     from toolkit.assess import assess
 
     evaluation = assess(opened, progress=screen.progress)
     export(opened, progress=screen.progress)
     parities = verify(opened, progress=screen.progress)
-    if as_json:
-        _print_json(
-            {
-                "search": asdict(result),
-                "test": evaluation.to_json(),
-                "artefacts": [to_json(p) for p in parities],
-            }
-        )
-    else:
+
+    def summary() -> None:
         click.echo()
         show.show_search(result)
         show.show_evaluation(evaluation)
@@ -73,11 +70,14 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **value
         show.show_parity(parities)
         click.echo()
         show.show_places(run)
+
+    artefacts = [to_json(parity) for parity in parities]
+    _answer(screen, as_json, {"search": asdict(result), "test": evaluation.to_json(), "artefacts": artefacts}, summary)
     _require(parities)
     show.next_step(f"unfreeze predict {run / 'export' / 'model.onnx'} IMAGE...")
 
 
-@cli.command()
+@cli.command(short_help="Classes, counts, broken files, duplicates, the split.")
 @o.DATA
 @click.option("--val", type=float, default=o.DEFAULT.val, help="Fraction for validation.", show_default=True)
 @click.option("--test", type=float, default=o.DEFAULT.test, help="Fraction for the test.", show_default=True)
@@ -87,32 +87,30 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **value
 @click.pass_obj
 def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bool, as_json: bool) -> None:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
+    _need_data(data)
     from toolkit import folder, show
     from toolkit.split import split
 
     found = folder.scan(data, strict=strict, progress=lambda done, total: screen.progress("scanning", done, total))
     images = split(found, val=val, test=test, seed=seed)
-    if as_json:
-        _print_json(
-            {
-                "classes": {
-                    name: {part: int(images.counts(part)[n]) for part in ("train", "val", "test")}
-                    for n, name in enumerate(images.class_names)
-                },
-                "images": len(images),
-                "rejected": [asdict(left) for left in images.rejected],
-                "duplicates": images.duplicates(),
-                "leaks": found.leaks(),
-                "ignored": images.ignored,
-                "fingerprint": images.fingerprint(),
-            }
-        )
-    else:
-        show.show_folder(images)
+    classes = {
+        name: {part: int(images.counts(part)[number]) for part in ("train", "val", "test")}
+        for number, name in enumerate(images.class_names)
+    }
+    listed = {
+        "classes": classes,
+        "images": len(images),
+        "rejected": [asdict(left) for left in images.rejected],
+        "duplicates": images.duplicates(),
+        "leaks": show.leaks(found),
+        "ignored": images.ignored,
+        "fingerprint": images.fingerprint(),
+    }
+    _answer(screen, as_json, listed, lambda: show.show_folder(images))
     show.next_step(f"unfreeze run {data} RUN")
 
 
-@cli.command()
+@cli.command(short_help="Search with KerasTuner; keep the best model.")
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SEARCH, o.TRAINING)
@@ -121,15 +119,14 @@ def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bo
 @click.pass_obj
 def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
     """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
-    _settle(data, values)
+    _, result = _search(screen, data, run, strict, values)
     from toolkit import show
 
-    _, result = _search(screen, data, run, strict, values)
-    _print_json(asdict(result)) if as_json else show.show_search(result)
+    _answer(screen, as_json, asdict(result), lambda: show.show_search(result))
     show.next_step(f"unfreeze evaluate {run}")
 
 
-@cli.command()
+@cli.command(short_help="Train one model, no search.")
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SINGLE, o.TRAINING)
@@ -138,102 +135,104 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **valu
 @click.pass_obj
 def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
     """Train one model, no search."""
-    settings = _settle(data, values)
+    opened = _open(screen, data, run, strict, values)
     from toolkit import show
-    from toolkit.run import prepare
-
-    opened = prepare(data, run, settings, strict=strict, progress=screen.progress)
-    start_tensorflow()
     from toolkit.train import train_run
 
-    history = train_run(opened, progress=screen.progress, on_epoch=lambda row: screen.epoch(row, settings.epochs))
-    best: Any = history.best
-    if as_json:
-        _print_json({"best": best, "epochs": history.rows})
-    else:
-        click.echo(
-            f"best epoch {best['epoch'] + 1}: "
-            f"validation accuracy {best['val_accuracy']:.2%}, loss {best['val_loss']:.4f}"
-        )
+    epochs = opened.settings.epochs
+    history = train_run(opened, progress=screen.progress, on_epoch=lambda row: screen.epoch(row, epochs))
+    _answer(
+        screen, as_json, {"best": history.best, "epochs": history.rows}, lambda: show.show_training(history.best or {})
+    )
     show.next_step(f"unfreeze evaluate {run}")
 
 
-@cli.command()
+@cli.command(short_help="Test accuracy, per-class numbers, pictures.")
 @o.RUN
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @o.JSON
 @click.pass_obj
 def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
-    """Test accuracy, per-class numbers and pictures of RUN's model, on its test part or on another folder."""
+    """Test accuracy, per-class numbers and pictures of RUN's model, on its test part.
+
+    With DATA, on another folder: on its test part, or on all of it where it has none.
+    """
+    _need_run(run)
+    if data is not None:
+        _need_data(data)
     from toolkit import show
     from toolkit.run import load_run
 
     opened = load_run(run)
-    if data is not None and not data.exists():
-        raise UnfreezeError(f"{data} does not exist; give a folder of images or a CSV")
     start_tensorflow()
     from toolkit.assess import assess, assess_other
 
-    evaluation = (
-        assess(opened, progress=screen.progress)
-        if data is None
-        else assess_other(opened, data, progress=screen.progress)
-    )
-    _print_json(evaluation.to_json()) if as_json else show.show_evaluation(evaluation)
+    if data is None:
+        evaluation = assess(opened, progress=screen.progress)
+    else:
+        evaluation = assess_other(opened, data, progress=screen.progress)
+    _answer(screen, as_json, evaluation.to_json(), lambda: show.show_evaluation(evaluation))
     show.next_step(f"unfreeze export {run}")
 
 
-@cli.command()
+@cli.command(short_help="SavedModel, TFLite and ONNX, with a manifest.")
 @o.RUN
-@click.option("--formats", default="saved_model,tflite,onnx", show_default=True, help="Which, separated by commas.")
+@o.FORMATS
+@o.MOVED
 @o.JSON
 @click.pass_obj
-def export(screen: Any, run: Path, formats: str, as_json: bool) -> None:
-    """Write RUN's model as SavedModel, TFLite and ONNX, with labels, metadata and a manifest."""
+def export(screen: Any, run: Path, formats: str | None, data: Path | None, as_json: bool) -> None:
+    """Write RUN's model as SavedModel, TFLite and ONNX, with labels, metadata and a manifest.
+
+    Formats of the same model that were exported earlier stay.
+    """
+    _need_run(run)
+    chosen = _formats(formats)
     from toolkit import show
     from toolkit.run import load_run
 
-    opened = load_run(run)
-    chosen = _formats(formats)
+    opened = load_run(run, data)
     start_tensorflow()
     from export.write import export as write
 
     manifest = write(opened, formats=chosen, progress=screen.progress)
-    if as_json:
-        _print_json([asdict(artefact) for artefact in manifest.artefacts])
-    else:
-        rows = [[str(manifest.folder / a.name), f"{a.bytes / 1e6:.2f} MB", a.sha256[:16]] for a in manifest.artefacts]
-        from toolkit.screen import show as table
-
-        table(["artefact", "size", "sha256"], rows)
+    _answer(screen, as_json, [asdict(a) for a in manifest.artefacts], lambda: show.show_manifest(manifest))
     show.next_step(f"unfreeze verify {run}")
 
 
-@cli.command()
+@cli.command(short_help="Prove each artefact in its own runtime.")
 @o.RUN
-@click.option("--data", type=click.Path(path_type=Path), help="Where the images are now, if they were moved.")
+@o.FORMATS
+@o.MOVED
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of each runtime.")
 @o.JSON
 @click.pass_obj
-def verify(screen: Any, run: Path, data: Path | None, threads: int, as_json: bool) -> None:
+def verify(screen: Any, run: Path, formats: str | None, data: Path | None, threads: int, as_json: bool) -> None:
     """Run every artefact in its own runtime over the whole test part; exit 1 where one does not hold."""
+    _need_run(run)
+    chosen = _formats(formats)
     from export.parity import to_json
     from export.parity import verify as check
     from toolkit import show
     from toolkit.run import load_run
 
-    parities = check(load_run(run), data=data, threads=threads, progress=screen.progress)
-    _print_json([to_json(parity) for parity in parities]) if as_json else show.show_parity(parities)
+    parities = check(load_run(run, data), formats=chosen, threads=threads, progress=screen.progress)
+    _answer(screen, as_json, [to_json(parity) for parity in parities], lambda: show.show_parity(parities))
     _require(parities)
-    show.next_step(f"unfreeze predict {run / 'export' / 'model.onnx'} IMAGE...")
+    show.next_step(f"unfreeze predict {run / 'export' / parities[-1].artefact.name} IMAGE...")
 
 
-@cli.command()
+@cli.command(short_help="Class and probability of each image.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
 @o.JSON
-def predict(source: Path, images: tuple[Path, ...], as_json: bool) -> None:
+@click.pass_obj
+def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) -> None:
     """Class and probability of each image, by an .onnx or .tflite file, a SavedModel folder, or a run."""
+    if not source.exists():
+        raise UnfreezeError(
+            f"{source} does not exist; give an .onnx or .tflite file, a SavedModel folder or a run folder"
+        )
     from export.predict import predict as answer
 
     predictions = []
@@ -242,52 +241,54 @@ def predict(source: Path, images: tuple[Path, ...], as_json: bool) -> None:
         if not as_json:
             said = prediction.error or f"{prediction.answer}  {prediction.probability:.4f}"
             click.echo(f"{prediction.path}  {said}", err=bool(prediction.error))
-    if as_json:
-        _print_json([asdict(prediction) for prediction in predictions])
+    _answer(screen, as_json, [asdict(prediction) for prediction in predictions], lambda: None)
     broken = sum(prediction.error is not None for prediction in predictions)
     if broken:
         raise NoAnswerError(f"{broken} of {len(predictions)} files could not be read")
 
 
-@cli.command()
+@cli.command(short_help="The table of backbones and their cut layers.")
 @o.JSON
-def backbones(as_json: bool) -> None:
+@click.pass_obj
+def backbones(screen: Any, as_json: bool) -> None:
     """The backbones, their default image size, and the cut layer of each unfreeze depth."""
-    from toolkit.screen import show
+    from toolkit import show
     from toolkit.spec import BACKBONES
 
-    if as_json:
-        return _print_json([asdict(row) for row in BACKBONES.values()])
-    rows = [
-        [
-            row.name,
-            str(row.image_size),
-            str(len(row.cuts) + 1),
-            ", ".join(row.cuts[:3]) + (", …" if len(row.cuts) > 3 else ""),
-        ]
-        for row in BACKBONES.values()
-    ]
-    show(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, 3, …"], rows)
-    click.echo("\nat the deepest depth nothing is frozen; --json lists every cut layer")
+    _answer(screen, as_json, [asdict(row) for row in BACKBONES.values()], show.show_backbones)
 
 
-def _settle(data: Path, values: dict[str, Any]) -> Any:
-    """Check what can be checked before anything heavy is imported."""
+def _need_data(data: Path) -> None:
     if not data.exists():
         raise UnfreezeError(f"{data} does not exist; give a folder with a sub-folder per class, or a CSV path,label")
-    return o.settings(values)
+
+
+def _need_run(run: Path) -> None:
+    if not (run / "run.json").is_file():
+        raise UnfreezeError(f"{run} is not a run folder (it has no run.json); `unfreeze run DATA {run}` makes one")
+
+
+def _open(screen: Any, data: Path, run: Path, strict: bool, values: dict[str, Any]) -> Any:
+    """The run folder for a command that trains; TensorFlow is loaded last, when all that can be wrong was checked."""
+    _need_data(data)
+    settings = o.settings(values)
+    from toolkit import show
+    from toolkit.run import prepare
+
+    opened = prepare(data, run, settings, strict=strict, progress=screen.progress)
+    for line in show.warnings(opened.images):
+        screen.say(line)
+    start_tensorflow()
+    return opened
 
 
 def _search(screen: Any, data: Path, run: Path, strict: bool, values: dict[str, Any]) -> tuple[Any, Any]:
     """The part that `run` and `tune` share."""
-    from toolkit.run import prepare
-
-    settings = o.settings(values)
-    opened = prepare(data, run, settings, strict=strict, progress=screen.progress)
-    start_tensorflow()
+    opened = _open(screen, data, run, strict, values)
     from tuning.search import search
 
-    total = min(settings.trials, settings.points)
+    settings = opened.settings
+    total = None if settings.oracle == "hyperband" else min(settings.trials, settings.points)
     result = search(
         opened,
         progress=screen.progress,
@@ -297,10 +298,12 @@ def _search(screen: Any, data: Path, run: Path, strict: bool, values: dict[str, 
     return opened, result
 
 
-def _formats(text: str) -> tuple[str, ...]:
+def _formats(text: str | None) -> tuple[str, ...]:
     from difflib import get_close_matches
 
     known = ("saved_model", "tflite", "onnx")
+    if text is None:
+        return known
     chosen = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in chosen:
         if name not in known:
@@ -312,50 +315,75 @@ def _formats(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _require(parities: list) -> None:
+def _require(parities: list[Any]) -> None:
+    if not parities:
+        raise NoAnswerError("no artefact to verify; `unfreeze export RUN` writes them")
     failed = [parity.artefact.name for parity in parities if not parity]
-    if failed or not parities:
-        raise NoAnswerError(
-            f"{', '.join(failed) or 'no artefact'} does not hold" if parities else "no artefact to verify"
-        )
+    if failed:
+        raise NoAnswerError(f"{', '.join(failed)} {'do' if len(failed) > 1 else 'does'} not hold")
 
 
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+def _answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:
+    """The result on standard output: as JSON, or as people read it."""
+    screen.close()
+    if as_json:
+        click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        show()
 
 
 def _plain(value: Any) -> Any:
-    """numpy's numbers and arrays as JSON."""
-    return value.tolist()
+    """What JSON can hold: numpy's numbers and arrays as Python's, and null for what is not a finite number."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name that the terminal cannot show
     sys.exit(_main(sys.argv[1:]))
 
 
 def _main(arguments: list[str]) -> int:
+    arguments = _hoisted(arguments)
     try:
         return cli.main(arguments, prog_name="unfreeze", standalone_mode=False) or 0
     except click.exceptions.Exit as ended:
         return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return 2
     except (KeyboardInterrupt, click.Abort):
         return _fail("interrupted; the same command goes on where it stopped", 130)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "")
-        return 2
     except click.ClickException as error:
-        return _fail(" ".join(error.format_message().split()), 2, arguments)
+        return _fail(error.format_message(), 2, arguments)
     except UnfreezeError as error:
         return _fail(str(error), 2, arguments)
     except NoAnswerError as error:
         return _fail(str(error), 1, arguments)
     except OSError as error:
-        return _fail(" ".join(str(error).split()), 2, arguments)
+        return _fail(str(error), 2, arguments)
+    except Exception as error:
+        text = f"unexpected: {type(error).__name__}: {error} (--debug shows where; please report it)"
+        return _fail(text, 3, arguments)
 
 
-def _fail(text: str, code: int, arguments: list[str] | tuple = ()) -> int:
+def _hoisted(arguments: list[str]) -> list[str]:
+    """The options of the whole program to the front, wherever they were typed."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    head = arguments[:end]
+    return [a for a in head if a in ANYWHERE] + [a for a in head if a not in ANYWHERE] + arguments[end:]
+
+
+def _fail(text: str, code: int, arguments: list[str] | tuple[()] = ()) -> int:
     if "--debug" in arguments:
         traceback.print_exc()
-    click.echo(f"error: {text}", err=True)
+    click.echo(f"error: {' '.join(text.split())}", err=True)
     return code

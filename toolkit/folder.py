@@ -91,11 +91,18 @@ class _Image:
     size: tuple[int, int]  # pixels, width and height
 
 
-def scan(data: Path, *, strict: bool = False, progress: Callable[[int, int], None] | None = None) -> ImageFolder:
+def scan(
+    data: Path,
+    *,
+    strict: bool = False,
+    classes: tuple[str, ...] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImageFolder:
     """Reads every image of DATA once, in threads, and checks that it can be decoded.
 
-    `progress(done, total)` is called in this thread after each file. `UnfreezeError` where DATA has no two
-    classes to tell apart, or, if `strict`, where a file has to be left out.
+    `classes`: those of a model that is there already, of which DATA may have only some. `progress(done, total)` is
+    called in this thread after each file. `UnfreezeError` where DATA has no two classes to tell apart, or one that is
+    not in `classes`, or, if `strict`, where a file has to be left out.
     """
     listing = read_layout(data)
     images, broken = _read_all(listing, progress or (lambda done, total: None))
@@ -104,7 +111,7 @@ def scan(data: Path, *, strict: bool = False, progress: Callable[[int, int], Non
     if strict and rejected:
         first = f"{rejected[0].path}: {rejected[0].reason}"
         raise UnfreezeError(f"{data}: {len(rejected)} left out, and --strict was given; the first is {first}")
-    names = _class_names(data, listing, images)
+    names = _class_names(data, listing, images) if classes is None else _known(data, listing, images, classes)
     return _folder(listing, names, images, rejected)
 
 
@@ -125,12 +132,17 @@ def _read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[l
 def _read(root: Path, entry: Entry) -> _Image | Rejected:
     path = root / entry.path
     try:
+        entry.path.encode()
         content = path.read_bytes()
         return _Image(entry, hashlib.sha256(content).hexdigest(), measure(content, path.suffix))
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
         return Rejected(entry.path, str(error))
+    except UnicodeEncodeError:
+        return Rejected(entry.path.encode("utf-8", "backslashreplace").decode(), "its name is not UTF-8: rename it")
+    except ValueError:  # a null byte, from a CSV
+        return Rejected(entry.path, "not a path that a file can have")
 
 
 def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected]]:
@@ -152,6 +164,10 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
 def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[str, ...]:
     """The classes to learn, sorted, if there are two and each has an image to learn from."""
     names = sorted({name for name, part in listing.classes if part in ("train", "")})
+    parts = sorted({part for _, part in listing.classes} - {""})
+    if data.is_dir() and parts and not names:
+        found = ", ".join(f"{part}/" for part in parts)
+        raise UnfreezeError(f"{data} has {found} but no train/ with a sub-folder per class: add it")
     for name, part in sorted(listing.classes):
         if name not in names:
             raise UnfreezeError(f"{data}: class {name} is in {part} but not in train: add it there or remove it")
@@ -163,6 +179,18 @@ def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[st
         if name not in usable:
             raise UnfreezeError(f"{data}: class {name} has no usable image to train on: add some or remove it")
     return tuple(names)
+
+
+def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes of the model, if DATA has no other and any usable image."""
+    for name, _ in sorted(listing.classes):
+        if name not in classes:
+            raise UnfreezeError(
+                f"{data}: the model has no class {name}, only {', '.join(classes)}: rename or remove it"
+            )
+    if not images:
+        raise UnfreezeError(f"{data} has no usable image: add some")
+    return classes
 
 
 def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], rejected: list[Rejected]) -> ImageFolder:

@@ -73,11 +73,8 @@ def _read_folder(root: Path) -> Listing:
     parts = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}
     # A class may itself be called "train": it then holds images, not folders.
     divided = {part for folder, part in parts.items() if _visible(folder)[0]}
-    if "train" in divided:
+    if divided and ("train" in divided or len(parts) == len(folders)):
         _add_parts(listing, folders, parts)
-    elif divided and len(parts) == len(folders):
-        found = ", ".join(f"{folder.name}/" for folder in folders)
-        raise UnfreezeError(f"{root} has {found} but no train/ with a sub-folder per class: add it")
     else:
         _add_classes(listing, folders, "")
     _reject_loose(listing, loose)

@@ -12,6 +12,7 @@ from toolkit.settings import AUGMENTATIONS, OBJECTIVES, ORACLES, Settings
 from toolkit.spec import backbone, deepest
 
 DEFAULT = Settings()
+MOST = 1000  # numbers in a range
 
 
 class Numbers(click.ParamType):
@@ -29,7 +30,8 @@ class Numbers(click.ParamType):
         except ValueError:
             numbers = []
         if not numbers:
-            self.fail(f"{value!r} is neither a list such as 0,1,2 nor a range such as 0:2", param, ctx)
+            step = f"the step is {self.step:g} if not given and must lead to the last number"
+            self.fail(f"{value!r} is neither a list 0,1,2 nor a range FROM:TO or FROM:TO:STEP ({step})", param, ctx)
         return tuple(sorted(set(numbers)))
 
     def _range(self, value: str) -> list:
@@ -37,10 +39,10 @@ class Numbers(click.ParamType):
         if len(bounds) > 3:
             raise ValueError
         first, last, step = bounds if len(bounds) == 3 else (*bounds, self.kind(self.step))
-        if step <= 0:
-            raise ValueError
-        count = int((last - first) / step + 1e-9) + 1
-        return [round(first + n * step, 9) for n in range(count)]
+        count = round((last - first) / step) if step > 0 else -1
+        if not 0 <= count < MOST or abs(first + count * step - last) > 1e-9:
+            raise ValueError  # nothing is dropped in silence: the last number is on a step
+        return [round(first + n * step, 9) for n in range(count + 1)]
 
 
 def _option(*names: str, **attributes: Any) -> Callable:
@@ -53,6 +55,10 @@ def _defaults(values: tuple) -> str:
 
 DATA = click.argument("data", type=click.Path(path_type=Path))
 RUN = click.argument("run", type=click.Path(path_type=Path))
+MOVED = click.option(
+    "--data", type=click.Path(path_type=Path), help="Where the images are now, if they were moved since the run."
+)
+FORMATS = click.option("--formats", metavar="LIST", help="saved_model, tflite, onnx: some of them, by commas.  [all]")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
 STRICT = click.option("--strict", is_flag=True, help="A file that has to be left out is an error.")
 
@@ -119,7 +125,12 @@ SEARCH = [
         help="Stages of the backbone to train, counted from the output.",
     ),
     _option("--oracle", type=click.Choice(ORACLES), default=DEFAULT.oracle, help="Who proposes the next trial."),
-    _option("--trials", type=int, default=DEFAULT.trials, help="At most so many; a smaller space is tried whole."),
+    _option(
+        "--trials",
+        type=int,
+        default=DEFAULT.trials,
+        help="At most so many; a smaller space is tried whole. Hyperband runs a schedule that follows from the epochs.",
+    ),
     _option(
         "--pick",
         type=click.Choice(["best", "smallest"]),

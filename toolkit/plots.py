@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ TRAIN, VAL = "#7a7a7a", "#1f6fb4"
 
 
 def save(figure: Figure, path: Path) -> None:
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box for what the font lacks, and no noise
         figure.savefig(temporary, dpi=120, bbox_inches="tight")
 
 
@@ -44,8 +46,9 @@ def confusion(evaluation: Evaluation) -> Figure:
             names,
             rotation=45 if len(names) > 4 else 0,
             ha="right" if len(names) > 4 else "center",
+            parse_math=False,  # a class name may hold a dollar
         )
-        axes.set_yticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set(xlabel="answered", ylabel="true", title=f"{evaluation.accuracy:.1%} of {evaluation.images} images")
     figure.colorbar(picture, ax=axes, label="share of the true class", fraction=0.046)
     return figure
@@ -53,7 +56,7 @@ def confusion(evaluation: Evaluation) -> Figure:
 
 def learning_curves(rows: list[dict[str, Any]]) -> Figure:
     """Accuracy and loss against epoch, for training and validation; a line where fine-tuning starts."""
-    figure = Figure(figsize=(9, 3.6))
+    figure = Figure(figsize=(9, 3.6), layout="tight")
     for position, (name, unit) in enumerate({"accuracy": "accuracy", "loss": "loss (nats)"}.items(), start=1):
         axes = figure.add_subplot(1, 2, position)
         _curve(axes, rows, name)
@@ -61,7 +64,6 @@ def learning_curves(rows: list[dict[str, Any]]) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
     figure.axes[0].legend(loc="lower right", frameon=False)
-    figure.tight_layout()
     return figure
 
 
@@ -78,15 +80,14 @@ def mistakes(images: np.ndarray, captions: list[str]) -> Figure:
     """A sheet of pictures, uint8 [N, S, S, 3], each with its caption."""
     columns = min(6, max(1, len(images)))
     rows = max(1, -(-len(images) // columns))
-    figure = Figure(figsize=(2.1 * columns, 2.6 * rows))
+    figure = Figure(figsize=(2.1 * columns, 2.6 * rows), layout="tight")
     for position, (image, caption) in enumerate(zip(images, captions, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, position)
         axes.imshow(image)
-        axes.set_title(caption, fontsize=7)
+        axes.set_title(caption, fontsize=7, parse_math=False)  # a file name may hold a dollar
         axes.axis("off")
     if not len(images):
         figure.text(0.5, 0.5, "no mistakes", ha="center", va="center")
-    figure.tight_layout()
     return figure
 
 

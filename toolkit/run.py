@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -61,6 +61,24 @@ def atomic(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
     finally:
         remove(temporary)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what `atomic` left behind in processes that were killed."""
+    for path in folder.rglob(".*.tmp*"):
+        pid = path.name.partition(".tmp")[0].rpartition(".")[2]
+        if pid.isdigit() and not _alive(int(pid)):
+            remove(path)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
@@ -122,6 +140,7 @@ def open_run(path: Path, images: ImageFolder, settings: Settings) -> Run:
     elif path.is_dir() and any(path.iterdir()):
         raise UnfreezeError(f"{path} is not empty and holds no run; give an empty or a new folder")
     run = Run(path, images, settings)
+    _sweep(path)
     try:
         write_json(file, _to_json(run))
     except (FileExistsError, NotADirectoryError):
@@ -134,6 +153,8 @@ def open_run(path: Path, images: ImageFolder, settings: Settings) -> Run:
 def prepare(data: Path, path: Path, settings: Settings, *, strict: bool = False, progress: Progress = silent) -> Run:
     """Scan the data, split it, and open the run folder for it. Nothing is written where anything is wrong."""
     settings.check()
+    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
+        raise UnfreezeError(f"{path} lies inside {data}, so its pictures would become data; give a folder elsewhere")
     images = split(
         scan(data, strict=strict, progress=partial(progress, "scanning")),
         val=settings.val,
@@ -143,19 +164,24 @@ def prepare(data: Path, path: Path, settings: Settings, *, strict: bool = False,
     return open_run(path, images, settings)
 
 
-def load_run(path: Path) -> Run:
-    """The run in a folder; UnfreezeError where there is none."""
+def load_run(path: Path, data: Path | None = None) -> Run:
+    """The run in a folder; UnfreezeError where there is none. `data`: where its images are now, if they were moved."""
     if not (path / "run.json").is_file():
         raise UnfreezeError(f"{path} is not a run folder (it has no run.json); `unfreeze run DATA {path}` makes one")
     stored = read_json(path / "run.json")
     try:
-        return Run(
-            path,
-            _images_from_json(stored["data"], stored["class_names"]),
-            Settings.from_json(stored["settings"]),
-        )
-    except (KeyError, TypeError) as error:
+        images = _images_from_json(stored["data"], stored["class_names"])
+        settings = Settings.from_json(stored["settings"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnfreezeError(f"{path / 'run.json'} is not of format {FORMAT} ({error}); make the run anew") from None
+    return Run(path, replace(images, root=_root(data)) if data else images, settings)
+
+
+def _root(data: Path) -> Path:
+    """What the paths in DATA are relative to."""
+    if not data.exists():
+        raise UnfreezeError(f"{data} does not exist; give the folder or the CSV that the run was made of")
+    return data if data.is_dir() else data.parent
 
 
 def _to_json(run: Run) -> dict[str, Any]:

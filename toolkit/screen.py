@@ -34,6 +34,13 @@ class Screen:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars away: what follows is the result, or an error."""
+        for task in self.tasks.values():
+            self.bars.remove_task(task)
+        self.tasks.clear()
         self.bars.stop()
 
     def say(self, text: str) -> None:
@@ -59,13 +66,15 @@ class Screen:
             self.tasks[what] = self.bars.add_task(what, total=total)
         self.bars.update(self.tasks[what], completed=number, description=text)
 
-    def trials(self, trials: Sequence[Any], total: int) -> None:
-        """Print the trials that have ended since the last call, with the time that the rest will take."""
+    def trials(self, trials: Sequence[Any], total: int | None) -> None:
+        """Print the trials that have ended since the last call, with the time that the rest will take, if known."""
         if self.rows_shown is None:
             self.rows_shown = 0
             self.say("trial  head units  dropout  unfreeze  val_loss  val_accuracy     time     left")
         for trial in trials[self.rows_shown :]:
-            self.say(f"{trial_line(trial)} {duration(_left(trials, total)):>8}  {trial.message or trial.mark}".rstrip())
+            left = "" if total is None else duration(_left(trials, total))
+            note = "best so far" if trial.mark else trial.message[:WIDTH]
+            self.say(f"{trial_line(trial)} {left:>8}  {note}".rstrip())
         self.rows_shown = max(self.rows_shown, len(trials))
 
 
@@ -97,7 +106,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | Non
     """A table on standard output; the first column is left-aligned, the others right."""
     table = Table(title=title, box=None, title_justify="left", pad_edge=False)
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+        table.add_column(column, justify="left" if position == 0 else "right", no_wrap=position > 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = Console(highlight=False)

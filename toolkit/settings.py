@@ -73,6 +73,8 @@ class Settings:
             raise UnfreezeError(
                 "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
             )
+        if not 0 <= self.seed < 2**32:
+            raise UnfreezeError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
         for name in ("head_rate", "tune_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UnfreezeError(f"{name} is {getattr(self, name)}; give a positive number, such as 0.001")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -12,8 +12,10 @@ import numpy as np
 from toolkit.evaluate import Evaluation
 from toolkit.folder import ImageFolder
 from toolkit.screen import show
+from toolkit.spec import BACKBONES
 
 if TYPE_CHECKING:  # the application shows what the other packages return, and imports them nowhere else
+    from export.artefacts import Manifest
     from export.parity import Flip, Parity
     from tuning.search import SearchResult
 
@@ -37,10 +39,29 @@ def show_folder(images: ImageFolder) -> None:
     )
     _list("left out", [f"{left.path}: {left.reason}" for left in images.rejected])
     _list("byte-identical", [", ".join(group) for group in images.duplicates()])
-    _list("the same image in two given parts", [", ".join(group) for group in images.leaks()])
+    _list("the same image in two given parts", leaks(images))
     if images.ignored:
         click.echo(f"{images.ignored} files are no images by their names and were ignored")
     click.echo(f"fingerprint {images.fingerprint()[:16]}")
+
+
+def leaks(images: ImageFolder) -> list[str]:
+    """A line for each image that stands in two parts, as they were given."""
+    part = dict(zip(images.paths, images.parts, strict=True))
+    return [", ".join(f"{path} ({part[path]})" for path in group) for group in images.leaks()]
+
+
+def warnings(images: ImageFolder) -> Iterator[str]:
+    """What a run should not pass over in silence: what was left out, and what makes its test too easy."""
+    for what, lines in {
+        "left out": [f"{left.path}: {left.reason}" for left in images.rejected],
+        "the same image in two parts, so the test is too easy": leaks(images),
+    }.items():
+        if lines:
+            yield f"{what}: {len(lines)}"
+            yield from (f"  {line}" for line in lines[:LISTED])
+            if len(lines) > LISTED:
+                yield f"  and {len(lines) - LISTED} more (`unfreeze scan DATA --json` lists all)"
 
 
 def _list(what: str, lines: Sequence[str]) -> None:
@@ -84,56 +105,45 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 
 def show_parity(results: Sequence[Parity]) -> None:
-    """The table of artefacts, then what is wrong with those that do not hold, then the flips."""
-    show(
-        [
-            "artefact",
-            "size",
-            "accuracy",
-            "agreement",
-            "flips",
-            "max diff",
-            "mean diff",
-            "ms",
-            "p95 ms",
-            "load ms",
-            "verdict",
-        ],
-        [_parity_row(parity) for parity in results],
-    )
-    threads = {parity.threads for parity in results if parity.threads}
-    if threads:
-        click.echo(
-            f"milliseconds an image at batch 1, {threads.pop()} thread; agreement with the Keras model's answers"
-        )
+    """The verdicts, the times, what is wrong with those that do not hold, the flips."""
+    columns = ["artefact", "size", "accuracy", "agreement", "flips", "max diff", "verdict"]
+    show(columns, [_verdict_row(parity) for parity in results])
+    ran = [parity for parity in results if parity.latency_ms is not None]
+    if ran:
+        threads = f"{ran[0].threads} thread{'s' if (ran[0].threads or 0) > 1 else ''}"
+        click.echo()
+        columns = ["artefact", "mean diff", "ms/image", "95th pct", "load ms"]
+        show(columns, [_times_row(parity) for parity in ran])
+        click.echo(f"agreement and differences: with the Keras model; times: batch 1, {threads}, median")
     for parity in results:
         if not parity:
             click.echo(f"{parity.artefact.name}: {parity.reason}")
-        _list(f"{parity.artefact.name}: flips", [_flip(flip) for flip in parity.flips]) if parity.flips else None
+        if parity.flips:
+            _list(f"{parity.artefact.name}: flips", [_flip(flip) for flip in parity.flips])
 
 
-def _parity_row(parity: Parity) -> list[str]:
-    size = f"{parity.artefact.bytes / 1e6:.2f} MB"
-    verdict = "holds" if parity else "DOES NOT HOLD"
+def _verdict_row(parity: Parity) -> list[str]:
+    size, verdict = f"{parity.artefact.bytes / 1e6:.2f} MB", "holds" if parity else "DOES NOT HOLD"
     if parity.accuracy is None or parity.agreement is None:
-        return [parity.artefact.name, size, *[""] * 8, verdict]
-    return [
-        parity.artefact.name,
-        size,
-        f"{parity.accuracy:.2%}",
-        f"{parity.agreement:.2%}",
-        str(len(parity.flips)),
-        *(f"{value:.1e}" if value is not None else "NaN" for value in (parity.max_difference, parity.mean_difference)),
-        *(f"{value:.2f}" for value in (parity.latency_ms or 0, parity.latency_p95_ms or 0)),
-        f"{parity.load_ms or 0:.0f}",
-        verdict,
-    ]
+        return [parity.artefact.name, size, *[""] * 4, verdict]
+    shares = [f"{parity.accuracy:.2%}", f"{parity.agreement:.2%}"]
+    return [parity.artefact.name, size, *shares, str(len(parity.flips)), _small(parity.max_difference), verdict]
+
+
+def _times_row(parity: Parity) -> list[str]:
+    times = (parity.latency_ms or 0, parity.latency_p95_ms or 0)
+    mean, load = _small(parity.mean_difference), f"{parity.load_ms or 0:.0f}"
+    return [parity.artefact.name, mean, *(f"{value:.2f}" for value in times), load]
+
+
+def _small(value: float | None) -> str:
+    return "NaN" if value is None else f"{value:.1e}"
 
 
 def _flip(flip: Flip) -> str:
+    share = "NaN" if flip.artefact_probability is None else f"{flip.artefact_probability:.4f}"
     model = f"model {flip.reference} {flip.reference_probability:.4f}"
-    artefact = f"artefact {flip.artefact} {flip.artefact_probability:.4f}"
-    return f"{flip.path}: {model}, {artefact}{', a tie' if flip.tie else ''}"
+    return f"{flip.path}: {model}, artefact {flip.artefact} {share}{', a tie' if flip.tie else ''}"
 
 
 def next_step(text: str) -> None:
@@ -152,3 +162,22 @@ def show_places(run: Path) -> None:
     }.items():
         if (run / name).exists():
             click.echo(f"  {run / name}  {what}")
+
+
+def show_training(best: dict[str, Any]) -> None:
+    numbers = f"validation accuracy {best['val_accuracy']:.2%}, loss {best['val_loss']:.4f}"
+    click.echo(f"best epoch {best['epoch'] + 1}: {numbers}")
+
+
+def show_manifest(manifest: Manifest) -> None:
+    rows = [[str(manifest.folder / a.name), f"{a.bytes / 1e6:.2f} MB", a.sha256[:16]] for a in manifest.artefacts]
+    show(["artefact", "size", "sha256"], rows)
+
+
+def show_backbones() -> None:
+    rows = [
+        [row.name, str(row.image_size), str(len(row.cuts) + 1), ", ".join([*row.cuts[:2], "…"][: len(row.cuts)])]
+        for row in BACKBONES.values()
+    ]
+    show(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
+    click.echo("\nat the deepest depth nothing is frozen; --json lists every cut layer")

@@ -8,7 +8,7 @@ Building the model is left to `toolkit.model`; the tests hold every cut against 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from string import ascii_lowercase
 
@@ -39,9 +39,6 @@ class ModelSpec:
     head_units: int  # 0: no dense layer between pooling and the output
     dropout: float  # rate
     unfreeze: int  # stages, 0 to `deepest(backbone)`
-
-    def with_(self, **changes: object) -> ModelSpec:
-        return replace(self, **changes)  # type: ignore[arg-type]
 
 
 def backbone(name: str) -> Backbone:

@@ -11,36 +11,37 @@ from dataclasses import replace
 from toolkit.errors import UnfreezeError
 from toolkit.folder import ImageFolder
 
+SOURCES = ("train", "")  # parts from which a missing one is taken
+
 
 def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageFolder:
     """The same images with every part "train", "val" or "test".
 
-    Parts that are given are kept. A missing test part takes the fraction `test` of each class's distinct
-    images, then a missing val part the fraction `val` of those left; at least one each. They come from
-    images without a part or, where all have one, from train. An image without a part joins a byte-identical
-    one that has a part. `UnfreezeError` where a class has too few distinct images.
+    A missing test part takes the fraction `test` of each class, then a missing val part the fraction `val` of what
+    is left; at least one image each. They are taken from the images of train and those without a part. One without
+    a part joins a byte-identical one that has one, and no image is moved away from its twins. `UnfreezeError` where
+    a class has too few distinct images.
     """
     wanted = {part: share for part, share in (("test", test), ("val", val)) if part not in folder.parts}
     for part, share in wanted.items():
         if not 0 < share < 1:
             raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")
-    source = "" if "" in folder.parts else "train"
-    given = {digest: part for digest, part in zip(folder.digests, folder.parts, strict=True) if part != source}
-    moved = dict(given) if source == "" else {}  # digest -> part; all else of the source is for training
+    given = {digest: part for digest, part in zip(folder.digests, folder.parts, strict=True) if part not in SOURCES}
+    moved: dict[str, str] = {}  # digest -> part; all else of the sources is for training
     for number, name in enumerate(folder.class_names):
-        own = _distinct(folder, number, source) - given.keys()
+        own = _distinct(folder, number) - given.keys()
         moved |= _divide(name, sorted(own, key=lambda digest: _rank(seed, digest)), wanted)
     parts = (
-        moved.get(digest, "train") if part == source else part
+        moved.get(digest, "train" if part else given.get(digest, "train")) if part in SOURCES else part
         for digest, part in zip(folder.digests, folder.parts, strict=True)
     )
     return replace(folder, parts=tuple(parts))
 
 
-def _distinct(folder: ImageFolder, label: int, part: str) -> set[str]:
-    """The digests of one class's images in one part."""
+def _distinct(folder: ImageFolder, label: int) -> set[str]:
+    """The digests of one class's images that may be divided."""
     rows = zip(folder.digests, folder.labels, folder.parts, strict=True)
-    return {digest for digest, own, given in rows if own == label and given == part}
+    return {digest for digest, own, given in rows if own == label and given in SOURCES}
 
 
 def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from toolkit.data import Part, balanced_weights, load_part, training_batches, va
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.model import build_model, set_unfreeze
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, atomic, read_json, write_json, write_text
+from toolkit.run import Run, atomic, read_json, remove, write_json, write_text
 from toolkit.settings import Settings
 from toolkit.spec import ModelSpec
 
@@ -45,8 +45,8 @@ class History:
 
     @property
     def best(self) -> Row | None:
-        """The first epoch with the best finite objective; None where there is none."""
-        finite = [row for row in self.rows if math.isfinite(row[self.objective])]
+        """The first epoch with the best objective, of those with finite numbers; None where there is none."""
+        finite = [row for row in self.rows if is_finite(row)]
         pick = min if self.objective == "val_loss" else max
         return pick(finite, key=lambda row: row[self.objective], default=None)
 
@@ -59,15 +59,21 @@ class History:
 
 
 def read_history(path: Path) -> list[Row]:
-    """The rows of a `history.csv`, numbers as numbers."""
-    with path.open(newline="") as file:
-        rows: list[Row] = list(csv.DictReader(file))
-    for row in rows:
-        row.update(
-            {name: float(row[name]) for name in COLUMNS if name not in ("epoch", "stage")},
-            epoch=int(row["epoch"]),
-        )
-    return rows
+    """The rows of a `history.csv`, numbers as numbers; UnfreezeError where it is missing or damaged."""
+    numbers = COLUMNS[2:]
+    try:
+        with path.open(newline="") as file:
+            rows: list[Row] = list(csv.DictReader(file))
+        if not rows:
+            raise ValueError("it has no epoch")
+        return [row | {name: float(row[name]) for name in numbers} | {"epoch": int(row["epoch"])} for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UnfreezeError(f"{path} cannot be read ({error}); repeat the training that writes it") from None
+
+
+def is_finite(row: Row) -> bool:
+    """Whether training had not diverged in this epoch."""
+    return all(math.isfinite(row[name]) for name in COLUMNS[2:6])
 
 
 def train(
@@ -218,7 +224,12 @@ class KeepBest(keras.callbacks.Callback):
 
 
 def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], **more: Any) -> None:
-    """A run's answer: model.keras (without optimizer state), model.json (its spec) and history.csv."""
+    """A run's answer: model.keras (without optimizer state), model.json (its spec) and history.csv.
+
+    What was said of an earlier model is removed; its export stays, and `verify` tells that it is not this model's.
+    """
+    for stale in ("metrics.json", "parity.json", "plots"):
+        remove(run.path / stale)
     history = History(run.settings.objective, rows)
     history.write(run.path / "history.csv")
     with atomic(run.path / "model.keras") as temporary:
@@ -228,13 +239,17 @@ def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], *
 
 def load_model(run: Run) -> tuple[keras.Model, ModelSpec]:
     """The model that a run ended with; UnfreezeError where it has none yet."""
-    path = run.path / "model.keras"
+    path, again = run.path / "model.keras", f"unfreeze tune DATA {run.path}"
     if not path.is_file():
-        raise UnfreezeError(f"{run.path} has no model yet; finish its search with `unfreeze tune DATA {run.path}`")
+        raise UnfreezeError(f"{run.path} has no model yet; finish its search with `{again}`")
     try:
-        return keras.saving.load_model(path, compile=False), ModelSpec(**read_json(run.path / "model.json")["spec"])
-    except (ValueError, OSError, KeyError) as error:
-        raise UnfreezeError(f"{path} cannot be loaded ({error}); repeat `unfreeze tune DATA {run.path}`") from None
+        spec = ModelSpec(**read_json(path.with_name("model.json"))["spec"])
+    except (KeyError, TypeError) as error:
+        raise UnfreezeError(f"model.json beside {path} is damaged ({error}); repeat `{again}`") from None
+    try:
+        return keras.saving.load_model(path, compile=False), spec
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise UnfreezeError(f"{path} cannot be loaded ({error}); repeat `{again}`") from None
 
 
 def train_run(run: Run, *, progress: Progress = silent, on_epoch: Callable[[Row], None] = lambda row: None) -> History:

@@ -87,7 +87,7 @@ class BayesianOracle(HardenedOracle, keras_tuner.oracles.BayesianOptimizationOra
 
     def propose(self, trial_id: str) -> Point | None:
         measured = completed(self)
-        if len(measured) < (self.num_initial_points or max(3 * len(self.hyperparameters.space), 3)):
+        if len(measured) < self._initial():
             return self._random_values()
         candidates = self._candidates(trial_id)
         if not candidates:
@@ -97,6 +97,11 @@ class BayesianOracle(HardenedOracle, keras_tuner.oracles.BayesianOptimizationOra
             self.gpr.fit(*self._observations(measured))
             mean, deviation = self.gpr.predict(self._cube(candidates), return_std=True)
         return candidates[int(np.argmin(mean - self.beta * deviation))]
+
+    def _initial(self) -> int:
+        """Random trials to start with: KerasTuner's three for each dimension, but no more than half of the search."""
+        three_each = 3 * len(self.hyperparameters.space)
+        return three_each if self.limit is None else max(3, min(three_each, self.limit // 2))
 
     def _candidates(self, trial_id: str) -> list[Point]:
         found = list(islice(points(self.hyperparameters), CANDIDATES + 1))

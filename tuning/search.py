@@ -8,18 +8,20 @@ from __future__ import annotations
 import csv
 import io
 import math
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras_tuner
 import numpy as np
 
 from toolkit.data import load_part
-from toolkit.errors import NoAnswerError
+from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, read_json, write_text
+from toolkit.run import Run, read_json, write_json, write_text
 from toolkit.spec import ModelSpec
 from toolkit.train import Row, probabilities, read_history, save_model
 from tuning.choice import Candidate, smallest, tied
@@ -90,43 +92,60 @@ def search(
 
     `on_trials` gets all ended trials whenever one has ended, and once at the start. NoAnswerError where all failed.
     """
-    settings, classes = run.settings, len(run.images.class_names)
     data = Data(
-        train=load_part(run, "train", antialiased=settings.augment != "none", progress=progress),
+        train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=progress),
         val=load_part(run, "val", progress=progress),
-        classes=classes,
+        classes=len(run.images.class_names),
     )
-    labels = data.val.labels
 
     def report(oracle: keras_tuner.Oracle) -> None:
         trials = table(run, oracle)
         write_trials(run.path / "trials.csv", trials)
         on_trials(trials)
 
-    tuner = _Tuner(
-        make_oracle(
-            settings.oracle,
-            objective=settings.objective,
-            space=hyperparameters(settings),
-            max_trials=settings.trials,
-            max_epochs=settings.epochs,
-            seed=settings.seed,
-        ),
-        TrialModel(settings, data, on_epoch),
-        directory=str(run.path),
-        project_name="search",
-        on_trial=report,
-    )
+    tuner = _tuner(run, TrialModel(run.settings, data, on_epoch), report)
+    if _requeue_damaged(run, tuner.oracle):
+        tuner.reload()
     report(tuner.oracle)
     tuner.search(verbose=0)
     if not completed(tuner.oracle):
         _, message = next(iter(failures(tuner.oracle)), ("", "no trial was run"))
         raise NoAnswerError(f"every trial failed; the first said: {message}")
-    result = choose(run, tuner.oracle, labels)
+    result = choose(run, tuner.oracle, data.val.labels)
     write_trials(run.path / "trials.csv", list(result.trials))
-    on_trials(list(result.trials))
     _save_taken(run, tuner, result, data)
     return result
+
+
+def _tuner(run: Run, model: TrialModel, on_trial: Callable[[keras_tuner.Oracle], None]) -> _Tuner:
+    settings = run.settings
+    oracle = make_oracle(
+        settings.oracle,
+        objective=settings.objective,
+        space=hyperparameters(settings),
+        max_trials=settings.trials,
+        max_epochs=settings.epochs,
+        seed=settings.seed,
+    )
+    return _Tuner(oracle, model, directory=str(run.path), project_name="search", on_trial=on_trial)
+
+
+def _requeue_damaged(run: Run, oracle: keras_tuner.Oracle) -> list[str]:
+    """Have the completed trials run again whose files cannot be read; their ids."""
+    done = [trial for trial in oracle.trials.values() if trial.status == "COMPLETED"]
+    damaged = [trial for trial in done if not _readable(_folder(run, trial.trial_id))]
+    for trial in damaged:
+        write_json(_folder(run, trial.trial_id) / "trial.json", trial.get_state() | {"status": "RUNNING"})
+    return [trial.trial_id for trial in damaged]
+
+
+def _readable(folder: Path) -> bool:
+    try:
+        read_history(folder / "history.csv")
+        np.load(folder / "val_probabilities.npy", allow_pickle=False)
+        return "parameters" in read_json(folder / "result.json") and h5py.is_hdf5(folder / "checkpoint.weights.h5")
+    except (UnfreezeError, OSError, ValueError):
+        return False
 
 
 def table(run: Run, oracle: keras_tuner.Oracle) -> list[Trial]:
@@ -165,14 +184,24 @@ def write_trials(path: Path, trials: list[Trial]) -> None:
 
 def _save_taken(run: Run, tuner: Tuner, result: SearchResult, data: Data) -> None:
     """The model that the trial measured, proven to give the answers that the trial recorded."""
+    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials")}
+    if _is_saved(run, numbers):
+        return
     model = tuner.load_model(tuner.oracle.trials[result.taken])
     recorded = np.load(_folder(run, result.taken) / "val_probabilities.npy", allow_pickle=False)
     difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
     if not difference <= SAME:
         raise NoAnswerError(f"trial {result.taken}'s model, rebuilt, differs from what it answered by {difference:.2g}")
     rows = read_history(_folder(run, result.taken) / "history.csv")
-    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials")}
     save_model(run, model, result.spec, rows, search=numbers)
+
+
+def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:
+    """Whether the run already has this trial's model: it is not written again, so that its export stays its own."""
+    if not all((run.path / name).is_file() for name in ("model.keras", "model.json", "history.csv")):
+        return False
+    stored = read_json(run.path / "model.json").get("search", {})
+    return bool(stored.get("taken") == numbers["taken"] and zipfile.is_zipfile(run.path / "model.keras"))
 
 
 def _folder(run: Run, trial: str) -> Path:

@@ -5,6 +5,7 @@ The rest (oracle, checkpoint of the best epoch, resume) stays with KerasTuner; s
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ import keras_tuner
 import numpy as np
 
 from toolkit.data import Part
-from toolkit.model import build_model
+from toolkit.model import Weights, backbone_weights, build_model, set_backbone_weights
 from toolkit.run import atomic, write_json
 from toolkit.settings import Settings
 from toolkit.spec import ModelSpec
-from toolkit.train import History, Row, probabilities, train
+from toolkit.train import History, Row, is_finite, probabilities, train
 from tuning.space import spec_of
 
 
@@ -48,6 +49,14 @@ def train_trial(
     return history, probabilities(model, data.val.images)
 
 
+def pretrained(settings: Settings) -> Weights:
+    """The backbone's weights, read once for all trials; UnfreezeError where they cannot be had."""
+    if settings.weights == "none":
+        return {}
+    spec = settings.spec(2, 0, 0.0, 0)
+    return backbone_weights(build_model(spec, settings.weights))
+
+
 class TrialModel(keras_tuner.HyperModel):
     """Builds and fits the model of one point of the search space."""
 
@@ -55,9 +64,12 @@ class TrialModel(keras_tuner.HyperModel):
         super().__init__(name="unfreeze")
         self.settings, self.data, self.on_epoch = settings, data, on_epoch
         self.folder = Path()  # of the trial that runs; the tuner sets it
+        self.backbone = pretrained(settings)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        return build_model(spec_of(self.settings, self.data.classes, hp), self.settings.weights)
+        model = build_model(spec_of(self.settings, self.data.classes, hp))
+        set_backbone_weights(model, self.backbone)
+        return model
 
     def fit(
         self,
@@ -96,10 +108,10 @@ def write_answers(path: Path, answers: np.ndarray) -> None:
 
 
 def as_keras_history(history: History) -> keras.callbacks.History:
-    """The rows as the object from which KerasTuner picks the best epoch."""
+    """The rows as the object from which KerasTuner picks the best epoch: those with finite numbers, or, where there are
+    none, one whose objective is NaN, which says that the trial diverged."""
+    rows = [row for row in history.rows if is_finite(row)] or [history.rows[0] | {history.objective: math.nan}]
     merged = keras.callbacks.History()
-    merged.epoch = [row["epoch"] for row in history.rows]
-    merged.history = {
-        name: [row[name] for row in history.rows] for name in ("loss", "accuracy", "val_loss", "val_accuracy")
-    }
+    merged.epoch = [row["epoch"] for row in rows]
+    merged.history = {name: [row[name] for row in rows] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
     return merged

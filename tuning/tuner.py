@@ -19,6 +19,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from toolkit.errors import UnfreezeError
 from toolkit.run import write_json
 from tuning import memory, private
 from tuning.trials import trial_seed
@@ -95,7 +96,7 @@ class Tuner(keras_tuner.Tuner):
         try:
             self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
             trial.status = TrialStatus.COMPLETED
-        except keras_tuner.errors.FatalError:
+        except (keras_tuner.errors.FatalError, UnfreezeError):  # no other point would fare better
             raise
         except Exception as error:
             trial.status = TrialStatus.FAILED

@@ -1,0 +1,109 @@
+"""keras.Model -> ONNX: `image` uint8 [batch, S, S, 3] in, `probabilities` float32 [batch, C] out.
+
+tf2onnx logs what it cannot convert and still writes a file, so a file gets its name only behind a gate.
+Repairs and their reasons are in `export.onnx_repairs`; parity on real images is left to `export.parity`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import tensorflow as tf
+import tf2onnx
+
+from export.artefacts import INPUT, OUTPUT
+from export.onnx_repairs import CUSTOM_OPS, convertible, guard_max_pooling
+from export.runners import first_line
+from toolkit.errors import UnfreezeError
+from toolkit.run import atomic
+
+OPSET = 17  # tf2onnx's highest is 18, which turns the global pooling into ReduceMean and Transpose
+TOLERANCE = 1e-3  # of probabilities, on random images: tells a wrong graph from rounding
+
+
+def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str]) -> None:
+    """Write `model` to `path` with `metadata` as its `metadata_props`; the model itself is left as it is.
+
+    UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or answers
+    otherwise than the model on random images, with or without onnxruntime's optimisations.
+    """
+    with atomic(path) as temporary, _quiet():
+        onnx.save(_graph(model, metadata), temporary)
+        _gate(temporary, model)
+
+
+def _graph(model: keras.Model, metadata: dict[str, str]) -> onnx.ModelProto:
+    graph = _convert(convertible(model))
+    guard_max_pooling(graph)
+    for end in (*graph.graph.input, *graph.graph.output):
+        end.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.helper.set_model_props(graph, metadata)
+    return graph
+
+
+def _convert(model: keras.Model) -> onnx.ModelProto:
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)]
+    answer = tf.function(lambda image: {OUTPUT: model(image, training=False)})
+    graph, _ = tf2onnx.convert.from_function(
+        answer, input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
+    )
+    return graph
+
+
+def _gate(path: Path, model: keras.Model) -> None:
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        difference = np.max(list(_differences(path, model)))  # NaN stays NaN
+    except Exception as error:  # onnx and onnxruntime raise classes of their own for each way to be invalid
+        raise UnfreezeError(f"the ONNX conversion gave no valid graph: {first_line(error)}") from error
+    if not difference <= TOLERANCE:
+        raise UnfreezeError(
+            f"the ONNX conversion gave a graph whose answers differ from the model's by {difference:.2g}, "
+            f"more than {TOLERANCE:g}"
+        )
+
+
+def _differences(path: Path, model: keras.Model) -> Iterator[float]:
+    """The largest difference in a probability, once with onnxruntime's optimisations and once without."""
+    images = _images(model.input_shape[1])
+    expected = keras.ops.convert_to_numpy(model(images, training=False)).astype("float32")
+    levels = onnxruntime.GraphOptimizationLevel
+    for level in (levels.ORT_ENABLE_ALL, levels.ORT_DISABLE_ALL):
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = level
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        ends = [end.name for end in (*session.get_inputs(), *session.get_outputs())]
+        if ends != [INPUT, OUTPUT]:
+            raise ValueError(f"expected the ends {INPUT} and {OUTPUT}, got {', '.join(ends)}")
+        (answer,) = session.run(None, {INPUT: images})
+        yield float(np.abs(answer - expected).max())
+
+
+def _images(size: int) -> np.ndarray:
+    """uint8 [4, S, S, 3]: noise, and noise in patches as coarse as a photograph's."""
+    rng = np.random.default_rng(0)
+    fine = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    coarse = np.kron(rng.integers(0, 256, (2, 8, 8, 3)), np.ones((1, -(-size // 8), -(-size // 8), 1)))
+    return np.concatenate([fine, coarse[:, :size, :size].astype(np.uint8)])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Mute the converters: they warn of what is repaired, and what they get wrong is the gate's to find."""
+    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

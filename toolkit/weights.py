@@ -1,0 +1,85 @@
+"""Pre-trained weights for the backbone of a flat model: Keras' download, or a file of its headless model.
+
+Keras' own stand-alone constructor loads them, for it knows every format it ever wrote; they are then copied.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from toolkit.errors import UnfreezeError
+from toolkit.spec import ModelSpec, backbone
+
+_IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 0..1
+
+
+def construct(spec: ModelSpec, **arguments: object) -> keras.Model:
+    """`keras.applications`' model of `spec` without its classifier; `arguments` go to the constructor."""
+    row = backbone(spec.backbone)
+    alpha = {"alpha": spec.alpha} if len(row.alphas) > 1 else {}
+    return getattr(keras.applications, row.name)(include_top=False, **alpha, **arguments)
+
+
+def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
+    """Load `weights` ("imagenet", "none" or a path) into the backbone of `build_model(spec)`.
+
+    UnfreezeError where the download fails, the file is missing, or belongs to another backbone or alpha.
+    """
+    if weights == "none":
+        return
+    source = _download(spec) if weights == "imagenet" else _read(spec, Path(weights))
+    with_weights = [layer for layer in source.layers if layer.weights]
+    targets = [layer for layer in model.layers if layer.weights]
+    for old, new in zip(with_weights, targets, strict=False):  # the head is what is left over
+        new.set_weights(old.get_weights())
+    _finish_normalization(model, spec, weights)
+
+
+def _download(spec: ModelSpec) -> keras.Model:
+    sizes = backbone(spec.backbone).weight_sizes
+    size = spec.image_size if spec.image_size in sizes else 224
+    try:
+        return construct(spec, weights="imagenet", input_shape=(size, size, 3))
+    except Exception as error:  # Keras' downloader raises plain Exception
+        raise UnfreezeError(
+            f"could not download the ImageNet weights of {spec.backbone} ({_first_line(error)}); "
+            "give a file with --weights PATH, or start from random weights with --weights none"
+        ) from error
+
+
+def _read(spec: ModelSpec, path: Path) -> keras.Model:
+    if not path.is_file():
+        raise UnfreezeError(f"no weights file at {path}; --weights takes imagenet, none or the path of an .h5 file")
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns where a file leaves layers as they were initialised.
+            warnings.simplefilter("error", UserWarning)
+            return construct(spec, weights=str(path), input_shape=(224, 224, 3))
+    except (ValueError, OSError, KeyError, UserWarning) as error:
+        raise UnfreezeError(
+            f"{path} does not hold the weights of {spec.backbone}, alpha {spec.alpha:g}, include_top=False "
+            f"({_first_line(error)}); check the file, --backbone and --alpha"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _finish_normalization(model: keras.Model, spec: ModelSpec, weights: str) -> None:
+    """Bring EfficientNetB*'s input statistics to what its convolutions were trained with.
+
+    With weights="imagenet", and only then, Keras' constructor adds a division by sqrt(std) behind
+    Normalization; here it goes into the variance, so that a file of those weights gives the same function.
+    Where a file's Normalization is still the identity, its weights never saw ImageNet's statistics.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            mean, variance, count = layer.get_weights()
+            if spec.backbone.startswith("EfficientNetB") and (weights == "imagenet" or not np.all(variance == 1)):
+                layer.set_weights([mean, variance * _IMAGENET_STD, count])
+            layer.finalize_state()
