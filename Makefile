@@ -15,7 +15,7 @@ test: $(VENV)/ready
 
 # Every backbone of the table: minutes, and gigabytes of memory.
 slow: $(VENV)/ready
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses 0
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
