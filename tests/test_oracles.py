@@ -153,7 +153,7 @@ def test_bayesian_searches_a_space_that_cannot_be_listed(tmp_path: Path) -> None
 # Seeds
 
 
-@pytest.mark.parametrize("kind", ["random", "bayesian", "hyperband"])
+@pytest.mark.parametrize("kind", ["random", "bayesian", "hyperband", "halving"])
 def test_zero_is_a_seed(tmp_path: Path, kind: str) -> None:
     runs = [
         search(ours(tmp_path / str(run), bowl, kind, grid(a=9, b=9), seed=seed, max_trials=9)).ran
@@ -251,7 +251,7 @@ def test_stock_ends_after_three_failures_and_hands_out_a_failed_trial(tmp_path: 
 # Cut and resumed
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "halving"])
 def test_a_search_cut_in_every_trial_is_the_search_that_was_not(tmp_path: Path, kind: str) -> None:
     space = grid(a=5, b=3)
     whole = search(ours(tmp_path / "whole", bowl, kind, space, max_trials=13))
@@ -371,7 +371,8 @@ def test_every_private_name_is_told_with_its_reason(tmp_path: Path) -> None:
     for kind, space in zip(KINDS, [grid(a=9)] * 4, strict=True):
         plainly = stock(tmp_path / kind, bowl, kind, space)
         known |= {*dir(plainly), *dir(plainly.oracle)}
-    used = set().union(*(private_names(folder / f"{name}.py") for name in ("oracles", "hardened", "tuner", "trials")))
+    files = ("oracles", "hardened", "halving", "tuner", "trials")
+    used = set().union(*(private_names(folder / f"{name}.py") for name in files))
     assert used & known == set(told)
 
 

@@ -107,7 +107,7 @@ def test_a_trial_lost_twice_leaves_a_hole_and_no_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_training")
-@pytest.mark.parametrize("kind", ["random", "grid", "hyperband"])
+@pytest.mark.parametrize("kind", ["random", "grid", "hyperband", "halving"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, after: bool) -> None:
     """The process is gone before, or right after, the first write; the second; and so on through a whole search."""
@@ -346,8 +346,9 @@ def test_a_trial_repeats_exactly_after_an_interruption(tmp_path: Path, trained: 
     assert len(model.begun) == 1
 
 
-def test_a_promoted_trial_starts_from_its_parents_best_weights(tmp_path: Path) -> None:
-    tuner, model = training(tmp_path, "hyperband", max_epochs=3)
+@pytest.mark.parametrize(("kind", "expected"), [("hyperband", 1), ("halving", 2)])
+def test_a_promoted_trial_starts_from_its_parents_best_weights(tmp_path: Path, kind: str, expected: int) -> None:
+    tuner, model = training(tmp_path, kind, max_epochs=3, max_trials=2)
     tuner.search(verbose=0)
     assert failures(tuner.oracle) == []
     promoted = 0
@@ -358,4 +359,4 @@ def test_a_promoted_trial_starts_from_its_parents_best_weights(tmp_path: Path) -
             parent = tuner.load_model(tuner.oracle.trials[values["tuner/trial_id"]])
             np.testing.assert_array_equal(model.begun[number], parent.get_weights()[0])
             promoted += 1
-    assert promoted == 1
+    assert promoted == expected

@@ -1,6 +1,7 @@
-"""KerasTuner's four oracles, hardened: which point of the space a search tries next.
+"""KerasTuner's four oracles, hardened, and successive halving: which point of the space a search tries next.
 
-What they share is `tuning.hardened`; running the trials is `tuning.tuner`, judging them `tuning.trials`.
+What they share is `tuning.hardened`, halving is in `tuning.halving`; running the trials is `tuning.tuner`, judging
+them `tuning.trials`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.errors import UnfreezeError
 from tuning import private
+from tuning.halving import HalvingOracle
 from tuning.hardened import DIRECTIONS, HardenedOracle
 from tuning.points import Point, continuous, coordinates, draw, points
 from tuning.trials import FINISHED, completed, failures, trial_seed
@@ -24,6 +26,7 @@ from tuning.tuner import Tuner
 __all__ = [
     "BayesianOracle",
     "GridOracle",
+    "HalvingOracle",
     "HyperbandOracle",
     "RandomOracle",
     "Tuner",
@@ -44,19 +47,26 @@ def make_oracle(
     space: keras_tuner.HyperParameters,
     max_trials: int,
     max_epochs: int,
+    head_epochs: int = 0,
     seed: int,
 ) -> keras_tuner.Oracle:
-    """The oracle `kind`: "random" | "bayesian" | "hyperband" | "grid".
+    """The oracle `kind`: "random" | "bayesian" | "hyperband" | "grid" | "halving".
 
-    `objective` is "val_loss" or "val_accuracy". All but Hyperband stop after `max_trials`, failed ones
+    `objective` is "val_loss" or "val_accuracy". Random, Bayesian and grid stop after `max_trials`, failed ones
     included, or when no point is left. Hyperband runs the schedule that follows from `max_epochs`, whatever
-    `max_trials` is. Raises UnfreezeError for an unknown name, and for a space too small for Hyperband.
+    `max_trials` is. Halving tries `max_trials` points, in more trials than that: going on is a trial of its own;
+    `max_epochs` holds the `head_epochs` with which it begins. Raises UnfreezeError for an unknown name, and for a
+    space too small for Hyperband.
     """
     if kind not in ORACLES:
         raise UnfreezeError(f"--oracle {kind}: there is no such oracle; give one of {', '.join(ORACLES)}")
     if objective not in DIRECTIONS:
         raise UnfreezeError(f"--objective {objective}: not known; give one of {', '.join(DIRECTIONS)}")
-    extent = {"max_epochs": max_epochs} if kind == "hyperband" else {"max_trials": max_trials}
+    extents = {
+        "hyperband": {"max_epochs": max_epochs},
+        "halving": {"max_trials": max_trials, "head_epochs": head_epochs, "max_epochs": max_epochs},
+    }
+    extent = extents.get(kind, {"max_trials": max_trials})
     return ORACLES[kind](objective=objective, space=space, seed=seed, **extent)
 
 
@@ -198,4 +208,5 @@ ORACLES: dict[str, type[HardenedOracle]] = {
     "random": RandomOracle,
     "hyperband": HyperbandOracle,
     "grid": GridOracle,
+    "halving": HalvingOracle,
 }

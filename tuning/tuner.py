@@ -29,7 +29,7 @@ class Tuner(keras_tuner.Tuner):
     """Runs trials until the oracle stops; goes on where an earlier call on the same folder was cut.
 
     `HyperModel.build(hp)` is first called in the first trial: the oracle's space is declared up front.
-    Under Hyperband `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model
+    Under Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model
     starts with the weights of its parent's best epoch.
 
     A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.oracles.failures`.
