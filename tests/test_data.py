@@ -5,7 +5,8 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from tests.pictures import draw
-from toolkit.data import Part, balanced_weights, training_batches, validation_batches, view
+from toolkit.data import Part, Source, augmented, balanced_weights, in_order, plain, shuffled, view
+from toolkit.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +18,9 @@ def part() -> Part:
 
 
 def batches(part: Part, epochs: range, augmentation: str = "light", seed: int = 0) -> list:
-    weights = balanced_weights(part.labels, 2)
-    made = training_batches(
-        part, epochs=epochs, batch_size=4, augmentation=augmentation, class_weights=weights, seed=seed
-    )
-    return list(made.as_numpy_iterator())
+    settings = Settings(augment=augmentation, seed=seed, head_epochs=9, views=9)
+    source = augmented(part, settings)
+    return [batch for epoch in epochs for batch in shuffled(source, epoch=epoch, batch_size=4, seed=seed)]
 
 
 def same(first: list, second: list) -> bool:
@@ -30,8 +29,8 @@ def same(first: list, second: list) -> bool:
 
 def test_every_image_once_an_epoch(part: Part) -> None:
     seen = batches(part, range(1), "none")
-    assert [len(labels) for _, labels, _ in seen] == [4, 4, 2]
-    images = np.concatenate([images for images, _, _ in seen])
+    assert [len(labels) for _, labels in seen] == [4, 4, 2]
+    images = np.concatenate([images for images, _ in seen])
     assert {image.tobytes() for image in images} == {image.tobytes() for image in part.images}
 
 
@@ -50,7 +49,7 @@ def test_views_mix_both_resizings(part: Part) -> None:
 
 
 def test_validation_is_in_order_and_untouched(part: Part) -> None:
-    seen = list(validation_batches(part, batch_size=4).as_numpy_iterator())
+    seen = list(in_order(plain(part), batch_size=4))
     np.testing.assert_array_equal(np.concatenate([images for images, _ in seen]), part.images)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in seen]), part.labels)
 
@@ -58,5 +57,18 @@ def test_validation_is_in_order_and_untouched(part: Part) -> None:
 def test_weights_are_scikit_learns_balanced(part: Part) -> None:
     expected = compute_class_weight("balanced", classes=np.arange(2), y=part.labels)
     np.testing.assert_allclose(balanced_weights(part.labels, 2), expected, rtol=1e-6)
-    for _, labels, weights in batches(part, range(1)):
-        np.testing.assert_allclose(weights, expected[labels], rtol=1e-6)
+
+
+def test_epoch_e_shows_view_e_modulo_the_views(part: Part) -> None:
+    source = augmented(part, Settings(views=3))
+    rows = np.arange(4)
+    np.testing.assert_array_equal(source.inputs(1, rows), source.inputs(4, rows))
+    assert not np.array_equal(source.inputs(1, rows), source.inputs(2, rows))
+
+
+def test_an_error_while_batches_are_made_ahead_is_raised(part: Part) -> None:
+    def inputs(epoch: int, rows: np.ndarray) -> np.ndarray:
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(in_order(Source(part.labels, inputs), batch_size=4))

@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HEAVY_PACKAGES = {"tensorflow", "keras", "keras_tuner", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
 HEAVY = {  # our modules that import one of them at the top; all others are light
-    "toolkit.data", "toolkit.model", "toolkit.weights", "toolkit.train", "toolkit.assess",
-    "tuning.space", "tuning.hardened", "tuning.oracles", "tuning.points", "tuning.trials", "tuning.tuner",
-    "tuning.trial", "tuning.search", "tuning.memory",
+    "toolkit.fit", "toolkit.model", "toolkit.weights", "toolkit.train", "toolkit.assess",
+    "tuning.space", "tuning.hardened", "tuning.halving", "tuning.oracles", "tuning.points", "tuning.trials",
+    "tuning.tuner", "tuning.trial", "tuning.search", "tuning.cache", "tuning.memory",
     "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx", "export.onnx_repairs",
     "export.write",
 }  # fmt: skip

@@ -11,9 +11,10 @@
     run        the run folder, written atomically
     arrays     decoded images on disk, memory-mapped
     augment    one augmented view of one image
-    data       batches for training and validation      (TensorFlow)
+    data       what training reads: sources and batches
     model      ModelSpec -> keras.Model; prefix, suffix  (TensorFlow)
     weights    pre-trained weights into a model          (TensorFlow)
+    fit        one stage: the step, the epochs, the callbacks (TensorFlow)
     train      the head stage, then the fine-tuning stage (TensorFlow)
     assess     a run's model on its test part            (TensorFlow)
     evaluate   probabilities and labels -> Evaluation

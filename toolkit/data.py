@@ -1,22 +1,27 @@
-"""Batches for training and validation, read from decoded arrays on disk.
+"""What training reads: `Source`, a function from (epoch, rows) to a model's inputs, and batches made of it.
 
 Decoding is left to `toolkit.arrays`, a single view to `toolkit.augment`. Everything is a function of the seed and the
-epoch: the same epoch gives the same batches in the same order, whichever epochs came before.
+epoch: the same epoch gives the same batches in the same order, whichever epochs came before. No TensorFlow here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import queue
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from toolkit.arrays import decoded
 from toolkit.augment import STRENGTHS, augment
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
+from toolkit.settings import Settings
+
+AHEAD = 3  # batches that are made while the model works
 
 
 @dataclass(frozen=True)
@@ -28,37 +33,84 @@ class Part:
     antialiased: np.ndarray | None = None  # uint8 [N, S, S, 3]: the same images, resized with antialias
 
 
+@dataclass(frozen=True)
+class Source:
+    """A part as inputs of a model, or of the rest of one."""
+
+    labels: np.ndarray  # int32 [N]
+    inputs: Callable[[int, np.ndarray], np.ndarray]  # (epoch, int rows [B]) -> [B, ...]
+
+
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     """float32 [C]: N / (C x images of the class), 1 for each class where all are equal (scikit-learn's "balanced")."""
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def training_batches(
-    part: Part, *, epochs: range, batch_size: int, augmentation: str, class_weights: np.ndarray, seed: int
-) -> tf.data.Dataset:
-    """(uint8 [B, S, S, 3], int32 [B], float32 [B]) for each step of the given epochs, one epoch after the other."""
+def augmented(part: Part, settings: Settings) -> Source:
+    """The images as epoch e shows them: view e modulo `settings.view_count`."""
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        for epoch in epochs:
-            order = np.random.default_rng([seed, epoch]).permutation(len(part.labels))
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                images = np.stack([view(part, row, epoch, augmentation, seed) for row in rows])
-                yield images, part.labels[rows], class_weights[part.labels[rows]]
+    def inputs(epoch: int, rows: np.ndarray) -> np.ndarray:
+        number = epoch % settings.view_count
+        return np.stack([view(part, row, number, settings.augment, settings.seed) for row in rows])
 
-    return _dataset(batches, part, weighted=True)
+    return Source(part.labels, inputs)
 
 
-def validation_batches(part: Part, *, batch_size: int) -> tf.data.Dataset:
-    """(uint8 [B, S, S, 3], int32 [B]) over the whole part, in order, as they are."""
+def plain(part: Part) -> Source:
+    """The images as they are."""
+    return Source(part.labels, lambda epoch, rows: np.asarray(part.images[rows]))
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for start in range(0, len(part.labels), batch_size):
-            yield part.images[start : start + batch_size], part.labels[start : start + batch_size]
 
-    count = -(-len(part.labels) // batch_size)  # told, or Keras warns that the data ran out
-    return _dataset(batches, part, weighted=False).apply(tf.data.experimental.assert_cardinality(count))
+def shuffled(source: Source, *, epoch: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(inputs [B, ...], labels int32 [B]) over one epoch, in an order of its own; made ahead in a thread."""
+    order = np.random.default_rng([seed, epoch]).permutation(len(source.labels))
+    return ahead(_batches(source, order, epoch, batch_size))
+
+
+def in_order(source: Source, *, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(inputs [B, ...], labels int32 [B]) over the whole part, in order; made ahead in a thread."""
+    return ahead(_batches(source, np.arange(len(source.labels)), 0, batch_size))
+
+
+def _batches(source: Source, order: np.ndarray, epoch: int, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        yield source.inputs(epoch, rows), source.labels[rows]
+
+
+def ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The same items, made in a thread before they are asked for; an exception there is raised here."""
+    made: queue.Queue[tuple[str, Any]] = queue.Queue(AHEAD)
+    ended = threading.Event()
+
+    def put(what: tuple[str, Any]) -> bool:
+        while not ended.is_set():
+            try:
+                made.put(what, timeout=0.1)
+                return True
+            except queue.Full:
+                pass
+        return False
+
+    def make() -> None:
+        try:
+            if all(put(("item", item)) for item in items):
+                put(("end", None))
+        except BaseException as error:
+            put(("error", error))
+
+    threading.Thread(target=make, daemon=True).start()
+    try:
+        while True:
+            kind, value = made.get()
+            if kind == "error":
+                raise value
+            if kind == "end":
+                return
+            yield value
+    finally:
+        ended.set()
 
 
 def view(part: Part, row: int, number: int, augmentation: str, seed: int) -> np.ndarray:
@@ -72,21 +124,13 @@ def view(part: Part, row: int, number: int, augmentation: str, seed: int) -> np.
     return augment(source[row], STRENGTHS[augmentation], rng)  # type: ignore[index]
 
 
-def _dataset(batches: object, part: Part, *, weighted: bool) -> tf.data.Dataset:
-    image = tf.TensorSpec((None, *part.images.shape[1:]), tf.uint8)
-    label = tf.TensorSpec((None,), tf.int32)
-    weight = tf.TensorSpec((None,), tf.float32)
-    signature = (image, label, weight) if weighted else (image, label)
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
-
-
 def load_part(run: Run, name: str, *, antialiased: bool = False, progress: Progress = silent) -> Part:
     """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet."""
     images = run.images.select(name)
     size = run.settings.image_size
 
     def array(antialias: bool) -> np.ndarray:
-        what = f"decoding {name}" + (" with antialias" if antialias else "")
+        what = f"decoding {name}" + (", antialiased copies" if antialias else "")
         return decoded(images, run.cache, size, antialias=antialias, progress=partial(progress, what))
 
     return Part(array(False), images.labels, array(True) if antialiased else None)

@@ -42,7 +42,8 @@ def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
     features = construct(spec, input_tensor=_normalised(image, spec), weights=None)
     _name_by_order(features)
     _switch_off_dropout(features)
-    model = keras.Model(image, _head(features.output, spec), name="unfreeze")
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features.output)
+    model = keras.Model(image, head(pooled, spec), name="unfreeze")
     load_backbone(model, spec, weights)
     set_unfreeze(model, spec, spec.unfreeze)
     return model
@@ -68,16 +69,52 @@ def split(model: keras.Model, spec: ModelSpec, depth: int) -> tuple[keras.Model,
     The prefix ends with the last tensor that is frozen at `depth`: a map float32 [N, h, w, c], or [N, c], the
     pooled features, at depth 0. At the deepest depth it is the identity on the image.
     """
-    cut = cut_layer(spec.backbone, depth)
-    ends = {operation.name: operation.output for operation in model.operations}
-    tensor = ends[cut] if cut else model.input
+    tensor = cut_tensor(model, spec, depth)
     return keras.Model(model.input, tensor, name="prefix"), keras.Model(tensor, model.output, name="suffix")
+
+
+def cut_tensor(model: keras.Model, spec: ModelSpec, depth: int) -> keras.KerasTensor:
+    """The last tensor that is frozen at `depth`; the image at the deepest."""
+    cut = cut_layer(spec.backbone, depth)
+    return next(o.output for o in model.operations if o.name == cut) if cut else model.input
+
+
+def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
+    """New layers for what is trained at `spec.unfreeze`, with the weights of `model`'s backbone and a head of `spec`.
+
+    From the cut's tensor to the probabilities; every layer is trainable but BatchNormalization. Sharing the layers,
+    as `split` does, would change the prefix's own backbone under the other trials' feet. The head's initial weights
+    depend on the seed and its size, not on the depth.
+    """
+    cut, pooled = (cut_tensor(model, spec, depth) for depth in (spec.unfreeze, 0))
+    if spec.unfreeze == 0:
+        entry = x = keras.Input(pooled.shape[1:], name="pooled")
+    else:
+        shared = keras.Model(cut, pooled)
+        body = keras.models.clone_model(shared)
+        body.set_weights(shared.get_weights())
+        entry, x = body.input, body.output
+    keras.utils.set_random_seed(seed)
+    suffix = keras.Model(entry, head(x, spec), name="suffix")
+    for layer in suffix.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    return suffix
+
+
+def assemble(model: keras.Model, spec: ModelSpec, suffix: keras.Model) -> keras.Model:
+    """A whole model of `spec`: the backbone of `model`, with the weights of `suffix` behind the cut."""
+    whole = build_model(spec)
+    set_backbone_weights(whole, backbone_weights(model))
+    for layer in suffix.layers:
+        if layer.weights:
+            whole.get_layer(layer.name).set_weights(layer.get_weights())
+    return whole
 
 
 def backbone_weights(model: keras.Model) -> Weights:
     """Copies of the backbone's weights, for `set_backbone_weights` on another model of the same backbone."""
-    head = ("head", "probabilities")
-    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights and layer.name not in head}
+    own = ("head", "probabilities")
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights and layer.name not in own}
 
 
 def set_backbone_weights(model: keras.Model, weights: Weights) -> None:
@@ -98,8 +135,9 @@ def _normalised(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
     return pixels[..., ::-1] if mode == "caffe" else pixels
 
 
-def _head(features: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(features)
+def head(pooled: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
+    """Fresh layers from the pooled features float32 [N, c] to the probabilities float32 [N, C]."""
+    x = pooled
     if spec.head_units:
         x = keras.layers.Dense(spec.head_units, activation="relu", name="head")(x)
     x = keras.layers.Dropout(spec.dropout, name="dropout")(x)

@@ -115,15 +115,30 @@ SEARCH = [
         "--head-units",
         type=Numbers(int, 64),
         default=_defaults(DEFAULT.head_units),
-        help="0: no dense layer.",
+        help="List or range FROM:TO[:STEP]. 0: no dense layer.",
     ),
-    _option("--dropout", type=Numbers(float, 0.1), default="0:0.5", help="List or range of dropout rates."),
+    _option("--dropout", type=Numbers(float, 0.1), default="0:0.5", help="Rates: list or range FROM:TO[:STEP]."),
     _option(
         "--unfreeze",
         type=Numbers(int, 1),
         show_default=f"{_defaults(DEFAULT.unfreeze)} as far as the backbone goes",
         help="Stages of the backbone to train, counted from the output.",
     ),
+    _option(
+        "--views", type=int, show_default="as many as the longer stage has epochs, at most 8", help="Augmented views."
+    ),
+    _option(
+        "--cache/--no-cache",
+        default=DEFAULT.cache,
+        help="Compute the frozen prefix once for all trials, or train whole models.",
+    ),
+    _option(
+        "--cache-dtype",
+        type=click.Choice(["float16", "float32"]),
+        default=DEFAULT.cache_dtype,
+        help="Precision of the stored activations.",
+    ),
+    _option("--cache-limit", type=float, default=DEFAULT.cache_limit, help="Gigabytes that they may take."),
     _option("--oracle", type=click.Choice(ORACLES), default=DEFAULT.oracle, help="Who proposes the next trial."),
     _option(
         "--trials",

@@ -13,7 +13,7 @@ from toolkit.spec import ModelSpec, check_spec
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
-ORACLES = ("random", "bayesian", "hyperband", "grid")
+ORACLES = ("random", "bayesian", "hyperband", "halving", "grid")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class Settings:
     batch_size: int = 32
     patience: int = 3  # epochs without improvement that end a stage
     augment: str = "light"
+    views: int | None = None  # augmented views of an image; None: as many as the longer stage has epochs, at most 8
+    cache: bool = True  # trials train on shared prefix activations, not on images
+    cache_dtype: str = "float16"  # or "float32"
+    cache_limit: float = 50.0  # GB that the activations may take
     class_weights: str = "balanced"  # or "none"
     val: float = 0.2  # fraction, where the data gives no validation part
     test: float = 0.2
@@ -46,6 +50,13 @@ class Settings:
     @property
     def epochs(self) -> int:
         return self.head_epochs + self.tune_epochs
+
+    @property
+    def view_count(self) -> int:
+        """Views of each image: epoch e shows view e modulo this."""
+        if self.augment == "none":
+            return 1
+        return self.views or max(1, min(8, max(self.head_epochs, self.tune_epochs)))
 
     @property
     def points(self) -> int:
@@ -73,6 +84,8 @@ class Settings:
             raise UnfreezeError(
                 "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
             )
+        if self.views is not None and self.views < 1:
+            raise UnfreezeError(f"views is {self.views}; give 1 or more")
         if not 0 <= self.seed < 2**32:
             raise UnfreezeError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
         for name in ("head_rate", "tune_rate"):

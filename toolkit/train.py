@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from toolkit.data import Part, balanced_weights, load_part, training_batches, validation_batches
+from toolkit.data import Part, Source, augmented, balanced_weights, load_part, plain
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.fit import answering, fit, predicted
 from toolkit.model import build_model, set_unfreeze
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, atomic, read_json, remove, write_json, write_text
@@ -40,9 +39,6 @@ class History:
     objective: str
     rows: list[Row] = field(default_factory=list)
 
-    def better(self, value: float, than: float) -> bool:
-        return value < than if self.objective == "val_loss" else value > than
-
     @property
     def best(self) -> Row | None:
         """The first epoch with the best objective, of those with finite numbers; None where there is none."""
@@ -52,7 +48,7 @@ class History:
 
     def write(self, path: Path) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS)
+        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(path, text.getvalue())
@@ -76,6 +72,9 @@ def is_finite(row: Row) -> bool:
     return all(math.isfinite(row[name]) for name in COLUMNS[2:6])
 
 
+STAGES = ("head", "tune")
+
+
 def train(
     model: keras.Model,
     spec: ModelSpec,
@@ -84,37 +83,83 @@ def train(
     settings: Settings,
     *,
     epochs: range | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
     on_epoch: Callable[[Row], None] = lambda row: None,
 ) -> History:
     """Train in place and leave the weights of the best epoch in the model.
 
-    `epochs` is a part of the whole schedule (head epochs, then fine-tuning epochs): a promoted trial goes on where its
-    parent stopped. Depth 0 has both stages too: the second one anneals the head.
+    `epochs` is a part of the whole schedule: head epochs, then fine-tuning epochs.
     """
-    epochs = range(settings.epochs) if epochs is None else epochs
-    history = History(settings.objective)
-    best = KeepBest(history)
-    for stage, span in _stages(settings).items():
+    course = Course(model, settings, on_epoch=on_epoch)
+    train_whole(course, spec, train_part, val_part, epochs or range(settings.epochs))
+    return course.history
+
+
+def train_whole(course: Course, spec: ModelSpec, train_part: Part, val_part: Part, epochs: range) -> None:
+    """Both stages on images. Depth 0 has both too: the second one anneals the head."""
+    for stage in STAGES:
+        set_unfreeze(course.owner, spec, spec.unfreeze if stage == "tune" else 0)
+        course.run(stage, course.owner, augmented(train_part, course.settings), plain(val_part), epochs)
+
+
+class Course:
+    """The stages of one model's training, and the best epoch of all of them."""
+
+    def __init__(
+        self,
+        owner: keras.Model,
+        settings: Settings,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        on_epoch: Callable[[Row], None] = lambda row: None,
+    ) -> None:
+        self.owner, self.settings, self.callbacks = owner, settings, callbacks
+        self.history = History(settings.objective)
+        self.recorder, self.best = Recorder(self.history, on_epoch), KeepBest(self.history)
+
+    def run(self, stage: str, model: keras.Model, train: Source, val: Source, epochs: range) -> None:
+        """Train `model`, the owner or a part of it, for those of `epochs` that belong to `stage`; restore the best."""
+        span = stage_epochs(self.settings, stage)
         part = range(max(span.start, epochs.start), min(span.stop, epochs.stop))
-        if part:
-            set_unfreeze(model, spec, spec.unfreeze if stage == "tune" else 0)
-            _compile(model, stage, part, span, steps(len(train_part.labels), settings), settings)
-            recorder = Recorder(history, stage, on_epoch)
-            _fit(model, train_part, val_part, settings, part, [recorder, best, *callbacks])
-            best.restore(model)
-    return history
+        if not part:
+            return
+        self.recorder.stage = stage
+        _reseed(self.owner, self.settings.seed, part.start)
+        patience = keras.callbacks.EarlyStopping(
+            self.settings.objective,
+            patience=self.settings.patience,
+            mode="min" if self.settings.objective == "val_loss" else "max",
+        )
+        fit(
+            model,
+            _optimizer(self.settings, stage, part, steps(len(train.labels), self.settings)),
+            train,
+            val,
+            epochs=part,
+            batch_size=self.settings.batch_size,
+            class_weights=_class_weights(self.settings, train.labels, model.output_shape[-1]),
+            seed=self.settings.seed,
+            callbacks=[self.recorder, self.best, *self.callbacks, patience],
+            owner=self.owner,
+        )
+        self.best.restore(self.owner)
+
+    def replay(self, rows: list[Row], answers: np.ndarray) -> None:
+        """Take up a stage that was trained before; the owner has the weights of its best epoch already."""
+        self.history.rows += rows
+        best = self.history.best
+        if best is not None and best in rows:
+            self.owner.answers = answers
+            self.best.keep(self.owner)
+            for callback in self.callbacks:
+                callback.set_model(self.owner)
+                callback.on_epoch_end(best["epoch"], dict(best))
+        for row in rows:
+            self.recorder.on_epoch(row)
 
 
 def probabilities(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
-    """The model's answers: uint8 [N, S, S, 3] -> float32 [N, C]. A traced call takes half the time of `predict`."""
-
-    @tf.function(input_signature=[tf.TensorSpec((None, *images.shape[1:]), tf.uint8)])
-    def answer(batch: tf.Tensor) -> tf.Tensor:
-        return model(batch, training=False)
-
-    starts = range(0, len(images), batch_size)
-    return np.concatenate([answer(np.asarray(images[start : start + batch_size])).numpy() for start in starts])
+    """The model's answers: uint8 [N, S, S, 3] -> float32 [N, C]."""
+    part = Part(images, np.zeros(len(images), np.int32))
+    return predicted(answering(model), plain(part), batch_size)
 
 
 def steps(count: int, settings: Settings) -> int:
@@ -122,76 +167,46 @@ def steps(count: int, settings: Settings) -> int:
     return math.ceil(count / settings.batch_size)
 
 
-def _stages(settings: Settings) -> dict[str, range]:
-    return {"head": range(settings.head_epochs), "tune": range(settings.head_epochs, settings.epochs)}
+def stage_epochs(settings: Settings, stage: str) -> range:
+    """The epochs of a stage in the whole schedule."""
+    return range(settings.head_epochs) if stage == "head" else range(settings.head_epochs, settings.epochs)
 
 
-def _compile(model: keras.Model, stage: str, part: range, span: range, steps: int, settings: Settings) -> None:
-    rate: Any = settings.head_rate
-    if stage == "tune":
-        total = len(span) * steps
-        warm = max(1, round(WARM_UP * total))
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, total - warm), warmup_target=settings.tune_rate, warmup_steps=warm
-        )
-    optimizer = keras.optimizers.Adam(rate)
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    optimizer.build(model.trainable_variables)
-    optimizer.iterations.assign((part.start - span.start) * steps)  # the schedule goes on where a parent trial stopped
-
-
-def _fit(
-    model: keras.Model,
-    train_part: Part,
-    val_part: Part,
-    settings: Settings,
-    part: range,
-    callbacks: list[keras.callbacks.Callback],
-) -> None:
-    classes = model.output_shape[-1]
-    balanced = settings.class_weights == "balanced"
-    weights = balanced_weights(train_part.labels, classes) if balanced else np.ones(classes, np.float32)
-    model.fit(
-        training_batches(
-            train_part,
-            epochs=part,
-            batch_size=settings.batch_size,
-            augmentation=settings.augment,
-            class_weights=weights,
-            seed=settings.seed,
-        ),
-        steps_per_epoch=steps(len(train_part.labels), settings),
-        validation_data=validation_batches(val_part, batch_size=settings.batch_size),
-        initial_epoch=part.start,
-        epochs=part.stop,
-        shuffle=False,  # `training_batches` has shuffled
-        verbose=0,
-        callbacks=[
-            *callbacks,
-            StopOnNaN(),
-            keras.callbacks.EarlyStopping(settings.objective, patience=settings.patience),
-        ],
+def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras.optimizers.Optimizer:
+    """Adam: at a constant rate for the head; with warm-up and cosine decay over the whole stage for fine-tuning."""
+    if stage == "head":
+        return keras.optimizers.Adam(settings.head_rate)
+    span = stage_epochs(settings, stage)
+    total = len(span) * steps
+    warm = max(1, round(WARM_UP * total))
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, total - warm), warmup_target=settings.tune_rate, warmup_steps=warm
     )
+    optimizer = keras.optimizers.Adam(rate)
+    optimizer.iterations.assign((part.start - span.start) * steps)  # the schedule goes on where a parent trial stopped
+    return optimizer
 
 
-class StopOnNaN(keras.callbacks.Callback):
-    """Ends training that diverged; Keras' own one prints on standard output, which is the caller's."""
+def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Dropout draws from the epoch at which a stage starts, not from what was drawn before: a stage that is taken up or
+    gone on with is the stage that it would have been."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            layer.seed_generator.state.assign([seed, epoch])
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
-            self.model.stop_training = True
+
+def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.ndarray:
+    balanced = settings.class_weights == "balanced"
+    return balanced_weights(labels, classes) if balanced else np.ones(classes, np.float32)
 
 
 class Recorder(keras.callbacks.Callback):
     """Appends each epoch's numbers to the history."""
 
-    def __init__(self, history: History, stage: str, on_epoch: Callable[[Row], None]) -> None:
+    def __init__(self, history: History, on_epoch: Callable[[Row], None]) -> None:
         super().__init__()
-        self.record, self.stage, self.on_epoch = history, stage, on_epoch
-        self.started = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.started = time.perf_counter()
+        self.record, self.on_epoch = history, on_epoch
+        self.stage = ""
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         numbers = {name: float((logs or {}).get(name, math.nan)) for name in COLUMNS[2:6]}
@@ -199,24 +214,29 @@ class Recorder(keras.callbacks.Callback):
             "epoch": epoch,
             "stage": self.stage,
             **numbers,
+            **{name: value for name, value in (logs or {}).items() if name.endswith("_se")},
             "learning_rate": float(self.model.optimizer.learning_rate),
-            "seconds": round(time.perf_counter() - self.started, 3),
+            "seconds": round((logs or {}).get("seconds", math.nan), 3),
         }
         self.record.rows.append(row)
         self.on_epoch(row)
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Keeps the weights of the best epoch of all stages in memory."""
+    """Keeps the weights and the answers of the best epoch of all stages in memory."""
 
     def __init__(self, history: History) -> None:
         super().__init__()
         self.record = history
         self.weights: list[np.ndarray] | None = None
+        self.answers: np.ndarray | None = None  # float32 [N, C] on the validation part
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if self.record.rows[-1] is self.record.best:
-            self.weights = self.model.get_weights()
+            self.keep(self.model)
+
+    def keep(self, model: keras.Model) -> None:
+        self.weights, self.answers = model.get_weights(), model.answers
 
     def restore(self, model: keras.Model) -> None:
         if self.weights is not None:

@@ -29,7 +29,7 @@ from tuning.oracles import Tuner, completed, failures, make_oracle
 from tuning.space import NAMES, hyperparameters, spec_of
 from tuning.trial import Data, TrialModel
 
-SAME = 1e-5  # largest difference between a trial's recorded answers and those of the model rebuilt from it
+SAME = {"float32": 1e-4, "float16": 2e-2}  # between a trial's recorded answers and those of the model rebuilt from it
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Trial:
     val_loss: float | None  # nats, at the best epoch
     val_accuracy: float | None
     best_epoch: int | None
+    best_stage: str  # "head": fine-tuning did not improve it, so that no stage is unfrozen in its model
     parameters: int | None
     seconds: float | None
     message: str  # why it failed
@@ -71,6 +72,10 @@ class _Tuner(Tuner):
     def __init__(self, *args: Any, on_trial: Callable[[keras_tuner.Oracle], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.on_trial = on_trial
+
+    def load_model(self, trial: Any) -> Any:
+        """The whole model, from image to probabilities."""
+        return self.hypermodel.whole(trial.hyperparameters, super().load_model(trial))
 
     def on_trial_begin(self, trial: Any) -> None:
         super().on_trial_begin(trial)
@@ -103,7 +108,7 @@ def search(
         write_trials(run.path / "trials.csv", trials)
         on_trials(trials)
 
-    tuner = _tuner(run, TrialModel(run.settings, data, on_epoch), report)
+    tuner = _tuner(run, TrialModel(run, data, on_epoch, progress), report)
     if _requeue_damaged(run, tuner.oracle):
         tuner.reload()
     report(tuner.oracle)
@@ -125,6 +130,7 @@ def _tuner(run: Run, model: TrialModel, on_trial: Callable[[keras_tuner.Oracle],
         space=hyperparameters(settings),
         max_trials=settings.trials,
         max_epochs=settings.epochs,
+        head_epochs=settings.head_epochs,
         seed=settings.seed,
     )
     return _Tuner(oracle, model, directory=str(run.path), project_name="search", on_trial=on_trial)
@@ -157,8 +163,10 @@ def table(run: Run, oracle: keras_tuner.Oracle) -> list[Trial]:
 
 def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchResult:
     """The best trial, those tied with it, the smallest of them, and by `pick` the one to take."""
-    candidates = [_candidate(run, trial) for trial in completed(oracle)]
-    best, *others = candidates
+    points: dict[tuple, Any] = {}  # of a trial and those that went on from it, the best alone
+    for trial in completed(oracle):
+        points.setdefault(tuple(trial.hyperparameters.get(name) for name in NAMES), trial)
+    best, *others = [_candidate(run, trial) for trial in points.values()]
     equal = [other for other in others if tied(best, other, labels, run.settings.objective)]
     recommended = smallest([best, *equal])
     taken = best if run.settings.pick == "best" else recommended
@@ -167,7 +175,7 @@ def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchRe
     return SearchResult(
         taken=taken.trial,
         best=best.trial,
-        tied=tuple(other.trial for other in equal),
+        tied=tuple(sorted(other.trial for other in equal)),
         recommended=recommended.trial,
         spec=spec_of(run.settings, len(run.images.class_names), point),
         trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in table(run, oracle)),
@@ -190,7 +198,7 @@ def _save_taken(run: Run, tuner: Tuner, result: SearchResult, data: Data) -> Non
     model = tuner.load_model(tuner.oracle.trials[result.taken])
     recorded = np.load(_folder(run, result.taken) / "val_probabilities.npy", allow_pickle=False)
     difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
-    if not difference <= SAME:
+    if not difference <= SAME[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(f"trial {result.taken}'s model, rebuilt, differs from what it answered by {difference:.2g}")
     rows = read_history(_folder(run, result.taken) / "history.csv")
     save_model(run, model, result.spec, rows, search=numbers)
@@ -230,6 +238,7 @@ def _row(run: Run, trial: Any, mark: str) -> Trial:
         val_loss=_finite(best.get("val_loss")),
         val_accuracy=_finite(best.get("val_accuracy")),
         best_epoch=best.get("epoch"),
+        best_stage=best.get("stage", ""),
         parameters=facts.get("parameters"),
         seconds=facts.get("seconds"),
         message=(trial.message or "").partition("\n")[0],

@@ -1,0 +1,130 @@
+"""A trial on shared activations is the trial that trains the whole model on the same views."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.calibrate import shake
+from tests.tiny import SETTINGS
+from toolkit.data import load_part
+from toolkit.run import prepare
+from toolkit.settings import Settings
+from tuning.search import search
+from tuning.space import hyperparameters
+from tuning.trial import Data, TrialModel
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+FAMILIES = {  # residual, dense, squeeze-and-excite, plain
+    "MobileNetV2": 3,
+    "DenseNet121": 2,
+    "MobileNetV3Small": 4,
+    "VGG16": 2,
+}
+
+
+def rows(settings: Settings, data: Path, folder: Path) -> tuple[list[dict], np.ndarray]:
+    """The learning curve and the last answers of one trial, and those of the whole model made of it."""
+    run = prepare(data, folder, settings)
+    parts = Data(load_part(run, "train", antialiased=True), load_part(run, "val"), 2)
+    trials = TrialModel(run, parts)
+    shake(trials.backbone, np.asarray(parts.train.images))  # random weights as they are answer all images alike
+    trials.folder = folder / "search" / "trial_0000"
+    point = hyperparameters(settings)
+    model = trials.build(point)
+    trials.fit(point, model, callbacks=[])
+    whole = trials.whole(point, model)
+    curve = np.genfromtxt(trials.folder / "history.csv", delimiter=",", names=True, dtype=None, encoding=None)
+    recorded = np.load(trials.folder / "val_probabilities.npy")
+    np.testing.assert_allclose(whole.predict(parts.val.images, verbose=0), recorded, atol=1e-4)
+    return curve, recorded
+
+
+@pytest.mark.parametrize(
+    "backbone", [name if name == "MobileNetV2" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+)
+def test_its_loss_follows_that_of_the_whole_model_at_every_step(backbone: str, pictures: Path, tmp_path: Path) -> None:
+    """One batch holds all images, so that each epoch is a step."""
+    settings = Settings(
+        backbone=backbone,
+        alpha=0.35 if backbone == "MobileNetV2" else 1.0,
+        weights="none",
+        image_size=32,
+        head_units=(0 if backbone == "VGG16" else 4,),  # its large features kill a small ReLU layer
+        dropout=(0.3,),
+        unfreeze=(FAMILIES[backbone],),
+        head_epochs=3,
+        tune_epochs=5,
+        batch_size=64,
+        patience=99,
+        views=8,
+        head_rate=1e-4 if backbone == "VGG16" else 0.01,
+        cache_dtype="float32",
+    )
+    cached, answers = rows(settings, pictures, tmp_path / "cached")
+    whole, expected = rows(replace(settings, cache=False), pictures, tmp_path / "whole")
+    for name in ("loss", "val_loss"):
+        assert np.ptp(whole[name]) > 0.01, "nothing was learnt"
+        np.testing.assert_allclose(cached[name], whole[name], atol=1e-3)
+    np.testing.assert_allclose(answers, expected, atol=1e-3)
+
+
+def test_equal_heads_are_trained_once_whatever_the_depth(
+    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    from toolkit.train import Course
+
+    real = Course.run
+    monkeypatch.setattr(Course, "run", lambda self, stage, *rest: ran.append(stage) or real(self, stage, *rest))
+    run = prepare(
+        pictures,
+        tmp_path / "run",
+        replace(SETTINGS, oracle="grid", head_units=(0,), dropout=(0.1,), unfreeze=(0, 1, 2)),
+    )
+    trials = search(run).trials
+    assert len(trials) == 3
+    assert ran == ["head", "tune", "tune", "tune"]
+
+
+def test_the_result_does_not_depend_on_who_trained_the_head(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, oracle="grid", head_units=(4,), dropout=(0.3,))
+    both = search(prepare(pictures, tmp_path / "both", replace(settings, unfreeze=(1, 2)))).trials
+    alone = search(prepare(pictures, tmp_path / "alone", replace(settings, unfreeze=(2,)))).trials
+    assert both[1].val_loss == alone[0].val_loss
+
+
+def test_a_second_search_with_other_heads_runs_no_pass(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    import shutil
+
+    search(prepare(pictures, tmp_path / "first", SETTINGS))
+    prepare(pictures, tmp_path / "second", replace(SETTINGS, head_units=(8,)))
+    shutil.copytree(tmp_path / "first" / "cache", tmp_path / "second" / "cache")
+    said: list[str] = []
+    run = prepare(pictures, tmp_path / "second", replace(SETTINGS, head_units=(8,)))
+    search(run, progress=lambda what, done, total: said.append(what))
+    assert said == []
+
+
+@pytest.mark.slow
+def test_a_trial_leaves_nothing_behind(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    """Resident memory over 50 trials; KerasTuner issue 873 is the complaint to beat."""
+    seen: list[int] = []
+    units = tuple(range(1, 51))
+    settings = replace(SETTINGS, oracle="grid", head_units=units, dropout=(0.0,), unfreeze=(1,), trials=50)
+    search(
+        prepare(pictures, tmp_path / "run", settings),
+        on_trials=lambda trials: seen.append(resident()),
+    )
+    growth = (seen[-1] - seen[10]) / 1e6 / (len(seen) - 11)
+    print(f"{growth:.2f} MB a trial, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
+    assert growth < 5

@@ -1,0 +1,122 @@
+"""One stage of training: a compiled step over the epochs, with Keras' callbacks at their usual places.
+
+Its own loop and not `Model.fit`, for two reasons: the start costs a third (a search starts it twice a trial), and a
+part of a model can be trained whose callbacks see the whole. What to train on and at what rate is `toolkit.train`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from toolkit.data import Source, in_order, shuffled
+from toolkit.evaluate import log_losses
+
+Logs = dict[str, float]
+Answer = Callable[[np.ndarray], tf.Tensor]
+
+
+def fit(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    train: Source,
+    val: Source,
+    *,
+    epochs: range,
+    batch_size: int,
+    class_weights: np.ndarray,
+    seed: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+    owner: keras.Model | None = None,
+) -> None:
+    """Train the trainable weights of `model` in place, until the epochs are over or a callback stops it.
+
+    `class_weights`: float32 [C]. `owner`: the model that the callbacks see, of which `model` is a part. Each epoch's
+    logs are loss, accuracy, val_loss (nats), val_accuracy, the standard errors of these two, and seconds; `answers`,
+    float32 [N, C], is an attribute of the owner. Training that diverges ends with its epoch.
+    """
+    owner = owner or model
+    owner.compile(optimizer)  # so that callbacks find it
+    optimizer.build(model.trainable_variables)
+    hooks = keras.callbacks.CallbackList(list(callbacks), model=owner, epochs=epochs.stop, verbose=0)
+    step, answer = _step(model, optimizer), answering(model)
+    owner.stop_training = False
+    hooks.on_train_begin()
+    for epoch in epochs:
+        started = time.perf_counter()
+        hooks.on_epoch_begin(epoch)
+        totals = [
+            step(inputs, labels, class_weights[labels])
+            for inputs, labels in shuffled(train, epoch=epoch, batch_size=batch_size, seed=seed)
+        ]
+        loss, right = (float(total) / len(train.labels) for total in np.sum(np.array(totals), axis=0))
+        owner.answers = predicted(answer, val, batch_size)
+        logs: Logs = {"loss": loss, "accuracy": right, **scores(owner.answers, val.labels)}
+        hooks.on_epoch_end(epoch, logs | {"seconds": time.perf_counter() - started})
+        if owner.stop_training or not all(map(math.isfinite, logs.values())):
+            break
+    hooks.on_train_end()
+
+
+def scores(answers: np.ndarray, labels: np.ndarray) -> Logs:
+    """The validation's part of an epoch's logs, each mean with its standard error."""
+    logs: Logs = {}
+    each_image = {"val_loss": log_losses(answers, labels), "val_accuracy": answers.argmax(1) == labels}
+    for name, each in each_image.items():
+        logs[name] = float(each.mean())
+        logs[f"{name}_se"] = float(each.std() / math.sqrt(len(labels)))
+    return logs
+
+
+def answering(model: keras.Model) -> Answer:
+    """The model as a traced function in inference mode: half the time of `predict`."""
+
+    kind = _kind(model)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), kind)], autograph=False)
+    def answer(batch: tf.Tensor) -> tf.Tensor:
+        return model(batch, training=False)
+
+    return lambda batch: answer(batch.astype(kind.as_numpy_dtype, copy=False))
+
+
+def _kind(model: keras.Model) -> tf.DType:
+    """Pixels, or activations that may be stored in half precision and are computed with in single."""
+    return tf.uint8 if model.inputs[0].dtype == "uint8" else tf.float32
+
+
+def predicted(answer: Answer, source: Source, batch_size: int = 32) -> np.ndarray:
+    """float32 [N, C]: the answers to a whole part, in order."""
+    return np.concatenate([answer(inputs).numpy() for inputs, _ in in_order(source, batch_size=batch_size)])
+
+
+def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[..., Any]:
+    """(inputs [B, ...], labels int32 [B], weights float32 [B]) -> float32 [2]: summed loss, right answers."""
+    kind = _kind(model)
+    shapes = [
+        tf.TensorSpec((None, *model.input_shape[1:]), kind),
+        tf.TensorSpec((None,), tf.int32),
+        tf.TensorSpec((None,), tf.float32),
+    ]
+    variables = model.trainable_variables
+
+    @tf.function(input_signature=shapes, autograph=False)
+    def step(inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            answers = model(inputs, training=True)
+            losses = keras.losses.sparse_categorical_crossentropy(labels, answers) * weights
+            loss = tf.reduce_mean(losses)
+        optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+        right = tf.equal(tf.argmax(answers, axis=1, output_type=tf.int32), labels)
+        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(tf.cast(right, tf.float32))])
+
+    def call(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return step(inputs.astype(kind.as_numpy_dtype, copy=False), labels, weights).numpy()
+
+    return call
