@@ -4,10 +4,17 @@ VENV ?= .venv
 RUN ?= runs/mine
 BIN := $(VENV)/bin
 
-.PHONY: run test slow lint clean
+.PHONY: help data run test slow lint clean
 
-run: $(VENV)/ready
-	@test -n "$(DATA)" || { echo "error: say where the images are: make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']" >&2; exit 2; }
+help:
+	@echo "make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']   the main job"
+	@echo "make test                                         every test that is not slow"
+	@echo "make slow | lint | clean"
+
+data:
+	@test -e "$(DATA)" || { echo "error: no images at '$(DATA)': make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']" >&2; exit 2; }
+
+run: data $(VENV)/ready
 	$(BIN)/unfreeze run "$(DATA)" "$(RUN)" $(OPTIONS)
 
 test: $(VENV)/ready

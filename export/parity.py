@@ -77,6 +77,12 @@ def verify(
     _check_same(run, manifest, images.paths == reference.paths)
     decoding = partial(progress, "decoding test")
     pixels: Any = decoded(images, run.cache, run.settings.image_size, progress=decoding)
+    there = [artefact.format for artefact in manifest.artefacts]
+    absent = [format for format in formats or there if format not in there]
+    if absent:
+        raise UnfreezeError(
+            f"{absent[0]} was not exported, only {', '.join(there)}; `unfreeze export {run.path}` adds it"
+        )
     chosen = [artefact for artefact in manifest.artefacts if formats is None or artefact.format in formats]
     results: list[Parity] = []
     for artefact in chosen:

@@ -11,7 +11,7 @@ import numpy as np
 from export.artefacts import read_manifest
 from export.runners import Runner, load
 from toolkit.errors import UnfreezeError
-from toolkit.images import decode
+from toolkit.images import SUFFIXES, decode
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")
 
@@ -28,7 +28,7 @@ class Prediction:
 
 
 def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
-    """One Prediction for each file, in order, as they come.
+    """One Prediction for each file, and each image in a folder, in order, as they come.
 
     `source`: an `.onnx` or `.tflite` file, a SavedModel folder, or a run folder, of which the first artefact is
     used. UnfreezeError where that is none of these."""
@@ -36,14 +36,29 @@ def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
     runner = load(path)
     if not runner.description:
         raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
-    return (_predict(runner, image) for image in images)
+    return (_predict(runner, image) for image in files_in(images))
 
 
 def _artefact(source: Path) -> Path:
-    if not (source / "run.json").is_file():
+    """The file or folder itself; of a run, of its model.keras or of its export folder the first artefact."""
+    if source.name == "model.keras" and (source.parent / "run.json").is_file():
+        source = source.parent
+    folder = source / "export" if (source / "run.json").is_file() else source
+    if not (folder / "manifest.json").is_file() and folder == source:
         return source
-    written = {artefact.name for artefact in read_manifest(source / "export").artefacts}
-    return source / "export" / next(name for name in PREFERRED if name in written)
+    written = {artefact.name for artefact in read_manifest(folder).artefacts}
+    return folder / next(name for name in PREFERRED if name in written)
+
+
+def files_in(images: Sequence[Path]) -> list[Path]:
+    """The same files, and for a folder the images below it, sorted."""
+    found: list[Path] = []
+    for path in images:
+        inside = (
+            sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        )
+        found += inside
+    return found
 
 
 def _predict(runner: Runner, image: Path) -> Prediction:

@@ -21,12 +21,13 @@ from toolkit.train import load_model, probabilities
 FILES = {"saved_model": "saved_model", "tflite": "model.tflite", "onnx": "model.onnx"}
 
 
-def export(run: Run, *, formats: tuple[str, ...] = tuple(FILES), progress: Progress = silent) -> Manifest:
-    """Write `formats` of the run's model into its `export/` folder; other formats of the same model stay.
+def export(run: Run, *, formats: tuple[str, ...] | None = None, progress: Progress = silent) -> Manifest:
+    """Write the run's model into its `export/` folder, in all formats or some; others of the same model stay.
 
     The manifest is removed before anything is changed and written last: an export that was cut short is not taken
     for a whole one.
     """
+    formats = formats or tuple(FILES)
     model, spec = load_model(run)
     answers = probabilities(model, load_part(run, "test", progress=progress).images)
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")

@@ -100,7 +100,7 @@ def test_evaluate_on_the_test_part_and_on_another_folder(
     assert json.loads(out)["images"] == 8
     before = (run / "metrics.json").read_bytes()
     code, out, _ = typed(capsys, "evaluate", run, pictures, "--json")
-    assert (code, json.loads(out)["images"]) == (0, 40)
+    assert (code, json.loads(out)["images"], json.loads(out)["trained_on"]) == (0, 40, 32)
     assert (run / "metrics.json").read_bytes() == before
     other = tmp_path / "other"
     shutil.copytree(pictures, other)

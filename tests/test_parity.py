@@ -204,6 +204,14 @@ def test_some_formats_alone(run: Run) -> None:
     assert [parity.artefact.name for parity in results] == ["model.onnx"]
 
 
+def test_a_format_that_was_not_exported_is_a_wrong_call(run: Run) -> None:
+    stored = json.loads((run.path / "export" / "manifest.json").read_text())
+    stored["artefacts"] = [entry for entry in stored["artefacts"] if entry["format"] != "tflite"]
+    (run.path / "export" / "manifest.json").write_text(json.dumps(stored))
+    with pytest.raises(UnfreezeError, match="tflite was not exported, only saved_model, onnx"):
+        verify(run, formats=("tflite",))
+
+
 def test_a_runtime_that_is_not_installed_is_no_verdict(run: Run) -> None:
     def absent(*call: object) -> Measurement:
         raise NoRuntimeError("model.tflite needs ai_edge_litert, which is not installed")

@@ -16,10 +16,11 @@ from toolkit.run import Run
 def sources(run: Run) -> dict[str, Path]:
     folder = run.path / "export"
     names = ("model.onnx", "model.tflite", "saved_model")
-    return {"run": run.path} | {name: folder / name for name in names}
+    more = {"run": run.path, "export": folder, "model.keras": run.path / "model.keras"}
+    return more | {name: folder / name for name in names}
 
 
-@pytest.mark.parametrize("kind", ["run", "model.onnx", "model.tflite", "saved_model"])
+@pytest.mark.parametrize("kind", ["run", "export", "model.keras", "model.onnx", "model.tflite", "saved_model"])
 def test_every_source_answers_as_the_model_does(kind: str, finished: Run) -> None:
     reference = read_reference(read_manifest(finished.path / "export"))
     files = [finished.images.root / path for path in reference.paths]
@@ -29,6 +30,11 @@ def test_every_source_answers_as_the_model_does(kind: str, finished: Run) -> Non
     np.testing.assert_allclose(got, reference.probabilities, atol=1e-5)
     names = np.array(finished.images.class_names)
     assert [answer.answer for answer in answers] == names[reference.probabilities.argmax(1)].tolist()
+
+
+def test_a_folder_stands_for_the_images_in_it(finished: Run, pictures: Path) -> None:
+    answers = list(predict(finished.path, [pictures / "dots", pictures / "stripes" / "000.jpg"]))
+    assert [Path(answer.path).name for answer in answers] == [*(f"{n:03}.jpg" for n in range(20)), "000.jpg"]
 
 
 def test_a_broken_file_has_its_own_line_and_the_others_are_answered(finished: Run, tmp_path: Path) -> None:

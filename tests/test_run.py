@@ -49,8 +49,20 @@ def test_a_run_is_read_back_as_it_was(pictures: Path, tmp_path: Path) -> None:
     }
 
 
-def test_the_same_data_and_settings_go_on(pictures: Path, tmp_path: Path) -> None:
+def begun(data: Path, folder: Path, settings: Settings = SETTINGS) -> None:
+    """A run in which something was trained."""
+    prepare(data, folder, settings)
+    (folder / "search").mkdir()
+
+
+def test_a_run_in_which_nothing_was_trained_may_be_another(pictures: Path, tmp_path: Path) -> None:
     prepare(pictures, tmp_path / "run", SETTINGS)
+    prepare(pictures, tmp_path / "run", replace(SETTINGS, image_size=96))
+    assert load_run(tmp_path / "run").settings.image_size == 96
+
+
+def test_the_same_data_and_settings_go_on(pictures: Path, tmp_path: Path) -> None:
+    begun(pictures, tmp_path / "run")
     prepare(pictures, tmp_path / "run", replace(SETTINGS, trials=99, pick="smallest"))
 
 
@@ -64,7 +76,7 @@ def test_the_same_data_and_settings_go_on(pictures: Path, tmp_path: Path) -> Non
     ],
 )
 def test_other_settings_are_refused(changes: dict, said: str, pictures: Path, tmp_path: Path) -> None:
-    prepare(pictures, tmp_path / "run", SETTINGS)
+    begun(pictures, tmp_path / "run")
     before = (tmp_path / "run" / "run.json").read_bytes()
     with pytest.raises(UnfreezeError, match=said):
         prepare(pictures, tmp_path / "run", replace(SETTINGS, **changes))
@@ -72,7 +84,7 @@ def test_other_settings_are_refused(changes: dict, said: str, pictures: Path, tm
 
 
 def test_other_data_are_refused(pictures: Path, tmp_path: Path) -> None:
-    prepare(pictures, tmp_path / "run", SETTINGS)
+    begun(pictures, tmp_path / "run")
     other = write_pictures(tmp_path / "other", per_class=20, seed=1)
     with pytest.raises(UnfreezeError, match=r"data .* differs"):
         prepare(other, tmp_path / "run", SETTINGS)
@@ -82,7 +94,7 @@ def test_other_weights_are_refused_and_moved_ones_are_not(pictures: Path, tmp_pa
     one, same, other = (tmp_path / name for name in ("one.h5", "same.h5", "other.h5"))
     for path, content in ((one, "1"), (same, "1"), (other, "2")):
         path.write_text(content)
-    prepare(pictures, tmp_path / "run", replace(SETTINGS, weights=str(one)))
+    begun(pictures, tmp_path / "run", replace(SETTINGS, weights=str(one)))
     prepare(pictures, tmp_path / "run", replace(SETTINGS, weights=str(same)))
     with pytest.raises(UnfreezeError, match="weights"):
         prepare(pictures, tmp_path / "run", replace(SETTINGS, weights=str(other)))

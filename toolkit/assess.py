@@ -14,7 +14,7 @@ from toolkit.data import load_part
 from toolkit.evaluate import Evaluation, evaluate, worst_mistakes
 from toolkit.folder import ImageFolder, scan
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, write_json
+from toolkit.run import Run, read_json, write_json
 from toolkit.train import load_model, probabilities, read_history
 
 SHOWN = 24  # mistakes on the picture sheet
@@ -31,21 +31,25 @@ def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
     return evaluation
 
 
-def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
-    """Evaluate the run's model on the test part of another folder, or on all of it where it has none. Writes only
-    decoded images, into the run's cache."""
+def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> tuple[Evaluation, int]:
+    """The run's model on the test part of another folder, or on all of it where it has none; and how many of those
+    images it was trained or chosen on. Writes only decoded images, into the run's cache."""
     images = scan(data, classes=run.images.class_names, progress=partial(progress, "scanning"))
     if "test" in images.parts:
         images = images.select("test")
     model, spec = load_model(run)
     pixels = decoded(images, run.cache, spec.image_size, progress=partial(progress, "decoding"))
-    return evaluate(probabilities(model, pixels), images.labels, run.images.class_names)
+    seen = {*run.images.select("train").digests, *run.images.select("val").digests}
+    known = sum(digest in seen for digest in images.digests)
+    return evaluate(probabilities(model, pixels), images.labels, run.images.class_names), known
 
 
 def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndarray, images: ImageFolder) -> None:
     folder = run.path / "plots"
     plots.save(plots.confusion(evaluation), folder / "confusion.png")
-    plots.save(plots.learning_curves(read_history(run.path / "history.csv")), folder / "learning_curves.png")
+    best = read_json(run.path / "model.json").get("best_epoch") or {}
+    curves = plots.learning_curves(read_history(run.path / "history.csv"), best.get("epoch"))
+    plots.save(curves, folder / "learning_curves.png")
     rows = worst_mistakes(answers, images.labels, SHOWN)
     plots.save(
         plots.mistakes(pixels[rows], [_caption(images, answers, row) for row in rows]),

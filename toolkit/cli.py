@@ -169,10 +169,16 @@ def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
 
     if data is None:
         evaluation = assess(opened, progress=screen.progress)
-    else:
-        evaluation = assess_other(opened, data, progress=screen.progress)
-    _answer(screen, as_json, evaluation.to_json(), lambda: show.show_evaluation(evaluation))
-    show.next_step(f"unfreeze export {run}")
+        _answer(screen, as_json, evaluation.to_json(), lambda: show.show_evaluation(evaluation))
+        show.next_step(f"look at {run / 'plots'}, then: unfreeze export {run}")
+        return
+    evaluation, known = assess_other(opened, data, progress=screen.progress)
+    if known:
+        screen.say(
+            f"{known} of these {evaluation.images} images were trained or chosen on: this is no test of the model"
+        )
+    told = evaluation.to_json() | {"trained_on": known}
+    _answer(screen, as_json, told, lambda: show.show_evaluation(evaluation, f"accuracy on {data}"))
 
 
 @cli.command(short_help="SavedModel, TFLite and ONNX, with a manifest.")
@@ -228,7 +234,10 @@ def verify(screen: Any, run: Path, formats: str | None, data: Path | None, threa
 @o.JSON
 @click.pass_obj
 def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) -> None:
-    """Class and probability of each image, by an .onnx or .tflite file, a SavedModel folder, or a run."""
+    """Class and probability of each image, by an .onnx or .tflite file, a SavedModel folder, or a run.
+
+    An image may be a folder of them.
+    """
     if not source.exists():
         raise UnfreezeError(
             f"{source} does not exist; give an .onnx or .tflite file, a SavedModel folder or a run folder"
@@ -288,7 +297,7 @@ def _search(screen: Any, data: Path, run: Path, strict: bool, values: dict[str, 
     from tuning.search import search
 
     settings = opened.settings
-    total = None if settings.oracle == "hyperband" else min(settings.trials, settings.points)
+    total = None if settings.oracle in ("hyperband", "halving") else min(settings.trials, settings.points)
     result = search(
         opened,
         progress=screen.progress,
@@ -298,12 +307,13 @@ def _search(screen: Any, data: Path, run: Path, strict: bool, values: dict[str, 
     return opened, result
 
 
-def _formats(text: str | None) -> tuple[str, ...]:
+def _formats(text: str | None) -> tuple[str, ...] | None:
+    """The formats asked for; None: all that there are."""
     from difflib import get_close_matches
 
     known = ("saved_model", "tflite", "onnx")
     if text is None:
-        return known
+        return None
     chosen = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in chosen:
         if name not in known:

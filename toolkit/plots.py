@@ -54,26 +54,30 @@ def confusion(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def learning_curves(rows: list[dict[str, Any]]) -> Figure:
-    """Accuracy and loss against epoch, for training and validation; a line where fine-tuning starts."""
+def learning_curves(rows: list[dict[str, Any]], kept: int | None = None) -> Figure:
+    """Accuracy and loss against epoch, for training and validation; a line where fine-tuning starts, a ring at the
+    epoch whose weights were kept."""
     figure = Figure(figsize=(9, 3.6), layout="tight")
     for position, (name, unit) in enumerate({"accuracy": "accuracy", "loss": "loss (nats)"}.items(), start=1):
         axes = figure.add_subplot(1, 2, position)
-        _curve(axes, rows, name)
+        _curve(axes, rows, name, kept)
         axes.set(xlabel="epoch", ylabel=unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
-    figure.axes[0].legend(loc="lower right", frameon=False)
+    figure.axes[0].legend(loc="best", framealpha=0.9)
     return figure
 
 
-def _curve(axes: Axes, rows: list[dict[str, Any]], name: str) -> None:
+def _curve(axes: Axes, rows: list[dict[str, Any]], name: str, kept: int | None) -> None:
     epochs = [row["epoch"] + 1 for row in rows]
     axes.plot(epochs, [row[name] for row in rows], color=TRAIN, marker=".", label="training (augmented)")
     axes.plot(epochs, [row[f"val_{name}"] for row in rows], color=VAL, marker="o", label="validation")
     tuned = [row["epoch"] for row in rows if row["stage"] == "tune"]
     if tuned and tuned[0] > rows[0]["epoch"]:
         axes.axvline(tuned[0] + 0.5, color="black", linestyle="--", linewidth=1, label="fine-tuning starts")
+    best = [row for row in rows if row["epoch"] == kept]
+    if best:
+        axes.plot(kept + 1, best[0][f"val_{name}"], "o", ms=13, mfc="none", mec="black", label="kept")  # type: ignore[operator]
 
 
 def mistakes(images: np.ndarray, captions: list[str]) -> Figure:
@@ -116,5 +120,6 @@ def trials(rows: list[dict[str, Any]], objective: str) -> Figure:
     axes.set(xlabel="trial", ylabel=objective.replace("_", " ") + (" (nats)" if objective == "val_loss" else ""))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
+    axes.margins(0.12, 0.15)
     figure.colorbar(dots, ax=axes, label="stages unfrozen", ticks=MaxNLocator(integer=True))
     return figure

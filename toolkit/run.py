@@ -39,7 +39,7 @@ PACKAGES = (
     "numpy",
     "pillow",
 )
-MAY_CHANGE = {"trials", "pick"}  # settings that a resumed search may be given anew
+MAY_CHANGE = {"trials", "pick", "cache_limit"}  # settings that a resumed search may be given anew
 
 
 @contextlib.contextmanager
@@ -133,11 +133,14 @@ class Run:
 
 
 def open_run(path: Path, images: ImageFolder, settings: Settings) -> Run:
-    """Make the run folder, or go on in it if it was made for the same data and settings; else UnfreezeError."""
+    """Make the run folder, or go on in it if it was made for the same data and settings; else UnfreezeError.
+
+    One in which nothing was trained yet may be made anew with others.
+    """
     file = path / "run.json"
-    if file.exists():
+    if file.exists() and any((path / name).exists() for name in ("search", "model.keras")):
         _refuse_another(path, read_json(file), images, settings)
-    elif path.is_dir() and any(path.iterdir()):
+    elif path.is_dir() and any(path.iterdir()) and not file.exists():
         raise UnfreezeError(f"{path} is not empty and holds no run; give an empty or a new folder")
     run = Run(path, images, settings)
     _sweep(path)

@@ -70,7 +70,7 @@ class Screen:
         """Print the trials that have ended since the last call, with the time that the rest will take, if known."""
         if self.rows_shown is None:
             self.rows_shown = 0
-            self.say("trial  head units  dropout  unfreeze  val_loss  val_accuracy     time     left")
+            self.say("trial  head units  dropout  unfreeze  best in  val_loss  val_accuracy     time     left")
         for trial in trials[self.rows_shown :]:
             left = "" if total is None else duration(_left(trials, total))
             note = "best so far" if trial.mark else trial.message[:WIDTH]
@@ -85,7 +85,7 @@ def trial_line(trial: Any) -> str:
     took = "" if trial.seconds is None else duration(trial.seconds)
     units, rate, depth = ("" if value is None else value for value in (trial.head_units, trial.dropout, trial.unfreeze))
     point = f"{units:>10}  {rate:>7}  {depth:>8}"
-    return f"{int(trial.trial):>5}  {point}  {loss:>8}  {accuracy:>12} {took:>8}"
+    return f"{int(trial.trial):>5}  {point}  {trial.best_stage:>7}  {loss:>8}  {accuracy:>12} {took:>8}"
 
 
 def _left(trials: Sequence[Any], total: int) -> float:

@@ -41,7 +41,7 @@ def show_folder(images: ImageFolder) -> None:
     _list("byte-identical", [", ".join(group) for group in images.duplicates()])
     _list("the same image in two given parts", leaks(images))
     if images.ignored:
-        click.echo(f"{images.ignored} files are no images by their names and were ignored")
+        click.echo(f"ignored, as not named like images: {images.ignored}")
     click.echo(f"fingerprint {images.fingerprint()[:16]}")
 
 
@@ -77,9 +77,11 @@ def show_search(result: SearchResult) -> None:
     trial = result.trial(result.taken)
     head = f"{trial.head_units} head units" if trial.head_units else "no dense head"
     click.echo(
-        f"taken: trial {int(trial.trial)}, {head}, dropout {trial.dropout:g}, {trial.unfreeze} stages unfrozen: "
+        f"taken: trial {int(trial.trial)}, {head}, dropout {trial.dropout:g}, unfreeze depth {trial.unfreeze}: "
         f"validation accuracy {trial.val_accuracy:.2%}, loss {trial.val_loss:.4f}"
     )
+    if trial.unfreeze and trial.best_stage == "head":
+        click.echo("its best epoch lies in the head stage: fine-tuning did not improve it, its backbone is as it came")
     if result.tied:
         names = ", ".join(str(int(name)) for name in result.tied)
         click.echo(f"tied with the best (trial {int(result.best)}) on these validation images: trial {names}")
@@ -87,11 +89,9 @@ def show_search(result: SearchResult) -> None:
         click.echo(f"smallest of them: trial {int(result.recommended)} (--pick smallest takes it)")
 
 
-def show_evaluation(evaluation: Evaluation) -> None:
+def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None:
     low, high = evaluation.accuracy_interval
-    click.echo(
-        f"test accuracy {evaluation.accuracy:.2%} ({low:.2%} to {high:.2%}, 95 % Wilson) on {evaluation.images} images"
-    )
+    click.echo(f"{what} {evaluation.accuracy:.2%} ({low:.2%} to {high:.2%}, 95 % Wilson) on {evaluation.images} images")
     click.echo(
         f"log loss {evaluation.log_loss:.4f} nats, expected calibration error {evaluation.calibration_error:.4f}"
     )
