@@ -122,10 +122,17 @@ def test_if_all_trials_fail_the_first_message_is_the_error(
 
 
 @pytest.mark.parametrize("objective", ["val_loss", "val_accuracy"])
-def test_a_trial_that_diverges_is_not_taken(objective: str, tiny: str, pictures: Path, tmp_path: Path) -> None:
+def test_a_trial_that_diverges_is_not_taken(
+    objective: str, tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = prepare(pictures, tmp_path / "run", replace(SETTINGS, head_rate=1e38, trials=1, objective=objective))
-    with pytest.raises(NoAnswerError, match="diverged"):
-        search(run)
+    ran: list[object] = []
+    real = module.TrialModel.fit
+    monkeypatch.setattr(module.TrialModel, "fit", lambda self, hp, *a, **k: ran.append(hp) or real(self, hp, *a, **k))
+    for _ in range(2):
+        with pytest.raises(NoAnswerError, match="diverged"):
+            search(run)
+    assert len(ran) == 1, "a trial that diverged is done, and not repeated"
 
 
 def test_the_smallest_of_the_tied_is_taken_when_asked_for(finished: Run, pictures: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def _caption(images: ImageFolder, answers: np.ndarray, row: int) -> str:
 
 def _trials(path: Path) -> list[dict]:
     with path.open(newline="") as file:
-        rows: list[dict] = list(csv.DictReader(file))
+        rows: list[dict] = [row for row in csv.DictReader(file) if row["unfreeze"]]  # "": its record was lost
     for row in rows:
         row["unfreeze"] = int(row["unfreeze"])
         row.update({name: float(row[name]) if row[name] else None for name in ("val_loss", "val_accuracy")})

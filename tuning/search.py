@@ -137,9 +137,8 @@ def _tuner(run: Run, model: TrialModel, on_trial: Callable[[keras_tuner.Oracle],
 
 
 def _requeue_damaged(run: Run, oracle: keras_tuner.Oracle) -> list[str]:
-    """Have the completed trials run again whose files cannot be read; their ids."""
-    done = [trial for trial in oracle.trials.values() if trial.status == "COMPLETED"]
-    damaged = [trial for trial in done if not _readable(_folder(run, trial.trial_id))]
+    """Have the completed trials run again whose files cannot be read; their ids. One that diverged has no answers."""
+    damaged = [trial for trial in completed(oracle) if not _readable(_folder(run, trial.trial_id))]
     for trial in damaged:
         write_json(_folder(run, trial.trial_id) / "trial.json", trial.get_state() | {"status": "RUNNING"})
     return [trial.trial_id for trial in damaged]
