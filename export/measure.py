@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.runners import Predict, first_line, load
+from export.runners import Predict, load, said
 from toolkit.errors import UnfreezeError
 
 BATCH = 32
@@ -54,7 +54,7 @@ def _measure(path: Path, images: Path, rows: np.ndarray, threads: int) -> Measur
         answers = [runner.predict(pixels[rows[start : start + BATCH]]) for start in range(0, len(rows), BATCH)]
         times = [_time(runner.predict, pixels[row : row + 1]) for row in rows[: WARM_UP + TIMED]]
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"{path} does not run ({first_line(error)}); export it again") from None
+        raise UnfreezeError(f"{path} does not run ({said(error)}); export it again") from None
     timed = times[WARM_UP:] or times
     return Measurement(
         probabilities=np.concatenate(answers),

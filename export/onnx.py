@@ -20,7 +20,7 @@ import tf2onnx
 
 from export.artefacts import INPUT, OUTPUT
 from export.onnx_repairs import CUSTOM_OPS, convertible, guard_max_pooling
-from export.runners import first_line
+from export.runners import said
 from toolkit.errors import UnfreezeError
 from toolkit.run import atomic
 
@@ -62,7 +62,7 @@ def _gate(path: Path, model: keras.Model) -> None:
         onnx.checker.check_model(str(path), full_check=True)
         difference = np.max(list(_differences(path, model)))  # NaN stays NaN
     except Exception as error:  # onnx and onnxruntime raise classes of their own for each way to be invalid
-        raise UnfreezeError(f"the ONNX conversion gave no valid graph: {first_line(error)}") from error
+        raise UnfreezeError(f"the ONNX conversion gave no valid graph: {said(error)}") from error
     if not difference <= TOLERANCE:
         raise UnfreezeError(
             f"the ONNX conversion gave a graph whose answers differ from the model's by {difference:.2g}, "

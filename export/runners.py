@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import INPUT, OUTPUT
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, first_line
 from toolkit.quiet import hushed, start_tensorflow
 
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -52,7 +52,7 @@ def load(path: Path, threads: int | None = None) -> Runner:
             f"{path.name} needs {error.name}, which is not installed; choose others with --formats"
         ) from None
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"{path} cannot be loaded ({first_line(error)}); export it again") from None
+        raise UnfreezeError(f"{path} cannot be loaded ({said(error)}); export it again") from None
 
 
 def load_onnx(path: Path, threads: int | None) -> Runner:
@@ -112,7 +112,7 @@ def load_saved_model(path: Path, threads: int | None) -> Runner:
 LOADERS = {".onnx": load_onnx, ".tflite": load_tflite}
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of what a runtime says, shortened."""
-    text = (str(error) or type(error).__name__).strip().splitlines()[0]
+def said(error: BaseException) -> str:
+    """What a runtime says, in one line of bearable length."""
+    text = first_line(error)
     return text if len(text) <= 160 else text[:157] + "..."

@@ -1,4 +1,4 @@
-"""The two ways in which a command ends without what was asked for. The text of each is one line for the user."""
+"""The two ways in which a command ends without what was asked for: the text of each is one line for the user."""
 
 
 class UnfreezeError(Exception):
@@ -7,3 +7,8 @@ class UnfreezeError(Exception):
 
 class NoAnswerError(Exception):
     """It ran and the answer is no (exit code 1): every trial failed, or an artefact does not hold."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's exception says, or its class where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, first_line
 from toolkit.spec import ModelSpec, backbone
 
 _IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 0..1
@@ -46,7 +46,7 @@ def _download(spec: ModelSpec) -> keras.Model:
         return construct(spec, weights="imagenet", input_shape=(size, size, 3))
     except Exception as error:  # Keras' downloader raises plain Exception
         raise UnfreezeError(
-            f"could not download the ImageNet weights of {spec.backbone} ({_first_line(error)}); "
+            f"could not download the ImageNet weights of {spec.backbone} ({first_line(error).rstrip('.')}); "
             "give a file with --weights PATH, or start from random weights with --weights none"
         ) from error
 
@@ -62,12 +62,8 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
     except (ValueError, OSError, KeyError, UserWarning) as error:
         raise UnfreezeError(
             f"{path} does not hold the weights of {spec.backbone}, alpha {spec.alpha:g}, include_top=False "
-            f"({_first_line(error)}); check the file, --backbone and --alpha"
+            f"({first_line(error).rstrip('.')}); check the file, --backbone and --alpha"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _finish_normalization(model: keras.Model, spec: ModelSpec, weights: str) -> None:
