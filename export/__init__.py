@@ -5,7 +5,6 @@
     tflite       SavedModel -> TFLite           (TensorFlow)
     tflite_metadata  labels and description inside a TFLite file
     onnx         keras.Model -> ONNX            (TensorFlow)
-    onnx_repairs what stands between a Keras graph and a right ONNX file
     write        a run's model -> every artefact (TensorFlow)
     runners      artefact -> predict function, its runtime imported inside
     measure      one artefact in a process of its own: answers, latency, load time

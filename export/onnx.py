@@ -1,13 +1,11 @@
 """keras.Model -> ONNX: `image` uint8 [batch, S, S, 3] in, `probabilities` float32 [batch, C] out.
 
-tf2onnx logs what it cannot convert and still writes a file, so a file gets its name only behind a gate.
-Repairs and their reasons are in `export.onnx_repairs`; parity on real images is left to `export.parity`.
+The graph is made by `toolkit.onnx_graph`; a file gets its name only behind a gate. Parity on real images is left to
+`export.parity`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +13,13 @@ import keras
 import numpy as np
 import onnx
 import onnxruntime
-import tensorflow as tf
-import tf2onnx
 
 from export.artefacts import INPUT, OUTPUT
-from export.onnx_repairs import CUSTOM_OPS, convertible, guard_max_pooling
 from export.runners import said
 from toolkit.errors import UnfreezeError
+from toolkit.onnx_graph import to_onnx
 from toolkit.run import atomic
 
-OPSET = 17  # tf2onnx's highest is 18, which turns the global pooling into ReduceMean and Transpose
 TOLERANCE = 1e-3  # of probabilities, on random images: tells a wrong graph from rounding
 
 
@@ -34,27 +29,11 @@ def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str]) -> None
     UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or answers
     otherwise than the model on random images, with or without onnxruntime's optimisations.
     """
-    with atomic(path) as temporary, _quiet():
-        onnx.save(_graph(model, metadata), temporary)
-        _gate(temporary, model)
-
-
-def _graph(model: keras.Model, metadata: dict[str, str]) -> onnx.ModelProto:
-    graph = _convert(convertible(model))
-    guard_max_pooling(graph)
-    for end in (*graph.graph.input, *graph.graph.output):
-        end.type.tensor_type.shape.dim[0].dim_param = "batch"
+    graph = to_onnx(model, [OUTPUT])
     onnx.helper.set_model_props(graph, metadata)
-    return graph
-
-
-def _convert(model: keras.Model) -> onnx.ModelProto:
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)]
-    answer = tf.function(lambda image: {OUTPUT: model(image, training=False)})
-    graph, _ = tf2onnx.convert.from_function(
-        answer, input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
-    )
-    return graph
+    with atomic(path) as temporary:
+        onnx.save(graph, temporary)
+        _gate(temporary, model)
 
 
 def _gate(path: Path, model: keras.Model) -> None:
@@ -93,17 +72,3 @@ def _images(size: int) -> np.ndarray:
     fine = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     coarse = np.kron(rng.integers(0, 256, (2, 8, 8, 3)), np.ones((1, -(-size // 8), -(-size // 8), 1)))
     return np.concatenate([fine, coarse[:, :size, :size].astype(np.uint8)])
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Mute the converters: they warn of what is repaired, and what they get wrong is the gate's to find."""
-    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -22,8 +22,9 @@ from export.runners import Runner, load
 from export.saved_model import write_saved_model
 from export.tflite import write_tflite
 from tests.calibrate import calibrate_normalization, distance, shake
-from toolkit.model import build_model, split
+from toolkit.model import build_model, cut_tensor, split
 from toolkit.spec import BACKBONES, ModelSpec, backbone, deepest
+from tuning import prefix
 
 CLASSES = 5
 
@@ -174,3 +175,16 @@ def test_export_answers_as_the_model_does(write, model: keras.Model, images: np.
     difference = abs(write(model, tmp_path).predict(images) - model(images).numpy()).max()
     print(f"largest difference {difference:.1e}")
     assert difference <= 1e-3
+
+
+@pytest.mark.parametrize("name", rows("MobileNetV2"), indirect=True, scope="module")
+def test_the_prefix_runs_in_onnxruntime(model: keras.Model, spec: ModelSpec, images: np.ndarray) -> None:
+    last = deepest(spec.backbone)
+    tensors = [cut_tensor(model, spec, depth) for depth in sorted({0, 1, last // 2, last - 1})]
+    converted = prefix.in_onnxruntime(keras.Model(model.input, tensors))
+    assert converted is not None
+    for got, tensor in zip(converted(images), tensors, strict=True):
+        wanted = keras.Model(model.input, tensor)(images).numpy()
+        difference = abs(got - wanted).max() / abs(wanted).max()
+        print(f"largest difference {difference:.1e} of the largest activation")
+        assert difference <= prefix.CLOSE

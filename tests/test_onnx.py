@@ -12,8 +12,9 @@ import pytest
 
 import export.onnx
 from export.onnx import write_onnx
-from export.onnx_repairs import guard_max_pooling
+from toolkit import onnx_graph
 from toolkit.errors import UnfreezeError
+from toolkit.onnx_repairs import guard_max_pooling
 
 SIZE = 16
 
@@ -175,14 +176,14 @@ def test_padded_pooling_of_keras_is_found(tmp_path: Path) -> None:
 
 
 def test_gate_stops_extra_inputs(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(export.onnx, "convertible", lambda model: model)
+    monkeypatch.setattr(onnx_graph, "convertible", lambda model: model)
     with pytest.raises(UnfreezeError, match="ONNX conversion gave no valid graph"):
         write_onnx(adapted_normalization(), tmp_path / "model.onnx", {})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_gate_stops_unconvertible_operations(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(export.onnx, "CUSTOM_OPS", {})
+    monkeypatch.setattr(onnx_graph, "CUSTOM_OPS", {})
     with pytest.raises(UnfreezeError, match="ONNX conversion gave no valid graph") as caught:
         write_onnx(grouped_convolution_and_gelu(), tmp_path / "model.onnx", {})
     assert "\n" not in str(caught.value)
@@ -201,7 +202,7 @@ def test_gate_stops_wrong_numbers_and_keeps_the_older_file(fault: float, tmp_pat
         graph.graph.initializer.append(onnx.numpy_helper.from_array(np.float32([fault]), "fault"))
         graph.graph.node.append(onnx.helper.make_node("Add", ["right", "fault"], ["probabilities"]))
 
-    monkeypatch.setattr(export.onnx, "guard_max_pooling", spoiled)
+    monkeypatch.setattr(onnx_graph, "guard_max_pooling", spoiled)
     with pytest.raises(UnfreezeError, match="differ"):
         write_onnx(classifier(), path, {})
     assert path.read_text() == "older"

@@ -18,6 +18,8 @@
     train      the head stage, then the fine-tuning stage (TensorFlow)
     assess     a run's model on its test part            (TensorFlow)
     evaluate   probabilities and labels -> Evaluation
+    onnx_graph keras.Model -> ONNX graph                 (TensorFlow)
+    onnx_repairs what stands between a Keras graph and a right ONNX file (TensorFlow)
     plots      matplotlib figures
     progress   how long work reports
     quiet      native libraries' chatter, held back

@@ -5,11 +5,11 @@ points     a space's points: listed, drawn, as coordinates
 trials     trials on disk: which count, which failed, the seed of each
 hardened   what our oracles share: KerasTuner's Oracle, hardened by subclassing
 oracles    random, bayesian, hyperband, halving, grid
-halving    one bracket of successive halving whose first rung is the head stage
 halving    the fifth: every head, then fine-tuning for the better half and the better quarter
 tuner      KerasTuner's Tuner, hardened: silent, repeatable, killed at any moment
 memory     what TensorFlow keeps of each trial, freed
 private    the private names of KerasTuner that are used, with the reasons
+prefix     the frozen prefix as a function, in the faster runtime
 cache      activations of the frozen prefix at each cut, memory-mapped
 trial      the HyperModel: what one trial builds and trains
 choice     which trials are tied, and which one to take
