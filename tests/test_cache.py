@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import filelock
 import keras
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tuning import cache
 from tuning.cache import Activations, compute
 
 DEPTHS = (0, 1, 2)
-CACHED = replace(SETTINGS, views=2, cache_dtype="float32")
+CACHED = replace(SETTINGS, views=2, head_epochs=2, tune_epochs=2, cache_dtype="float32")
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyP
         path.unlink()
     monkeypatch.setattr(cache, "BATCH", 8)
     monkeypatch.setattr(cache, "EVERY", -1.0)
-    real = cache._prefix
+    real = cache.prefix
     left = [3]
 
     def cut(*call):
@@ -106,7 +107,7 @@ def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyP
 
         return once
 
-    monkeypatch.setattr(cache, "_prefix", cut)
+    monkeypatch.setattr(cache, "prefix", cut)
     with pytest.raises(KeyboardInterrupt):
         computed(run)
     left[0] = 99
@@ -119,7 +120,7 @@ def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyP
 def test_too_much_for_the_limit_or_the_disk_is_told_before_it_is_written(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UnfreezeError, match=r"--cache-limit allows 0\.0 GB"):
+    with pytest.raises(UnfreezeError, match=r"--cache-limit leaves 0\.0 GB"):
         computed(Run(run.path, run.images, replace(run.settings, cache_limit=1e-6)))
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 30_000_000})())
     computed(run)
@@ -137,3 +138,33 @@ def test_half_precision_that_overflows_is_an_error(run: Run) -> None:
     parts = {"train": load_part(half, "train", antialiased=True), "val": load_part(half, "val")}
     with pytest.raises(UnfreezeError, match="--cache-dtype float32"), np.errstate(over="ignore"):
         compute(half, model, spec, parts, (0,))
+
+
+def test_what_lies_in_the_cache_counts_for_its_limit(run: Run) -> None:
+    made = computed(run)[1]
+    size = sum(path.stat().st_size for path in made.folder.glob("*.npy"))
+    limited = replace(run.settings, cache_limit=1.5 * size / 1e9)
+    computed(Run(run.path, run.images, limited))  # all there: nothing is needed
+    with pytest.raises(UnfreezeError, match="--cache-limit leaves"):
+        computed(Run(run.path, run.images, replace(limited, augment="strong")))
+
+
+def test_two_searches_at_once_compute_them_once(run: Run) -> None:
+    """While another holds the lock, the second waits; what the first made is there then."""
+    made = computed(run)[1]
+    lock = filelock.FileLock(made.folder.with_suffix(".lock"))
+    lock.acquire()
+    calls: list[str] = []
+    made.folder.rename(made.folder.with_name("there"))
+
+    def waiting(what: str, done: int, total: int) -> None:
+        calls.append(what)
+        if len(calls) == 1:
+            made.folder.with_name("there").rename(made.folder)  # the other has finished
+            lock.release()
+
+    keras.utils.set_random_seed(5)
+    parts = {"train": load_part(run, "train", antialiased=True), "val": load_part(run, "val")}
+    model = build_model(run.settings.spec(2, 0, 0.0, 0))
+    compute(run, model, run.settings.spec(2, 0, 0.0, 0), parts, DEPTHS, waiting)
+    assert calls == ["waiting for another search that computes the same activations"]

@@ -104,15 +104,13 @@ def test_the_result_does_not_depend_on_who_trained_the_head(tiny: str, pictures:
 
 
 def test_a_second_search_with_other_heads_runs_no_pass(tiny: str, pictures: Path, tmp_path: Path) -> None:
-    import shutil
-
-    search(prepare(pictures, tmp_path / "first", SETTINGS))
-    prepare(pictures, tmp_path / "second", replace(SETTINGS, head_units=(8,)))
-    shutil.copytree(tmp_path / "first" / "cache", tmp_path / "second" / "cache")
+    settings = replace(SETTINGS, cache_dir=str(tmp_path / "cache"))
+    search(prepare(pictures, tmp_path / "first", settings))
     said: list[str] = []
-    run = prepare(pictures, tmp_path / "second", replace(SETTINGS, head_units=(8,)))
+    run = prepare(pictures, tmp_path / "second", replace(settings, head_units=(8,)))
     search(run, progress=lambda what, done, total: said.append(what))
     assert said == []
+    assert not (run.path / "cache").exists()
 
 
 @pytest.mark.slow

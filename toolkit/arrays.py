@@ -7,6 +7,7 @@ size, the recipe's version), so a changed image or size gives another array; the
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import shutil
 from collections.abc import Callable
@@ -62,6 +63,7 @@ def _write(images: ImageFolder, path: Path, size: int, antialias: bool, progress
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for count in pool.map(fill, range(0, total, CHUNK)):
                 done += count
+                release(array)
                 progress(done, total)
         array.flush()
 
@@ -80,8 +82,24 @@ def read_unchanged(images: ImageFolder, row: int) -> bytes:
     return content
 
 
+def release(array: np.ndarray | None) -> None:
+    """Let go of the pages of a memory-mapped array that were read or written. Nothing is lost: they stay in the
+    system's file cache as long as it has room, but are no longer resident memory of this process."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def make_cache(folder: Path) -> None:
+    """Make the folder; UnfreezeError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnfreezeError(f"cannot write to {folder} ({error.strerror}); give another --cache-dir") from None
+
+
 def _check_room(folder: Path, needed: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_cache(folder)
     free = shutil.disk_usage(folder).free
     if free < needed * 1.05:
         raise UnfreezeError(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+VERSION = 1  # of what is drawn and how it is drawn: raise it when the same seed gives other views
+
 
 @dataclass(frozen=True)
 class Strength:

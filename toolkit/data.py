@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.arrays import decoded
+from toolkit.arrays import decoded, release
 from toolkit.augment import STRENGTHS, augment
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
@@ -48,18 +48,29 @@ def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def augmented(part: Part, settings: Settings) -> Source:
-    """The images as epoch e shows them: view e modulo `settings.view_count`."""
+    """The images as epoch e shows them: view e modulo `settings.view_count`; after the schedule views of their own."""
 
     def inputs(epoch: int, rows: np.ndarray) -> np.ndarray:
-        number = epoch % settings.view_count
-        return np.stack([view(part, row, number, settings.augment, settings.seed) for row in rows])
+        count = settings.view_count
+        number = epoch % count if epoch < settings.epochs else count + epoch
+        made = np.stack([view(part, row, number, settings.augment, settings.seed) for row in rows])
+        for array in (part.images, part.antialiased):
+            release(array)
+        return made
 
     return Source(part.labels, inputs)
 
 
 def plain(part: Part) -> Source:
     """The images as they are."""
-    return Source(part.labels, lambda epoch, rows: np.asarray(part.images[rows]))
+    return Source(part.labels, lambda epoch, rows: copied(part.images, rows))
+
+
+def copied(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of an array that may be memory-mapped, in memory, and the array's pages let go."""
+    copies = np.asarray(array[rows])
+    release(array)
+    return copies
 
 
 def shuffled(source: Source, *, epoch: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,7 +1,7 @@
 """Activations of the frozen prefix at the cuts of a search space, memory-mapped: computed once, shared by all trials.
 
 For each augmented view of the training images, and for the validation images as they are, one pass over the backbone
-gives the activations at every cut that is missing. They live in a run's `cache/activations-KEY/`, an array and a JSON
+gives the activations at every cut that is missing. They live in `activations-KEY/` of the cache, an array and a JSON
 beside it for each view and cut; KEY digests what they depend on (the images' contents, recipe and size, backbone and
 weights, augmentation, seed, precision), so whatever changes gives other files, and the folder may be deleted at any
 time. A pass that was cut short goes on at the batch where it stopped; a file whose checksum is wrong is made anew.
@@ -9,20 +9,22 @@ time. A pass that was cut short goes on at the batch where it stopped; a file wh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import filelock
 import keras
 import numpy as np
-import tensorflow as tf
 
-from toolkit.data import Part, Source, ahead, augmented, plain
+from toolkit.arrays import make_cache, release
+from toolkit.augment import VERSION as AUGMENT_VERSION
+from toolkit.data import Part, Source, ahead, augmented, copied, plain
 from toolkit.errors import UnfreezeError
 from toolkit.images import DECODE_VERSION
 from toolkit.model import backbone_weights, cut_tensor
@@ -30,8 +32,9 @@ from toolkit.progress import Progress, silent
 from toolkit.run import Run, file_digest, remove, write_json
 from toolkit.settings import Settings
 from toolkit.spec import ModelSpec
+from tuning.prefix import Forward, prefix
 
-BATCH = 64  # images in a step of a pass
+BATCH = 32  # images in a step of a pass
 EVERY = 10.0  # seconds between two marks from which a pass that was cut short goes on
 
 
@@ -47,7 +50,7 @@ class Activations:
         """Inputs of the suffix at `depth`: float [B, ...], of epoch e for training, as they are for validation."""
         views = self.settings.view_count if part == "train" else 1
         arrays = [np.load(self.folder / f"{_stem(part, n, depth)}.npy", mmap_mode="r") for n in range(views)]
-        return Source(self.labels[part], lambda epoch, rows: arrays[epoch % len(arrays)][rows])
+        return Source(self.labels[part], lambda epoch, rows: copied(arrays[epoch % len(arrays)], rows))
 
 
 def compute(
@@ -63,7 +66,20 @@ def compute(
     UnfreezeError where the disk has no room for them, or half precision cannot hold them.
     """
     folder = run.cache / f"activations-{_key(run, model)}"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_cache(folder)
+    with _alone(folder, progress):
+        return _compute(folder, run, model, spec, parts, depths, progress)
+
+
+def _compute(
+    folder: Path,
+    run: Run,
+    model: keras.Model,
+    spec: ModelSpec,
+    parts: dict[str, Part],
+    depths: Iterable[int],
+    progress: Progress,
+) -> Activations:
     sources = {"train": augmented(parts["train"], run.settings), "val": plain(parts["val"])}
     tensors = {depth: cut_tensor(model, spec, depth) for depth in sorted(set(depths))}
     views = [("train", n) for n in range(run.settings.view_count)] + [("val", 0)]
@@ -71,7 +87,11 @@ def compute(
     passes = [_Pass(sources[part], part, n, tuple(cuts)) for (part, n), cuts in absent.items() if cuts]
     size = sum(one.bytes(tensors, run.settings.cache_dtype) for one in passes)
     _check_room(folder, size, run.settings)
-    prefixes = {cuts: _prefix(model, [tensors[d] for d in cuts]) for cuts in {one.cuts for one in passes}}
+    everything = sum(len(sources[part].labels) for part, _ in views)  # whatever is there already: the same runtime
+    prefixes = {
+        cuts: prefix(model, [tensors[d] for d in cuts], everything, parts["val"].images[:BATCH])
+        for cuts in {one.cuts for one in passes}
+    }
     done, total = 0, sum(len(one.source.labels) for one in passes)
     for one in passes:
         for count in _run(one, prefixes[one.cuts], folder, run.settings.cache_dtype):
@@ -107,6 +127,7 @@ def _key(run: Run, model: keras.Model) -> str:
         settings.alpha,
         settings.image_size,
         settings.augment,
+        AUGMENT_VERSION,
         settings.seed,
         settings.cache_dtype,
     ]
@@ -135,27 +156,33 @@ def _whole(folder: Path, stem: str) -> bool:
 
 
 def _check_room(folder: Path, needed: int, settings: Settings) -> None:
+    """Nothing is needed where nothing is missing, so that a search can always go on."""
+    there = sum(path.stat().st_size for path in folder.parent.glob("activations-*/*.npy") if ".part." not in path.name)
     free = shutil.disk_usage(folder).free
-    for limit, what in ((settings.cache_limit * 1e9, "--cache-limit allows"), (free, "the disk has")):
-        if needed > limit:
+    for left, what in ((settings.cache_limit * 1e9 - there, "--cache-limit leaves"), (free, "the disk has")):
+        if needed and needed > left:
             raise UnfreezeError(
-                f"the prefix activations need {needed / 1e9:.1f} GB, {what} {limit / 1e9:.1f} GB; give fewer --views, "
-                "a higher --cache-limit, another disk, or --no-cache"
+                f"the prefix activations need {needed / 1e9:.1f} GB, {what} {max(0.0, left) / 1e9:.1f} GB beside what "
+                f"is in {folder.parent}; give fewer --views, a higher --cache-limit, another --cache-dir, or --no-cache"
             )
 
 
-def _prefix(model: keras.Model, tensors: list[keras.KerasTensor]) -> Any:
-    """uint8 [B, S, S, 3] -> the tensors at the cuts, as one traced function."""
-    prefix = keras.Model(model.input, tensors)
+@contextlib.contextmanager
+def _alone(folder: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time computes the same activations; the others wait, and find them there."""
+    lock = filelock.FileLock(folder.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        progress("waiting for another search that computes the same activations", 0, 1)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)], autograph=False)
-    def forward(images: tf.Tensor) -> list[tf.Tensor]:
-        return tf.nest.flatten(prefix(images, training=False))
 
-    return forward
-
-
-def _run(one: _Pass, prefix: Any, folder: Path, dtype: str) -> Iterable[int]:
+def _run(one: _Pass, forward: Forward, folder: Path, dtype: str) -> Iterable[int]:
     """Write the arrays of one view; yields the images done. Goes on where an earlier pass was cut short."""
     source, stems, total = one.source, one.stems, len(one.source.labels)
     mark = folder / f"{stems[0]}.part.json"
@@ -166,7 +193,7 @@ def _run(one: _Pass, prefix: Any, folder: Path, dtype: str) -> Iterable[int]:
     marked = time.monotonic()
     batches = ahead(source.inputs(one.view, np.arange(first, min(first + BATCH, total))) for first in starts)
     for first, images in zip(starts, batches, strict=True):
-        outputs = [output.numpy().astype(dtype) for output in prefix(images)]
+        outputs = [output.astype(dtype) for output in forward(images)]
         if not all(np.isfinite(output).all() for output in outputs):
             raise UnfreezeError(f"{dtype} cannot hold this backbone's activations; give --cache-dtype float32")
         arrays = arrays or [
@@ -174,6 +201,7 @@ def _run(one: _Pass, prefix: Any, folder: Path, dtype: str) -> Iterable[int]:
         ]
         for array, output in zip(arrays, outputs, strict=True):
             array[first : first + len(output)] = output
+            release(array)
         if time.monotonic() - marked > EVERY:
             _mark(mark, arrays, stems, first + len(images))
             marked = time.monotonic()
