@@ -29,10 +29,26 @@ def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) 
     """Whether the validation images cannot tell the two apart."""
     if objective == "val_accuracy":
         return mcnemar(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels) > 0.05
-    gap = log_losses(other.answers, labels) - log_losses(best.answers, labels)  # nats, image by image
+    gap = _gap(best.answers, other.answers, labels, objective)
     if np.allclose(gap, gap[0]):
         return bool(abs(gap[0]) < 1e-12)
     return bool(abs(gap.mean()) <= Z95 * gap.std(ddof=1) / sqrt(len(gap)))
+
+
+def standard_error(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objective: str) -> float:
+    """Of the difference of two trials' objectives, which are means over the same images.
+
+    `one` and `other`: their answers, float32 [N, C]. In nats for "val_loss", a fraction for "val_accuracy".
+    """
+    gap = _gap(one, other, labels, objective)
+    return float(gap.std(ddof=1) / sqrt(len(gap))) if len(gap) > 1 else 0.0
+
+
+def _gap(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objective: str) -> np.ndarray:
+    """float64 [N]: by how much the other's objective is more, image by image."""
+    if objective == "val_accuracy":
+        return (other.argmax(1) == labels).astype(float) - (one.argmax(1) == labels)
+    return log_losses(other, labels) - log_losses(one, labels)
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,13 +1,15 @@
 """One bracket of successive halving whose first rung is the head stage, which costs next to nothing.
 
-Every configuration trains its head; the better half fine-tunes for half of the epochs, the better quarter to the end.
-The whole bracket is read off the trials: `tuner/rung` says which rung one belongs to, `tuner/trial_id` from which trial
-it goes on. Its weights are loaded by `tuning.tuner`; what does not depend on the rungs is `tuning.hardened`.
+Every configuration trains its head; the better half fine-tunes for a third of the epochs, the better quarter to the
+end: both cost alike. The whole bracket is read off the trials: `tuner/rung` says which rung one belongs to,
+`tuner/trial_id` from which trial it goes on. Its weights are loaded by `tuning.tuner`; what does not depend on the
+rungs is `tuning.hardened`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -23,12 +25,13 @@ SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # no part of a
 def rungs(count: int, head_epochs: int, max_epochs: int) -> list[tuple[int, int, int]]:
     """(configurations, first epoch, epoch at which the rung ends) of each rung, for `count` >= 1 configurations.
 
-    The first ends with the head stage, or without one after a quarter of the epochs; the next after half of the
-    fine-tuning epochs, the last at `max_epochs`. A rung that would have no epoch of its own is left out. Each has half
-    of the configurations of the one before, rounded up; of four or more configurations at least two reach the end.
+    The first ends with the head stage, or without one after a quarter of the epochs; the next after a third of the
+    fine-tuning epochs (half of all, without a head stage), the last at `max_epochs`. A rung that would have no epoch of
+    its own is left out. Each has half of the configurations of the one before, rounded up; of four or more
+    configurations at least two reach the end.
     """
     tune = max_epochs - head_epochs
-    ends = sorted({head_epochs or _part(tune, 4), head_epochs + _part(tune, 2), max_epochs})
+    ends = sorted({head_epochs or _part(tune, 4), head_epochs + _part(tune, 3 if head_epochs else 2), max_epochs})
     least = 2 if count >= 4 else 1
     sizes = [count, *(max(_part(count, 2**number), least) for number in range(1, len(ends)))]
     return [(size, *span) for size, span in zip(sizes, pairwise([0, *ends]), strict=True)]
@@ -42,15 +45,25 @@ def _part(whole: int, parts: int) -> int:
 class HalvingOracle(HardenedOracle):
     """`max_trials` random points, or all there are, of which the better half goes on, and the better half of those.
 
-    Who goes on is decided by the objective and its standard error, if the trial reports one as a metric named after the
-    objective with `_se`: beside the planned number go those within one standard error of the last of them, up to
-    one and a half times that number. One that fails or diverges on its way is replaced by the next best.
+    Who goes on is decided by the objective and by `error`, the standard error of the difference of two trials'
+    objectives, in its unit: beside the planned number go those that differ from the last of them by no more than that,
+    up to one and a half times that number. Not so after the head stage, which tells nothing of the unfreeze depths:
+    there the depths are balanced instead. One that fails or diverges on its way is replaced by the next best.
 
     `max_trials` may be raised until the second rung begins; from then on the bracket stays as it was begun.
     """
 
-    def __init__(self, *, max_trials: int, head_epochs: int, max_epochs: int, **more: Any) -> None:
+    def __init__(
+        self,
+        *,
+        max_trials: int,
+        head_epochs: int,
+        max_epochs: int,
+        error: Callable[[Trial, Trial], float] = lambda one, other: 0.0,
+        **more: Any,
+    ) -> None:
         super().__init__(**more)  # without a limit: a promoted trial is none of the `max_trials`
+        self.error = error
         self.configurations = max_trials
         self.head_epochs, self.max_epochs = head_epochs, max_epochs
 
@@ -86,7 +99,7 @@ class HalvingOracle(HardenedOracle):
             begun = {trial.hyperparameters.values["tuner/trial_id"] for trial in here}
             left = [trial for trial in order if trial.trial_id not in begun]
             alive = [trial for trial in here if trial.trial_id in measured or trial.status not in FINISHED]
-            if left and len(alive) < self._room(order, planned):
+            if left and len(alive) < self._room(order, planned, number):
                 span = {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": number}
                 return left[0].hyperparameters.values | span | {"tuner/trial_id": left[0].trial_id}
         return None
@@ -108,18 +121,14 @@ class HalvingOracle(HardenedOracle):
             depths[_depth(best)] += 1
         return order
 
-    def _room(self, order: list[Trial], planned: int) -> int:
-        """How many of `order` go on: as planned, and those that cannot be told from the last of them, within bounds."""
-        if len(order) <= planned:
-            return len(order)
+    def _room(self, order: list[Trial], planned: int, number: int) -> int:
+        """How many of `order` go on to the rung `number`: as planned, and those that cannot be told from the last of
+        them, within bounds."""
+        if len(order) <= planned or (number == 1 and self.head_epochs):
+            return min(len(order), planned)
         last = order[planned - 1]
-        close = sum(abs(trial.score - last.score) <= self._error(last) for trial in order[planned:])
+        close = sum(abs(trial.score - last.score) <= self.error(last, trial) for trial in order[planned:])
         return planned + min(close, planned // 2)
-
-    def _error(self, trial: Trial) -> float:
-        """The standard error of a trial's objective, in its unit; 0 where it was not reported."""
-        name = f"{self.objective.name}_se"
-        return float(trial.metrics.get_last_value(name)) if trial.metrics.exists(name) else 0.0
 
     def _rung(self, number: int) -> list[Trial]:
         return [trial for trial in self.trials.values() if trial.hyperparameters.values.get("tuner/rung") == number]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -48,6 +49,7 @@ def make_oracle(
     max_trials: int,
     max_epochs: int,
     head_epochs: int = 0,
+    error: Callable[[Trial, Trial], float] = lambda one, other: 0.0,
     seed: int,
 ) -> keras_tuner.Oracle:
     """The oracle `kind`: "random" | "bayesian" | "hyperband" | "grid" | "halving".
@@ -55,16 +57,22 @@ def make_oracle(
     `objective` is "val_loss" or "val_accuracy". Random, Bayesian and grid stop after `max_trials`, failed ones
     included, or when no point is left. Hyperband runs the schedule that follows from `max_epochs`, whatever
     `max_trials` is. Halving tries `max_trials` points, in more trials than that: going on is a trial of its own;
-    `max_epochs` holds the `head_epochs` with which it begins. Raises UnfreezeError for an unknown name, and for a
+    `max_epochs` holds the `head_epochs` with which it begins, `error` is the standard error of the difference of two
+    trials' objectives. Raises UnfreezeError for an unknown name, and for a
     space too small for Hyperband.
     """
     if kind not in ORACLES:
         raise UnfreezeError(f"--oracle {kind}: there is no such oracle; give one of {', '.join(ORACLES)}")
     if objective not in DIRECTIONS:
         raise UnfreezeError(f"--objective {objective}: not known; give one of {', '.join(DIRECTIONS)}")
-    extents = {
+    extents: dict[str, dict[str, Any]] = {
         "hyperband": {"max_epochs": max_epochs},
-        "halving": {"max_trials": max_trials, "head_epochs": head_epochs, "max_epochs": max_epochs},
+        "halving": {
+            "max_trials": max_trials,
+            "head_epochs": head_epochs,
+            "max_epochs": max_epochs,
+            "error": error,
+        },
     }
     extent = extents.get(kind, {"max_trials": max_trials})
     return ORACLES[kind](objective=objective, space=space, seed=seed, **extent)
