@@ -1,10 +1,12 @@
-"""The same trials twice: as a KerasTuner user writes them after the public transfer-learning guide, and with Unfreeze.
+"""The same trials as a KerasTuner user writes them after the public transfer-learning guide, and with Unfreeze.
 
     python benchmarks/search_speed.py DATA WEIGHTS [--alpha 1.0] [--image-size 160] [--epochs 5] [--seed 0]
 
-12 trials over unfreeze depths 0, 1, 2, 4 and head units 0, 64, 256 at dropout 0.2, the same images, split, epochs,
-batch size and rates. Each search is a process of its own, one after the other; the machine should be idle. Prints
-seconds, their ratio, the best validation accuracy of both, and Spearman's rank correlation of the trials' losses.
+12 trials over unfreeze depths 0, 1, 2, 4 and head units 0, 64, 256 at dropout 0.2, on the same images, split, epochs,
+batch size and rates: `plain`, KerasTuner alone; `unfreeze`, on cached activations; `halving`, the same points by
+successive halving; `uncached`, Unfreeze with --no-cache. Each is a process of its own, one after the other; the machine
+should be idle. Prints seconds, where they went, the best validation accuracy, and Spearman's rank correlation of the
+trials' validation losses.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,7 +24,7 @@ import click
 DEPTHS, UNITS, DROPOUT, BATCH = (0, 1, 2, 4), (0, 64, 256), 0.2, 32
 
 
-def settings(alpha: float, weights: str, size: int, epochs: int, seed: int, oracle: str = "grid"):
+def settings(alpha: float, weights: str, size: int, epochs: int, seed: int):
     from toolkit.settings import Settings
 
     return Settings(
@@ -35,7 +38,7 @@ def settings(alpha: float, weights: str, size: int, epochs: int, seed: int, orac
         tune_epochs=epochs,
         batch_size=BATCH,
         patience=10**6,
-        oracle=oracle,
+        oracle="grid",
         trials=len(DEPTHS) * len(UNITS),
         seed=seed,
     )
@@ -120,16 +123,48 @@ def unfreeze(data: Path, folder: Path, chosen) -> list[dict]:
     from toolkit.run import prepare
     from tuning.search import search
 
-    started, reported = time.perf_counter(), set()
+    began: dict[str, float] = {}
+    ended: dict[str, float] = {}
 
     def progress(what: str, done: int, total: int) -> None:
-        if done >= total and what not in reported:
-            reported.add(what)
-            print(f"{time.perf_counter() - started:7.1f} s  {what}", file=sys.stderr)
+        what = what.partition(",")[0]
+        began.setdefault(what, time.perf_counter())
+        ended[what] = time.perf_counter()
 
+    started = time.perf_counter()
     result = search(prepare(data, folder / "run", chosen), progress=progress)
+    whole = time.perf_counter() - started
+    spent = {what: ended[what] - began[what] for what in began} | stages(folder / "run" / "search")
+    spent["the rest (start, tracing, checkpoints, assembly)"] = whole - sum(spent.values())
+    for what, seconds in spent.items():
+        print(f"    {seconds:6.1f} s  {what}", file=sys.stderr)
     names = ("unfreeze", "head_units", "val_loss", "val_accuracy", "seconds")
     return [{name: getattr(trial, name) for name in names} for trial in result.trials]
+
+
+def stages(folder: Path) -> dict[str, float]:
+    """Seconds of the epochs of the head stages, each of which is run once, and of fine-tuning at each depth."""
+    import csv
+
+    from tuning.trial import read_head
+
+    heads = [rows for _, _, rows in filter(None, map(read_head, folder.glob("heads/*.npz")))]
+    spent = {"head stages": sum(row["seconds"] for rows in heads for row in rows)}
+    for trial in sorted(folder.glob("trial_*")):
+        depth = json.loads((trial / "trial.json").read_text())["hyperparameters"]["values"]["unfreeze"]
+        with (trial / "history.csv").open() as file:
+            own = sum(float(row["seconds"]) for row in csv.DictReader(file) if row["stage"] == "tune")
+        what = f"fine-tuning at depth {depth}"
+        spent[what] = spent.get(what, 0) + own
+    return dict(sorted(spent.items()))
+
+
+SIDES = {  # what runs, and what it changes
+    "unfreeze": (unfreeze, {}),
+    "halving": (unfreeze, {"oracle": "halving"}),
+    "plain": (plain, {}),
+    "uncached": (unfreeze, {"cache": False}),
+}
 
 
 @click.command()
@@ -139,42 +174,49 @@ def unfreeze(data: Path, folder: Path, chosen) -> list[dict]:
 @click.option("--image-size", default=160)
 @click.option("--epochs", default=5, help="Of each of the two stages.")
 @click.option("--seed", default=0)
-@click.option("--oracle", default="grid", help="Of Unfreeze's search.")
-@click.option("--side", type=click.Choice(["both", "plain", "unfreeze"]), default="both")
+@click.option("--side", "sides", type=click.Choice(list(SIDES)), multiple=True, default=list(SIDES))
 def main(
-    data: Path, weights: str, alpha: float, image_size: int, epochs: int, seed: int, oracle: str, side: str
+    data: Path, weights: str, alpha: float, image_size: int, epochs: int, seed: int, sides: tuple[str, ...]
 ) -> None:
-    """Time the two searches, or one."""
-    chosen = settings(alpha, weights, image_size, epochs, seed, oracle)
-    if side != "both":
+    """Time the searches, or those of --side."""
+    chosen = settings(alpha, weights, image_size, epochs, seed)
+    if len(sides) == 1:
+        search, changes = SIDES[sides[0]]
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            trials = {"plain": plain, "unfreeze": unfreeze}[side](data, Path(folder), chosen)
+            trials = search(data, Path(folder), replace(chosen, **changes))
             print(json.dumps({"seconds": time.perf_counter() - started, "trials": trials}))
         return
     told = {}
-    for own in ("unfreeze", "plain"):
-        command = [sys.executable, __file__, *sys.argv[1:], "--side", own]
-        told[own] = json.loads(
-            subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-        )
-        print(f"{own}: {told[own]['seconds']:.0f} s", flush=True)
+    shared = ["--alpha", alpha, "--image-size", image_size, "--epochs", epochs, "--seed", seed]
+    for side in sides:
+        command = [sys.executable, __file__, data, weights, *shared, "--side", side]
+        ended = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True)
+        told[side] = json.loads(ended.stdout.splitlines()[-1])
+        best = max(trial["val_accuracy"] for trial in told[side]["trials"])
+        print(f"{side}: {told[side]['seconds']:.0f} s, best validation accuracy {best:.2%}", flush=True)
     compare(told)
 
 
 def compare(told: dict) -> None:
     from scipy.stats import spearmanr
 
-    ratio = told["plain"]["seconds"] / told["unfreeze"]["seconds"]
-    print(f"plain / unfreeze: {ratio:.1f}")
-    keyed = {own: {(t["unfreeze"], t["head_units"]): t for t in told[own]["trials"]} for own in told}
-    for own, trials in keyed.items():
-        print(f"{own}: best validation accuracy {max(t['val_accuracy'] for t in trials.values()):.2%}")
-    points = sorted(keyed["plain"].keys() & keyed["unfreeze"].keys())
-    losses = [[keyed[own][point]["val_loss"] for point in points] for own in ("plain", "unfreeze")]
-    print(f"rank correlation of the validation losses: {spearmanr(*losses).statistic:.2f}")
-    for point, *pair in zip(points, *losses, strict=True):
-        print(f"  unfreeze {point[0]}, head units {point[1]:>3}: plain {pair[0]:.4f}, unfreeze {pair[1]:.4f}")
+    for side in told.keys() - {"plain"} if "plain" in told else ():
+        print(f"plain / {side}: {told['plain']['seconds'] / told[side]['seconds']:.1f}")
+    losses = {side: by_point(told[side]["trials"]) for side in told}
+    for one, other in (("plain", "unfreeze"), ("unfreeze", "uncached")):
+        if {one, other} <= losses.keys():
+            points = sorted(losses[one])
+            pairs = [(losses[one][point], losses[other][point]) for point in points]
+            print(f"rank correlation of the validation losses, {one} and {other}: {spearmanr(pairs).statistic:.2f}")
+            for (depth, units), (first, second) in zip(points, pairs, strict=True):
+                print(f"  unfreeze {depth}, head units {units:>3}: {first:.4f}, {second:.4f}")
+
+
+def by_point(trials: list[dict]) -> dict[tuple[int, int], float]:
+    """The lowest validation loss at each point; successive halving comes to one more than once."""
+    ordered = sorted(trials, key=lambda trial: -trial["val_loss"])
+    return {(trial["unfreeze"], trial["head_units"]): trial["val_loss"] for trial in ordered}
 
 
 if __name__ == "__main__":

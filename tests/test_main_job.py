@@ -38,7 +38,8 @@ def test_the_main_job_on_real_photographs(shared: Path, tmp_path: Path) -> None:
     assert metrics["accuracy"] >= 0.8  # 0.86 is what a logistic regression reaches with 1,399 images at this size
     with (run / "trials.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))
-    assert [trial["status"] for trial in trials] == ["COMPLETED"] * 3
+    assert {trial["status"] for trial in trials} == {"COMPLETED"}
+    assert [trial["parent"] != "" for trial in trials] == [False] * 3 + [True] * 3  # 3 heads, 2 and then 1 fine-tuned
     for parity in json.loads((run / "parity.json").read_text()):
         assert parity["holds"], parity
         assert (parity["images"], parity["agreement"]) == (160, 1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,3 +72,9 @@ def test_a_value_out_of_range_is_said_in_one_line(values: dict[str, Any], said: 
 def test_settings_survive_json() -> None:
     made = Settings(weights="none", head_units=(3,), seed=7)
     assert Settings.from_json(made.to_json()) == made
+
+
+def test_the_cache_is_found_from_wherever_the_run_is_used(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert options.settings(BASE | {"cache_dir": Path("shared")}).cache_dir == str(tmp_path / "shared")
+    assert options.settings(BASE).cache_dir == ""

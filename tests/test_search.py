@@ -19,8 +19,9 @@ from tests.tiny import OPTIONS, SETTINGS
 from toolkit.data import load_part
 from toolkit.errors import NoAnswerError
 from toolkit.run import Run, load_run, prepare, read_json
-from toolkit.train import load_model, probabilities
+from toolkit.train import load_model, probabilities, read_history
 from tuning import search as module
+from tuning.oracles import failures
 from tuning.search import search
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +51,74 @@ def test_the_model_is_the_one_that_the_trial_measured(finished: Run) -> None:
     assert loss == pytest.approx(
         float(next(t for t in rows(finished.path) if t["trial"] == taken)["val_loss"]), rel=1e-4
     )
+
+
+def test_refit_trains_on_and_never_gets_worse(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    run = prepare(pictures, tmp_path / "run", SETTINGS)
+    before = search(run)
+    trial = rows(run.path)
+    again = prepare(pictures, tmp_path / "run", replace(SETTINGS, refit=3, tune_rate=SETTINGS.tune_rate))
+    epochs: list[dict] = []
+    after = search(again, on_epoch=epochs.append)
+    assert [row["stage"] for row in epochs] == ["refit"] * 3
+    assert [row["epoch"] for row in epochs] == [2, 3, 4]
+    assert rows(run.path) == trial
+    assert after.kept["stage"] == "refit"
+    assert after.kept["val_loss"] < before.kept["val_loss"]
+    model, _ = load_model(again)
+    part = load_part(again, "val")
+    answers = probabilities(model, part.images)
+    loss = -np.log(answers[np.arange(len(part.labels)), part.labels]).mean()
+    assert loss == pytest.approx(after.kept["val_loss"], rel=1e-4)
+    stamp = (run.path / "model.keras").stat().st_mtime_ns
+    assert search(again).kept == after.kept
+    assert (run.path / "model.keras").stat().st_mtime_ns == stamp
+
+
+def test_refit_that_is_no_better_keeps_the_trial(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    """At an absurd rate training on only harms."""
+    settings = replace(SETTINGS, head_rate=1e-9, tune_rate=1e-9, unfreeze=(0,), head_units=(0,), trials=1)
+    run = prepare(pictures, tmp_path / "run", settings)
+    before = search(run)
+    again = Run(run.path, run.images, replace(settings, refit=2, tune_rate=1e3))
+    after = search(again)
+    assert after.kept == before.kept
+    np.testing.assert_allclose(
+        probabilities(load_model(again)[0], load_part(run, "val").images),
+        np.load(run.path / "search" / f"trial_{after.taken}" / "val_probabilities.npy"),
+        atol=1e-3,  # activations in half precision
+    )
+
+
+def test_refit_sees_views_that_no_trial_has_seen(tiny: str, pictures: Path, tmp_path: Path, monkeypatch) -> None:
+    from toolkit import data
+
+    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, views=2))
+    search(run)
+    seen: set[int] = set()
+    real = data.view
+    monkeypatch.setattr(
+        data, "view", lambda part, row, number, *rest: seen.add(number) or real(part, row, number, *rest)
+    )
+    search(Run(run.path, run.images, replace(run.settings, refit=2)))
+    assert len(seen) == 2
+    assert seen.isdisjoint({0, 1})
+
+
+def test_tensorboard_gets_a_folder_for_each_trial(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    run = prepare(pictures, tmp_path / "run", SETTINGS)
+    data = module.Data(load_part(run, "train", antialiased=True), load_part(run, "val"), 2)
+    tuner = module._tuner(run, module.TrialModel(run, data), lambda oracle: None)
+    tuner.search(callbacks=[keras.callbacks.TensorBoard(tmp_path / "board")], verbose=0)
+    assert not failures(tuner.oracle)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for trial in tuner.oracle.trials.values():
+        (folder,) = (tmp_path / "board" / trial.trial_id).glob("execution*/validation")
+        events = EventAccumulator(str(folder))
+        events.Reload()
+        names = events.Tags()["tensors"]
+        assert "epoch_loss" in names
 
 
 def test_keras_tuners_best_model_takes_images(finished: Run) -> None:
@@ -158,6 +227,27 @@ def test_a_trial_whose_files_are_damaged_is_run_again(
     search(run)
     assert len(ran) == 1
     assert rows(run.path) == rows(finished.path)
+
+
+def test_halving_goes_on_with_the_better_half(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, oracle="halving", trials=4, head_epochs=2, tune_epochs=3, patience=9)
+    run = prepare(pictures, tmp_path / "run", settings)
+    result = search(run)
+    parents = [trial.parent for trial in result.trials]
+    assert parents[:4] == [""] * 4
+    assert len(set(parents[4:6])) == 2
+    assert set(parents[6:]) <= {"0004", "0005"}
+    taken = result.trial(result.taken)
+    assert taken.parent in {"0004", "0005"}
+    curve = read_history(run.path / "history.csv")
+    assert [row["epoch"] for row in curve] == [0, 1, 2, 3, 4]
+    assert [row["stage"] for row in curve] == ["head"] * 2 + ["tune"] * 3
+    assert min(row["val_loss"] for row in curve) == pytest.approx(taken.val_loss)
+    model, _ = load_model(run)
+    part = load_part(run, "val")
+    answers = probabilities(model, part.images)
+    loss = -np.log(answers[np.arange(len(part.labels)), part.labels]).mean()
+    assert loss == pytest.approx(taken.val_loss, rel=1e-3)
 
 
 @pytest.mark.parametrize("oracle", ["bayesian", "hyperband"])

@@ -19,12 +19,13 @@ SETTINGS = Settings(
     tune_epochs=1,
     head_rate=0.01,
     batch_size=8,
+    oracle="random",
     trials=3,
 )
 OPTIONS = [  # the same settings, as they are typed
     *("--backbone", "Tiny", "--weights", "none", "--image-size", "32", "--batch-size", "8"),
     *("--head-units", "0,4", "--dropout", "0,0.2", "--unfreeze", "0,2"),
-    *("--head-epochs", "1", "--tune-epochs", "1", "--head-rate", "0.01"),
+    *("--head-epochs", "1", "--tune-epochs", "1", "--head-rate", "0.01", "--oracle", "random"),
 ]
 
 

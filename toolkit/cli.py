@@ -301,7 +301,7 @@ def _search(screen: Any, data: Path, run: Path, strict: bool, values: dict[str, 
     result = search(
         opened,
         progress=screen.progress,
-        on_epoch=lambda row: screen.epoch(row, settings.epochs),
+        on_epoch=lambda row: screen.epoch(row, settings.epochs + (settings.refit if row["stage"] == "refit" else 0)),
         on_trials=lambda trials: screen.trials(trials, total),
     )
     return opened, result

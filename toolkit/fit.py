@@ -37,20 +37,19 @@ def fit(
 ) -> None:
     """Train the trainable weights of `model` in place, until the epochs are over or a callback stops it.
 
-    `class_weights`: float32 [C]. `owner`: the model that the callbacks see, of which `model` is a part. Each epoch's
-    logs are loss, accuracy, val_loss (nats), val_accuracy, the standard errors of these two, and seconds; `answers`,
-    float32 [N, C], is an attribute of the owner. Training that diverges ends with its epoch.
+    `class_weights`: float32 [C]. `owner`: the model that the callbacks were given, of which `model` is a part; they are
+    called at the begin and end of epochs, the rest is the caller's. Each epoch's
+    logs are loss, accuracy, val_loss (nats), val_accuracy and seconds; `answers`, float32 [N, C], is an attribute of
+    the owner. Training that diverges ends with its epoch.
     """
     owner = owner or model
-    owner.compile(optimizer)  # so that callbacks find it
     optimizer.build(model.trainable_variables)
-    hooks = keras.callbacks.CallbackList(list(callbacks), model=owner, epochs=epochs.stop, verbose=0)
     step, answer = _step(model, optimizer), answering(model)
     owner.stop_training = False
-    hooks.on_train_begin()
     for epoch in epochs:
         started = time.perf_counter()
-        hooks.on_epoch_begin(epoch)
+        for callback in callbacks:
+            callback.on_epoch_begin(epoch, {})
         totals = [
             step(inputs, labels, class_weights[labels])
             for inputs, labels in shuffled(train, epoch=epoch, batch_size=batch_size, seed=seed)
@@ -58,20 +57,19 @@ def fit(
         loss, right = (float(total) / len(train.labels) for total in np.sum(np.array(totals), axis=0))
         owner.answers = predicted(answer, val, batch_size)
         logs: Logs = {"loss": loss, "accuracy": right, **scores(owner.answers, val.labels)}
-        hooks.on_epoch_end(epoch, logs | {"seconds": time.perf_counter() - started})
+        logs["seconds"] = time.perf_counter() - started
+        for callback in callbacks:
+            callback.on_epoch_end(epoch, dict(logs))
         if owner.stop_training or not all(map(math.isfinite, logs.values())):
             break
-    hooks.on_train_end()
 
 
 def scores(answers: np.ndarray, labels: np.ndarray) -> Logs:
-    """The validation's part of an epoch's logs, each mean with its standard error."""
-    logs: Logs = {}
-    each_image = {"val_loss": log_losses(answers, labels), "val_accuracy": answers.argmax(1) == labels}
-    for name, each in each_image.items():
-        logs[name] = float(each.mean())
-        logs[f"{name}_se"] = float(each.std() / math.sqrt(len(labels)))
-    return logs
+    """The validation's part of an epoch's logs."""
+    return {
+        "val_loss": float(log_losses(answers, labels).mean()),
+        "val_accuracy": float((answers.argmax(1) == labels).mean()),
+    }
 
 
 def answering(model: keras.Model) -> Answer:

@@ -139,18 +139,39 @@ SEARCH = [
         help="Precision of the stored activations.",
     ),
     _option("--cache-limit", type=float, default=DEFAULT.cache_limit, help="Gigabytes that they may take."),
-    _option("--oracle", type=click.Choice(ORACLES), default=DEFAULT.oracle, help="Who proposes the next trial."),
+    _option(
+        "--cache-dir",
+        type=click.Path(path_type=Path),
+        envvar="UNFREEZE_CACHE_DIR",
+        show_envvar=True,
+        show_default="RUN/cache",
+        help="Folder for them and for decoded images. Searches on the same data that share it share what is in it.",
+    ),
+    _option(
+        "--oracle",
+        type=click.Choice(ORACLES),
+        default=DEFAULT.oracle,
+        help="What is tried next. halving: every head is trained, the better half fine-tunes, the better quarter to "
+        "the end. The others are KerasTuner's; all but hyperband train every trial to the end.",
+    ),
     _option(
         "--trials",
         type=int,
         default=DEFAULT.trials,
-        help="At most so many; a smaller space is tried whole. Hyperband runs a schedule that follows from the epochs.",
+        help="At most so many points of the space; a smaller space is tried whole. Under halving, going on with one is "
+        "a trial more. Hyperband runs a schedule that follows from the epochs.",
     ),
     _option(
         "--pick",
         type=click.Choice(["best", "smallest"]),
         default=DEFAULT.pick,
         help="The best trial, or the smallest of those that the validation images cannot tell from it.",
+    ),
+    _option(
+        "--refit",
+        type=int,
+        default=DEFAULT.refit,
+        help="Train the trial that is taken on for so many epochs, on augmented images that no trial has seen.",
     ),
 ]
 SINGLE = [
@@ -179,6 +200,8 @@ def settings(values: dict[str, Any]) -> Settings:
     values.setdefault("unfreeze", tuple(depth for depth in DEFAULT.unfreeze if depth <= deepest(row.name)))
     for name in values.keys() & {"head_units", "dropout", "unfreeze"}:
         values[name] = values[name] if isinstance(values[name], tuple) else (values[name],)
+    if "cache_dir" in values:
+        values["cache_dir"] = str(values["cache_dir"].resolve())
     made = Settings(**values)
     made.check()
     return made

@@ -55,8 +55,8 @@ def confusion(evaluation: Evaluation) -> Figure:
 
 
 def learning_curves(rows: list[dict[str, Any]], kept: int | None = None) -> Figure:
-    """Accuracy and loss against epoch, for training and validation; a line where fine-tuning starts, a ring at the
-    epoch whose weights were kept."""
+    """Accuracy and loss against epoch, for training and validation; lines where fine-tuning and a refit start, a ring
+    at the epoch whose weights were kept."""
     figure = Figure(figsize=(9, 3.6), layout="tight")
     for position, (name, unit) in enumerate({"accuracy": "accuracy", "loss": "loss (nats)"}.items(), start=1):
         axes = figure.add_subplot(1, 2, position)
@@ -72,9 +72,10 @@ def _curve(axes: Axes, rows: list[dict[str, Any]], name: str, kept: int | None) 
     epochs = [row["epoch"] + 1 for row in rows]
     axes.plot(epochs, [row[name] for row in rows], color=TRAIN, marker=".", label="training (augmented)")
     axes.plot(epochs, [row[f"val_{name}"] for row in rows], color=VAL, marker="o", label="validation")
-    tuned = [row["epoch"] for row in rows if row["stage"] == "tune"]
-    if tuned and tuned[0] > rows[0]["epoch"]:
-        axes.axvline(tuned[0] + 0.5, color="black", linestyle="--", linewidth=1, label="fine-tuning starts")
+    for stage, style, label in (("tune", "--", "fine-tuning starts"), ("refit", ":", "refit starts")):
+        first = next((row["epoch"] for row in rows if row["stage"] == stage), 0)
+        if first > rows[0]["epoch"]:
+            axes.axvline(first + 0.5, color="black", linestyle=style, linewidth=1, label=label)
     best = [row for row in rows if row["epoch"] == kept]
     if best:
         axes.plot(kept + 1, best[0][f"val_{name}"], "o", ms=13, mfc="none", mec="black", label="kept")  # type: ignore[operator]

@@ -39,7 +39,7 @@ PACKAGES = (
     "numpy",
     "pillow",
 )
-MAY_CHANGE = {"trials", "pick", "cache_limit"}  # settings that a resumed search may be given anew
+MAY_CHANGE = {"trials", "pick", "refit", "cache_limit", "cache_dir"}  # settings that a resumed search may be given anew
 
 
 @contextlib.contextmanager
@@ -128,8 +128,8 @@ class Run:
 
     @property
     def cache(self) -> Path:
-        """Decoded images: safe to delete at any time."""
-        return self.path / "cache"
+        """Decoded images and activations: safe to delete at any time. Runs may share it."""
+        return Path(self.settings.cache_dir or self.path / "cache")
 
 
 def open_run(path: Path, images: ImageFolder, settings: Settings) -> Run:

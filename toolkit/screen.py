@@ -64,7 +64,7 @@ class Screen:
             return
         if what not in self.tasks:
             self.tasks[what] = self.bars.add_task(what, total=total)
-        self.bars.update(self.tasks[what], completed=number, description=text)
+        self.bars.update(self.tasks[what], completed=number, total=total, description=text)
 
     def trials(self, trials: Sequence[Any], total: int | None) -> None:
         """Print the trials that have ended since the last call, with the time that the rest will take, if known."""
@@ -73,8 +73,7 @@ class Screen:
             self.say("trial  head units  dropout  unfreeze  best in  val_loss  val_accuracy     time     left")
         for trial in trials[self.rows_shown :]:
             left = "" if total is None else duration(_left(trials, total))
-            note = "best so far" if trial.mark else trial.message[:WIDTH]
-            self.say(f"{trial_line(trial)} {left:>8}  {note}".rstrip())
+            self.say(f"{trial_line(trial)} {left:>8}  {_note(trial)}".rstrip())
         self.rows_shown = max(self.rows_shown, len(trials))
 
 
@@ -86,6 +85,14 @@ def trial_line(trial: Any) -> str:
     units, rate, depth = ("" if value is None else value for value in (trial.head_units, trial.dropout, trial.unfreeze))
     point = f"{units:>10}  {rate:>7}  {depth:>8}"
     return f"{int(trial.trial):>5}  {point}  {trial.best_stage:>7}  {loss:>8}  {accuracy:>12} {took:>8}"
+
+
+def _note(trial: Any) -> str:
+    notes = [
+        f"goes on from {int(trial.parent)}" if trial.parent else "",
+        "best so far" if trial.mark else trial.message[:WIDTH],
+    ]
+    return ", ".join(filter(None, notes))
 
 
 def _left(trials: Sequence[Any], total: int) -> float:

@@ -13,7 +13,7 @@ from toolkit.spec import ModelSpec, check_spec
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
-ORACLES = ("random", "bayesian", "hyperband", "halving", "grid")
+ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,15 @@ class Settings:
     cache: bool = True  # trials train on shared prefix activations, not on images
     cache_dtype: str = "float16"  # or "float32"
     cache_limit: float = 50.0  # GB that the activations may take
+    cache_dir: str = ""  # of decoded images and activations; "": the run's own
     class_weights: str = "balanced"  # or "none"
     val: float = 0.2  # fraction, where the data gives no validation part
     test: float = 0.2
     objective: str = "val_loss"
-    oracle: str = "random"
+    oracle: str = "halving"
     trials: int = 8
     pick: str = "best"  # or "smallest": of the trials tied with the best
+    refit: int = 0  # epochs for which the trial that is taken trains on
     seed: int = 0
 
     @property
@@ -77,6 +79,7 @@ class Settings:
             "batch_size": 1,
             "trials": 1,
             "patience": 1,
+            "refit": 0,
         }.items():
             if getattr(self, name) < least:
                 raise UnfreezeError(f"{name} is {getattr(self, name)}; give {least} or more")

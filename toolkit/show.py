@@ -87,6 +87,11 @@ def show_search(result: SearchResult) -> None:
         click.echo(f"tied with the best (trial {int(result.best)}) on these validation images: trial {names}")
     if result.recommended != result.taken:
         click.echo(f"smallest of them: trial {int(result.recommended)} (--pick smallest takes it)")
+    if result.refit:
+        kept = result.kept
+        better = f"validation accuracy {kept['val_accuracy']:.2%}, loss {kept['val_loss']:.4f}"
+        told = better if kept["stage"] == "refit" else "no epoch was better than the trial, whose weights are kept"
+        click.echo(f"refit for {result.refit} epochs: {told}")
 
 
 def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None:

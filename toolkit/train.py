@@ -91,6 +91,7 @@ def train(
     """
     course = Course(model, settings, on_epoch=on_epoch)
     train_whole(course, spec, train_part, val_part, epochs or range(settings.epochs))
+    course.end()
     return course.history
 
 
@@ -101,8 +102,34 @@ def train_whole(course: Course, spec: ModelSpec, train_part: Part, val_part: Par
         course.run(stage, course.owner, augmented(train_part, course.settings), plain(val_part), epochs)
 
 
+def refit(
+    model: keras.Model,
+    train_part: Part,
+    val_part: Part,
+    settings: Settings,
+    rows: list[Row],
+    answers: np.ndarray,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+) -> list[Row]:
+    """Train on in place for `settings.refit` epochs, the rate decaying once more, on views that no epoch has shown yet.
+
+    `rows` and `answers`, float32 [N, C], are the model's learning curve so far and what it says of the validation part.
+    The weights of the best epoch of all are left in it. Returns the whole learning curve.
+    """
+    course = Course(model, settings, on_epoch=on_epoch)
+    course.history.rows += rows
+    model.answers = answers
+    course.best.keep(model)
+    course.run("refit", model, augmented(train_part, settings), plain(val_part), stage_epochs(settings, "refit"))
+    course.end()
+    return course.history.rows
+
+
 class Course:
-    """The stages of one model's training, and the best epoch of all of them."""
+    """The stages of one model's training, and the best epoch of all of them.
+
+    To the callbacks they are one training, which begins with the first stage and ends with `end`.
+    """
 
     def __init__(
         self,
@@ -114,6 +141,7 @@ class Course:
         self.owner, self.settings, self.callbacks = owner, settings, callbacks
         self.history = History(settings.objective)
         self.recorder, self.best = Recorder(self.history, on_epoch), KeepBest(self.history)
+        self.begun = False
 
     def run(self, stage: str, model: keras.Model, train: Source, val: Source, epochs: range) -> None:
         """Train `model`, the owner or a part of it, for those of `epochs` that belong to `stage`; restore the best."""
@@ -123,37 +151,56 @@ class Course:
             return
         self.recorder.stage = stage
         _reseed(self.owner, self.settings.seed, part.start)
-        patience = keras.callbacks.EarlyStopping(
-            self.settings.objective,
-            patience=self.settings.patience,
-            mode="min" if self.settings.objective == "val_loss" else "max",
-        )
+        optimizer = _optimizer(self.settings, stage, part, steps(len(train.labels), self.settings))
+        self._begin(optimizer)
         fit(
             model,
-            _optimizer(self.settings, stage, part, steps(len(train.labels), self.settings)),
+            optimizer,
             train,
             val,
             epochs=part,
             batch_size=self.settings.batch_size,
             class_weights=_class_weights(self.settings, train.labels, model.output_shape[-1]),
             seed=self.settings.seed,
-            callbacks=[self.recorder, self.best, *self.callbacks, patience],
+            callbacks=[self.recorder, self.best, *self.callbacks, self._patience()],
             owner=self.owner,
         )
         self.best.restore(self.owner)
 
     def replay(self, rows: list[Row], answers: np.ndarray) -> None:
         """Take up a stage that was trained before; the owner has the weights of its best epoch already."""
+        self._begin(keras.optimizers.Adam(self.settings.head_rate))
         self.history.rows += rows
         best = self.history.best
         if best is not None and best in rows:
             self.owner.answers = answers
             self.best.keep(self.owner)
             for callback in self.callbacks:
-                callback.set_model(self.owner)
-                callback.on_epoch_end(best["epoch"], dict(best))
+                callback.on_epoch_end(best["epoch"], {name: best[name] for name in COLUMNS[2:6]})
         for row in rows:
             self.recorder.on_epoch(row)
+
+    def end(self) -> None:
+        """Tell the callbacks that the training is over."""
+        for callback in self.callbacks if self.begun else ():
+            callback.on_train_end({})
+
+    def _begin(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Show the callbacks the model with its optimizer, and, the first time, that the training begins."""
+        self.owner.compile(optimizer)
+        first, self.begun = not self.begun, True
+        for callback in (self.recorder, self.best, *self.callbacks) if first else ():
+            callback.set_params({"epochs": self.settings.epochs, "verbose": 0})
+            callback.set_model(self.owner)
+            callback.on_train_begin({})
+
+    def _patience(self) -> keras.callbacks.EarlyStopping:
+        """Its count starts with each stage."""
+        mode = "min" if self.settings.objective == "val_loss" else "max"
+        patience = keras.callbacks.EarlyStopping(self.settings.objective, patience=self.settings.patience, mode=mode)
+        patience.set_model(self.owner)
+        patience.on_train_begin()
+        return patience
 
 
 def probabilities(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
@@ -169,7 +216,9 @@ def steps(count: int, settings: Settings) -> int:
 
 def stage_epochs(settings: Settings, stage: str) -> range:
     """The epochs of a stage in the whole schedule."""
-    return range(settings.head_epochs) if stage == "head" else range(settings.head_epochs, settings.epochs)
+    ends = {"head": (0, settings.head_epochs), "tune": (settings.head_epochs, settings.epochs)}
+    ends["refit"] = (settings.epochs, settings.epochs + settings.refit)
+    return range(*ends[stage])
 
 
 def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras.optimizers.Optimizer:
@@ -214,7 +263,6 @@ class Recorder(keras.callbacks.Callback):
             "epoch": epoch,
             "stage": self.stage,
             **numbers,
-            **{name: value for name, value in (logs or {}).items() if name.endswith("_se")},
             "learning_rate": float(self.model.optimizer.learning_rate),
             "seconds": round((logs or {}).get("seconds", math.nan), 3),
         }
@@ -241,6 +289,13 @@ class KeepBest(keras.callbacks.Callback):
     def restore(self, model: keras.Model) -> None:
         if self.weights is not None:
             model.set_weights(self.weights)
+
+
+def without_optimizer(model: keras.Model, spec: ModelSpec) -> keras.Model:
+    """The model as `build_model` gives it; one that was trained would be saved with its optimizer's state."""
+    fresh = build_model(spec)
+    fresh.set_weights(model.get_weights())
+    return fresh
 
 
 def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], **more: Any) -> None:
@@ -283,7 +338,5 @@ def train_run(run: Run, *, progress: Progress = silent, on_epoch: Callable[[Row]
     history = train(model, spec, train_part, val_part, settings, on_epoch=on_epoch)
     if history.best is None:
         raise NoAnswerError(f"{settings.objective} was never finite; lower the learning rate or look at the data")
-    final = build_model(spec)  # without optimizer state
-    final.set_weights(model.get_weights())
-    save_model(run, final, spec, history.rows)
+    save_model(run, without_optimizer(model, spec), spec, history.rows)
     return history

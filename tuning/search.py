@@ -10,7 +10,7 @@ import io
 import math
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, read_json, write_json, write_text
 from toolkit.spec import ModelSpec
-from toolkit.train import Row, probabilities, read_history, save_model
-from tuning.choice import Candidate, smallest, tied
+from toolkit.train import Row, probabilities, read_history, refit, save_model, without_optimizer
+from tuning import memory
+from tuning.choice import Candidate, smallest, standard_error, tied
 from tuning.oracles import Tuner, completed, failures, make_oracle
 from tuning.space import NAMES, hyperparameters, spec_of
-from tuning.trial import Data, TrialModel
+from tuning.trial import ANSWERS, Data, TrialModel
 
 SAME = {"float32": 1e-4, "float16": 2e-2}  # between a trial's recorded answers and those of the model rebuilt from it
 
@@ -48,6 +49,7 @@ class Trial:
     parameters: int | None
     seconds: float | None
     message: str  # why it failed
+    parent: str = ""  # the trial with whose weights it went on, under halving and hyperband
     mark: str = ""  # "best", "tied" with the best
 
 
@@ -61,6 +63,8 @@ class SearchResult:
     recommended: str  # the smallest of the best and the tied
     spec: ModelSpec  # of the trial taken
     trials: tuple[Trial, ...]
+    refit: int  # epochs for which it was trained on
+    kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
 
     def trial(self, name: str) -> Trial:
         return next(trial for trial in self.trials if trial.trial == name)
@@ -112,14 +116,14 @@ def search(
     if _requeue_damaged(run, tuner.oracle):
         tuner.reload()
     report(tuner.oracle)
-    tuner.search(verbose=0)
+    with memory.settled():
+        tuner.search(verbose=0)
     if not completed(tuner.oracle):
         _, message = next(iter(failures(tuner.oracle)), ("", "no trial was run"))
         raise NoAnswerError(f"every trial failed; the first said: {message}")
     result = choose(run, tuner.oracle, data.val.labels)
     write_trials(run.path / "trials.csv", list(result.trials))
-    _save_taken(run, tuner, result, data)
-    return result
+    return replace(result, kept=_save_taken(run, tuner, result, data, on_epoch))
 
 
 def _tuner(run: Run, model: TrialModel, on_trial: Callable[[keras_tuner.Oracle], None]) -> _Tuner:
@@ -131,9 +135,20 @@ def _tuner(run: Run, model: TrialModel, on_trial: Callable[[keras_tuner.Oracle],
         max_trials=settings.trials,
         max_epochs=settings.epochs,
         head_epochs=settings.head_epochs,
+        error=_error(run, model.data.val.labels),
         seed=settings.seed,
     )
     return _Tuner(oracle, model, directory=str(run.path), project_name="search", on_trial=on_trial)
+
+
+def _error(run: Run, labels: np.ndarray) -> Callable[[Any, Any], float]:
+    """The standard error of the difference of two trials' objectives, from what they answered."""
+
+    def error(one: Any, other: Any) -> float:
+        answers = _answers(run, one.trial_id), _answers(run, other.trial_id)
+        return standard_error(*answers, labels, run.settings.objective)
+
+    return error
 
 
 def _requeue_damaged(run: Run, oracle: keras_tuner.Oracle) -> list[str]:
@@ -147,7 +162,7 @@ def _requeue_damaged(run: Run, oracle: keras_tuner.Oracle) -> list[str]:
 def _readable(folder: Path) -> bool:
     try:
         read_history(folder / "history.csv")
-        np.load(folder / "val_probabilities.npy", allow_pickle=False)
+        np.load(folder / ANSWERS, allow_pickle=False)
         return "parameters" in read_json(folder / "result.json") and h5py.is_hdf5(folder / "checkpoint.weights.h5")
     except (UnfreezeError, OSError, ValueError):
         return False
@@ -178,6 +193,7 @@ def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchRe
         recommended=recommended.trial,
         spec=spec_of(run.settings, len(run.images.class_names), point),
         trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in table(run, oracle)),
+        refit=run.settings.refit,
     )
 
 
@@ -189,18 +205,36 @@ def write_trials(path: Path, trials: list[Trial]) -> None:
     write_text(path, text.getvalue())
 
 
-def _save_taken(run: Run, tuner: Tuner, result: SearchResult, data: Data) -> None:
-    """The model that the trial measured, proven to give the answers that the trial recorded."""
-    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials")}
+def _save_taken(
+    run: Run, tuner: Tuner, result: SearchResult, data: Data, on_epoch: Callable[[Row], None]
+) -> dict[str, Any]:
+    """The model that the trial measured, proven to give the answers that the trial recorded, and trained on if that is
+    asked for. Returns the epoch whose weights it has."""
+    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
     if _is_saved(run, numbers):
-        return
+        return _kept(run)
     model = tuner.load_model(tuner.oracle.trials[result.taken])
-    recorded = np.load(_folder(run, result.taken) / "val_probabilities.npy", allow_pickle=False)
+    recorded = _answers(run, result.taken)
     difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
     if not difference <= SAME[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(f"trial {result.taken}'s model, rebuilt, differs from what it answered by {difference:.2g}")
-    rows = read_history(_folder(run, result.taken) / "history.csv")
+    rows = _curve(run, result.trial(result.taken), result)
+    if result.refit:
+        rows = refit(model, data.train, data.val, run.settings, rows, recorded, on_epoch)
+        model = without_optimizer(model, result.spec)
     save_model(run, model, result.spec, rows, search=numbers)
+    return _kept(run)
+
+
+def _curve(run: Run, trial: Trial, result: SearchResult) -> list[Row]:
+    """The learning curve of a trial, behind that of the trial from which it went on."""
+    before = _curve(run, result.trial(trial.parent), result) if trial.parent else []
+    return before + read_history(_folder(run, trial.trial) / "history.csv")
+
+
+def _kept(run: Run) -> dict[str, Any]:
+    best: dict[str, Any] = read_json(run.path / "model.json")["best_epoch"]
+    return best
 
 
 def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:
@@ -208,11 +242,18 @@ def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:
     if not all((run.path / name).is_file() for name in ("model.keras", "model.json", "history.csv")):
         return False
     stored = read_json(run.path / "model.json").get("search", {})
-    return bool(stored.get("taken") == numbers["taken"] and zipfile.is_zipfile(run.path / "model.keras"))
+    same = all(stored.get(name, 0) == numbers[name] for name in ("taken", "refit"))
+    return bool(same and zipfile.is_zipfile(run.path / "model.keras"))
 
 
 def _folder(run: Run, trial: str) -> Path:
     return run.path / "search" / f"trial_{trial}"
+
+
+def _answers(run: Run, trial: str) -> np.ndarray:
+    """float32 [N, C]: what a trial says of the validation part."""
+    answers: np.ndarray = np.load(_folder(run, trial) / ANSWERS, allow_pickle=False)
+    return answers
 
 
 def _facts(run: Run, trial: str) -> dict[str, Any]:
@@ -221,7 +262,7 @@ def _facts(run: Run, trial: str) -> dict[str, Any]:
 
 
 def _candidate(run: Run, trial: Any) -> Candidate:
-    answers = np.load(_folder(run, trial.trial_id) / "val_probabilities.npy", allow_pickle=False)
+    answers = _answers(run, trial.trial_id)
     facts = _facts(run, trial.trial_id)
     return Candidate(trial.trial_id, trial.score, facts["parameters"], trial.hyperparameters.get("unfreeze"), answers)
 
@@ -241,6 +282,7 @@ def _row(run: Run, trial: Any, mark: str) -> Trial:
         parameters=facts.get("parameters"),
         seconds=facts.get("seconds"),
         message=(trial.message or "").partition("\n")[0],
+        parent=trial.hyperparameters.values.get("tuner/trial_id") or "",
         mark=mark,
     )
 

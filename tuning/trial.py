@@ -28,6 +28,7 @@ from toolkit.train import COLUMNS, Course, Row, is_finite, train_whole
 from tuning.cache import Activations, compute
 from tuning.space import spec_of
 
+ANSWERS = "val_probabilities.npy"
 Callbacks = Sequence[keras.callbacks.Callback]
 
 
@@ -94,6 +95,7 @@ class TrialModel(keras_tuner.HyperModel):
             self._train_suffix(course, spec, span)
         else:
             train_whole(course, spec, self.data.train, self.data.val, span)
+        course.end()
         self._record(course, time.perf_counter() - started)
         return as_keras_history(course)
 
@@ -131,7 +133,7 @@ class TrialModel(keras_tuner.HyperModel):
         """What KerasTuner does not keep: the learning curve, the time, the answers on the validation part."""
         course.history.write(self.folder / "history.csv")
         if course.best.answers is not None:
-            write_answers(self.folder / "val_probabilities.npy", course.best.answers)
+            write_answers(self.folder / ANSWERS, course.best.answers)
         parameters = self.backbone_parameters + head_parameters(course.owner)
         facts: dict[str, Any] = {"seconds": round(seconds, 2), "parameters": parameters, "best": course.history.best}
         write_json(self.folder / "result.json", facts)
@@ -171,6 +173,6 @@ def as_keras_history(course: Course) -> keras.callbacks.History:
     rows = [row for row in history.rows if is_finite(row)] or [history.rows[0] | {history.objective: math.nan}]
     merged = keras.callbacks.History()
     merged.epoch = [row["epoch"] for row in rows]
-    names = [name for name in rows[0] if name in COLUMNS[2:6] or name.endswith("_se")]
+    names = [name for name in rows[0] if name in COLUMNS[2:6]]
     merged.history = {name: [row[name] for row in rows] for name in names}
     return merged
