@@ -29,7 +29,7 @@ def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str]) -> None
     UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or answers
     otherwise than the model on random images, with or without onnxruntime's optimisations.
     """
-    graph = to_onnx(model, [OUTPUT])
+    graph = to_onnx(model, INPUT, [OUTPUT])
     onnx.helper.set_model_props(graph, metadata)
     with atomic(path) as temporary:
         onnx.save(graph, temporary)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.pictures import write_pictures
-from toolkit.arrays import decoded
+from toolkit.arrays import decoded, release
 from toolkit.errors import UnfreezeError
 from toolkit.folder import scan
 from toolkit.images import decode
@@ -59,3 +59,20 @@ def test_a_full_disk_is_told_before_anything_is_written(
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
     with pytest.raises(UnfreezeError, match="make room"):
         decoded(scan(pictures), tmp_path / "cache", 16)
+
+
+def resident() -> int:
+    """Bytes of mapped files in this process' memory."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines["RssFile"].split()[0]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+def test_pages_that_were_read_are_let_go(tmp_path: Path) -> None:
+    np.save(tmp_path / "array.npy", np.ones(2**25, np.uint8))
+    array = np.load(tmp_path / "array.npy", mmap_mode="r")
+    assert array.sum() == 2**25
+    before = resident()
+    release(array)
+    assert before - resident() > 2**24
+    assert array.sum() == 2**25

@@ -187,4 +187,4 @@ def test_the_prefix_runs_in_onnxruntime(model: keras.Model, spec: ModelSpec, ima
         wanted = keras.Model(model.input, tensor)(images).numpy()
         difference = abs(got - wanted).max() / abs(wanted).max()
         print(f"largest difference {difference:.1e} of the largest activation")
-        assert difference <= prefix.CLOSE
+        assert difference <= prefix.TOLERANCE

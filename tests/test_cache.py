@@ -13,7 +13,7 @@ from toolkit.data import augmented, load_part, plain
 from toolkit.errors import UnfreezeError
 from toolkit.model import build_model, split
 from toolkit.run import Run, prepare
-from tuning import cache
+from tuning import cache, passes
 from tuning.cache import Activations, compute
 
 DEPTHS = (0, 1, 2)
@@ -91,8 +91,8 @@ def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyP
     whole = {path.name: path.read_bytes() for path in computed(run)[1].folder.glob("*.npy")}
     for path in computed(run)[1].folder.iterdir():
         path.unlink()
-    monkeypatch.setattr(cache, "BATCH", 8)
-    monkeypatch.setattr(cache, "EVERY", -1.0)
+    monkeypatch.setattr(passes, "BATCH", 8)
+    monkeypatch.setattr(passes, "MARK_SECONDS", -1.0)
     real = cache.prefix
     left = [3]
 
@@ -112,9 +112,62 @@ def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyP
         computed(run)
     left[0] = 99
     _, made, calls = computed(run)
-    assert calls[0][0] == 24  # three batches of eight were done
+    assert calls[1][0] == 24  # three batches of eight were done
     assert {path.name: path.read_bytes() for path in made.folder.glob("*.npy")} == whole
     assert not list(made.folder.glob("*.part*"))
+
+
+def test_a_mark_of_other_depths_is_not_gone_on_from(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut after a mark; then a pass over other depths, cut before its first; then the first again."""
+    whole = {path.name: path.read_bytes() for path in computed(run, depths=(0, 1))[1].folder.glob("*.npy")}
+    for path in computed(run, depths=(0, 1))[1].folder.iterdir():
+        path.unlink()
+    monkeypatch.setattr(passes, "BATCH", 8)
+    real, left = cache.prefix, [0]
+
+    def cut(*call):
+        forward = real(*call)
+
+        def once(images):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return forward(images)
+
+        return once
+
+    monkeypatch.setattr(cache, "prefix", cut)
+    for depths, seconds in (((0, 1), -1.0), ((0, 2), 99.0)):
+        left[0] = 2
+        monkeypatch.setattr(passes, "MARK_SECONDS", seconds)
+        with pytest.raises(KeyboardInterrupt):
+            computed(run, depths=depths)
+    left[0] = 99
+    made = computed(run, depths=(0, 1))[1]
+    assert {path.name: path.read_bytes() for path in made.folder.glob("*depth[01].npy")} == whole
+
+
+def test_a_pass_that_was_cut_has_room_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has written already is not needed once more."""
+    made = computed(run)[1]
+    size = sum(path.stat().st_size for path in made.folder.glob("*.npy"))
+    for path in list(made.folder.glob("*.npy")):
+        path.rename(path.with_name(path.name.replace(".npy", ".part.npy")))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": size // 2})())
+    computed(run)
+
+
+def test_a_fault_in_the_pass_ends_the_search_and_not_its_trials(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tuning.search import search
+
+    def full(*call, **more) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passes, "_open", full)
+        with pytest.raises(UnfreezeError, match="No space left"):
+            search(run)
+    assert all(trial.status == "COMPLETED" for trial in search(run).trials)
 
 
 def test_too_much_for_the_limit_or_the_disk_is_told_before_it_is_written(
@@ -167,4 +220,4 @@ def test_two_searches_at_once_compute_them_once(run: Run) -> None:
     parts = {"train": load_part(run, "train", antialiased=True), "val": load_part(run, "val")}
     model = build_model(run.settings.spec(2, 0, 0.0, 0))
     compute(run, model, run.settings.spec(2, 0, 0.0, 0), parts, DEPTHS, waiting)
-    assert calls == ["waiting for another search that computes the same activations"]
+    assert calls == ["waiting for another search that computes the same activations"] * 2  # begun and ended

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest, ttest_rel
 
 from toolkit.evaluate import log_losses
-from tuning.choice import Candidate, mcnemar, smallest, tied
+from tuning.choice import Candidate, mcnemar, smallest, standard_error, tied
 
 LABELS = np.tile([0, 1], 100)
 
@@ -54,3 +54,19 @@ def test_the_smallest_has_fewest_parameters_then_fewest_stages() -> None:
         candidate("2", right, parameters=10, unfreeze=1),
     ]
     assert smallest(made).trial == "2"
+
+
+@pytest.mark.parametrize("objective", ["val_loss", "val_accuracy"])
+def test_the_standard_error_is_that_of_scipys_paired_test(objective: str) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 50)
+    one = rng.dirichlet(np.ones(3), 50)
+    other = 0.5 * one + 0.5 * np.eye(3)[labels]  # right more often
+    if objective == "val_loss":
+        each = [-np.log(answers[np.arange(50), labels]) for answers in (one, other)]
+    else:
+        each = [(answers.argmax(1) == labels).astype(float) for answers in (one, other)]
+    test = ttest_rel(*each)
+    expected = abs((each[0].mean() - each[1].mean()) / test.statistic)
+    assert standard_error(one, other, labels, objective) == pytest.approx(expected)
+    assert standard_error(one, one, labels, objective) == 0

@@ -247,6 +247,13 @@ def test_the_error_of_an_accuracy(tmp_path: Path) -> None:
     assert chosen(tuner, 1, "a") == [3, 4, 5, 6, 7]
 
 
+def test_who_cannot_be_told_from_the_last_goes_on_before_the_next_best(tmp_path: Path) -> None:
+    """Of 0, 1, ..., 7, four are planned; 6 cannot be told from 3, 4 and 5 can."""
+    error = {"error": lambda one, other: 9.0 if plain(other)["a"] == 6 else 0.5}
+    tuner = search(halving(tmp_path, by_a, grid(a=8), head_epochs=0, **error))
+    assert chosen(tuner, 1, "a") == [0, 1, 2, 3, 6]
+
+
 def test_an_error_that_is_not_finite_counts_as_none(tmp_path: Path) -> None:
     tuner = search(uncertain(tmp_path, math.nan, by_a, grid(a=12)))
     assert sizes(tuner) == [12, 6, 3]

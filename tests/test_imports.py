@@ -15,7 +15,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     "toolkit.fit", "toolkit.model", "toolkit.weights", "toolkit.train", "toolkit.assess",
     "toolkit.onnx_graph", "toolkit.onnx_repairs",
     "tuning.space", "tuning.hardened", "tuning.halving", "tuning.oracles", "tuning.points", "tuning.trials",
-    "tuning.tuner", "tuning.trial", "tuning.search", "tuning.cache", "tuning.prefix", "tuning.memory",
+    "tuning.tuner", "tuning.trial", "tuning.search", "tuning.cache", "tuning.passes", "tuning.prefix", "tuning.memory",
     "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx",
     "export.write",
 }  # fmt: skip

@@ -12,7 +12,7 @@ from toolkit import onnx_graph
 from toolkit.model import build_model, cut_tensor
 from toolkit.spec import ModelSpec
 from tuning import prefix as module
-from tuning.prefix import LONG, prefix
+from tuning.prefix import MIN_IMAGES, prefix
 
 DEPTHS = (0, 1, 2)
 
@@ -57,20 +57,20 @@ def check(forward: module.Forward, cuts: tuple[keras.Model, list[keras.KerasTens
 
 
 def test_a_long_pass_runs_in_onnxruntime(cuts, images: np.ndarray, runs: list[int]) -> None:
-    forward = prefix(*cuts, LONG, images[:3])
+    forward = prefix(*cuts, MIN_IMAGES, images[:3])
     check(forward, cuts, images)
     assert runs == [3]  # the sample on which the two were compared
 
 
 def test_a_short_pass_runs_in_tensorflow(cuts, images: np.ndarray, runs: list[int]) -> None:
-    check(prefix(*cuts, LONG - 1, images[:3]), cuts, images)
+    check(prefix(*cuts, MIN_IMAGES - 1, images[:3]), cuts, images)
     assert runs == [5, 2]
 
 
 def test_on_a_gpu_it_is_tensorflow(cuts, images: np.ndarray, runs: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-        forward = prefix(*cuts, LONG, images[:3])
+        forward = prefix(*cuts, MIN_IMAGES, images[:3])
     check(forward, cuts, images)
     assert runs == [5, 2]
 
@@ -89,7 +89,7 @@ def test_a_graph_that_answers_otherwise_is_not_used(
         return graph
 
     monkeypatch.setattr(onnx_graph, "_convert", spoiled)
-    check(prefix(*cuts, LONG, images[:3]), cuts, images)
+    check(prefix(*cuts, MIN_IMAGES, images[:3]), cuts, images)
     assert runs == [3, 5, 2]
 
 
@@ -100,5 +100,5 @@ def test_what_cannot_be_converted_runs_in_tensorflow(
         raise ValueError("no handler")
 
     monkeypatch.setattr(onnx_graph, "_convert", refused)
-    check(prefix(*cuts, LONG, images[:3]), cuts, images)
+    check(prefix(*cuts, MIN_IMAGES, images[:3]), cuts, images)
     assert runs == [5, 2]

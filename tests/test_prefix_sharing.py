@@ -14,6 +14,7 @@ from tests.tiny import SETTINGS
 from toolkit.data import load_part
 from toolkit.run import prepare
 from toolkit.settings import Settings
+from tuning import prefix
 from tuning.search import search
 from tuning.space import hyperparameters
 from tuning.trial import Data, TrialModel
@@ -50,10 +51,23 @@ def rows(settings: Settings, data: Path, folder: Path) -> tuple[list[dict], np.n
 
 
 @pytest.mark.parametrize(
-    "backbone", [name if name == "MobileNetV2" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+    ("backbone", "runtime"),
+    [
+        ("MobileNetV2", "onnxruntime"),
+        *(pytest.param(name, "onnxruntime", marks=pytest.mark.slow) for name in FAMILIES if name != "MobileNetV2"),
+        *(pytest.param(name, "tensorflow", marks=pytest.mark.slow) for name in FAMILIES),
+    ],
 )
-def test_its_loss_follows_that_of_the_whole_model_at_every_step(backbone: str, pictures: Path, tmp_path: Path) -> None:
-    """One batch holds all images, so that each epoch is a step."""
+def test_its_loss_follows_that_of_the_whole_model_at_every_step(
+    backbone: str, runtime: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch holds all images, so that each epoch is a step. The pass runs where that of real data does."""
+    used: list[bool] = []
+    real = prefix.in_onnxruntime
+    monkeypatch.setattr(prefix, "in_onnxruntime", lambda part: used.append(True) or real(part))
+    monkeypatch.setattr(prefix, "MIN_IMAGES", 0 if runtime == "onnxruntime" else 10**9)
+    agree = prefix._agree
+    monkeypatch.setattr(prefix, "_agree", lambda *call: agree(*call) or pytest.fail("the runtimes differ"))
     settings = Settings(
         backbone=backbone,
         alpha=0.35 if backbone == "MobileNetV2" else 1.0,
@@ -76,6 +90,7 @@ def test_its_loss_follows_that_of_the_whole_model_at_every_step(backbone: str, p
         assert np.ptp(whole[name]) > 0.01, "nothing was learnt"
         np.testing.assert_allclose(cached[name], whole[name], atol=1e-3)
     np.testing.assert_allclose(answers, expected, atol=1e-3)
+    assert bool(used) == (runtime == "onnxruntime")
 
 
 def test_equal_heads_are_trained_once_whatever_the_depth(
@@ -105,11 +120,12 @@ def test_the_result_does_not_depend_on_who_trained_the_head(tiny: str, pictures:
 
 def test_a_second_search_with_other_heads_runs_no_pass(tiny: str, pictures: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, cache_dir=str(tmp_path / "cache"))
-    search(prepare(pictures, tmp_path / "first", settings))
-    said: list[str] = []
+    said: dict[str, list[str]] = {"first": [], "second": []}
+    search(prepare(pictures, tmp_path / "first", settings), progress=lambda what, *_: said["first"].append(what))
     run = prepare(pictures, tmp_path / "second", replace(settings, head_units=(8,)))
-    search(run, progress=lambda what, done, total: said.append(what))
-    assert said == []
+    search(run, progress=lambda what, *_: said["second"].append(what))
+    assert any("views through the backbone" in what for what in said["first"])
+    assert said["second"] == []
     assert not (run.path / "cache").exists()
 
 

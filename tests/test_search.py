@@ -57,7 +57,7 @@ def test_refit_trains_on_and_never_gets_worse(tiny: str, pictures: Path, tmp_pat
     run = prepare(pictures, tmp_path / "run", SETTINGS)
     before = search(run)
     trial = rows(run.path)
-    again = prepare(pictures, tmp_path / "run", replace(SETTINGS, refit=3, tune_rate=SETTINGS.tune_rate))
+    again = prepare(pictures, tmp_path / "run", replace(SETTINGS, refit=3))
     epochs: list[dict] = []
     after = search(again, on_epoch=epochs.append)
     assert [row["stage"] for row in epochs] == ["refit"] * 3
@@ -73,6 +73,25 @@ def test_refit_trains_on_and_never_gets_worse(tiny: str, pictures: Path, tmp_pat
     stamp = (run.path / "model.keras").stat().st_mtime_ns
     assert search(again).kept == after.kept
     assert (run.path / "model.keras").stat().st_mtime_ns == stamp
+    assert search(run).kept == before.kept  # --refit 0 again
+
+
+def test_a_kill_between_the_model_and_its_record_does_not_pass_one_for_the_other(
+    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = prepare(pictures, tmp_path / "run", SETTINGS)
+    before = search(run)
+    saved = probabilities(load_model(run)[0], load_part(run, "val").images)
+
+    def killed(*call) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("toolkit.train.asdict", killed)  # the first thing after model.keras has its name
+        with pytest.raises(KeyboardInterrupt):
+            search(Run(run.path, run.images, replace(run.settings, refit=2)))
+    assert search(run).kept == before.kept
+    np.testing.assert_array_equal(probabilities(load_model(run)[0], load_part(run, "val").images), saved)
 
 
 def test_refit_that_is_no_better_keeps_the_trial(tiny: str, pictures: Path, tmp_path: Path) -> None:
@@ -213,13 +232,14 @@ def test_the_smallest_of_the_tied_is_taken_when_asked_for(finished: Run, picture
     assert result.trial(result.taken).parameters == min(trial.parameters or 0 for trial in group)
 
 
+@pytest.mark.parametrize("content", [b"cut", b""])
 @pytest.mark.parametrize("name", ["val_probabilities.npy", "result.json", "history.csv", "checkpoint.weights.h5"])
 def test_a_trial_whose_files_are_damaged_is_run_again(
-    name: str, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, content: bytes, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(finished.path, tmp_path / "run")
     run = load_run(tmp_path / "run")
-    (run.path / "search" / "trial_0001" / name).write_bytes(b"cut")
+    (run.path / "search" / "trial_0001" / name).write_bytes(content)
     (run.path / "model.keras").unlink()
     ran = []
     real = module.TrialModel.fit
@@ -259,19 +279,37 @@ def test_the_other_oracles(oracle: str, tiny: str, pictures: Path, tmp_path: Pat
     assert result.trial(result.best).val_loss == min(trial.val_loss for trial in result.trials)  # type: ignore[type-var]
 
 
-def test_killed_in_the_middle_of_a_trial_and_called_again(finished: Run, pictures: Path, tmp_path: Path) -> None:
-    """kill -9 in the second trial; the first is kept as it was, and the end is that of an undisturbed search."""
+def test_halving_killed_while_the_better_half_trains(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    options = [*OPTIONS[:-1], "halving", "--trials", "4", "--tune-epochs", "3", "--head-epochs", "2"]
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "tests.tiny", "tune", str(pictures), str(run), *OPTIONS, "--trials", "3"]
-    first, second = (run / "search" / f"trial_000{number}" for number in (0, 1))
+    command = [sys.executable, "-m", "tests.tiny", "tune", str(pictures), str(run), *options]
+    kill_when(run / "search" / "trial_0005" / "trial.json", command)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    settings = replace(SETTINGS, oracle="halving", trials=4, tune_epochs=3, head_epochs=2)
+    undisturbed = prepare(pictures, tmp_path / "undisturbed", settings)
+    search(undisturbed)
+    assert rows(run) == rows(undisturbed.path)
+
+
+def kill_when(file: Path, command: list[str]) -> None:
+    """Run a program and kill -9 it when the file is there."""
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
-    while not (second / "trial.json").exists():
+    while not file.exists():
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+def test_killed_in_the_middle_of_a_trial_and_called_again(finished: Run, pictures: Path, tmp_path: Path) -> None:
+    """kill -9 in the second trial; the first is kept as it was, and the end is that of an undisturbed search."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "tests.tiny", "tune", str(pictures), str(run), *OPTIONS, "--trials", "3"]
+    first, second = (run / "search" / f"trial_000{number}" for number in (0, 1))
+    kill_when(second / "trial.json", command)
     assert read_json(second / "trial.json")["status"] == "RUNNING"
     kept = (first / "checkpoint.weights.h5").stat().st_mtime_ns, (first / "result.json").read_bytes()
 

@@ -13,7 +13,7 @@ from toolkit.evaluate import log_losses
 from toolkit.model import build_model, split
 from toolkit.settings import Settings
 from toolkit.spec import ModelSpec
-from toolkit.train import COLUMNS, History, probabilities, read_history, train
+from toolkit.train import COLUMNS, History, _optimizer, probabilities, read_history, train
 
 SETTINGS = Settings(backbone="Tiny", image_size=32, weights="none", head_epochs=2, tune_epochs=2, batch_size=8)
 
@@ -83,6 +83,20 @@ def test_the_rate_warms_up_and_decays_and_a_part_of_the_epochs_is_where_it_would
     later = fitted(1, settings, epochs=range(4, 6))[2].rows
     assert [row["epoch"] for row in later] == [4, 5]
     assert [row["learning_rate"] for row in later] == pytest.approx(rates[2:])
+
+
+def test_the_first_update_of_a_part_is_as_large_as_its_rate_says(tiny: str) -> None:
+    """Adam's first update is the rate, whatever the gradient; with a count moved ahead it would be a multiple."""
+    settings = replace(SETTINGS, tune_epochs=40)
+    optimizer = _optimizer(settings, "tune", range(settings.head_epochs + 20, settings.epochs), 100)
+    variable = keras.Variable([1.0])
+    optimizer.build([variable])
+    rate = float(optimizer.learning_rate)
+    assert 0.4 < rate / settings.tune_rate < 0.6  # half of the cosine
+    for _ in range(5):
+        before = float(variable[0])
+        optimizer.apply([keras.ops.ones(1)], [variable])
+        assert before - float(variable[0]) == pytest.approx(rate, rel=0.01)
 
 
 def test_patience_ends_a_stage_early(tiny: str) -> None:

@@ -38,7 +38,7 @@ def fit(
     """Train the trainable weights of `model` in place, until the epochs are over or a callback stops it.
 
     `class_weights`: float32 [C]. `owner`: the model that the callbacks were given, of which `model` is a part; they are
-    called at the begin and end of epochs, the rest is the caller's. Each epoch's
+    called at the beginning and end of epochs, the rest is the caller's. Each epoch's
     logs are loss, accuracy, val_loss (nats), val_accuracy and seconds; `answers`, float32 [N, C], is an attribute of
     the owner. Training that diverges ends with its epoch.
     """
@@ -68,7 +68,7 @@ def scores(answers: np.ndarray, labels: np.ndarray) -> Logs:
     """The validation's part of an epoch's logs."""
     return {
         "val_loss": float(log_losses(answers, labels).mean()),
-        "val_accuracy": float((answers.argmax(1) == labels).mean()),
+        "val_accuracy": float((answers.argmax(1) == labels).mean()) if np.isfinite(answers).all() else math.nan,
     }
 
 

@@ -17,25 +17,24 @@ import tf2onnx
 
 from toolkit.onnx_repairs import CUSTOM_OPS, convertible, guard_max_pooling
 
-INPUT = "image"
 OPSET = 17  # tf2onnx's highest is 18, which turns the global pooling into ReduceMean and Transpose
 
 
-def to_onnx(model: keras.Model, outputs: Sequence[str]) -> onnx.ModelProto:
-    """uint8 [batch, S, S, 3] `image` -> the model's outputs under the names `outputs`; the model is left as it is."""
+def to_onnx(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.ModelProto:
+    """uint8 [batch, S, S, 3] under the name `entry` -> the model's outputs under theirs; the model is left as it is."""
     with _quiet():
-        graph = _convert(convertible(model), outputs)
+        graph = _convert(convertible(model), entry, outputs)
     guard_max_pooling(graph)
     for end in (*graph.graph.input, *graph.graph.output):
         end.type.tensor_type.shape.dim[0].dim_param = "batch"
     return graph
 
 
-def _convert(model: keras.Model, outputs: Sequence[str]) -> onnx.ModelProto:
+def _convert(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.ModelProto:
     def answer(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip(outputs, tf.nest.flatten(model(image, training=False)), strict=True))
 
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=INPUT)]
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=entry)]
     graph, _ = tf2onnx.convert.from_function(
         tf.function(answer), input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
     )

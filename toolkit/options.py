@@ -138,14 +138,16 @@ SEARCH = [
         default=DEFAULT.cache_dtype,
         help="Precision of the stored activations.",
     ),
-    _option("--cache-limit", type=float, default=DEFAULT.cache_limit, help="Gigabytes that they may take."),
+    _option(
+        "--cache-limit", type=float, default=DEFAULT.cache_limit, help="Gigabytes that the stored activations may take."
+    ),
     _option(
         "--cache-dir",
         type=click.Path(path_type=Path),
         envvar="UNFREEZE_CACHE_DIR",
         show_envvar=True,
         show_default="RUN/cache",
-        help="Folder for them and for decoded images. Searches on the same data that share it share what is in it.",
+        help="Folder for activations and decoded images. Searches on the same data that share it share what is in it.",
     ),
     _option(
         "--oracle",
@@ -159,7 +161,8 @@ SEARCH = [
         type=int,
         default=DEFAULT.trials,
         help="At most so many points of the space; a smaller space is tried whole. Under halving, going on with one is "
-        "a trial more. Hyperband runs a schedule that follows from the epochs.",
+        "a trial more, and from then on the points stay as they are. Hyperband runs a schedule that follows from the "
+        "epochs.",
     ),
     _option(
         "--pick",
@@ -171,7 +174,7 @@ SEARCH = [
         "--refit",
         type=int,
         default=DEFAULT.refit,
-        help="Train the trial that is taken on for so many epochs, on augmented images that no trial has seen.",
+        help="Train the trial that is taken on for so many epochs, on augmented views that no trial has seen.",
     ),
 ]
 SINGLE = [

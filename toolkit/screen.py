@@ -51,6 +51,8 @@ class Screen:
         if what not in self.tasks:
             self.tasks[what] = self.bars.add_task(what, total=total)
             self.begun[what] = time.monotonic()
+            if self.bars.disable and done == 0:
+                self.say(f"{what} ...")
         self.bars.update(self.tasks[what], completed=done)
         if done >= total:
             self.bars.remove_task(self.tasks.pop(what))

@@ -58,7 +58,8 @@ class Settings:
         """Views of each image: epoch e shows view e modulo this."""
         if self.augment == "none":
             return 1
-        return self.views or max(1, min(8, max(self.head_epochs, self.tune_epochs)))
+        wanted = self.views or min(8, max(self.head_epochs, self.tune_epochs))
+        return max(1, min(wanted, self.epochs))
 
     @property
     def points(self) -> int:

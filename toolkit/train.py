@@ -226,19 +226,30 @@ def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras
     if stage == "head":
         return keras.optimizers.Adam(settings.head_rate)
     span = stage_epochs(settings, stage)
-    total = len(span) * steps
-    warm = max(1, round(WARM_UP * total))
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, total - warm), warmup_target=settings.tune_rate, warmup_steps=warm
-    )
-    optimizer = keras.optimizers.Adam(rate)
-    optimizer.iterations.assign((part.start - span.start) * steps)  # the schedule goes on where a parent trial stopped
-    return optimizer
+    return keras.optimizers.Adam(Decay(settings.tune_rate, len(span) * steps, (part.start - span.start) * steps))
+
+
+class Decay(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up over a tenth of `total` steps to `peak`, then cosine decay to 0 (Loshchilov and Hutter, 2017).
+
+    `done` steps lie behind: where a parent trial stopped, the schedule goes on. Adam's own count starts at 0 with its
+    moments; moving it instead would undo its bias correction, and the first updates would be far too large.
+    """
+
+    def __init__(self, peak: float, total: int, done: int = 0) -> None:
+        warm = max(1, round(WARM_UP * total))
+        self.whole = keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, total - warm), warmup_target=peak, warmup_steps=warm
+        )
+        self.done = done
+
+    def __call__(self, step: Any) -> Any:
+        return self.whole(step + self.done)
 
 
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
-    """Dropout draws from the epoch at which a stage starts, not from what was drawn before: a stage that is taken up or
-    gone on with is the stage that it would have been."""
+    """Dropout draws from the epoch at which a stage starts, not from what was drawn before: a stage is the same whether
+    the one before it was trained or taken up."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             layer.seed_generator.state.assign([seed, epoch])
@@ -303,7 +314,7 @@ def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], *
 
     What was said of an earlier model is removed; its export stays, and `verify` tells that it is not this model's.
     """
-    for stale in ("metrics.json", "parity.json", "plots"):
+    for stale in ("model.json", "metrics.json", "parity.json", "plots"):
         remove(run.path / stale)
     history = History(run.settings.objective, rows)
     history.write(run.path / "history.csv")

@@ -10,6 +10,7 @@ tuner      KerasTuner's Tuner, hardened: silent, repeatable, killed at any momen
 memory     what TensorFlow keeps of each trial, freed
 private    the private names of KerasTuner that are used, with the reasons
 prefix     the frozen prefix as a function, in the faster runtime
+passes     one view through it, written as arrays; cut short, it goes on
 cache      activations of the frozen prefix at each cut, memory-mapped
 trial      the HyperModel: what one trial builds and trains
 choice     which trials are tied, and which one to take

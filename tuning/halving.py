@@ -95,11 +95,11 @@ class HalvingOracle(HardenedOracle):
             before, here = self._rung(number - 1), self._rung(number)
             if any(trial.status not in FINISHED for trial in before):
                 return None
-            order = self._order([trial for trial in before if trial.trial_id in measured])
+            room, order = self._ranked([trial for trial in before if trial.trial_id in measured], planned, number)
             begun = {trial.hyperparameters.values["tuner/trial_id"] for trial in here}
             left = [trial for trial in order if trial.trial_id not in begun]
             alive = [trial for trial in here if trial.trial_id in measured or trial.status not in FINISHED]
-            if left and len(alive) < self._room(order, planned, number):
+            if left and len(alive) < room:
                 span = {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": number}
                 return left[0].hyperparameters.values | span | {"tuner/trial_id": left[0].trial_id}
         return None
@@ -121,14 +121,16 @@ class HalvingOracle(HardenedOracle):
             depths[_depth(best)] += 1
         return order
 
-    def _room(self, order: list[Trial], planned: int, number: int) -> int:
-        """How many of `order` go on to the rung `number`: as planned, and those that cannot be told from the last of
-        them, within bounds."""
-        if len(order) <= planned or (number == 1 and self.head_epochs):
-            return min(len(order), planned)
-        last = order[planned - 1]
-        close = sum(abs(trial.score - last.score) <= self.error(last, trial) for trial in order[planned:])
-        return planned + min(close, planned // 2)
+    def _ranked(self, trials: list[Trial], planned: int, number: int) -> tuple[int, list[Trial]]:
+        """How many go on to the rung `number`, and who comes first: those that are planned, those that cannot be told
+        from the last of them, the others, who take the place of those that fail."""
+        order = self._order(trials)
+        first, rest = order[:planned], order[planned:]
+        if not rest or (number == 1 and self.head_epochs):
+            return len(first), order
+        close = [trial for trial in rest if abs(trial.score - first[-1].score) <= self.error(first[-1], trial)]
+        more = close[: planned // 2]
+        return planned + len(more), [*first, *more, *(trial for trial in rest if trial not in more)]
 
     def _rung(self, number: int) -> list[Trial]:
         return [trial for trial in self.trials.values() if trial.hyperparameters.values.get("tuner/rung") == number]

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]  # uint8 [B, S, S, 3] -> float32 [B, ...] at each cut
 
-LONG = 2000  # images in a pass that earn the conversion back
-CLOSE = 1e-3  # largest difference between the runtimes, relative to the largest activation; float16 rounds by 5e-4
+MIN_IMAGES = 2000  # in a pass that earns the conversion back
+TOLERANCE = 1e-3  # largest difference between the runtimes, relative to the largest activation; float16 rounds by 5e-4
 
 
 def prefix(model: keras.Model, tensors: Sequence[keras.KerasTensor], images: int, sample: np.ndarray) -> Forward:
@@ -23,10 +23,14 @@ def prefix(model: keras.Model, tensors: Sequence[keras.KerasTensor], images: int
     are compared."""
     part = keras.Model(model.input, list(tensors))
     traced = in_tensorflow(part)
-    if images < LONG or tf.config.list_physical_devices("GPU"):
-        return traced
-    converted = in_onnxruntime(part)
-    return converted if converted and _agree(converted(sample), traced(sample)) else traced
+    converted = in_onnxruntime(part) if fastest(images) == "onnxruntime" else None
+    return converted if converted and _agree(converted, traced, sample) else traced
+
+
+def fastest(images: int) -> str:
+    """The runtime that a pass over so many images should take."""
+    is_long = images >= MIN_IMAGES and not tf.config.list_physical_devices("GPU")
+    return "onnxruntime" if is_long else "tensorflow"
 
 
 def in_tensorflow(part: keras.Model) -> Forward:
@@ -49,7 +53,7 @@ def in_onnxruntime(part: keras.Model) -> Forward | None:
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the next batch is made meanwhile
     try:
-        content = to_onnx(part, [f"cut{n}" for n in range(len(part.outputs))]).SerializeToString()
+        content = to_onnx(part, "image", [f"cut{n}" for n in range(len(part.outputs))]).SerializeToString()
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception:  # the converter and the runtime raise classes of their own for each reason
         return None
@@ -57,5 +61,9 @@ def in_onnxruntime(part: keras.Model) -> Forward | None:
     return lambda images: session.run(None, {entry: images})
 
 
-def _agree(here: list[np.ndarray], there: list[np.ndarray]) -> bool:
-    return all(float(np.abs(a - b).max()) <= CLOSE * float(np.abs(b).max()) for a, b in zip(here, there, strict=True))
+def _agree(one: Forward, other: Forward, sample: np.ndarray) -> bool:
+    try:
+        pairs = zip(one(sample), other(sample), strict=True)
+        return all(float(np.abs(a - b).max()) <= TOLERANCE * float(np.abs(b).max()) for a, b in pairs)
+    except Exception:  # a graph that loads may still not run
+        return False

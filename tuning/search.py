@@ -164,7 +164,7 @@ def _readable(folder: Path) -> bool:
         read_history(folder / "history.csv")
         np.load(folder / ANSWERS, allow_pickle=False)
         return "parameters" in read_json(folder / "result.json") and h5py.is_hdf5(folder / "checkpoint.weights.h5")
-    except (UnfreezeError, OSError, ValueError):
+    except (UnfreezeError, OSError, ValueError, EOFError):
         return False
 
 

@@ -162,7 +162,7 @@ def read_head(path: Path) -> tuple[list[np.ndarray], np.ndarray, list[Row]] | No
         with np.load(path, allow_pickle=False) as kept:
             weights = [kept[f"weights{n}"] for n in range(len(kept.files) - 2)]
             return weights, kept["answers"], json.loads(str(kept["rows"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 
