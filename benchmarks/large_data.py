@@ -1,7 +1,7 @@
 """`unfreeze tune` on 5,000 to 20,000 generated photographs: seconds and resident memory, which should grow linearly and
 hardly.
 
-    python benchmarks/large_data.py WEIGHTS [--counts 5000,10000,20000] [--trials 4] [--folder DIR]
+    python benchmarks/large_data.py WEIGHTS [--counts 5000,10000,20000] [--folder DIR] [-- OPTIONS OF TUNE]
 
 Each count is a fresh set of JPEG files and a process of its own. Resident memory is the kernel's peak (ru_maxrss),
 which counts mapped files too; beside it the peak of what is not backed by a file.
@@ -66,16 +66,16 @@ def resident(pid: int) -> float:
 @click.command()
 @click.argument("weights", type=click.Path(exists=True))
 @click.option("--counts", default="5000,10000,20000")
-@click.option("--trials", default=4)
+@click.argument("options", nargs=-1)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the images and runs go for the time being.")
-def main(weights: str, counts: str, trials: int, folder: Path | None) -> None:
+def main(weights: str, counts: str, options: tuple[str, ...], folder: Path | None) -> None:
     """Time and memory of the search at each count."""
     print("images  seconds  ms an image  resident GB  without mapped files")
     for count in map(int, counts.split(",")):
         with tempfile.TemporaryDirectory(dir=folder) as where:
             generate(Path(where) / "data", count)
             command = [sys.executable, "-m", "toolkit", "tune", f"{where}/data", f"{where}/run", "--weights", weights]
-            seconds, peak, anonymous = measured([*command, "--trials", str(trials), "--seed", "0"])
+            seconds, peak, anonymous = measured([*command, "--trials", "4", "--seed", "0", *options])
         row = f"{count:6}  {seconds:7.0f}  {1000 * seconds / count:11.1f}  {peak:11.2f}  {anonymous:20.2f}"
         print(row, flush=True)
 

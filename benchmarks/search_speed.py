@@ -1,6 +1,6 @@
 """The same trials as a KerasTuner user writes them after the public transfer-learning guide, and with Unfreeze.
 
-    python benchmarks/search_speed.py DATA WEIGHTS [--alpha 1.0] [--image-size 160] [--epochs 5] [--seed 0]
+    python benchmarks/search_speed.py DATA WEIGHTS [--seed 0] [--side NAME ...] [--epochs 5] [--alpha 1.0]
 
 12 trials over unfreeze depths 0, 1, 2, 4 and head units 0, 64, 256 at dropout 0.2, on the same images, split, epochs,
 batch size and rates: `plain`, KerasTuner alone; `unfreeze`, on cached activations; `halving`, the same points by

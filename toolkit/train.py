@@ -232,19 +232,20 @@ def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras
 class Decay(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up over a tenth of `total` steps to `peak`, then cosine decay to 0 (Loshchilov and Hutter, 2017).
 
-    `done` steps lie behind: where a parent trial stopped, the schedule goes on. Adam's own count starts at 0 with its
-    moments; moving it instead would undo its bias correction, and the first updates would be far too large.
+    `done` steps lie behind: where a parent trial stopped, the schedule goes on, but warms up once more, for Adam's
+    moments are empty. Moving Adam's own count instead would undo its bias correction, and the first updates would be
+    far too large.
     """
 
     def __init__(self, peak: float, total: int, done: int = 0) -> None:
-        warm = max(1, round(WARM_UP * total))
+        self.warm, self.done = max(1, round(WARM_UP * total)), done
         self.whole = keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, total - warm), warmup_target=peak, warmup_steps=warm
+            0.0, max(1, total - self.warm), warmup_target=peak, warmup_steps=self.warm
         )
-        self.done = done
 
     def __call__(self, step: Any) -> Any:
-        return self.whole(step + self.done)
+        rate = self.whole(step + self.done)
+        return rate * keras.ops.minimum(1.0, keras.ops.cast(step + 1, rate.dtype) / self.warm) if self.done else rate
 
 
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
