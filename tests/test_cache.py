@@ -87,14 +87,9 @@ def test_a_damaged_file_is_noticed_and_made_anew(run: Run) -> None:
     assert file.read_bytes() == whole
 
 
-def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = {path.name: path.read_bytes() for path in computed(run)[1].folder.glob("*.npy")}
-    for path in computed(run)[1].folder.iterdir():
-        path.unlink()
-    monkeypatch.setattr(passes, "BATCH", 8)
-    monkeypatch.setattr(passes, "MARK_SECONDS", -1.0)
-    real = cache.prefix
-    left = [3]
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """From now on a pass is interrupted after as many batches as the item of this list says."""
+    real, left = cache.prefix, [0]
 
     def cut(*call):
         forward = real(*call)
@@ -108,6 +103,17 @@ def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyP
         return once
 
     monkeypatch.setattr(cache, "prefix", cut)
+    return left
+
+
+def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = {path.name: path.read_bytes() for path in computed(run)[1].folder.glob("*.npy")}
+    for path in computed(run)[1].folder.iterdir():
+        path.unlink()
+    monkeypatch.setattr(passes, "BATCH", 8)
+    monkeypatch.setattr(passes, "MARK_SECONDS", -1.0)
+    left = interrupted(monkeypatch)
+    left[0] = 3
     with pytest.raises(KeyboardInterrupt):
         computed(run)
     left[0] = 99
@@ -123,20 +129,7 @@ def test_a_mark_of_other_depths_is_not_gone_on_from(run: Run, monkeypatch: pytes
     for path in computed(run, depths=(0, 1))[1].folder.iterdir():
         path.unlink()
     monkeypatch.setattr(passes, "BATCH", 8)
-    real, left = cache.prefix, [0]
-
-    def cut(*call):
-        forward = real(*call)
-
-        def once(images):
-            left[0] -= 1
-            if left[0] < 0:
-                raise KeyboardInterrupt
-            return forward(images)
-
-        return once
-
-    monkeypatch.setattr(cache, "prefix", cut)
+    left = interrupted(monkeypatch)
     for depths, seconds in (((0, 1), -1.0), ((0, 2), 99.0)):
         left[0] = 2
         monkeypatch.setattr(passes, "MARK_SECONDS", seconds)
