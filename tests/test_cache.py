@@ -130,8 +130,8 @@ def test_a_mark_of_other_depths_is_not_gone_on_from(run: Run, monkeypatch: pytes
         path.unlink()
     monkeypatch.setattr(passes, "BATCH", 8)
     left = interrupted(monkeypatch)
-    for depths, seconds in (((0, 1), -1.0), ((0, 2), 99.0)):
-        left[0] = 2
+    for depths, seconds, batches in (((0, 1), -1.0, 2), ((0, 2), 99.0, 1)):  # the second overwrites less than is marked
+        left[0] = batches
         monkeypatch.setattr(passes, "MARK_SECONDS", seconds)
         with pytest.raises(KeyboardInterrupt):
             computed(run, depths=depths)

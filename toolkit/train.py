@@ -117,9 +117,7 @@ def refit(
     The weights of the best epoch of all are left in it. Returns the whole learning curve.
     """
     course = Course(model, settings, on_epoch=on_epoch)
-    course.history.rows += rows
-    model.answers = answers
-    course.best.keep(model)
+    course.take_up(rows, answers)
     course.run("refit", model, augmented(train_part, settings), plain(val_part), stage_epochs(settings, "refit"))
     course.end()
     return course.history.rows
@@ -168,17 +166,21 @@ class Course:
         self.best.restore(self.owner)
 
     def replay(self, rows: list[Row], answers: np.ndarray) -> None:
-        """Take up a stage that was trained before; the owner has the weights of its best epoch already."""
+        """Take up a stage that another trial trained, and tell of it as if it had been trained here."""
         self._begin(keras.optimizers.Adam(self.settings.head_rate))
-        self.history.rows += rows
-        best = self.history.best
-        if best is not None and best in rows:
-            self.owner.answers = answers
-            self.best.keep(self.owner)
+        self.take_up(rows, answers)
+        if best := self.history.best:
             for callback in self.callbacks:
                 callback.on_epoch_end(best["epoch"], {name: best[name] for name in COLUMNS[2:6]})
         for row in rows:
             self.recorder.on_epoch(row)
+
+    def take_up(self, rows: list[Row], answers: np.ndarray) -> None:
+        """Go on from a training that is over; the owner has the weights of its best epoch already."""
+        self.history.rows += rows
+        if self.history.best is not None:
+            self.owner.answers = answers
+            self.best.keep(self.owner)
 
     def end(self) -> None:
         """Tell the callbacks that the training is over."""
