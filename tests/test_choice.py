@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, ttest_rel
+from scipy.stats import ttest_rel
 
 from toolkit.evaluate import log_losses
-from tuning.choice import Candidate, mcnemar, smallest, standard_error, tied
+from tuning.choice import Candidate, smallest, standard_error, tied
 
 LABELS = np.tile([0, 1], 100)
 
@@ -15,15 +15,6 @@ def candidate(name: str, right: np.ndarray, sure: float = 0.8, parameters: int =
     answers = np.full((len(LABELS), 2), 1 - sure, np.float32)
     answers[np.arange(len(LABELS)), np.where(right, LABELS, 1 - LABELS)] = sure
     return Candidate(name, 0.0, parameters, unfreeze, answers)
-
-
-@pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 0), (5, 5), (9, 2), (0, 6), (40, 21)])
-def test_mcnemar_is_the_exact_binomial_test(only_first: int, only_second: int) -> None:
-    first = np.array([True] * only_first + [False] * only_second + [True] * 30)
-    second = np.array([False] * only_first + [True] * only_second + [True] * 30)
-    total = only_first + only_second
-    expected = binomtest(only_first, total).pvalue if total else 1.0
-    assert mcnemar(first, second) == pytest.approx(expected)
 
 
 def test_ties_on_accuracy() -> None:

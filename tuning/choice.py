@@ -7,11 +7,12 @@ accuracy, or by the paired mean of the log losses and its standard error. Tied: 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import sqrt
 
 import numpy as np
 
 from toolkit.evaluate import Z95, log_losses
+from toolkit.paired import paired
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Candidate:
 def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) -> bool:
     """Whether the validation images cannot tell the two apart."""
     if objective == "val_accuracy":
-        return mcnemar(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels) > 0.05
+        return paired(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels).p_value > 0.05
     gap = _gap(best.answers, other.answers, labels, objective)
     if np.allclose(gap, gap[0]):
         return bool(abs(gap[0]) < 1e-12)
@@ -49,14 +50,6 @@ def _gap(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objective: str)
     if objective == "val_accuracy":
         return (other.argmax(1) == labels).astype(float) - (one.argmax(1) == labels)
     return log_losses(other, labels) - log_losses(one, labels)
-
-
-def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
-    """Two-sided p-value of the exact McNemar test (Psychometrika 12, 1947) on two bool [N] of right answers."""
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    total, few = only_first + only_second, min(only_first, only_second)
-    tail = sum(comb(total, k) for k in range(few + 1)) / 2**total
-    return min(1.0, 2 * tail)
 
 
 def smallest(candidates: list[Candidate]) -> Candidate:

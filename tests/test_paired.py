@@ -1,0 +1,88 @@
+"""The statistics of a paired comparison against scipy, a likelihood maximised by brute force, and simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.stats import binomtest
+
+from toolkit.paired import HOLDS, LOSES, UNSURE, Paired, paired
+
+COUNTS = [(0, 0), (1, 0), (0, 1), (3, 3), (12, 5), (5, 12), (40, 2), (60, 60)]
+
+
+@pytest.mark.parametrize(("lost", "gained"), COUNTS)
+def test_mcnemar_is_scipys_binomial_test(lost: int, gained: int) -> None:
+    expected = binomtest(lost, lost + gained, 0.5).pvalue if lost + gained else 1.0
+    assert Paired(1783, lost, gained).p_value == pytest.approx(expected)
+
+
+def score(lost: int, gained: int, images: int, delta: float) -> float:
+    """The same statistic, its nuisance rate found by maximising the multinomial likelihood."""
+    same = images - lost - gained
+
+    def against(rate: float) -> float:
+        terms = [(lost, rate + delta), (gained, rate), (same, 1 - 2 * rate - delta)]
+        return -sum(count * np.log(p) for count, p in terms if count)
+
+    low, high = max(0.0, -delta), (1 - delta) / 2
+    rate = minimize_scalar(against, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x
+    return (lost - gained - images * delta) / np.sqrt(images * (2 * rate + delta - delta**2))
+
+
+@pytest.mark.parametrize(("lost", "gained"), [c for c in COUNTS if c != (0, 0)])
+def test_at_the_bounds_the_score_is_the_normal_quantile(lost: int, gained: int) -> None:
+    one = Paired(500, lost, gained)
+    if one.most > 1 - 0.05 ** (1 / 500) + 1e-9:  # otherwise it is the rule of three that speaks
+        assert score(lost, gained, 500, one.most) == pytest.approx(-1.6449, abs=1e-3)
+    assert score(lost, gained, 500, one.least) == pytest.approx(1.6449, abs=1e-3)
+
+
+def test_no_flip_is_the_rule_of_three() -> None:
+    assert Paired(1783, 0, 0).most == pytest.approx(3 / 1783, rel=3e-3)
+    assert pytest.approx(1 - (1 - Paired(1783, 0, 0).most) ** 1783) == 0.95
+
+
+@pytest.mark.parametrize(("p_lost", "p_gained"), [(0.002, 0.0), (0.004, 0.002), (0.02, 0.02), (0.03, 0.01)])
+def test_the_bound_covers_the_truth_nineteen_times_of_twenty(p_lost: float, p_gained: float) -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(1000, [p_lost, p_gained, 1 - p_lost - p_gained], 2000)
+    covered = np.mean([Paired(1000, int(b), int(c)).most >= p_lost - p_gained for b, c, _ in drawn])
+    assert covered >= 0.935
+
+
+@pytest.mark.parametrize(
+    ("images", "lost", "gained", "verdict"),
+    [
+        (1783, 0, 0, HOLDS),
+        (1783, 6, 4, HOLDS),
+        (100, 0, 0, UNSURE),
+        (1783, 12, 4, UNSURE),
+        (1783, 40, 2, LOSES),
+    ],
+)
+def test_the_verdict_against_half_a_point(images: int, lost: int, gained: int, verdict: str) -> None:
+    one = Paired(images, lost, gained)
+    assert one.verdict(0.005) == verdict
+    needed = one.images_needed(0.005)
+    assert needed is not None
+    assert (needed > images) == (verdict == UNSURE)
+
+
+def test_images_needed_are_enough_and_one_less_is_not() -> None:
+    needed = Paired(100, 0, 0).images_needed(0.005)
+    assert needed == 598  # log(0.05) / log(0.995), rounded up
+    assert Paired(needed, 0, 0).verdict(0.005) == HOLDS
+    assert Paired(needed - 1, 0, 0).verdict(0.005) == UNSURE
+
+
+def test_a_loss_of_exactly_the_margin_is_never_told() -> None:
+    assert Paired(1000, 5, 0).images_needed(0.005) is None
+
+
+def test_of_answers() -> None:
+    first, second = np.array([1, 1, 1, 1, 0], bool), np.array([0, 0, 1, 1, 1], bool)
+    assert paired(first, second) == Paired(5, 2, 1)
+    with pytest.raises(ValueError, match="no image"):
+        paired(first[:0], second[:0])
