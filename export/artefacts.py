@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from export.variants import Variant
 from toolkit.errors import UnfreezeError
 from toolkit.folder import ImageFolder
 from toolkit.images import RECIPE
 from toolkit.run import Run, atomic, file_digest, read_json, write_json
 
 INPUT, OUTPUT = "image", "probabilities"
+UNSTATED = "not stated"  # the licence of a model, where nobody said
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,12 @@ class Artefact:
     """One exported file (or folder) as it was when it was written."""
 
     name: str  # below the export folder
-    format: str  # "saved_model" | "tflite" | "onnx"
-    precision: str  # "float32"
+    format: str  # as in `export.variants`
+    precision: str
     bytes: int
     sha256: str  # of the file; of a folder: over its files' names and digests
+    calibration: tuple[str, ...] = ()  # int8: the images whose activations set the ranges, paths as in run.json
+    attempts: tuple[dict[str, Any], ...] = ()  # int8: what was tried, as in `export.attempts.Attempt`
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Manifest:
     artefacts: tuple[Artefact, ...]
     reference_sha256: str
     model_sha256: str  # of the model.keras that was exported
+    failed: dict[str, str] = field(default_factory=dict)  # name -> why that file could not be written
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Reference:
     probabilities: np.ndarray  # float32 [N, C]
 
 
-def describe(run: Run, image_size: int) -> dict[str, Any]:
+def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, Any]:
     """What an artefact says of itself: all that a client needs to feed it and to read its answer."""
     fingerprint = run.images.fingerprint()
     return {
@@ -61,17 +66,22 @@ def describe(run: Run, image_size: int) -> dict[str, Any]:
             "shape": ["batch", len(run.images.class_names)],
             "is": "softmax",
         },
+        "license": license,
         "unfreeze": version("unfreeze"),
         "data_fingerprint": fingerprint,
         "run": hashlib.sha256(f"{fingerprint} {run.settings.to_json()}".encode()).hexdigest()[:16],
     }
 
 
-def record(folder: Path, name: str, format: str, precision: str) -> Artefact:
+def record(folder: Path, variant: Variant, **more: Any) -> Artefact:
     """Measure what was written."""
-    path = folder / name
-    files = [path] if path.is_file() else _files(path)
-    return Artefact(name, format, precision, sum(file.stat().st_size for file in files), digest(path))
+    path = folder / variant.name
+    return Artefact(variant.name, variant.format, variant.precision, size(path), digest(path), **more)
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in ([path] if path.is_file() else _files(path)))
 
 
 def digest(path: Path) -> str:
@@ -92,6 +102,7 @@ def write_manifest(manifest: Manifest) -> None:
         "artefacts": [asdict(artefact) for artefact in manifest.artefacts],
         "reference_sha256": manifest.reference_sha256,
         "model_sha256": manifest.model_sha256,
+        "failed": manifest.failed,
     }
     write_json(manifest.folder / "manifest.json", values)
 
@@ -103,13 +114,17 @@ def read_manifest(folder: Path) -> Manifest:
         raise UnfreezeError(f"{folder} has no manifest.json; `unfreeze export {folder.parent}` writes one")
     values = read_json(path)
     try:
-        artefacts = tuple(Artefact(**artefact) for artefact in values["artefacts"])
+        artefacts = tuple(_artefact(artefact) for artefact in values["artefacts"])
         for entry in ("class_names", "input", "output"):
             values["description"][entry]
         digests = values["reference_sha256"], values["model_sha256"]
-        return Manifest(folder, values["description"], artefacts, *digests)
+        return Manifest(folder, values["description"], artefacts, *digests, dict(values.get("failed", {})))
     except (KeyError, TypeError) as error:
         raise UnfreezeError(f"{path} is damaged ({error}); repeat `unfreeze export {folder.parent}`") from None
+
+
+def _artefact(values: dict[str, Any]) -> Artefact:
+    return Artefact(**values | {name: tuple(values.get(name, ())) for name in ("calibration", "attempts")})
 
 
 def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray) -> str:

@@ -1,11 +1,12 @@
 """keras.Model -> ONNX: `image` uint8 [batch, S, S, 3] in, `probabilities` float32 [batch, C] out.
 
 The graph is made by `toolkit.onnx_graph`; a file gets its name only behind a gate. Parity on real images is left to
-`export.parity`.
+`export.parity`, int8 to `export.onnx_int8`.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from export.artefacts import INPUT, OUTPUT
 from export.runners import said
 from toolkit.errors import UnfreezeError
 from toolkit.onnx_graph import to_onnx
+from toolkit.quiet import hushed
 from toolkit.run import atomic
 
 TOLERANCE = 1e-3  # of probabilities, on random images: tells a wrong graph from rounding
+HALF_TOLERANCE = 0.5  # of float16: random images lie where the model is steep
 
 
 def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str]) -> None:
@@ -29,23 +32,52 @@ def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str]) -> None
     UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or answers
     otherwise than the model on random images, with or without onnxruntime's optimisations.
     """
-    graph = to_onnx(model, INPUT, [OUTPUT])
+    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, TOLERANCE)
+
+
+def write_onnx_float16(source: Path, path: Path, metadata: dict[str, str], model: keras.Model) -> None:
+    """The ONNX file `source` with its weights and its arithmetic in float16, the ends as they were."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    graph = convert_float_to_float16(folded(source), keep_io_types=True)
+    write_graph(graph, path, metadata, model, HALF_TOLERANCE)
+
+
+def folded(source: Path) -> onnx.ModelProto:
+    """The graph with BatchNormalization folded into the convolutions; without that, one scale for the channels of a
+    depthwise convolution and its normalisation apart cost int8 a third of its answers."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder, hushed():
+        path = Path(folder) / "folded.onnx"
+        quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
+        return onnx.load(path)
+
+
+def write_graph(
+    graph: onnx.ModelProto, path: Path, metadata: dict[str, str], model: keras.Model, tolerance: float
+) -> None:
+    """Write a graph behind the gate, with its own metadata and only the operator sets that it uses."""
+    used = {node.domain for node in graph.graph.node}
+    kept = [opset for opset in graph.opset_import if opset.domain in used | {"", "ai.onnx"}]
+    del graph.metadata_props[:], graph.opset_import[:]
+    graph.opset_import.extend(kept)
     onnx.helper.set_model_props(graph, metadata)
     with atomic(path) as temporary:
         onnx.save(graph, temporary)
-        _gate(temporary, model)
+        _gate(temporary, model, tolerance)
 
 
-def _gate(path: Path, model: keras.Model) -> None:
+def _gate(path: Path, model: keras.Model, tolerance: float) -> None:
     try:
         onnx.checker.check_model(str(path), full_check=True)
         difference = np.max(list(_differences(path, model)))  # NaN stays NaN
     except Exception as error:  # onnx and onnxruntime raise classes of their own for each way to be invalid
         raise UnfreezeError(f"the ONNX conversion gave no valid graph: {said(error)}") from error
-    if not difference <= TOLERANCE:
+    if not difference <= tolerance:
         raise UnfreezeError(
             f"the ONNX conversion gave a graph whose answers differ from the model's by {difference:.2g}, "
-            f"more than {TOLERANCE:g}"
+            f"more than {tolerance:g}"
         )
 
 

@@ -1,26 +1,25 @@
-"""Reference against artefact: `Parity`, decisions over the whole test part, with the numbers behind them."""
+"""Reference against artefact: `Parity`, the verdict over the whole test part, with the numbers behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from export.artefacts import Artefact, Manifest, Reference, digest, read_manifest, read_reference
-from export.measure import Measurement, measure
-from export.runners import NoRuntimeError
-from toolkit.arrays import decoded
-from toolkit.errors import UnfreezeError
-from toolkit.evaluate import wilson
-from toolkit.progress import Progress, silent
-from toolkit.run import Run, file_digest, write_json
+from export.artefacts import Artefact, Reference
+from export.measure import Measurement, Timing
+from toolkit.evaluate import calibration_error, wilson
+from toolkit.paired import HOLDS, LOSES, Paired, paired
 
+if TYPE_CHECKING:
+    from export.locate import Divergence
+
+MARGIN = 0.5  # points of accuracy that an artefact may lose
 TOLERANCE = 1e-4  # largest difference of a float32 artefact's probabilities
-Measure = Callable[[Path, Path, np.ndarray, int], Measurement]
+TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a format may move a probability
+FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,12 @@ class Flip:
     """An image to which the artefact gives another class than the model."""
 
     path: str
+    label: str  # class
     reference: str  # class
     reference_probability: float
     artefact: str  # class
     artefact_probability: float | None  # None: not a number
-    tie: bool  # the model itself gave the two classes the same probability, within the tolerance
+    tie: bool  # the model itself gave the two classes the same probability, within twice what rounding may move
 
 
 @dataclass(frozen=True)
@@ -40,141 +40,134 @@ class Parity:
     """One artefact's verdict; true where it holds. Numbers are None where it did not run."""
 
     artefact: Artefact
-    holds: bool
-    reason: str  # why it does not hold; "" where it does
+    verdict: str  # "holds" | "does not hold" | "too few images to tell" | "failed"
+    reason: str = ""  # why it is not "holds"
     images: int = 0
     accuracy: float | None = None
     accuracy_interval: tuple[float, float] | None = None  # 95 %, Wilson
     reference_accuracy: float | None = None
+    lost_images: int | None = None  # right by the model, wrong by the artefact
+    gained_images: int | None = None  # the other way round
+    lost: float | None = None  # accuracy, a fraction; negative where it was gained
+    lost_at_most: float | None = None  # one-sided 95 % bound on it
+    margin: float | None = None  # that it was held against
+    p_value: float | None = None  # exact McNemar, two-sided
+    images_needed: int | None = None  # that would tell, at these rates; None where too many
     agreement: float | None = None  # share of images with the model's top-1 answer
     flips: tuple[Flip, ...] = ()
     max_difference: float | None = None  # of probabilities: the tolerance that would have been needed
     mean_difference: float | None = None
-    load_ms: float | None = None
-    latency_ms: float | None = None  # median, batch 1
-    latency_p95_ms: float | None = None
-    threads: int | None = None
+    p99_difference: float | None = None  # 99th percentile over the images of their largest
+    calibration_error: float | None = None
+    reference_calibration_error: float | None = None
+    memory_mb: float | None = None  # peak resident, beyond what the runtime takes
+    timings: tuple[Timing, ...] = ()
+    divergence: Divergence | None = None  # where it starts to differ, if that was looked for
 
     def __bool__(self) -> bool:
-        return self.holds
+        return self.verdict == HOLDS
+
+    @property
+    def broken(self) -> bool:
+        """Whether it was shown not to hold: with too few images to tell nothing was."""
+        return self.verdict in (LOSES, FAILED)
 
 
-def verify(
-    run: Run,
+def compare(
+    artefact: Artefact,
+    reference: Reference,
+    measured: Measurement,
+    class_names: Sequence[str],
     *,
-    formats: tuple[str, ...] | None = None,
-    threads: int = 1,
-    progress: Progress = silent,
-    measure: Measure = measure,
-) -> list[Parity]:
-    """Run each artefact of a run, or those of some formats, in its own runtime over the whole test part.
-
-    Writes parity.json. UnfreezeError where the export is missing or not of the run's model, or an image is missing.
-    """
-    manifest = read_manifest(run.path / "export")
-    reference = read_reference(manifest)
-    images = run.images.select("test")
-    _check_same(run, manifest, images.paths == reference.paths)
-    decoding = partial(progress, "decoding test")
-    pixels: Any = decoded(images, run.cache, run.settings.image_size, progress=decoding)
-    there = [artefact.format for artefact in manifest.artefacts]
-    absent = [format for format in formats or there if format not in there]
-    if absent:
-        raise UnfreezeError(
-            f"{absent[0]} was not exported, only {', '.join(there)}; `unfreeze export {run.path}` adds it"
-        )
-    chosen = [artefact for artefact in manifest.artefacts if formats is None or artefact.format in formats]
-    results: list[Parity] = []
-    for artefact in chosen:
-        progress("verifying", len(results), len(chosen))
-        results.append(_verify(manifest, artefact, reference, Path(pixels.filename), threads, measure))
-    progress("verifying", len(chosen), len(chosen))
-    write_json(run.path / "parity.json", [to_json(parity) for parity in results])
-    return results
-
-
-def _check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
-    """The export is of the model that the run has now, and of its test images."""
-    model = run.path / "model.keras"
-    other = "" if same_images else "for other test images"
-    if model.is_file() and file_digest(model) != manifest.model_sha256:
-        other = "of another model than the run's"
-    if other:
-        raise UnfreezeError(f"{manifest.folder} was exported {other}; repeat `unfreeze export {run.path}`")
-
-
-def _verify(
-    manifest: Manifest, artefact: Artefact, reference: Reference, pixels: Path, threads: int, measure: Measure
+    margin: float = MARGIN,
+    tolerance: float = TOLERANCE,
 ) -> Parity:
-    path = manifest.folder / artefact.name
-    if not path.exists():
-        return Parity(artefact, False, "missing; export it again")
-    if digest(path) != artefact.sha256:
-        return Parity(artefact, False, "changed since it was exported (its SHA-256 differs); export it again")
-    try:
-        measured = measure(path, pixels, np.arange(len(reference.labels)), threads)
-    except NoRuntimeError:
-        raise
-    except UnfreezeError as error:
-        return Parity(artefact, False, str(error))
-    return compare(artefact, reference, measured, tuple(manifest.description["class_names"]))
+    """The verdict on an artefact; `margin` in points of accuracy.
 
-
-def compare(artefact: Artefact, reference: Reference, measured: Measurement, class_names: tuple[str, ...]) -> Parity:
-    """The verdict on a float32 artefact: no flip beyond a tie, and no probability off by more than 1e-4."""
+    A float32 file must repeat the model: no probability off by more than `tolerance`, no flip beyond a tie. Of any
+    other the accuracy lost must be no more than the margin, with 95 % confidence; a float16 file may besides flip
+    ties only.
+    """
     expected, got = reference.probabilities, measured.probabilities
     if not len(expected):
-        return Parity(artefact, False, "no test image to compare on")
+        return Parity(artefact, FAILED, "no test image to compare on")
     if got.shape != expected.shape:
-        return Parity(artefact, False, f"gives an answer of shape {got.shape}, the model {expected.shape}")
+        return Parity(artefact, FAILED, f"gives an answer of shape {got.shape}, the model {expected.shape}")
     difference = np.abs(got.astype(np.float64) - expected)
-    flips = find_flips(reference, got, class_names)
-    right = int((got.argmax(1) == reference.labels).sum())
-    reason = _reason(flips, float(difference.max()))
+    right = got.argmax(1) == reference.labels
+    before = expected.argmax(1) == reference.labels
+    pair = paired(before, right)
+    ties = {**TIES, "float32": tolerance}.get(artefact.precision)
+    flips = find_flips(reference, got, class_names, ties)
+    verdict, reason = _verdict(artefact.precision, pair, margin / 100, flips, float(difference.max()), tolerance)
     return Parity(
         artefact,
-        holds=not reason,
-        reason=reason,
+        verdict,
+        reason,
         images=len(expected),
-        accuracy=right / len(expected),
-        accuracy_interval=wilson(right, len(expected)),
-        reference_accuracy=float((expected.argmax(1) == reference.labels).mean()),
+        accuracy=float(right.mean()),
+        accuracy_interval=wilson(int(right.sum()), len(right)),
+        reference_accuracy=float(before.mean()),
+        lost_images=int(pair.lost),
+        gained_images=int(pair.gained),
+        lost=pair.loss,
+        lost_at_most=pair.most,
+        margin=margin / 100,
+        p_value=pair.p_value,
+        images_needed=pair.images_needed(margin / 100),
         agreement=1 - len(flips) / len(expected),
         flips=flips,
         max_difference=_finite(difference.max()),
         mean_difference=_finite(difference.mean()),
-        load_ms=measured.load_seconds * 1e3,
-        latency_ms=measured.latency_median * 1e3,
-        latency_p95_ms=measured.latency_p95 * 1e3,
-        threads=measured.threads,
+        p99_difference=_finite(np.percentile(difference.max(1), 99)),
+        calibration_error=_finite(calibration_error(got, reference.labels)) if np.isfinite(got).all() else None,
+        reference_calibration_error=calibration_error(expected, reference.labels),
+        memory_mb=measured.memory_mb,
+        timings=measured.timings,
     )
 
 
-def find_flips(reference: Reference, got: np.ndarray, class_names: tuple[str, ...]) -> tuple[Flip, ...]:
+def find_flips(
+    reference: Reference, got: np.ndarray, class_names: Sequence[str], ties: float | None
+) -> tuple[Flip, ...]:
     """The images whose top-1 answer differs. A tie: the model's own probabilities of the two classes are so close that
-    a difference within the tolerance turns them round."""
+    a difference of `ties` in each turns them round; None: nothing is a tie."""
     expected = reference.probabilities
     before, after = expected.argmax(1), got.argmax(1)
     return tuple(
         Flip(
             path=reference.paths[row],
+            label=class_names[reference.labels[row]],
             reference=class_names[before[row]],
             reference_probability=float(expected[row, before[row]]),
             artefact=class_names[after[row]],
             artefact_probability=_finite(got[row, after[row]]),
-            tie=bool(expected[row, before[row]] - expected[row, after[row]] <= 2 * TOLERANCE),
+            tie=ties is not None and bool(expected[row, before[row]] - expected[row, after[row]] <= 2 * ties),
         )
         for row in np.flatnonzero(before != after)
     )
 
 
-def _reason(flips: tuple[Flip, ...], largest: float) -> str:
+def _verdict(
+    precision: str, pair: Paired, margin: float, flips: Sequence[Flip], largest: float, tolerance: float
+) -> tuple[str, str]:
     beyond = sum(not flip.tie for flip in flips)
-    if beyond:
-        return f"{beyond} of its answers are not the model's, beyond a tie"
-    if not largest <= TOLERANCE:  # NaN too
-        return f"probabilities differ from the model's by up to {largest:.2g}; {TOLERANCE:g} is allowed"
-    return ""
+    if not np.isfinite(largest):
+        return LOSES, "its answers are not numbers"
+    if precision in TIES and beyond:
+        return LOSES, f"{beyond} of its answers are not the model's, beyond a tie"
+    if precision == "float32":
+        if largest <= tolerance:
+            return HOLDS, ""
+        return LOSES, f"probabilities differ from the model's by up to {largest:.2g}; {tolerance:g} is allowed"
+    verdict = pair.verdict(margin)
+    if verdict == HOLDS:
+        return HOLDS, ""
+    if verdict == LOSES:
+        return LOSES, f"it loses {pair.loss:.2%} of accuracy, and {pair.least:.2%} at least; {margin:.2%} is allowed"
+    needed = pair.images_needed(margin)
+    more = f"{needed} images like these would tell" if needed else "no number of images like these would tell"
+    return verdict, f"it may lose up to {pair.most:.2%} of accuracy, where {margin:.2%} is allowed; {more}"
 
 
 def _finite(value: Any) -> float | None:
@@ -182,4 +175,4 @@ def _finite(value: Any) -> float | None:
 
 
 def to_json(parity: Parity) -> dict[str, Any]:
-    return asdict(parity)
+    return {"holds": bool(parity)} | asdict(parity)

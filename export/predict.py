@@ -13,7 +13,7 @@ from export.runners import Runner, load
 from toolkit.errors import UnfreezeError
 from toolkit.images import SUFFIXES, decode
 
-PREFERRED = ("model.onnx", "model.tflite", "saved_model")
+PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,15 @@ def _artefact(source: Path) -> Path:
     folder = source / "export" if (source / "run.json").is_file() else source
     if not (folder / "manifest.json").is_file() and folder == source:
         return source
-    written = {artefact.name for artefact in read_manifest(folder).artefacts}
-    return folder / next(name for name in PREFERRED if name in written)
+    written = [artefact.name for artefact in read_manifest(folder).artefacts]
+    if not written:
+        raise UnfreezeError(f"{folder} holds no artefact; `unfreeze export {folder.parent}` writes them")
+    return folder / first_of(written)
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Of a run's artefacts the one that stands for it."""
+    return next((name for name in PREFERRED if name in names), names[0])
 
 
 def files_in(images: Sequence[Path]) -> list[Path]:

@@ -5,16 +5,19 @@ A runner takes uint8 [N, S, S, 3] and gives float32 [N, C]; N may change from ca
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from export.artefacts import INPUT, OUTPUT
+from export.adapt import feed, shares
+from export.tensors import dequantised
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.quiet import hushed, start_tensorflow
 
@@ -30,32 +33,44 @@ class Runner:
     """A loaded artefact."""
 
     predict: Predict
+    feed: Predict  # uint8 [N, S, S, 3] -> what the artefact itself takes
     description: dict[str, Any] | None  # what the artefact says of itself
+    shape: tuple[Any, ...]  # of its input; what is open is no positive int
 
 
-def load(path: Path, threads: int | None = None) -> Runner:
+def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -> Runner:
     """Load an `.onnx` or `.tflite` file or a SavedModel folder. `threads` None: the runtime's own choice.
 
-    UnfreezeError where it is none of these or its runtime refuses it.
+    `pixels`: for a model that was not exported here, the range that it takes, a name of `export.adapt.SCALES`; its
+    layout, dtype and answer are adapted too. UnfreezeError where it is none of these or its runtime refuses it.
     """
     if path.is_dir() and (path / "saved_model.pb").is_file():
-        loader: Callable[[Path, int | None], Runner] = load_saved_model
+        loader: Callable[[Path, int | None, str | None], Runner] = load_saved_model
     elif path.suffix.lower() in LOADERS and path.is_file():
         loader = LOADERS[path.suffix.lower()]
     else:
         raise UnfreezeError(f"{path} is no .onnx or .tflite file, SavedModel folder or run folder")
     try:
         with hushed():
-            return loader(path, threads)
+            return loader(path, threads, pixels)
     except ModuleNotFoundError as error:
-        raise NoRuntimeError(
-            f"{path.name} needs {error.name}, which is not installed; choose others with --formats"
-        ) from None
+        raise _absent(path, error) from None
     except Exception as error:  # each runtime has exceptions of its own
         raise UnfreezeError(f"{path} cannot be loaded ({said(error)}); export it again") from None
 
 
-def load_onnx(path: Path, threads: int | None) -> Runner:
+def import_runtime(path: Path) -> None:
+    """Import what runs the artefact, so that its import is not taken for the artefact's own loading."""
+    if path.is_dir():
+        start_tensorflow()
+        return
+    try:
+        importlib.import_module(RUNTIMES.get(path.suffix.lower(), "numpy"))
+    except ModuleNotFoundError as error:
+        raise _absent(path, error) from None
+
+
+def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -63,11 +78,19 @@ def load_onnx(path: Path, threads: int | None) -> Runner:
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     described = session.get_modelmeta().custom_metadata_map.get("unfreeze")
-    entry = session.get_inputs()[0].name
-    return Runner(lambda images: session.run(None, {entry: images})[0], json.loads(described) if described else None)
+    entry = session.get_inputs()[0]
+    dtype = {"tensor(uint8)": np.uint8, "tensor(float16)": np.float16}.get(entry.type, np.float32)
+
+    fed = partial(feed, shape=entry.shape, dtype=dtype, pixels=pixels)
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        answer = session.run(None, {entry.name: fed(images)})[0]
+        return answer if pixels is None else shares(answer)
+
+    return Runner(predict, fed, json.loads(described) if described else None, tuple(entry.shape))
 
 
-def load_tflite(path: Path, threads: int | None) -> Runner:
+def load_tflite(path: Path, threads: int | None, pixels: str | None) -> Runner:
     from ai_edge_litert.interpreter import Interpreter
 
     from export.tflite_metadata import read_description
@@ -75,23 +98,27 @@ def load_tflite(path: Path, threads: int | None) -> Runner:
     content = path.read_bytes()
     interpreter = Interpreter(model_content=content, num_threads=threads or os.cpu_count())
     interpreter.allocate_tensors()
-    entry, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    shape = tuple(int(size) for size in entry["shape_signature"])
+    fed = partial(feed, shape=shape, dtype=entry["dtype"], pixels=pixels, quantization=entry["quantization"])
     allocated = 1
 
     def predict(images: np.ndarray) -> np.ndarray:
         nonlocal allocated
+        images = fed(images)
         if len(images) != allocated:
-            interpreter.resize_tensor_input(entry, images.shape, strict=True)
+            interpreter.resize_tensor_input(entry["index"], images.shape, strict=True)
             interpreter.allocate_tensors()
             allocated = len(images)
-        interpreter.set_tensor(entry, images)
+        interpreter.set_tensor(entry["index"], images)
         interpreter.invoke()
-        return interpreter.get_tensor(result)
+        answer = interpreter.get_tensor(result["index"])
+        return answer if pixels is None else shares(dequantised(answer, result))
 
-    return Runner(predict, read_description(content))
+    return Runner(predict, fed, read_description(content), shape)
 
 
-def load_saved_model(path: Path, threads: int | None) -> Runner:
+def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Runner:
     start_tensorflow()
     import tensorflow as tf
 
@@ -99,16 +126,30 @@ def load_saved_model(path: Path, threads: int | None) -> Runner:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     loaded = tf.saved_model.load(str(path))
-    serve = loaded.signatures["serve"]
+    name = next((name for name in ("serve", "serving_default") if name in loaded.signatures), "")
+    if not name:
+        raise ValueError(f"it has neither of the signatures serve and serving_default: {sorted(loaded.signatures)}")
+    serve = loaded.signatures[name]
+    (entry,) = serve.structured_input_signature[1].values()
     description = path / "unfreeze.json"
 
+    shape = tuple(entry.shape.as_list())
+    fed = partial(feed, shape=shape, dtype=entry.dtype.as_numpy_dtype, pixels=pixels)
+
     def predict(images: np.ndarray) -> np.ndarray:
-        return serve(**{INPUT: tf.constant(images)})[OUTPUT].numpy()
+        (answer,) = serve(**{entry.name: tf.constant(fed(images))}).values()
+        return answer.numpy() if pixels is None else shares(answer.numpy())
 
     predict.keep = loaded  # type: ignore[attr-defined]  # a signature does not keep its variables alive
-    return Runner(predict, json.loads(description.read_text(encoding="utf-8")) if description.is_file() else None)
+    described = json.loads(description.read_text(encoding="utf-8")) if description.is_file() else None
+    return Runner(predict, fed, described, shape)
 
 
+def _absent(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
+    return NoRuntimeError(f"{path.name} needs {error.name}, which is not installed; choose others with --formats")
+
+
+RUNTIMES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter"}
 LOADERS = {".onnx": load_onnx, ".tflite": load_tflite}
 
 

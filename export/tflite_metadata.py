@@ -89,6 +89,7 @@ def _metadata(description: dict[str, Any]) -> bytes:
         1: b.CreateString("image classifier"),
         2: b.CreateString(str(description["unfreeze"])),
         3: _vector(b, [graph]),
+        5: b.CreateString(str(description["license"])),
         7: b.CreateString("1.0.0"),
     }
     b.Finish(_table(b, 8, fields), file_identifier=b"M001")

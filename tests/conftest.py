@@ -45,8 +45,8 @@ def tiny() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def finished(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run with its search, evaluation, export and verification done. Copy it before changing it."""
-    from export.parity import verify
+    """A run with its search, evaluation, export and verification done, not timed. Copy it before changing it."""
+    from export.verify import verify
     from export.write import export
     from tests.tiny import SETTINGS
     from toolkit.assess import assess
@@ -57,7 +57,7 @@ def finished(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory
     search(run)
     assess(run)
     export(run)
-    verify(run)
+    verify(run, threads=())
     return run
 
 

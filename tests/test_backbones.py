@@ -162,7 +162,12 @@ def write_and_load_onnx(model: keras.Model, folder: Path) -> Runner:
 
 
 def write_and_load_tflite(model: keras.Model, folder: Path) -> Runner:
-    ends = {"input": {"name": "image", "resize": ""}, "output": {"name": "probabilities"}, "unfreeze": ""}
+    ends = {
+        "input": {"name": "image", "resize": ""},
+        "output": {"name": "probabilities"},
+        "unfreeze": "",
+        "license": "",
+    }
     description = {"class_names": ["a", "b", "c", "d", "e"], **ends}
     write_saved_model(model, folder / "saved", description)
     write_tflite(folder / "saved", folder / "model.tflite", description)

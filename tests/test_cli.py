@@ -134,15 +134,60 @@ def test_evaluate_on_a_folder_with_some_of_the_classes_in_another_order(
 def test_verify_prints_json_alone_and_exits_1_where_an_artefact_does_not_hold(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = typed(capsys, "verify", run, "--json")
+    few = ("--formats", "onnx", "--precisions", "float32,int8")
+    code, out, _ = typed(capsys, "verify", run, *few, "--threads", "1", "--json")
     assert code == 0
-    assert all(entry["holds"] for entry in json.loads(out))
-    (run / "export" / "model.onnx").write_bytes(b"short")
-    code, out, err = typed(capsys, "verify", run)
+    assert [entry["holds"] for entry in json.loads(out)] == [True, False]  # eight images prove no int8 file
+    assert [timing["threads"] for timing in json.loads(out)[0]["timings"]] == [1]
+    code, _, err = typed(capsys, "verify", run, *few, "--no-times", "--strict")
     assert code == 1
-    assert "DOES NOT HOLD" in out
+    assert err.endswith("error: too few images to tell whether model_int8.onnx holds\n")
+    (run / "export" / "model.onnx").write_bytes(b"short")
+    code, out, err = typed(capsys, "verify", run, *few, "--no-times")
+    assert code == 1
+    assert "FAILED" in out
     assert "changed since it was exported" in out
     assert err.endswith("error: model.onnx does not hold\n")
+
+
+def test_verify_in_the_order_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = typed(capsys, "verify", run, "--formats", "onnx", "--no-times", "--sort", "size")
+    names = [line.split()[1] for line in out.splitlines() if line[:1] in ("✓", "?")]
+    sizes = [(run / "export" / name).stat().st_size for name in names]
+    assert len(sizes) == 3
+    assert sizes == sorted(sizes)
+
+
+def test_verify_says_what_an_app_does_to_accuracy(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    what = ("--formats", "onnx", "--precisions", "float32", "--no-times", "--resize")
+    _, out, _ = typed(capsys, "verify", run, *what)
+    assert "BGR instead of RGB" in out
+    assert (run / "plots" / "resize.png").stat().st_size > 5000
+    _, out, _ = typed(capsys, "verify", run, *what, "--json")
+    assert json.loads(out)["clients"][0]["flips"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["export", "RUN", "--precisions", "int9"], "no precision 'int9'; did you mean int8?"),
+        (["export", "RUN", "--formats", "onnx", "--precisions", "dynamic"], "there is no onnx file in dynamic"),
+        (["export", "RUN", "--float-layers", "second_con"], "did you mean second_conv?"),
+        (["run", "DATA", "NEW", "--formats", "saved_model", "--precisions", "int8"], "no saved_model file in int8"),
+        (["verify", "RUN", "--reference", "model.keras"], "--reference goes without RUN"),
+        (["verify", "--reference", "model.keras"], "give RUN; or --reference MODEL.keras, --artefact FILE"),
+    ],
+)
+def test_what_cannot_be_exported_or_verified_is_said_before_anything_starts(
+    arguments: list[str], said: str, run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    places = {"RUN": str(run), "DATA": str(pictures), "NEW": str(tmp_path / "new")}
+    code, _, err = typed(capsys, *[places.get(argument, argument) for argument in arguments])
+    assert code == 2
+    assert said in err.splitlines()[-1]
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "new").exists()
 
 
 def test_predict_exits_1_where_a_file_is_broken(run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,7 +248,8 @@ def test_run_from_one_end_to_the_other(pictures: Path, tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert second.returncode == 0, second.stderr
     assert "test accuracy" in first.stdout
-    assert first.stdout.count("holds") == 3
+    marks = [line[0] for line in first.stdout.splitlines() if line[:1] in "✓?✗!" and line]
+    assert marks == list("✓✓???✓??")  # eight images prove float32 files, and nothing else
     assert "next: unfreeze predict" in first.stderr
     noise = ("oneDNN", "XNNPACK", "absl::", "Warning", "retracing")
     assert not [word for word in noise if word in first.stderr]
@@ -223,7 +269,8 @@ def test_a_run_says_what_it_left_out_and_bears_any_name(
     (data / NAMES[0] / b"\xff\xfe.jpg".decode(errors="surrogateescape")).write_bytes(
         (data / NAMES[0] / "000.jpg").read_bytes()
     )
-    code, _, err = typed(capsys, "run", data.parent, tmp_path / "run", *OPTIONS, "--trials", 1)
+    few = ("--trials", 1, "--formats", "onnx", "--precisions", "float32")
+    code, _, err = typed(capsys, "run", data.parent, tmp_path / "run", *OPTIONS, *few)
     assert code == 0, err
     assert "left out: 2" in err
     assert "broken.jpg: not an image" in err
@@ -285,7 +332,7 @@ def test_damaged_files_of_a_run_are_one_line(
 def test_an_unexpected_error_is_no_answer(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.parity.read_manifest", lambda folder: 1 / 0)
+    monkeypatch.setattr("export.verify.read_manifest", lambda folder: 1 / 0)
     code, _, err = typed(capsys, "verify", run)
     assert code == 3
     assert err == "error: unexpected: ZeroDivisionError: division by zero (--debug shows where; please report it)\n"

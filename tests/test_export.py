@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+import export.write as export_write
 from export.artefacts import digest, read_manifest, read_reference
 from export.tflite_metadata import read_description
+from export.variants import VARIANTS
 from export.write import export
 from toolkit.data import load_part
 from toolkit.errors import UnfreezeError
@@ -38,15 +42,26 @@ def expected(finished: Run, images: np.ndarray) -> np.ndarray:
 
 def test_the_manifest_says_what_is_there(folder: Path) -> None:
     manifest = read_manifest(folder)
-    assert {a.name: a.format for a in manifest.artefacts} == {
-        "saved_model": "saved_model",
-        "model.tflite": "tflite",
-        "model.onnx": "onnx",
-    }
+    assert [(a.name, a.format, a.precision) for a in manifest.artefacts] == [
+        (variant.name, variant.format, variant.precision) for variant in VARIANTS
+    ]
     for artefact in manifest.artefacts:
         assert digest(folder / artefact.name) == artefact.sha256
-    assert manifest.artefacts[2].bytes == (folder / "model.onnx").stat().st_size
+        if artefact.format != "saved_model":
+            assert artefact.bytes == (folder / artefact.name).stat().st_size
     assert (folder / "labels.txt").read_text().split() == ["dots", "stripes"]
+    assert not manifest.failed
+
+
+def test_int8_is_calibrated_on_training_images_only_and_says_on_which(folder: Path, finished: Run) -> None:
+    training = set(finished.images.select("train").paths)
+    for artefact in read_manifest(folder).artefacts:
+        if artefact.precision != "int8":
+            assert (artefact.calibration, artefact.attempts) == ((), ())
+            continue
+        assert set(artefact.calibration) == training  # fewer than 200
+        assert [attempt["kept"] for attempt in artefact.attempts].count(True) == 1
+        assert artefact.attempts[0]["step"] == "min-max calibration"
 
 
 def test_the_reference_is_the_models_answers(folder: Path, finished: Run, expected: np.ndarray) -> None:
@@ -81,49 +96,201 @@ def test_saved_model_by_tensorflow_alone(folder: Path, images: np.ndarray, expec
 
 
 def test_each_artefact_describes_itself(folder: Path) -> None:
-    onnx = onnxruntime.InferenceSession(folder / "model.onnx").get_modelmeta().custom_metadata_map["unfreeze"]
-    beside = json.loads((folder / "saved_model" / "unfreeze.json").read_text())
-    inside = read_description((folder / "model.tflite").read_bytes())
-    assert json.loads(onnx) == beside == inside == read_manifest(folder).description
-    assert beside["input"]["shape"] == ["batch", 32, 32, 3]
-    assert beside["input"]["resize"].startswith("bilinear, no antialias")
+    common = read_manifest(folder).description
+    for artefact in read_manifest(folder).artefacts:
+        path = folder / artefact.name
+        if artefact.format == "onnx":
+            properties = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+            assert set(properties) == {"unfreeze", "license"}
+            said = json.loads(properties["unfreeze"])
+        elif artefact.format == "tflite":
+            said = read_description(path.read_bytes())
+        else:
+            said = json.loads((path / "unfreeze.json").read_text())
+        assert said is not None
+        assert {name: said[name] for name in common} == common
+        assert (said["artefact"], said["precision"]) == (artefact.name, artefact.precision)
+        if artefact.precision == "int8":
+            assert said["calibration_images"] == len(artefact.calibration)
+    assert common["input"]["shape"] == ["batch", 32, 32, 3]
+    assert common["input"]["resize"].startswith("bilinear, no antialias")
+    assert {"class_names", "output", "license", "unfreeze", "data_fingerprint", "run"} <= set(common)
 
 
-def test_the_tflite_file_carries_labels_and_the_metadata_that_other_readers_expect(folder: Path) -> None:
+@pytest.mark.parametrize("name", [variant.name for variant in VARIANTS if variant.format == "tflite"])
+def test_every_tflite_file_takes_and_gives_the_same(name: str, folder: Path, images: np.ndarray) -> None:
+    interpreter = Interpreter(str(folder / name))
+    (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (entry["dtype"], entry["shape_signature"].tolist()) == (np.uint8, [-1, 32, 32, 3])
+    assert result["dtype"] == np.float32
+    answer = interpreter.get_signature_runner("serve")(image=images)["probabilities"]
+    np.testing.assert_allclose(answer.sum(1), 1, atol=0.02)
+
+
+def kernels(path: Path) -> dict[str, dict]:
+    """The weights of convolutions by what the file calls them."""
+    details = Interpreter(str(path)).get_tensor_details()
+    return {tensor["name"]: tensor for tensor in details if len(tensor["shape"]) == 4 and tensor["shape"][1] == 3}
+
+
+def test_int8_tflite_is_integers_throughout_with_a_scale_for_each_channel(folder: Path) -> None:
+    details = Interpreter(str(folder / "model_int8.tflite")).get_tensor_details()
+    kinds = {tensor["dtype"] for tensor in details if len(tensor["shape"]) == 4}
+    assert kinds == {np.int8, np.uint8}
+    (entry,) = Interpreter(str(folder / "model_int8.tflite")).get_input_details()
+    assert entry["quantization"] == (1.0, 0)  # the pixels as they are
+    found = [tensor for tensor in kernels(folder / "model_int8.tflite").values() if tensor["dtype"] == np.int8]
+    assert len(found) == 3
+    for tensor in found:
+        assert len(tensor["quantization_parameters"]["scales"]) == tensor["shape"][0]
+    assert {t["dtype"] for t in kernels(folder / "model_fp16.tflite").values()} >= {np.float16}
+    assert {t["dtype"] for t in kernels(folder / "model_dynamic.tflite").values()} <= {np.int8, np.float32, np.float16}
+
+
+def test_int8_onnx_is_static_folded_per_channel_and_keeps_softmax(folder: Path) -> None:
+    graph = onnx.load(folder / "model_int8.onnx").graph
+    kinds = [node.op_type for node in graph.node]
+    assert "BatchNormalization" not in kinds
+    assert "DynamicQuantizeLinear" not in kinds
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    makers = {node.output[0]: node for node in graph.node}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 3
+    for node in convolutions:
+        dequantised = makers[node.input[1]]
+        assert dequantised.op_type == "DequantizeLinear"
+        assert weights[dequantised.input[0]].dtype == np.int8
+        assert len(weights[dequantised.input[1]]) == len(weights[dequantised.input[0]])
+    (softmax,) = [node for node in graph.node if node.op_type == "Softmax"]
+    assert softmax.output[0] == "probabilities"  # not rounded to 256 values
+
+
+def test_half_precision_onnx_halves_the_weights_and_keeps_its_ends(folder: Path, images: np.ndarray) -> None:
+    graph = onnx.load(folder / "model_fp16.onnx").graph
+    large = [t for t in graph.initializer if np.prod(t.dims) > 100]
+    assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
+    session = onnxruntime.InferenceSession(folder / "model_fp16.onnx")
+    assert session.get_outputs()[0].type == "tensor(float)"
+    (answer,) = session.run(None, {"image": images})
+    (exact,) = onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"image": images})
+    np.testing.assert_allclose(answer, exact, atol=5e-3)
+    assert np.abs(answer - exact).max() > 0
+
+
+def test_the_licence_is_carried(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+    export(run, formats=("onnx", "tflite"), precisions=("float32",), license="CC-BY-4.0")
+    properties = onnxruntime.InferenceSession(run.path / "export" / "model.onnx").get_modelmeta().custom_metadata_map
+    assert properties["license"] == "CC-BY-4.0"
+    assert json.loads(properties["unfreeze"])["license"] == "CC-BY-4.0"
+    assert b"CC-BY-4.0" in metadata_of(run.path / "export" / "model.tflite")
+
+
+def metadata_of(path: Path) -> bytes:
     from ai_edge_litert import schema_py_generated as schema
 
-    content = (folder / "model.tflite").read_bytes()
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert archive.read("labels.txt").decode().split() == ["dots", "stripes"]
+    content = path.read_bytes()
     model = schema.Model.GetRootAsModel(content, 0)
     entries = [model.Metadata(n) for n in range(model.MetadataLength())]
     (entry,) = [entry for entry in entries if entry.Name() == b"TFLITE_METADATA"]
-    assert bytes(model.Buffers(entry.Buffer()).DataAsNumpy())[4:8] == b"M001"
+    return bytes(model.Buffers(entry.Buffer()).DataAsNumpy())
 
 
-def test_only_the_formats_asked_for(finished: Run, tmp_path: Path) -> None:
-    import shutil
+def test_the_tflite_file_carries_labels_and_the_metadata_that_other_readers_expect(folder: Path) -> None:
+    content = (folder / "model.tflite").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("labels.txt").decode().split() == ["dots", "stripes"]
+    assert metadata_of(folder / "model.tflite")[4:8] == b"M001"
 
+
+def test_only_the_variants_asked_for(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
     before = {artefact.name: artefact for artefact in read_manifest(run.path / "export").artefacts}
-    after = {artefact.name: artefact for artefact in export(run, formats=("tflite",)).artefacts}
+    some = {"formats": ("tflite",), "precisions": ("float32",)}
+    after = {artefact.name: artefact for artefact in export(run, **some).artefacts}
     assert after == before  # TFLite's bytes repeat, and the others were left alone
     with (run.path / "model.keras").open("ab") as file:
         file.write(b"another model")
-    export(run, formats=("tflite",))
+    export(run, **some)
     names = sorted(path.name for path in (run.path / "export").iterdir())
-    assert names == ["labels.txt", "manifest.json", "model.tflite", "reference.npz"]
+    assert names == ["golden", "labels.txt", "manifest.json", "model.tflite", "reference.npz"]
+
+
+def test_a_variant_that_cannot_be_written_is_told_and_the_others_are_there(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+
+    def fails(*arguments: object, **how: object) -> None:
+        raise RuntimeError("no such operation\nand much more")
+
+    monkeypatch.setattr(export_write, "write_onnx_float16", fails)
+    manifest = export(run, formats=("onnx",), precisions=("float32", "float16"))
+    assert manifest.failed == {"model_fp16.onnx": "no such operation"}
+    assert "model.onnx" in {artefact.name for artefact in manifest.artefacts}
+    assert not (run.path / "export" / "model_fp16.onnx").exists()
+    assert read_manifest(run.path / "export").failed == manifest.failed
+
+
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_layers_stay_in_float(format: str, finished: Run, tmp_path: Path) -> None:
+    """And what is larger is that layer's kernel alone."""
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+    export(run, formats=(format,), precisions=("int8",), float_layers=("second_conv",))
+    name = f"model_int8.{format}"
+    if format == "onnx":
+        graph = onnx.load(run.path / "export" / name).graph
+        makers = {node.output[0]: node for node in graph.node}
+        kinds = [
+            makers[node.input[1]].op_type if node.input[1] in makers else "float"
+            for node in graph.node
+            if node.op_type == "Conv"
+        ]
+        assert kinds == ["DequantizeLinear", "float", "DequantizeLinear"]
+    else:
+        found = {tuple(tensor["shape"]): tensor["dtype"] for tensor in kernels(run.path / "export" / name).values()}
+        assert found == {(8, 3, 3, 3): np.int8, (12, 3, 3, 8): np.float32, (16, 3, 3, 12): np.int8}
+    assert (run.path / "export" / name).stat().st_size > (finished.path / "export" / name).stat().st_size
+
+
+def test_an_unknown_layer_is_a_wrong_call(finished: Run) -> None:
+    with pytest.raises(UnfreezeError, match="no layer 'second_con'; did you mean second_conv"):
+        export(finished, float_layers=("second_con",))
+
+
+def test_int8_that_loses_too_much_is_made_in_every_other_way(finished: Run, tmp_path: Path) -> None:
+    """With a margin that nothing can meet, all steps are made, each of them runs, and the best is kept."""
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+    manifest = export(run, precisions=("int8",), margin=-101.0)
+    attempts = {artefact.name: artefact.attempts for artefact in manifest.artefacts if artefact.attempts}
+    steps = {name: [attempt["step"].partition(":")[0] for attempt in tried] for name, tried in attempts.items()}
+    assert steps == {
+        "model_int8.tflite": ["min-max calibration", "16-bit activations", "float", "float"],
+        "model_int8.onnx": [
+            "min-max calibration", "entropy calibration", "percentile calibration", "signed activations",
+            "16-bit activations", "float", "float",
+        ],
+    }  # fmt: skip
+    for tried in attempts.values():
+        assert [attempt["error"] for attempt in tried] == [""] * len(tried)
+        assert not any(attempt["holds"] for attempt in tried)
+        (kept,) = [attempt for attempt in tried if attempt["kept"]]
+        assert kept["lost"] == min(attempt["lost"] for attempt in tried)
+        differences = {attempt["step"].partition(":")[0]: attempt["difference"] for attempt in tried}
+        assert differences["16-bit activations"] < differences["min-max calibration"]
 
 
 def test_an_export_that_cannot_be_done_leaves_the_last_one(finished: Run, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(finished.path, tmp_path / "run", ignore=shutil.ignore_patterns("cache"))
     gone = replace(finished.images, root=tmp_path / "gone")
     with pytest.raises(UnfreezeError, match="cannot be read any more"):
         export(Run(tmp_path / "run", gone, finished.settings))
-    assert len(read_manifest(tmp_path / "run" / "export").artefacts) == 3
+    assert len(read_manifest(tmp_path / "run" / "export").artefacts) == len(VARIANTS)
 
 
 @pytest.mark.parametrize(

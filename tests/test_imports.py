@@ -16,8 +16,8 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     "toolkit.onnx_graph", "toolkit.onnx_repairs",
     "tuning.space", "tuning.hardened", "tuning.halving", "tuning.oracles", "tuning.points", "tuning.trials",
     "tuning.tuner", "tuning.trial", "tuning.search", "tuning.cache", "tuning.passes", "tuning.prefix", "tuning.memory",
-    "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx",
-    "export.write",
+    "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx", "export.onnx_int8", "export.int8",
+    "export.layers", "export.locate", "export.write", "export.foreign",
 }  # fmt: skip
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -84,7 +84,7 @@ def test_every_heavy_module_exists() -> None:
     ids=" ".join,
 )
 def test_help_and_wrong_paths_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
-    heavy = [*sorted(HEAVY_PACKAGES), "matplotlib", "sklearn", "scipy"]
+    heavy = [*sorted(HEAVY_PACKAGES), "matplotlib", "sklearn", "scipy", "cv2"]
     code = f"""
 import sys
 from toolkit import cli

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -40,10 +41,16 @@ def test_the_main_job_on_real_photographs(shared: Path, tmp_path: Path) -> None:
         trials = list(csv.DictReader(file))
     assert {trial["status"] for trial in trials} == {"COMPLETED"}
     assert [trial["parent"] != "" for trial in trials] == [False] * 3 + [True] * 3  # 3 heads, 2 and then 1 fine-tuned
-    for parity in json.loads((run / "parity.json").read_text()):
-        assert parity["holds"], parity
-        assert (parity["images"], parity["agreement"]) == (160, 1)
-        assert parity["accuracy"] == metrics["accuracy"]
+    parities = json.loads((run / "parity.json").read_text())
+    assert len(parities) == 8
+    for parity in parities:
+        assert parity["verdict"] in ("holds", "too few images to tell"), parity
+        assert parity["images"] == 160
+        assert len(parity["timings"]) == len({1, os.cpu_count()})
+        if parity["artefact"]["precision"] == "float32":
+            assert (parity["holds"], parity["agreement"], parity["accuracy"]) == (True, 1, metrics["accuracy"])
+        else:  # width 0.35 at 96 px is hard to round
+            assert parity["agreement"] >= (0.95 if parity["artefact"]["precision"] == "float16" else 0.85)
     for picture in ("confusion", "learning_curves", "mistakes", "trials"):
         assert (run / "plots" / f"{picture}.png").stat().st_size > 5000
 

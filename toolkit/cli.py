@@ -46,28 +46,32 @@ def cli(context: click.Context, quiet: bool) -> None:
 @cli.command(short_help="Search, evaluate, export and verify in one go.")
 @o.DATA
 @o.RUN
-@o.options(o.MODEL, o.SEARCH, o.TRAINING)
+@o.options(o.MODEL, o.SEARCH, o.TRAINING, o.EXPORT)
 @o.STRICT
 @o.JSON
 @click.pass_obj
 def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
     """Search, evaluate, export and verify in one go. The same call again goes on where it stopped."""
+    exported = _exported(values)
     opened, result = _search(screen, data, run, strict, values)
-    from export.parity import to_json, verify
+    from export.parity import to_json
+    from export.verify import verify
     from export.write import export
-    from toolkit import show
+    from toolkit import show, show_export
     from toolkit.assess import assess
 
     evaluation = assess(opened, progress=screen.progress)
-    export(opened, progress=screen.progress)
-    parities = verify(opened, progress=screen.progress)
+    manifest = export(opened, **exported, progress=screen.progress)
+    which = {name: exported[name] for name in ("formats", "precisions", "margin")}
+    parities = verify(opened, **which, progress=screen.progress)
 
     def summary() -> None:
         click.echo()
         show.show_search(result)
         show.show_evaluation(evaluation)
         click.echo()
-        show.show_parity(parities)
+        show_export.show_attempts(manifest)
+        show_export.show_parity(parities)
         click.echo()
         show.show_places(run)
 
@@ -181,51 +185,173 @@ def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
     _answer(screen, as_json, told, lambda: show.show_evaluation(evaluation, f"accuracy on {data}"))
 
 
-@cli.command(short_help="SavedModel, TFLite and ONNX, with a manifest.")
+@cli.command(short_help="SavedModel, TFLite and ONNX in float32, float16 and int8.")
 @o.RUN
-@o.FORMATS
+@o.options(o.EXPORT)
 @o.MOVED
 @o.JSON
 @click.pass_obj
-def export(screen: Any, run: Path, formats: str | None, data: Path | None, as_json: bool) -> None:
-    """Write RUN's model as SavedModel, TFLite and ONNX, with labels, metadata and a manifest.
+def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: Any) -> None:
+    """Write RUN's model as SavedModel, TFLite and ONNX, in float32, float16 and int8, with labels, metadata, a
+    manifest, and a golden pack to prove an app with.
 
-    Formats of the same model that were exported earlier stay.
+    An int8 file that loses more than the margin on images other than the test part is made in other ways, until one
+    holds. Other artefacts of the same model that were exported earlier stay.
     """
     _need_run(run)
-    chosen = _formats(formats)
-    from toolkit import show
+    exported = _exported(values)
+    from toolkit import show, show_export
     from toolkit.run import load_run
 
     opened = load_run(run, data)
     start_tensorflow()
     from export.write import export as write
 
-    manifest = write(opened, formats=chosen, progress=screen.progress)
-    _answer(screen, as_json, [asdict(a) for a in manifest.artefacts], lambda: show.show_manifest(manifest))
+    manifest = write(opened, **exported, progress=screen.progress)
+    told = {"artefacts": [asdict(artefact) for artefact in manifest.artefacts], "failed": manifest.failed}
+    _answer(screen, as_json, told, lambda: show_export.show_manifest(manifest))
+    if manifest.failed:
+        raise NoAnswerError("; ".join(f"{name} could not be written: {why}" for name, why in manifest.failed.items()))
     show.next_step(f"unfreeze verify {run}")
 
 
 @cli.command(short_help="Prove each artefact in its own runtime.")
-@o.RUN
+@click.argument("run", type=click.Path(path_type=Path), required=False)
 @o.FORMATS
-@o.MOVED
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of each runtime.")
+@o.PRECISIONS
+@o.MARGIN
+@click.option(
+    "--tolerance",
+    type=float,
+    default=1e-4,
+    show_default=True,
+    help="Largest difference of a float32 file's probabilities.",
+)
+@o.THREADS
+@click.option("--times/--no-times", default=True, show_default=True, help="Measure latency, load time and memory.")
+@click.option(
+    "--sort",
+    type=click.Choice(["size", "latency", "accuracy"]),
+    help="Order of the table, the best first.  [as exported]",
+)
+@click.option("--strict", is_flag=True, help="Too few images to tell is a failure, too.")
+@click.option("--layers", is_flag=True, help="Compare all artefacts layer by layer, not only those that do not hold.")
+@click.option("--resize", is_flag=True, help="Besides: accuracy if an app decodes or resizes in another way.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Where the images are now, if they were moved since the run. With --reference: the images to compare on.",
+)
+@click.option("--reference", type=click.Path(path_type=Path), help="Instead of RUN: a .keras model from elsewhere.")
+@click.option(
+    "--artefact",
+    "artefacts",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="With --reference: a file that was made of it; may be given several times.",
+)
+@click.option(
+    "--pixels",
+    type=click.Choice(["0..255", "0..1", "-1..1", "imagenet", "caffe"]),
+    default="0..255",
+    show_default=True,
+    help="With --reference: the range of values that the models take.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="With --reference: a class name a line, in the model's order.  [the folders' names, sorted]",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="With --reference: a folder for parity.json and the pictures."
+)
 @o.JSON
 @click.pass_obj
-def verify(screen: Any, run: Path, formats: str | None, data: Path | None, threads: int, as_json: bool) -> None:
-    """Run every artefact in its own runtime over the whole test part; exit 1 where one does not hold."""
+def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
+    """Run every artefact of RUN in its own runtime over the whole test part: accuracy lost, with a bound on it,
+    flips, differences, calibration, latency, memory. Where one does not hold, the first layer that differs is named.
+    Exit 1 where one does not hold.
+
+    Or a model from elsewhere: unfreeze verify --reference model.keras --artefact model.onnx --data DIR
+    """
+    if run is None:
+        _verify_foreign(screen, as_json, values)
+        return
+    for name in ("reference", "artefacts", "labels", "out"):
+        if values[name]:
+            raise UnfreezeError(
+                f"--{name.removesuffix('s') if name == 'artefacts' else name} goes without RUN: give one of both"
+            )
     _need_run(run)
-    chosen = _formats(formats)
+    which: dict[str, Any] = {name: _listed(values[name], name) for name in ("formats", "precisions")}
     from export.parity import to_json
-    from export.parity import verify as check
-    from toolkit import show
+    from export.verify import verify as check
+    from toolkit import show, show_export
     from toolkit.run import load_run
 
-    parities = check(load_run(run, data), formats=chosen, threads=threads, progress=screen.progress)
-    _answer(screen, as_json, [to_json(parity) for parity in parities], lambda: show.show_parity(parities))
-    _require(parities)
+    opened = load_run(run, values["data"])
+    how = {name: values[name] for name in ("margin", "tolerance", "layers")}
+    parities = check(opened, **which, **how, threads=_threads(values), progress=screen.progress)
+    clients = _clients(screen, opened, which, values["margin"]) if values["resize"] else []
+    told: Any = [to_json(parity) for parity in parities]
+    told = {"artefacts": told, "clients": [asdict(row) for row in clients]} if clients else told
+
+    def summary() -> None:
+        show_export.show_parity(parities, values["sort"])
+        show_export.show_clients(clients)
+
+    _answer(screen, as_json, told, summary)
+    _require(parities, values["strict"])
     show.next_step(f"unfreeze predict {run / 'export' / parities[-1].artefact.name} IMAGE...")
+
+
+def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any]) -> None:
+    """Without RUN."""
+    if not (values["reference"] and values["artefacts"] and values["data"]):
+        raise UnfreezeError(
+            "give RUN; or --reference MODEL.keras, --artefact FILE and --data DIR for a model from elsewhere"
+        )
+    if values["resize"]:
+        raise UnfreezeError("--resize needs a RUN: with --reference it is not known how the model was trained")
+    _need_data(values["data"])
+    for path in values["artefacts"]:
+        if not path.exists():
+            raise UnfreezeError(
+                f"{path} does not exist; give --artefact an .onnx or .tflite file or a SavedModel folder"
+            )
+    start_tensorflow()
+    from export.foreign import verify_foreign
+    from export.parity import to_json
+    from toolkit import show_export
+
+    names = ("data", "pixels", "labels", "margin", "tolerance", "layers", "out")
+    how = {name: values[name] for name in names}
+    parities = verify_foreign(
+        values["reference"], values["artefacts"], **how, threads=_threads(values), progress=screen.progress
+    )
+    told = [to_json(parity) for parity in parities]
+    _answer(screen, as_json, told, lambda: show_export.show_parity(parities, values["sort"]))
+    _require(parities, values["strict"])
+
+
+def _threads(values: dict[str, Any]) -> tuple[int, ...] | None:
+    return values["threads"] if values["times"] else ()
+
+
+def _clients(screen: Any, run: Any, which: dict[str, Any], margin: float) -> list[Any]:
+    """How sensitive one of the artefacts chosen is to what apps do: all of a precision answer alike."""
+    from export.artefacts import read_manifest
+    from export.clients import sensitivity, write_sensitivity
+    from export.predict import first_of
+    from export.verify import chosen_artefacts
+
+    manifest = read_manifest(run.path / "export")
+    name = first_of([artefact.name for artefact in chosen_artefacts(manifest, **which)])
+    images = run.images.select("test")
+    path = manifest.folder / name
+    rows = sensitivity(path, images, run.settings.image_size, margin=margin, progress=screen.progress)
+    write_sensitivity(run.path, name, rows, margin)
+    return rows
 
 
 @cli.command(short_help="Class and probability of each image.")
@@ -307,11 +433,26 @@ def _search(screen: Any, data: Path, run: Path, strict: bool, values: dict[str, 
     return opened, result
 
 
-def _formats(text: str | None) -> tuple[str, ...] | None:
-    """The formats asked for; None: all that there are."""
+def _exported(values: dict[str, Any]) -> dict[str, Any]:
+    """The options of an export, taken out of a command's; what cannot be made is said here, before anything starts."""
+    from export.variants import choose
+
+    names = ("formats", "precisions", "calibration", "float_layers", "license", "margin")
+    taken = {name: values.pop(name) for name in names}
+    for name in ("formats", "precisions"):
+        taken[name] = _listed(taken[name], name)
+    choose(taken["formats"], taken["precisions"])
+    taken["float_layers"] = tuple(filter(None, (taken["float_layers"] or "").replace(" ", "").split(",")))
+    return taken
+
+
+def _listed(text: str | None, what: str) -> tuple[str, ...] | None:
+    """The formats or precisions asked for; None: all that there are."""
     from difflib import get_close_matches
 
-    known = ("saved_model", "tflite", "onnx")
+    from export.variants import FORMATS, PRECISIONS
+
+    known = {"formats": FORMATS, "precisions": PRECISIONS}[what]
     if text is None:
         return None
     chosen = tuple(name.strip() for name in text.split(",") if name.strip())
@@ -319,18 +460,23 @@ def _formats(text: str | None) -> tuple[str, ...] | None:
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise UnfreezeError(f"no format {name!r}; {hint}")
+            raise UnfreezeError(f"no {what.removesuffix('s')} {name!r}; {hint}")
     if not chosen:
-        raise UnfreezeError(f"--formats is empty; there are {', '.join(known)}")
+        raise UnfreezeError(f"--{what} is empty; there are {', '.join(known)}")
     return chosen
 
 
-def _require(parities: list[Any]) -> None:
+def _require(parities: list[Any], strict: bool = False) -> None:
     if not parities:
         raise NoAnswerError("no artefact to verify; `unfreeze export RUN` writes them")
-    failed = [parity.artefact.name for parity in parities if not parity]
-    if failed:
-        raise NoAnswerError(f"{', '.join(failed)} {'do' if len(failed) > 1 else 'does'} not hold")
+    broken = [parity.artefact.name for parity in parities if parity.broken]
+    if broken:
+        raise NoAnswerError(f"{', '.join(broken)} {'do' if len(broken) > 1 else 'does'} not hold")
+    unsure = [parity.artefact.name for parity in parities if not parity]
+    if strict and unsure:
+        raise NoAnswerError(
+            f"too few images to tell whether {', '.join(unsure)} {'hold' if len(unsure) > 1 else 'holds'}"
+        )
 
 
 def _answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:

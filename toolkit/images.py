@@ -105,6 +105,16 @@ def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarr
     return resize(np.asarray(image), size)
 
 
+def decode_whole(source: Path | bytes, shrink: int = 1) -> np.ndarray:
+    """`uint8 [H, W, 3]`, upright and not resized. `shrink`: 2, 4 or 8 decodes a JPEG at that fraction of its size, as a
+    phone's decoder does to save memory; other formats as they are. Raises `UnfreezeError` as `decode` does."""
+    with _reasons(f"{source}: " if isinstance(source, Path) else ""):
+        image = _opened(source if isinstance(source, bytes) else source.read_bytes())
+        if shrink > 1:
+            image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
+        return np.asarray(_upright_rgb(image))
+
+
 def check(data: bytes, suffix: str) -> str | None:
     """Why a file with these bytes, named with this suffix (".jpg"), cannot be used; None where it can."""
     try:

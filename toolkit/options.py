@@ -59,6 +59,37 @@ MOVED = click.option(
     "--data", type=click.Path(path_type=Path), help="Where the images are now, if they were moved since the run."
 )
 FORMATS = click.option("--formats", metavar="LIST", help="saved_model, tflite, onnx: some of them, by commas.  [all]")
+PRECISIONS = click.option(
+    "--precisions", metavar="LIST", help="float32, float16, dynamic, int8: some of them, by commas.  [all]"
+)
+MARGIN = click.option(
+    "--margin",
+    type=click.FloatRange(0, 100, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Points of accuracy that an artefact may lose.",
+)
+EXPORT = [
+    FORMATS,
+    PRECISIONS,
+    click.option(
+        "--calibration",
+        type=click.IntRange(1),
+        default=200,
+        show_default=True,
+        help="Training images that set the ranges of int8.",
+    ),
+    click.option(
+        "--float-layers", metavar="LIST", help="Layers of the model, by commas, that int8 files keep in float."
+    ),
+    click.option("--license", default="not stated", show_default=True, help="Of the model; every artefact carries it."),
+    MARGIN,
+]
+THREADS = click.option(
+    "--threads",
+    type=Numbers(int, 1),
+    help="How many threads each runtime is timed with, by commas.  [1 and all]",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
 STRICT = click.option("--strict", is_flag=True, help="A file that has to be left out is an error.")
 

@@ -12,9 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.evaluate import Evaluation
+from toolkit.paired import HOLDS, LOSES
 from toolkit.run import atomic
 
 TRAIN, VAL = "#7a7a7a", "#1f6fb4"
+VERDICTS = {HOLDS: VAL, LOSES: "#c8553d"}  # any other is grey
+NAMED = 12  # layers in a picture
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -123,4 +126,50 @@ def trials(rows: list[dict[str, Any]], objective: str) -> Figure:
     axes.grid(alpha=0.25)
     axes.margins(0.12, 0.15)
     figure.colorbar(dots, ax=axes, label="stages unfrozen", ticks=MaxNLocator(integer=True))
+    return figure
+
+
+def layers(errors: list[tuple[str, float, float]], limit: float) -> Figure:
+    """Signal to noise of an artefact's layers in decibels, of (name, own error, error with what was inherited), errors
+    relative; those whose own error stands out are named."""
+    figure = Figure(figsize=(max(7, 0.09 * len(errors) + 3), 4.2), layout="tight")
+    axes = figure.add_subplot()
+    numbers = np.arange(len(errors))
+    own, total = (_decibels(np.array([row[column] for row in errors])) for column in (1, 2))
+    axes.plot(numbers, total, color=TRAIN, marker=".", label="against the model's activations")
+    axes.plot(numbers, own, color=VAL, marker="o", ms=4, label="what the layer adds")
+    axes.axhline(float(_decibels(np.array(limit))), color="black", linestyle=":", linewidth=1, label="stands out below")
+    named = [number for number, row in enumerate(errors) if not row[1] <= limit][:NAMED]
+    for number in named:
+        side, place = ("right", (-6, -9)) if number > len(errors) / 2 else ("left", (6, -9))
+        at = (float(number), float(own[number]))
+        axes.annotate(errors[number][0], at, place, textcoords="offset points", ha=side, fontsize=7)
+    axes.set(xlabel="layer, from input to output", ylabel="signal to noise (dB)", xlim=(-1, len(errors)))
+    axes.grid(alpha=0.25)
+    axes.legend(loc="upper right", framealpha=0.9, fontsize=8)
+    return figure
+
+
+def _decibels(error: np.ndarray) -> np.ndarray:
+    """Of a relative error; equal to the bit is drawn at float32's limit."""
+    return -20 * np.log10(np.clip(np.nan_to_num(error, nan=1e3, posinf=1e3), np.finfo(np.float32).eps, 1e3))
+
+
+def clients(rows: list[tuple[str, float, float, float, str]], margin: float) -> Figure:
+    """Points of accuracy that an app loses by what it does to the pixels, of (name, accuracy, lost, lost at most,
+    verdict), fractions; the line reaches to the 95 % bound, and one marks the margin."""
+    figure = Figure(figsize=(9, 0.34 * len(rows) + 1.3), layout="tight")
+    axes = figure.add_subplot()
+    for place, (name, accuracy, lost, most, verdict) in zip(range(len(rows) - 1, -1, -1), rows, strict=True):
+        colour = VERDICTS.get(verdict, TRAIN)
+        axes.plot([100 * lost, 100 * most], [place, place], color=colour, linewidth=2)
+        axes.plot(100 * lost, place, "o", color=colour)
+        axes.text(-0.01, place, name, transform=axes.get_yaxis_transform(), ha="right", va="center", fontsize=8)
+        axes.text(1.01, place, f"{accuracy:.2%}", transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.axvline(100 * margin, color="black", linestyle=":", linewidth=1)
+    axes.set_xscale("symlog", linthresh=1.0)
+    axes.set_xticks([-1, 0, 1, 3, 10, 30, 100], ["-1", "0", "1", "3", "10", "30", "100"])
+    axes.set(yticks=[], xlabel="points of accuracy lost, and at most (95 %); dotted: the margin", xlim=(-1.2, 110))
+    axes.set_title("accuracy if your app does this", fontsize=9)
+    axes.grid(alpha=0.25, axis="x")
     return figure

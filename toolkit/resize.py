@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 
-def resize(pixels: np.ndarray, size: int) -> np.ndarray:
-    """`uint8 [H, W, C]` -> `uint8 [size, size, C]`, stretched; rounded half to even."""
-    above, below, down = _neighbours(pixels.shape[0], size)
-    left, right, across = _neighbours(pixels.shape[1], size)
+def resize(pixels: np.ndarray, size: int, *, centers: bool = True) -> np.ndarray:
+    """`uint8 [H, W, C]` -> `uint8 [size, size, C]`, stretched; rounded half to even. `centers=False`: without
+    half-pixel centers, as TensorFlow 1 did and MediaPipe does."""
+    above, below, down = _neighbours(pixels.shape[0], size, centers)
+    left, right, across = _neighbours(pixels.shape[1], size, centers)
 
     def rows(y: np.ndarray) -> np.ndarray:  # float32 [size, size, C]
         picked = pixels[y]
@@ -21,10 +22,10 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.rint(mixed, out=mixed).astype(np.uint8)
 
 
-def _neighbours(length: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _neighbours(length: int, size: int, centers: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each output position: the two source positions around it, and the weight of the second, float32."""
     step = np.float32(length) / np.float32(size)
-    half = np.float32(0.5)
+    half = np.float32(0.5 if centers else 0)
     at = (np.arange(size, dtype=np.float32) + half) * step - half
     first = np.floor(at)
     low = np.maximum(first, 0).astype(np.intp)

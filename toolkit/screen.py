@@ -111,11 +111,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """A table on standard output; the first column is left-aligned, the others right."""
+def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, left: int = 1) -> None:
+    """A table on standard output; the first `left` columns are left-aligned, the others right."""
     table = Table(title=title, box=None, title_justify="left", pad_edge=False)
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", no_wrap=position > 0, overflow="fold")
+        table.add_column(
+            column, justify="left" if position < left else "right", no_wrap=position >= left, overflow="fold"
+        )
     for row in rows:
         table.add_row(*row)
     console = Console(highlight=False)

@@ -15,8 +15,6 @@ from toolkit.screen import show
 from toolkit.spec import BACKBONES
 
 if TYPE_CHECKING:  # the application shows what the other packages return, and imports them nowhere else
-    from export.artefacts import Manifest
-    from export.parity import Flip, Parity
     from tuning.search import SearchResult
 
 LISTED = 20  # files, before the rest are only counted
@@ -37,9 +35,9 @@ def show_folder(images: ImageFolder) -> None:
         f"\nwidth {smallest[0]} to {largest[0]} px (median {middle[0]}), "
         f"height {smallest[1]} to {largest[1]} px (median {middle[1]})"
     )
-    _list("left out", [f"{left.path}: {left.reason}" for left in images.rejected])
-    _list("byte-identical", [", ".join(group) for group in images.duplicates()])
-    _list("the same image in two given parts", leaks(images))
+    listed("left out", [f"{left.path}: {left.reason}" for left in images.rejected])
+    listed("byte-identical", [", ".join(group) for group in images.duplicates()])
+    listed("the same image in two given parts", leaks(images))
     if images.ignored:
         click.echo(f"ignored, as not named like images: {images.ignored}")
     click.echo(f"fingerprint {images.fingerprint()[:16]}")
@@ -64,12 +62,13 @@ def warnings(images: ImageFolder) -> Iterator[str]:
                 yield f"  and {len(lines) - LISTED} more (`unfreeze scan DATA --json` lists all)"
 
 
-def _list(what: str, lines: Sequence[str]) -> None:
+def listed(what: str, lines: Sequence[str], most: int = LISTED) -> None:
+    """How many there are, and the first of them."""
     click.echo(f"{what}: {len(lines) or 'none'}")
-    for line in lines[:LISTED]:
+    for line in lines[:most]:
         click.echo(f"  {line}")
-    if len(lines) > LISTED:
-        click.echo(f"  and {len(lines) - LISTED} more (--json lists all)")
+    if len(lines) > most:
+        click.echo(f"  and {len(lines) - most} more (--json lists all)")
 
 
 def show_search(result: SearchResult) -> None:
@@ -109,48 +108,6 @@ def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None
     )
 
 
-def show_parity(results: Sequence[Parity]) -> None:
-    """The verdicts, the times, what is wrong with those that do not hold, the flips."""
-    columns = ["artefact", "size", "accuracy", "agreement", "flips", "max diff", "verdict"]
-    show(columns, [_verdict_row(parity) for parity in results])
-    ran = [parity for parity in results if parity.latency_ms is not None]
-    if ran:
-        threads = f"{ran[0].threads} thread{'s' if (ran[0].threads or 0) > 1 else ''}"
-        click.echo()
-        columns = ["artefact", "mean diff", "ms/image", "95th pct", "load ms"]
-        show(columns, [_times_row(parity) for parity in ran])
-        click.echo(f"agreement and differences: with the Keras model; times: batch 1, {threads}, median")
-    for parity in results:
-        if not parity:
-            click.echo(f"{parity.artefact.name}: {parity.reason}")
-        if parity.flips:
-            _list(f"{parity.artefact.name}: flips", [_flip(flip) for flip in parity.flips])
-
-
-def _verdict_row(parity: Parity) -> list[str]:
-    size, verdict = f"{parity.artefact.bytes / 1e6:.2f} MB", "holds" if parity else "DOES NOT HOLD"
-    if parity.accuracy is None or parity.agreement is None:
-        return [parity.artefact.name, size, *[""] * 4, verdict]
-    shares = [f"{parity.accuracy:.2%}", f"{parity.agreement:.2%}"]
-    return [parity.artefact.name, size, *shares, str(len(parity.flips)), _small(parity.max_difference), verdict]
-
-
-def _times_row(parity: Parity) -> list[str]:
-    times = (parity.latency_ms or 0, parity.latency_p95_ms or 0)
-    mean, load = _small(parity.mean_difference), f"{parity.load_ms or 0:.0f}"
-    return [parity.artefact.name, mean, *(f"{value:.2f}" for value in times), load]
-
-
-def _small(value: float | None) -> str:
-    return "NaN" if value is None else f"{value:.1e}"
-
-
-def _flip(flip: Flip) -> str:
-    share = "NaN" if flip.artefact_probability is None else f"{flip.artefact_probability:.4f}"
-    model = f"model {flip.reference} {flip.reference_probability:.4f}"
-    return f"{flip.path}: {model}, artefact {flip.artefact} {share}{', a tie' if flip.tie else ''}"
-
-
 def next_step(text: str) -> None:
     """Each command ends by saying what to type next."""
     click.echo(f"\nnext: {text}", err=True)
@@ -159,11 +116,11 @@ def next_step(text: str) -> None:
 def show_places(run: Path) -> None:
     for name, what in {
         "model.keras": "the model",
-        "export": "artefacts, labels.txt, manifest.json",
+        "export": "artefacts, labels.txt, manifest.json, golden pack",
         "trials.csv": "every trial",
         "metrics.json": "test numbers",
-        "plots": "confusion matrix, learning curves, mistakes",
-        "parity.json": "the proof",
+        "plots": "confusion matrix, learning curves, mistakes, flips",
+        "parity.json": "the proof: every number",
     }.items():
         if (run / name).exists():
             click.echo(f"  {run / name}  {what}")
@@ -172,11 +129,6 @@ def show_places(run: Path) -> None:
 def show_training(best: dict[str, Any]) -> None:
     numbers = f"validation accuracy {best['val_accuracy']:.2%}, loss {best['val_loss']:.4f}"
     click.echo(f"best epoch {best['epoch'] + 1}: {numbers}")
-
-
-def show_manifest(manifest: Manifest) -> None:
-    rows = [[str(manifest.folder / a.name), f"{a.bytes / 1e6:.2f} MB", a.sha256[:16]] for a in manifest.artefacts]
-    show(["artefact", "size", "sha256"], rows)
 
 
 def show_backbones() -> None:

@@ -1,0 +1,21 @@
+"""The images whose activations set the ranges of an int8 file: of the training part, stratified and seeded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def calibration_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """int64 [min(count, N)], ascending: rows of the training part, each class with its share, and with one image at
+    least where `count` allows it."""
+    if count >= len(labels):
+        return np.arange(len(labels))
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(labels))
+    place = np.empty(
+        len(labels)
+    )  # of each image in its class, as a fraction: the first images of all classes come first
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        place[own] = np.arange(len(own)) / len(own)
+    return np.sort(order[np.argsort(place[order], kind="stable")][:count])

@@ -1,0 +1,164 @@
+"""A model that was not trained here against what was made of it: the same evidence for any Keras model and any file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from export.adapt import feed, shares, side
+from export.artefacts import Artefact, Reference, digest, size
+from export.locate import locate, telling_rows
+from export.measure import Measurement, Outcome, cores, measure
+from export.parity import MARGIN, TOLERANCE, Parity, to_json
+from export.runners import Runner, load, said
+from export.verify import draw_flips, judged
+from toolkit.arrays import decoded
+from toolkit.errors import UnfreezeError
+from toolkit.folder import ImageFolder, scan
+from toolkit.progress import Progress, silent
+from toolkit.run import write_json
+
+BATCH = 32
+
+
+def verify_foreign(
+    reference: Path,
+    artefacts: Sequence[Path],
+    data: Path,
+    *,
+    pixels: str = "0..255",
+    labels: Path | None = None,
+    margin: float = MARGIN,
+    tolerance: float = TOLERANCE,
+    threads: Sequence[int] | None = None,
+    layers: bool = False,
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> list[Parity]:
+    """Hold each artefact against `reference`, a .keras file, on the test part of `data`, or on all of it where it has
+    none. Both get the pixels that `export.images` decodes, in the range `pixels`, a name of `export.adapt.SCALES`.
+
+    `labels`: a text file with a class name a line, in the order of the model's answers; without it the names of the
+    folders, sorted. `out`: a folder for parity.json and the pictures. UnfreezeError where the model cannot be loaded,
+    or takes or gives something else than images and classes like these.
+    """
+    model = _load_keras(reference)
+    image_size = side(model.input_shape)
+    for path in artefacts:
+        _check_entry(path, load(path, pixels=pixels), image_size)
+    images = _images(data, labels, progress)
+    with tempfile.TemporaryDirectory() as cache:
+        array: Any = decoded(images, Path(cache), image_size, progress=partial(progress, "decoding"))
+        answers = _answers(model, array, pixels)
+        if answers.shape[1] != len(images.class_names):
+            raise UnfreezeError(
+                f"{reference} gives {answers.shape[1]} classes and {data} has {len(images.class_names)}; "
+                "give --labels with a class name a line, in the model's order"
+            )
+        known = Reference(images.paths, images.labels, answers)
+        count = sorted({1, cores()}) if threads is None else threads
+        rows = np.arange(len(images))
+        outcomes = measure(list(artefacts), Path(array.filename), rows, threads=count, pixels=pixels, progress=progress)
+        how = {"reference": known, "class_names": images.class_names, "margin": margin, "tolerance": tolerance}
+        parities = [judged(_artefact(path), outcomes[path], **how) for path in artefacts]
+        fed = partial(_both, model=model, pixels=pixels)
+        parities = [
+            _located(parity, path, outcomes[path], model, known, array, partial(fed, path=path), out)
+            if layers or parity.broken
+            else parity
+            for parity, path in zip(parities, artefacts, strict=True)
+        ]
+        if out is not None:
+            write_json(out / "parity.json", [to_json(parity) for parity in parities])
+            draw_flips(out, parities, array, known)
+    return parities
+
+
+def _load_keras(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise UnfreezeError(f"{path} does not exist; give --reference a .keras file")
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its layers do
+        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({said(error)})") from None
+
+
+def _check_entry(path: Path, runner: Runner, image_size: int) -> None:
+    if side(runner.shape) != image_size:
+        raise UnfreezeError(f"{path} takes images of {side(runner.shape)} px and the reference {image_size} px")
+
+
+def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
+    """The test part, or all."""
+    names = None
+    if labels is not None:
+        if not labels.is_file():
+            raise UnfreezeError(f"{labels} does not exist; give --labels a text file with a class name a line")
+        names = tuple(line.strip() for line in labels.read_text(encoding="utf-8").splitlines() if line.strip())
+    images = scan(data, classes=names, progress=partial(progress, "scanning"))
+    return images.select("test") if "test" in images.parts else images
+
+
+def _answers(model: keras.Model, images: np.ndarray, pixels: str) -> np.ndarray:
+    parts = (np.asarray(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
+    answers = [model(_fed(part, model, pixels), training=False) for part in parts]
+    return np.concatenate([shares(keras.ops.convert_to_numpy(answer)) for answer in answers])
+
+
+def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:
+    return feed(images, model.input_shape, model.inputs[0].dtype, pixels)
+
+
+def _both(images: np.ndarray, *, model: keras.Model, pixels: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """What the reference and what the artefact takes."""
+    return _fed(images, model, pixels), load(path, pixels=pixels).feed(images)
+
+
+def _artefact(path: Path) -> Artefact:
+    form = "saved_model" if path.is_dir() else path.suffix.lower().lstrip(".")
+    return Artefact(path.name, form, precision(path), size(path), digest(path))
+
+
+def precision(path: Path) -> str:
+    """ "float32", "float16" or "int8", by the types of the tensors in a file."""
+    if path.suffix.lower() == ".onnx":
+        import onnx
+
+        kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
+        small, half = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}, {onnx.TensorProto.FLOAT16}
+    elif path.suffix.lower() == ".tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        details = Interpreter(str(path)).get_tensor_details()
+        kinds = {tensor["dtype"] for tensor in details if tensor["quantization"][0] or tensor["dtype"] == np.float16}
+        small, half = {np.int8, np.uint8}, {np.float16}
+    else:
+        return "float32"
+    return "int8" if kinds & small else "float16" if kinds & half else "float32"
+
+
+def _located(
+    parity: Parity,
+    path: Path,
+    outcome: Outcome,
+    model: keras.Model,
+    reference: Reference,
+    images: np.ndarray,
+    fed: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    out: Path | None,
+) -> Parity:
+    if not isinstance(outcome, Measurement) or outcome.probabilities.shape != reference.probabilities.shape:
+        return parity
+    rows = telling_rows(reference.probabilities, outcome.probabilities)
+    picture = out / f"layers_{path.name}.png" if out else None
+    return replace(
+        parity,
+        divergence=locate(model, path, np.asarray(images[rows]), parity.artefact.precision, feed=fed, picture=picture),
+    )

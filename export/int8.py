@@ -1,0 +1,132 @@
+"""The ways to an int8 file, in the order in which they are tried: what costs nothing first, what costs speed or size
+last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+
+from export.attempts import Step
+from export.layers import LayerError, all_names, layer_errors
+from export.onnx_int8 import nodes_behind, quantised
+from export.tensors import tensors
+from toolkit.errors import UnfreezeError
+
+COMPARED = 4  # calibration images on which layers are compared
+WORST = (4, 12)  # layers that are left in float when all else has failed
+
+
+def onnx_steps(
+    model: keras.Model,
+    folded: Path,
+    images: np.ndarray,
+    float_layers: Sequence[str],
+    save: Callable[[onnx.ModelProto, Path, str], None],
+) -> Iterator[Step]:
+    """Of the folded float graph; `save` writes a graph that a step made, under the step's name."""
+    graph, first = onnx.load(folded), _Kept()
+
+    @cache
+    def pairs() -> list[LayerError]:
+        few = _few(images)
+        return layer_errors(model, few, tensors(folded, few))
+
+    def step(name: str, layers: Sequence[str] = (), **how: str) -> Step:
+        def write(path: Path) -> None:
+            wanted = {*float_layers, *layers}
+            keep = _nodes(graph, pairs(), wanted) if wanted else set()
+            save(quantised(graph, images, keep=keep, **how), path, name)
+            first.keep(path)
+
+        return Step(name, write)
+
+    yield step("min-max calibration")
+    yield step("entropy calibration", method="entropy")
+    yield step("percentile calibration", method="percentile")
+    yield step("signed activations", activations="signed")
+    yield step("16-bit activations", activations="16 bits")
+    yield from _worst(model, first, images, step)
+
+
+def tflite_steps(
+    model: keras.Model,
+    floating: Path,
+    images: np.ndarray,
+    float_layers: Sequence[str],
+    save: Callable[[Path, str, Sequence[str]], None],
+    save_wide: Callable[[Path, str], None],
+) -> Iterator[Step]:
+    """`save` converts, with the names of the tensors that stay in float, as the float32 file `floating` calls them;
+    `save_wide` with 16-bit activations. TFLite's activations are signed, and its converter calibrates by min-max
+    only."""
+    first = _Kept()
+
+    @cache
+    def pairs() -> list[LayerError]:
+        few = _few(images)
+        return layer_errors(model, few, tensors(floating, few))
+
+    def step(name: str, layers: Sequence[str] = ()) -> Step:
+        def write(path: Path) -> None:
+            wanted = {*float_layers, *layers}
+            save(path, name, [pair.tensor for pair in pairs() if wanted & {*pair.layers}] if wanted else [])
+            first.keep(path)
+
+        return Step(name, write)
+
+    yield step("min-max calibration")
+    yield Step("16-bit activations", lambda path: save_wide(path, "16-bit activations"))
+    yield from _worst(model, first, images, step)
+
+
+def check_layers(model: keras.Model, names: Sequence[str]) -> None:
+    """UnfreezeError where the model has no layer of that name."""
+    there = all_names(model)
+    for name in names:
+        if name not in there:
+            near = get_close_matches(name, there, 1)
+            raise UnfreezeError(
+                f"no layer {name!r}; " + (f"did you mean {near[0]}?" if near else "see model.summary()")
+            )
+
+
+class _Kept:
+    """A copy of the first file that was written: what comes later is compared with it."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+
+    def keep(self, path: Path) -> None:
+        if self.path is None:
+            self.path = path.with_name(f"first{path.suffix}")
+            self.path.write_bytes(path.read_bytes())
+
+
+def _worst(model: keras.Model, first: _Kept, images: np.ndarray, step: Callable[..., Step]) -> Iterator[Step]:
+    if first.path is None:
+        return
+    few = _few(images)
+    errors = layer_errors(model, few, tensors(first.path, few))
+    ranked = [error.name for error in sorted(errors, key=lambda error: -error.own) if error.weighted]
+    for count in WORST:
+        yield step(f"float: {', '.join(ranked[:count])}", layers=ranked[:count])
+
+
+def _nodes(graph: onnx.ModelProto, pairs: Sequence[LayerError], layers: set[str]) -> set[str]:
+    """The nodes that compute these layers."""
+    ends = {error.tensor for error in pairs}
+    found: set[str] = set()
+    for error in pairs:
+        if layers & {*error.layers}:
+            found |= nodes_behind(graph, error.tensor, ends - {error.tensor})
+    return found
+
+
+def _few(images: np.ndarray) -> np.ndarray:
+    return images[np.linspace(0, len(images) - 1, min(COMPARED, len(images))).astype(int)]

@@ -1,0 +1,59 @@
+"""Which files an export can write: formats and precisions, and the combinations that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolkit.errors import UnfreezeError
+
+FORMATS = ("saved_model", "tflite", "onnx")
+PRECISIONS = ("float32", "float16", "dynamic", "int8")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One file of an export."""
+
+    name: str  # below the export folder
+    format: str
+    precision: str  # of the weights; "dynamic": int8 weights, float activations; "int8": both, calibrated
+
+
+VARIANTS = (
+    Variant("saved_model", "saved_model", "float32"),
+    Variant("model.tflite", "tflite", "float32"),
+    Variant("model_fp16.tflite", "tflite", "float16"),
+    Variant("model_dynamic.tflite", "tflite", "dynamic"),
+    Variant("model_int8.tflite", "tflite", "int8"),
+    Variant("model.onnx", "onnx", "float32"),
+    Variant("model_fp16.onnx", "onnx", "float16"),
+    Variant("model_int8.onnx", "onnx", "int8"),
+)
+WHY_NOT = {
+    ("onnx", "dynamic"): "onnxruntime's dynamic int8 has one scale for each tensor, with which depthwise convolutions "
+    "lose a third of the answers; int8 is as small and holds",
+    **{("saved_model", precision): "TensorFlow runs it in float32 only" for precision in PRECISIONS[1:]},
+}
+
+
+def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None) -> tuple[Variant, ...]:
+    """The variants of these formats and precisions, None meaning all; UnfreezeError where one that was asked for has
+    no file."""
+    chosen = tuple(
+        variant
+        for variant in VARIANTS
+        if variant.format in (formats or FORMATS) and variant.precision in (precisions or PRECISIONS)
+    )
+    without = [name for name in formats or () if name not in {variant.format for variant in chosen}]
+    if without:
+        raise UnfreezeError(_no_file(without[0], (precisions or PRECISIONS)[0]))
+    without = [name for name in precisions or () if name not in {variant.precision for variant in chosen}]
+    if without:
+        raise UnfreezeError(_no_file((formats or FORMATS)[0], without[0]))
+    return chosen
+
+
+def _no_file(format: str, precision: str) -> str:
+    there = ", ".join(variant.precision for variant in VARIANTS if variant.format == format)
+    return f"there is no {format} file in {precision}: {WHY_NOT[format, precision]}. {format} comes in {there}"

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from export import artefacts
+from export.artefacts import digest
+from export.measure import Measurement, Outcome, measure
+from export.runners import NoRuntimeError
+from export.variants import VARIANTS
+from export.verify import verify
+from toolkit.errors import UnfreezeError
+from toolkit.paired import HOLDS, UNSURE
+from toolkit.run import Run, load_run
+
+EVERY = [variant.name for variant in VARIANTS]
+
+
+@pytest.fixture
+def run(finished: Run, tmp_path: Path) -> Run:
+    """A copy that a test may damage."""
+    shutil.copytree(finished.path, tmp_path / "run")
+    return load_run(tmp_path / "run")
+
+
+def model_answers(run: Run) -> np.ndarray:
+    return artefacts.read_reference(artefacts.read_manifest(run.path / "export")).probabilities
+
+
+def answering(answers: np.ndarray) -> Callable[..., dict[Path, Outcome]]:
+    """In place of `measure`: every artefact answers so."""
+    return lambda paths, *rest, **how: {path: Measurement(answers) for path in paths}
+
+
+def test_every_artefact_of_a_run_has_its_verdict(finished: Run) -> None:
+    """Eight images prove a float32 file, which repeats every probability, and nothing else."""
+    stored = {entry["artefact"]["name"]: entry for entry in json.loads((finished.path / "parity.json").read_text())}
+    assert list(stored) == EVERY
+    for name, entry in stored.items():
+        float32 = entry["artefact"]["precision"] == "float32"
+        assert entry["verdict"] == (HOLDS if float32 else UNSURE), (name, entry["reason"])
+        assert entry["holds"] == float32
+        assert entry["images"] == 8
+        assert entry["agreement"] >= 7 / 8
+
+
+def damage_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def swap(path: Path) -> None:
+    path.write_bytes((path.parent / ("model.onnx" if path.suffix == ".tflite" else "model.tflite")).read_bytes())
+
+
+@pytest.mark.parametrize("damage", [damage_byte, cut_short, empty, swap, Path.unlink])
+@pytest.mark.parametrize("name", ["model.tflite", "model.onnx", "saved_model/saved_model.pb"])
+def test_a_damaged_artefact_is_told_and_not_run(name: str, damage, run: Run, finished: Run) -> None:
+    if damage is swap and name.startswith("saved_model"):
+        damage = empty
+    damage(run.path / "export" / name)
+
+    def only_whole(paths: list[Path], *rest: object, **how: object) -> dict[Path, Outcome]:
+        assert not [path for path in paths if path.name == name.partition("/")[0]], "a damaged file was run"
+        return answering(model_answers(finished))(paths)
+
+    results = {parity.artefact.name: parity for parity in verify(run, measure=only_whole)}
+    spoilt = results.pop(name.partition("/")[0])
+    assert spoilt.verdict == "failed"
+    assert spoilt.broken
+    assert "export it again" in spoilt.reason
+    assert not any(parity.broken for parity in results.values())
+
+
+def forge(run: Run, name: str) -> None:
+    """Put the digest of what is there now into the manifest."""
+    path = run.path / "export" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for entry in manifest["artefacts"]:
+        if entry["name"] == name:
+            entry["sha256"] = digest(run.path / "export" / name)
+    path.write_text(json.dumps(manifest))
+
+
+def test_another_models_file_is_caught_even_with_a_forged_manifest_and_its_layer_named(run: Run) -> None:
+    path = run.path / "export" / "model.onnx"
+    model = onnx.load(path)
+    for weights in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weights)
+        if values.ndim == 2 and values.shape[1] == 2:  # the last layer: its classes change places
+            weights.CopyFrom(onnx.numpy_helper.from_array(values[:, ::-1].copy(), weights.name))
+    onnx.save(model, path)
+    forge(run, "model.onnx")
+    (parity,) = verify(run, formats=("onnx",), precisions=("float32",), threads=())
+    assert parity.broken
+    assert parity.max_difference is not None
+    assert parity.max_difference > 1e-3
+    assert "the model's" in parity.reason
+    assert parity.divergence is not None
+    assert parity.divergence.layer == "probabilities"
+    assert (run.path / "plots" / "layers_model.onnx.png").stat().st_size > 5000
+
+
+def test_layers_of_those_that_hold_are_compared_when_asked_for(run: Run) -> None:
+    (parity,) = verify(run, formats=("tflite",), precisions=("float32",), threads=(), layers=True)
+    assert parity
+    assert parity.divergence is not None
+    assert (parity.divergence.layer, parity.divergence.error) == ("", "")
+    assert parity.divergence.compared >= 4
+    assert (run.path / "plots" / "layers_model.tflite.png").is_file()
+
+
+def test_images_that_moved(run: Run, tmp_path: Path) -> None:
+    shutil.rmtree(run.path / "cache")
+    shutil.copytree(run.images.root, tmp_path / "moved")
+    seen = []
+
+    def look(paths: list[Path], images: Path, rows: np.ndarray, **how: object) -> dict[Path, Outcome]:
+        seen.append(np.load(images, mmap_mode="r")[rows])
+        return answering(model_answers(run))(paths)
+
+    stored = json.loads((run.path / "run.json").read_text())
+    stored["data"]["root"] = str(tmp_path / "gone")
+    (run.path / "run.json").write_text(json.dumps(stored))
+    with pytest.raises(UnfreezeError, match=r"cannot be read any more.* --data"):
+        verify(load_run(run.path), measure=look)
+    assert not any(parity.broken for parity in verify(load_run(run.path, tmp_path / "moved"), measure=look))
+    assert seen[0].shape == (8, 32, 32, 3)
+
+
+def test_an_artefact_that_answers_nan_does_not_hold_and_is_written(run: Run) -> None:
+    answers = model_answers(run).copy()
+    answers[3] = np.nan
+    results = verify(run, measure=answering(answers))
+    assert all(parity.broken for parity in results)
+    stored = json.loads((run.path / "parity.json").read_text())
+    assert stored[0]["max_difference"] is None
+    assert stored[0]["reason"]
+
+
+def test_flips_are_drawn_and_old_sheets_go(run: Run) -> None:
+    verify(run, formats=("onnx",), measure=answering(model_answers(run)[:, ::-1]))
+    sheets = sorted(path.name for path in (run.path / "plots").glob("flips_*"))
+    assert sheets == [f"flips_{name}.png" for name in ("model.onnx", "model_fp16.onnx", "model_int8.onnx")]
+    verify(run, measure=answering(model_answers(run)))
+    assert not list((run.path / "plots").glob("flips_*"))
+    assert not list((run.path / "plots").glob("layers_*"))
+
+
+def test_what_did_not_run_has_failed_and_the_others_go_on(run: Run) -> None:
+    def one_fails(paths: list[Path], *rest: object, **how: object) -> dict[Path, Outcome]:
+        outcomes = answering(model_answers(run))(paths)
+        return outcomes | {path: UnfreezeError("it crashed") for path in paths if path.name == "model.tflite"}
+
+    results = {parity.artefact.name: parity for parity in verify(run, measure=one_fails)}
+    assert (results["model.tflite"].verdict, results["model.tflite"].reason) == ("failed", "it crashed")
+    assert results["model.onnx"]
+
+
+def test_what_could_not_be_written_has_failed(run: Run) -> None:
+    path = run.path / "export" / "manifest.json"
+    stored = json.loads(path.read_text())
+    stored["artefacts"] = [entry for entry in stored["artefacts"] if entry["name"] != "model_int8.onnx"]
+    stored["failed"] = {"model_int8.onnx": "no such operation"}
+    path.write_text(json.dumps(stored))
+    results = {parity.artefact.name: parity for parity in verify(run, measure=answering(model_answers(run)))}
+    assert results["model_int8.onnx"].verdict == "failed"
+    assert "no such operation" in results["model_int8.onnx"].reason
+    only = verify(run, formats=("tflite",), measure=answering(model_answers(run)))
+    assert {parity.artefact.format for parity in only} == {"tflite"}
+
+
+def test_the_export_of_another_model_is_refused(run: Run) -> None:
+    damage_byte(run.path / "model.keras")
+    with pytest.raises(UnfreezeError, match="another model"):
+        verify(run)
+
+
+def test_some_formats_and_precisions_alone(run: Run) -> None:
+    results = verify(run, formats=("onnx",), precisions=("int8",), measure=answering(model_answers(run)))
+    assert [parity.artefact.name for parity in results] == ["model_int8.onnx"]
+
+
+def test_a_format_that_was_not_exported_is_a_wrong_call(run: Run) -> None:
+    stored = json.loads((run.path / "export" / "manifest.json").read_text())
+    stored["artefacts"] = [entry for entry in stored["artefacts"] if entry["format"] == "onnx"]
+    (run.path / "export" / "manifest.json").write_text(json.dumps(stored))
+    with pytest.raises(UnfreezeError, match=r"model\.tflite, .* was not exported, only model\.onnx"):
+        verify(run, formats=("tflite",))
+    assert len(verify(run, measure=answering(model_answers(run)))) == 3
+
+
+def test_a_runtime_that_is_not_installed_is_no_verdict(run: Run) -> None:
+    def absent(*call: object, **how: object) -> dict[Path, Outcome]:
+        raise NoRuntimeError("model.tflite needs ai_edge_litert, which is not installed")
+
+    with pytest.raises(NoRuntimeError):
+        verify(run, measure=absent)
+
+
+def test_a_changed_reference_is_refused(run: Run) -> None:
+    damage_byte(run.path / "export" / "reference.npz")
+    with pytest.raises(UnfreezeError, match=r"reference\.npz"):
+        verify(run)
+
+
+def test_measured_in_processes_of_their_own(run: Run) -> None:
+    """Answers in order, times in milliseconds for each number of threads; what is garbage takes nothing else down."""
+    folder = run.path / "export"
+    for name in ("model_fp16.tflite", "model_fp16.onnx"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[:2000] + np.random.default_rng(0).bytes(5000))
+    images = next((run.path / "cache").glob("images-*.npy"))
+    paths = [folder / name for name in ("model.onnx", "model_fp16.tflite", "model_fp16.onnx", "model_int8.tflite")]
+    rows = np.array([5, 0, 3])
+    outcomes = measure(paths, images, rows, threads=(1, 2))
+    assert list(outcomes) == paths
+    for name in ("model_fp16.tflite", "model_fp16.onnx"):
+        assert "export it again" in str(outcomes[folder / name])
+    good = outcomes[folder / "model.onnx"]
+    assert isinstance(good, Measurement)
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    pixels = np.load(images)[rows]
+    np.testing.assert_allclose(good.probabilities, session.run(None, {"image": pixels})[0], atol=1e-6)
+    assert [timing.threads for timing in good.timings] == [1, 2]
+    for timing in good.timings:
+        assert 0 < timing.median <= timing.p95
+        assert 0 < timing.batch_median <= timing.batch_p95
+        assert timing.load_ms > 0
+    assert good.memory_mb is not None
+    assert 0 < good.memory_mb < 500
