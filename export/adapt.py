@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,14 +51,27 @@ def feed(
     return np.ascontiguousarray(fed.transpose(0, 3, 1, 2) if channels_first else fed)
 
 
+def in_batches(call: Callable[[np.ndarray], np.ndarray], shape: Sequence[Any], fed: np.ndarray) -> np.ndarray:
+    """`call` on as many images at a time as the model's input shape says; on all at once where it says nothing."""
+    count = shape[0]
+    if not isinstance(count, int) or count < 1 or len(fed) == count:
+        return call(fed)
+    parts = [fed[start : start + count] for start in range(0, len(fed), count)]
+    whole = (np.concatenate([part, np.repeat(part[-1:], count - len(part), axis=0)]) for part in parts)
+    return np.concatenate([call(part) for part in whole])[: len(fed)]
+
+
 def shares(answer: np.ndarray) -> np.ndarray:
-    """A model's answer -> probabilities float32 [N, C]: logits through softmax, the one number of a sigmoid as two."""
+    """A model's answers -> probabilities float32 [N, C]: logits through softmax, the one number of a sigmoid as two.
+
+    Of all images at once: that answers are logits shows in some of them only.
+    """
     answer = np.asarray(answer, np.float32).reshape(len(answer), -1)
     if answer.shape[1] == 1:
         inside = bool(((answer >= 0) & (answer <= 1)).all())
-        second = answer if inside else 1 / (1 + np.exp(-answer))
+        second = answer if inside else (1 + np.tanh(answer / 2)) / 2
         return np.concatenate([1 - second, second], axis=1)
-    if (answer >= 0).all() and np.allclose(answer.sum(1), 1, atol=0.05):
+    if (answer >= 0).all() and (answer.sum(1) <= 1.05).all():  # int8 rounds small shares away
         return answer
     powers = np.exp(answer - answer.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)

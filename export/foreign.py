@@ -49,6 +49,8 @@ def verify_foreign(
     folders, sorted. `out`: a folder for parity.json and the pictures. UnfreezeError where the model cannot be loaded,
     or takes or gives something else than images and classes like these.
     """
+    if not artefacts:
+        raise UnfreezeError("no artefact to hold against the reference; give one or more")
     model = _load_keras(reference)
     image_size = side(model.input_shape)
     for path in artefacts:
@@ -85,9 +87,12 @@ def _load_keras(path: Path) -> keras.Model:
     if not path.is_file():
         raise UnfreezeError(f"{path} does not exist; give --reference a .keras file")
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its layers do
         raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({said(error)})") from None
+    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
+        raise UnfreezeError(f"{path} must have one input, images, and one output, the classes")
+    return model
 
 
 def _check_entry(path: Path, runner: Runner, image_size: int) -> None:
@@ -101,7 +106,13 @@ def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
     if labels is not None:
         if not labels.is_file():
             raise UnfreezeError(f"{labels} does not exist; give --labels a text file with a class name a line")
-        names = tuple(line.strip() for line in labels.read_text(encoding="utf-8").splitlines() if line.strip())
+        try:
+            lines = labels.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise UnfreezeError(f"{labels} is not UTF-8; save it so") from None
+        names = tuple(line.strip() for line in lines if line.strip())
+        if not names or len(set(names)) < len(names):
+            raise UnfreezeError(f"{labels} must name each class once, a line each; it has {list(names)}")
     images = scan(data, classes=names, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images
 
@@ -109,7 +120,7 @@ def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
 def _answers(model: keras.Model, images: np.ndarray, pixels: str) -> np.ndarray:
     parts = (np.asarray(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
     answers = [model(_fed(part, model, pixels), training=False) for part in parts]
-    return np.concatenate([shares(keras.ops.convert_to_numpy(answer)) for answer in answers])
+    return shares(np.concatenate([keras.ops.convert_to_numpy(answer) for answer in answers]))
 
 
 def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:

@@ -173,6 +173,8 @@ def _run(model: Any, inputs: Any, walk: _Walk, last: str) -> Any:
             inner = getattr(layer, "_functional", layer)  # of a Sequential
             if isinstance(inner, keras.Model) and hasattr(inner, "_run_through_graph"):
                 return _run(inner, args[0], walk, last)
+            if getattr(layer, "_call_has_training_arg", False):
+                kwargs["training"] = False  # layers that augment do so where nobody says
             return walk.call(layer, layer.name == last, args, kwargs)
 
         return call

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from export.adapt import shares
 from export.runners import NoRuntimeError, Runner, import_runtime, load, said
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
@@ -175,11 +176,13 @@ def _timing(threads: int, load_seconds: float, singles: Sequence[float], batches
 _again: Callable[[], Runner]
 _runner: Runner
 _before: float | None
+_adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answers -> probabilities
 
 
 def _start_up(path: Path, threads: int, pixels: str | None) -> None:
     """Import the runtime, and load the artefact."""
-    global _again, _before
+    global _again, _before, _adapted
+    _adapted = shares if pixels is not None else lambda answers: answers
     import_runtime(path)
     _before = _resident("VmRSS")
     _again = partial(load, path, threads, pixels=pixels)
@@ -207,7 +210,7 @@ def _predict(images: np.ndarray) -> np.ndarray:
 
 def _answer(images: Path, rows: np.ndarray) -> np.ndarray:
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    return np.concatenate([_predict(_batch(images, part)) for part in parts])
+    return _adapted(np.concatenate([_predict(_batch(images, part)) for part in parts]))
 
 
 def _times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:

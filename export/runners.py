@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from export.adapt import feed, shares
+from export.adapt import feed, in_batches
 from export.tensors import dequantised
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.quiet import hushed, start_tensorflow
@@ -42,7 +42,8 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
     """Load an `.onnx` or `.tflite` file or a SavedModel folder. `threads` None: the runtime's own choice.
 
     `pixels`: for a model that was not exported here, the range that it takes, a name of `export.adapt.SCALES`; its
-    layout, dtype and answer are adapted too. UnfreezeError where it is none of these or its runtime refuses it.
+    layout and dtype are adapted too, and what it answers is left for `export.adapt.shares`. UnfreezeError where it is
+    none of these or its runtime refuses it.
     """
     if path.is_dir() and (path / "saved_model.pb").is_file():
         loader: Callable[[Path, int | None, str | None], Runner] = load_saved_model
@@ -84,8 +85,7 @@ def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
     fed = partial(feed, shape=entry.shape, dtype=dtype, pixels=pixels)
 
     def predict(images: np.ndarray) -> np.ndarray:
-        answer = session.run(None, {entry.name: fed(images)})[0]
-        return answer if pixels is None else shares(answer)
+        return in_batches(lambda part: session.run(None, {entry.name: part})[0], entry.shape, fed(images))
 
     return Runner(predict, fed, json.loads(described) if described else None, tuple(entry.shape))
 
@@ -101,19 +101,21 @@ def load_tflite(path: Path, threads: int | None, pixels: str | None) -> Runner:
     entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     shape = tuple(int(size) for size in entry["shape_signature"])
     fed = partial(feed, shape=shape, dtype=entry["dtype"], pixels=pixels, quantization=entry["quantization"])
-    allocated = 1
+    allocated = int(entry["shape"][0])
 
-    def predict(images: np.ndarray) -> np.ndarray:
+    def invoked(images: np.ndarray) -> np.ndarray:
         nonlocal allocated
-        images = fed(images)
         if len(images) != allocated:
             interpreter.resize_tensor_input(entry["index"], images.shape, strict=True)
             interpreter.allocate_tensors()
             allocated = len(images)
         interpreter.set_tensor(entry["index"], images)
         interpreter.invoke()
-        answer = interpreter.get_tensor(result["index"])
-        return answer if pixels is None else shares(dequantised(answer, result))
+        return interpreter.get_tensor(result["index"])
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        answer = in_batches(invoked, shape, fed(images))
+        return answer if pixels is None else dequantised(answer, result)
 
     return Runner(predict, fed, read_description(content), shape)
 
@@ -136,9 +138,12 @@ def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Run
     shape = tuple(entry.shape.as_list())
     fed = partial(feed, shape=shape, dtype=entry.dtype.as_numpy_dtype, pixels=pixels)
 
+    def served(images: np.ndarray) -> np.ndarray:
+        (answer,) = serve(**{entry.name: tf.constant(images)}).values()
+        return answer.numpy()
+
     def predict(images: np.ndarray) -> np.ndarray:
-        (answer,) = serve(**{entry.name: tf.constant(fed(images))}).values()
-        return answer.numpy() if pixels is None else shares(answer.numpy())
+        return in_batches(served, shape, fed(images))
 
     predict.keep = loaded  # type: ignore[attr-defined]  # a signature does not keep its variables alive
     described = json.loads(description.read_text(encoding="utf-8")) if description.is_file() else None

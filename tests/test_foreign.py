@@ -1,0 +1,512 @@
+"""A model from elsewhere and what others' converters made of it: floats of -1 to 1, any layout, integers throughout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import pytest
+import tensorflow as tf
+import tf2onnx
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from PIL import Image
+
+from export.adapt import feed
+from export.foreign import precision, verify_foreign
+from export.parity import Parity
+from export.runners import load
+from export.tflite import _quiet
+from tests.calibrate import shake
+from tests.pictures import write_pictures
+from toolkit import cli
+from toolkit.errors import UnfreezeError
+from toolkit.folder import scan
+from toolkit.images import decode
+from toolkit.paired import HOLDS, LOSES, UNSURE
+
+SIZE = 32
+GOOD = {
+    "plain.onnx": "float32",
+    "nchw.onnx": "float32",
+    "half.onnx": "float16",
+    "plain.tflite": "float32",
+    "half.tflite": "float16",
+    "int8.tflite": "int8",
+    "saved": "float32",
+}
+FAULTS = {"scaled": "second", "bgr": "first", "classes": "answer", "normalised": "first"}  # and the layer to look at
+Call = Callable[[Any], Any]
+
+
+def classifier(size: int = SIZE, classes: int = 2) -> keras.Model:
+    """Floats of -1 to 1 -> probabilities; flat, and with names of its own."""
+    layers = keras.layers
+    x = entry = keras.Input((size, size, 3), name="photograph")
+    for name, filters in {"first": 8, "second": 12, "third": 16}.items():
+        x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=name)(x)
+        x = layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_norm")(x))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(entry, layers.Dense(classes, activation="softmax", name="answer")(x), name="elsewhere")
+
+
+def fit_answer(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> None:
+    """The last layer by least squares, so that most answers are right and none is certain."""
+    pooled = keras.Model(model.input, model.get_layer("pool").output)(images).numpy()
+    rows = np.concatenate([pooled, np.ones((len(pooled), 1))], axis=1)
+    kernel = np.linalg.lstsq(rows.T @ rows + 0.01 * np.eye(rows.shape[1]), rows.T @ (2.0 * labels - 1))[0]
+    model.get_layer("answer").set_weights([np.outer(kernel[:-1], [-1.5, 1.5]), kernel[-1] * np.array([-1.5, 1.5])])
+
+
+def copied(model: keras.Model, layer: str, change: Callable[[np.ndarray], np.ndarray]) -> keras.Model:
+    """With other weights in one layer."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    copy.get_layer(layer).set_weights([change(array) for array in model.get_layer(layer).get_weights()])
+    return copy
+
+
+def signature(model: keras.Model, count: int | None = None) -> list[tf.TensorSpec]:
+    return [tf.TensorSpec((count, *model.input_shape[1:]), tf.float32, name="photograph")]
+
+
+def to_onnx(
+    model: keras.Model,
+    path: Path,
+    call: Call | None = None,
+    channels_first: bool = False,
+    count: int | None = None,
+) -> Path:
+    """By tf2onnx alone."""
+    function = tf.function(call or (lambda x: model(x, training=False)))
+    first = ["photograph:0"] if channels_first else None
+    with _quiet():
+        tf2onnx.convert.from_function(
+            function, input_signature=signature(model, count), opset=17, inputs_as_nchw=first, output_path=str(path)
+        )
+    return path
+
+
+def to_tflite(
+    model: keras.Model,
+    path: Path,
+    call: Call | None = None,
+    kind: str = "float32",
+    images: Sequence[Any] = (),
+    count: int | None = None,
+) -> Path:
+    """By TensorFlow's converter alone; in int8 from one end to the other."""
+    concrete = tf.function(
+        call or (lambda x: model(x, training=False)), signature(model, count)
+    ).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    if kind != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if kind == "int8":
+        converter.representative_dataset = lambda: ([image[None]] for image in images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    with _quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # they come from the images
+        path.write_bytes(converter.convert())
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(pictures: Path) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [40, 32, 32, 3] of -1 to 1, and labels, in the order of the folder."""
+    images = scan(pictures)
+    pixels = np.stack([decode(pictures / path, SIZE) for path in images.paths])
+    return (pixels / 127.5 - 1).astype(np.float32), images.labels
+
+
+@pytest.fixture(scope="module")
+def model(data: tuple[np.ndarray, np.ndarray]) -> keras.Model:
+    keras.utils.set_random_seed(3)
+    made = shake(classifier(), data[0])
+    fit_answer(made, *data)
+    answers = made(data[0]).numpy()
+    assert (answers.argmax(1) == data[1]).mean() >= 0.8
+    assert answers.std(0).min() > 0.1, "answers that hardly differ prove nothing"
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(model: keras.Model, data: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reference and what was made of it, rightly and wrongly."""
+    made = tmp_path_factory.mktemp("elsewhere")
+    model.save(made / "reference.keras")
+    to_onnx(model, made / "plain.onnx")
+    to_onnx(model, made / "nchw.onnx", channels_first=True)
+    onnx.save(convert_float_to_float16(onnx.load(made / "plain.onnx"), keep_io_types=False), made / "half.onnx")
+    to_tflite(model, made / "plain.tflite")
+    to_tflite(model, made / "half.tflite", kind="float16")
+    to_tflite(model, made / "int8.tflite", kind="int8", images=data[0])
+    model.export(made / "saved", verbose=False)
+    swapped = copied(model, "answer", lambda array: array[..., ::-1])
+    swapped.save(made / "swapped.keras")
+    wrong: dict[str, tuple[keras.Model, Call]] = {
+        "scaled": (scaled := copied(model, "second", lambda array: 1.3 * array), lambda x: scaled(x, training=False)),
+        "bgr": (model, lambda x: model(x[..., ::-1], training=False)),
+        "classes": (swapped, lambda x: swapped(x, training=False)),
+        "normalised": (model, lambda x: model(x / 2 + 0.5, training=False)),
+    }
+    for name, (which, call) in wrong.items():
+        to_onnx(which, made / f"{name}.onnx", call)
+        to_tflite(which, made / f"{name}.tflite", call)
+    return made
+
+
+def verified(folder: Path, names: Sequence[str], data: Path, **how: Any) -> dict[str, Parity]:
+    """By name; neither is timed."""
+    how = {"reference": folder / "reference.keras", "pixels": "-1..1", "threads": (), **how}
+    parities = verify_foreign(artefacts=[folder / name for name in names], data=data, **how)
+    assert [parity.artefact.name for parity in parities] == list(names)
+    return {parity.artefact.name: parity for parity in parities}
+
+
+# What was made rightly
+
+
+@pytest.fixture(scope="module")
+def good(folder: Path, pictures: Path) -> dict[str, Parity]:
+    """With a margin that forty images can show to be kept."""
+    return verified(folder, list(GOOD), pictures, margin=10.0)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_file_holds(name: str, good: dict[str, Parity], data: tuple[np.ndarray, np.ndarray], model) -> None:
+    parity = good[name]
+    assert parity.verdict == HOLDS, parity.reason
+    assert parity.artefact.precision == GOOD[name]
+    assert parity.artefact.format == {"saved": "saved_model"}.get(name, name.rpartition(".")[2])
+    assert parity.images == 40
+    assert parity.reference_accuracy == (model(data[0]).numpy().argmax(1) == data[1]).mean()
+    assert parity.divergence is None
+    assert parity.timings == ()
+    assert parity.max_difference is not None
+    assert parity.max_difference < {"float32": 1e-5, "float16": 0.01, "int8": 0.1}[GOOD[name]]
+    assert (parity.max_difference > 1e-4) == (GOOD[name] != "float32")
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_precision_is_read_from_the_file(name: str, folder: Path) -> None:
+    assert precision(folder / name) == GOOD[name]
+
+
+def test_the_files_take_what_they_are_said_to(folder: Path) -> None:
+    entries = {name: load(folder / name, pixels="-1..1").feed(np.zeros((2, SIZE, SIZE, 3), np.uint8)) for name in GOOD}
+    assert {name: entry.dtype for name, entry in entries.items()} == {
+        name: {"half.onnx": np.float16, "int8.tflite": np.int8}.get(name, np.float32) for name in GOOD
+    }
+    assert {name for name, entry in entries.items() if entry.shape[1] == 3} == {"nchw.onnx"}
+
+
+@pytest.mark.parametrize("name", ["nchw.onnx", "plain.tflite", "int8.tflite"])
+def test_batches_do_not_change_answers(name: str, folder: Path, model, data: tuple[np.ndarray, np.ndarray]) -> None:
+    predict = load(folder / name, pixels="-1..1").predict
+    images = np.rint((data[0] + 1) * 127.5).astype(np.uint8)
+    np.testing.assert_allclose(feed(images, model.input_shape, "float32", "-1..1"), data[0], atol=1e-6)
+    parts = [predict(images[start:stop]) for start, stop in ((0, 1), (1, 5), (5, 6), (6, 40))]
+    np.testing.assert_allclose(np.concatenate(parts), predict(images), atol=1e-6)
+    assert np.abs(predict(images) - model(data[0]).numpy()).max() < 0.1
+
+
+def test_too_few_images_tell_nothing_of_int8(folder: Path, pictures: Path) -> None:
+    (parity,) = verified(folder, ["int8.tflite"], pictures, margin=0.5).values()
+    assert parity.verdict == UNSURE
+    assert not parity.broken
+
+
+# What was made wrongly
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("out") / "evidence"
+
+
+@pytest.fixture(scope="module")
+def bad(folder: Path, pictures: Path, out: Path) -> dict[str, Parity]:
+    names = [f"{fault}.{kind}" for fault in FAULTS for kind in ("onnx", "tflite")]
+    return verified(folder, [*names, "plain.onnx"], pictures, out=out)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found_where_it_is(fault: str, kind: str, bad: dict[str, Parity]) -> None:
+    parity = bad[f"{fault}.{kind}"]
+    assert parity.verdict == LOSES
+    assert parity.broken
+    assert parity.max_difference is not None
+    assert parity.max_difference > 1e-3
+    assert parity.divergence is not None
+    assert parity.divergence.error == ""
+    assert parity.divergence.compared >= 4
+    assert parity.divergence.layer == FAULTS[fault]
+    assert parity.divergence.own is not None
+    assert parity.divergence.own > parity.divergence.limit
+
+
+def test_a_good_file_among_them_holds(bad: dict[str, Parity]) -> None:
+    assert bad["plain.onnx"]
+    assert bad["plain.onnx"].divergence is None
+
+
+def test_swapped_classes_turn_every_answer(bad: dict[str, Parity]) -> None:
+    for kind in ("onnx", "tflite"):
+        parity = bad[f"classes.{kind}"]
+        assert parity.agreement == 0
+        assert len(parity.flips) == 40
+        assert {(flip.reference, flip.artefact) for flip in parity.flips} == {("dots", "stripes"), ("stripes", "dots")}
+
+
+def test_the_evidence_is_written(bad: dict[str, Parity], out: Path) -> None:
+    stored = json.loads((out / "parity.json").read_text())
+    assert [entry["artefact"]["name"] for entry in stored] == list(bad)
+    assert [entry["holds"] for entry in stored] == [False] * 8 + [True]
+    assert stored[0]["divergence"]["layer"] == "second"
+    names = {path.name for path in out.iterdir()}
+    flipped = {f"flips_{name}.png" for name, parity in bad.items() if parity.flips}
+    assert names == {"parity.json", *flipped, *(f"layers_{name}.png" for name in list(bad)[:8])}
+    assert {"flips_classes.onnx.png", "flips_classes.tflite.png"} <= flipped
+    for path in out.glob("*.png"):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 100
+
+
+def test_layers_of_good_files_are_compared_when_asked_for(folder: Path, pictures: Path) -> None:
+    parities = verified(folder, ["nchw.onnx", "half.onnx", "int8.tflite"], pictures, layers=True)
+    for name, parity in parities.items():
+        assert parity.divergence is not None
+        assert (parity.divergence.layer, parity.divergence.error) == ("", ""), name
+        assert parity.divergence.compared >= 4
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_files_that_take_so_many_images_and_no_more(
+    count: int, model: keras.Model, data: tuple[np.ndarray, np.ndarray], pictures: Path, folder: Path, tmp_path: Path
+) -> None:
+    """As PyTorch and TFLite converters write them at their defaults; 40 images are no multiple of 3, nor are 4."""
+    made = [
+        to_onnx(model, tmp_path / "good.onnx", count=count),
+        to_tflite(model, tmp_path / "good.tflite", count=count),
+    ]
+    if count == 1:
+        made.append(to_tflite(model, tmp_path / "int8.tflite", kind="int8", images=data[0], count=1))
+    scaled = copied(model, "second", lambda array: 1.3 * array)
+    bad = [to_onnx(scaled, tmp_path / "bad.onnx", count=count), to_tflite(scaled, tmp_path / "bad.tflite", count=count)]
+    parities = verify_foreign(
+        folder / "reference.keras", [*made, *bad], pictures, pixels="-1..1", threads=(), margin=10.0
+    )
+    assert [parity.verdict for parity in parities] == [HOLDS] * len(made) + [LOSES] * 2
+    assert [parity.divergence.layer for parity in parities if parity.divergence] == ["second", "second"]
+
+
+def test_layers_that_augment_do_not_when_layers_are_compared(
+    model: keras.Model, folder: Path, pictures: Path, tmp_path: Path
+) -> None:
+    entry = keras.Input((SIZE, SIZE, 3))
+    keras.Model(entry, model(keras.layers.RandomFlip()(entry))).save(tmp_path / "nested.keras")
+    how: dict[str, Any] = {"reference": tmp_path / "nested.keras", "layers": True}
+    good, bad = verified(folder, ["plain.onnx", "scaled.onnx"], pictures, **how).values()
+    assert good.divergence is not None
+    assert good.divergence.layer == ""
+    assert bad.divergence is not None
+    assert bad.divergence.layer == "second"
+
+
+def test_one_logit_is_one_in_the_last_batch_too(
+    model: keras.Model, data: tuple[np.ndarray, np.ndarray], pictures: Path, tmp_path: Path
+) -> None:
+    """33 images in batches of 32: of the last one alone nobody could say that 0.5 is no probability."""
+    rows = [*range(32), 39]
+    for row in rows:
+        path = scan(pictures).paths[row]
+        (tmp_path / "data" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pictures / path, tmp_path / "data" / path)
+    kernel, bias = model.get_layer("answer").get_weights()
+    pool = model.get_layer("pool").output
+    one = keras.Model(model.input, keras.layers.Dense(1, name="one")(pool))
+    one.get_layer("one").set_weights([kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]])
+    last = float(one(data[0][39:])[0, 0])
+    one.get_layer("one").set_weights([kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1] + 0.5 - last])
+    keras.Model(model.input, keras.layers.Activation("sigmoid")(one.output)).save(tmp_path / "sigmoid.keras")
+    path = to_onnx(one, tmp_path / "logit.onnx")
+    (parity,) = verify_foreign(tmp_path / "sigmoid.keras", [path], tmp_path / "data", pixels="-1..1", threads=())
+    assert parity.images == 33
+    assert parity, parity.reason
+
+
+def test_the_wrong_range_is_not_the_artefacts_fault(folder: Path, pictures: Path) -> None:
+    """Both get it, so they agree: it shows in the accuracy of the two."""
+    (parity,) = verified(folder, ["plain.onnx"], pictures, pixels="0..255").values()
+    assert parity
+
+
+# Classes and data
+
+
+def test_labels_in_the_models_own_order(folder: Path, pictures: Path, tmp_path: Path, good: dict[str, Parity]) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("stripes\n\n dots \n", encoding="utf-8")
+    how: dict[str, Any] = {"reference": folder / "swapped.keras", "layers": True}
+    (named,) = verified(folder, ["classes.onnx"], pictures, labels=labels, **how).values()
+    assert named
+    assert named.reference_accuracy == named.accuracy == good["plain.onnx"].accuracy
+    (unnamed,) = verified(folder, ["classes.onnx"], pictures, **how).values()
+    assert unnamed.accuracy == pytest.approx(1 - good["plain.onnx"].accuracy)
+
+
+def test_the_test_part_alone_where_there_is_one(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures, tmp_path / "data" / "train")
+    write_pictures(tmp_path / "data" / "test", per_class=3, seed=5)
+    (parity,) = verified(folder, ["plain.onnx"], tmp_path / "data").values()
+    assert parity.images == 6
+
+
+def test_more_classes_than_answers(folder: Path, tmp_path: Path) -> None:
+    three = write_pictures(tmp_path / "three", classes=("a", "b", "c"), per_class=2)
+    with pytest.raises(UnfreezeError, match=r"gives 2 classes and .*three has 3; give --labels"):
+        verified(folder, ["plain.onnx"], three)
+
+
+def test_labels_that_are_not_there_or_do_not_fit(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnfreezeError, match=r"labels\.txt does not exist; give --labels"):
+        verified(folder, ["plain.onnx"], pictures, labels=tmp_path / "labels.txt")
+    (tmp_path / "labels.txt").write_text("dots\nrings\n")
+    with pytest.raises(UnfreezeError, match="no class stripes"):
+        verified(folder, ["plain.onnx"], pictures, labels=tmp_path / "labels.txt")
+
+
+def test_labels_as_windows_saves_them(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("dots\r\nstripes\r\n", encoding="utf-8-sig")
+    assert all(verified(folder, ["plain.onnx"], pictures, labels=tmp_path / "labels.txt").values())
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"dots\nstr\xe4pes\n", "not UTF-8"), (b"", "each class once")])
+def test_labels_that_cannot_be_read(content: bytes, said: str, folder: Path, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_bytes(content)
+    with pytest.raises(UnfreezeError, match=said):
+        verified(folder, ["plain.onnx"], pictures, labels=tmp_path / "labels.txt")
+
+
+def test_no_artefact_is_no_success(folder: Path, pictures: Path) -> None:
+    with pytest.raises(UnfreezeError, match="no artefact"):
+        verified(folder, [], pictures)
+
+
+def test_an_artefact_with_another_number_of_answers_has_failed(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    path = to_onnx(classifier(classes=3), tmp_path / "three.onnx")
+    (parity,) = verify_foreign(folder / "reference.keras", [path], pictures, pixels="-1..1", threads=())
+    assert parity.verdict == "failed"
+    assert "(40, 3)" in parity.reason
+
+
+def test_an_artefact_of_another_size_is_refused(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    path = to_tflite(classifier(size=16), tmp_path / "small.tflite")
+    with pytest.raises(UnfreezeError, match=r"small\.tflite takes images of 16 px and the reference 32 px"):
+        verify_foreign(folder / "reference.keras", [folder / "plain.onnx", path], pictures, threads=())
+
+
+# The reference
+
+
+def with_lambda(folder: Path) -> Path:
+    entry = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Flatten()(keras.layers.Lambda(lambda pixels: pixels / 2)(entry))
+    path = folder / "lambda.keras"
+    keras.Model(entry, keras.layers.Dense(2)(x)).save(path)
+    return path
+
+
+def test_code_in_a_reference_is_not_run(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnfreezeError, match=r"lambda\.keras cannot be loaded as a Keras model") as caught:
+        verified(folder, ["plain.onnx"], pictures, reference=with_lambda(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert "ambda" in str(caught.value).partition("(")[2]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage"])
+def test_a_reference_that_is_no_model(content: bytes | None, folder: Path, pictures: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UnfreezeError, match=r"model\.keras (does not exist|cannot be loaded)") as caught:
+        verified(folder, ["plain.onnx"], pictures, reference=path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reference_of_words_is_refused(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    entry = keras.Input((192,))
+    keras.Model(entry, keras.layers.Dense(2)(entry)).save(tmp_path / "words.keras")
+    with pytest.raises(UnfreezeError, match="none of square RGB images"):
+        verified(folder, ["plain.onnx"], pictures, reference=tmp_path / "words.keras")
+
+
+def test_a_reference_with_two_answers_is_refused(folder: Path, pictures: Path, model, tmp_path: Path) -> None:
+    keras.Model(model.input, [model.output, model.get_layer("pool").output]).save(tmp_path / "two.keras")
+    with pytest.raises(UnfreezeError, match="one input, images, and one output"):
+        verified(folder, ["plain.onnx"], pictures, reference=tmp_path / "two.keras")
+
+
+# As it is typed
+
+
+def typed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    code = cli._main([str(argument) for argument in ("verify", *arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_exit_0_where_all_hold(folder: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    which = ["--reference", folder / "reference.keras", "--artefact", folder / "plain.onnx", "--data", pictures]
+    code, out, err = typed(capsys, *which, "--pixels", "-1..1", "--no-times", "--json")
+    assert code == 0, err
+    (entry,) = json.loads(out)
+    assert entry["holds"] is True
+    assert entry["artefact"]["name"] == "plain.onnx"
+    assert entry["timings"] == []
+
+
+def test_exit_1_where_one_does_not(
+    folder: Path, pictures: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    which = [part for name in ("plain.tflite", "scaled.onnx") for part in ("--artefact", folder / name)]
+    which += ["--reference", folder / "reference.keras", "--data", pictures, "--out", tmp_path / "out"]
+    code, out, err = typed(capsys, *which, "--pixels", "-1..1", "--no-times", "--json")
+    assert code == 1
+    assert [entry["holds"] for entry in json.loads(out)] == [True, False]
+    assert json.loads(out)[1]["divergence"]["layer"] == "second"
+    assert err.endswith("error: scaled.onnx does not hold\n")
+    assert json.loads((tmp_path / "out" / "parity.json").read_text()) == json.loads(out)
+
+
+@pytest.mark.parametrize("left_out", ["--reference", "--artefact", "--data"])
+@pytest.mark.parametrize("absent", [False, True], ids=["left out", "absent"])
+def test_exit_2_where_a_piece_is_missing(
+    left_out: str, absent: bool, folder: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pieces = {"--reference": folder / "reference.keras", "--artefact": folder / "plain.onnx", "--data": pictures}
+    del pieces[left_out]
+    gone = [left_out, folder / "gone"] if absent else []
+    code, out, err = typed(capsys, *[part for piece in pieces.items() for part in piece], *gone)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert ("gone does not exist; give" if absent else "--reference MODEL.keras, --artefact FILE and --data DIR") in err
+
+
+def test_exit_2_where_a_run_is_given_too(folder: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, value in (("--reference", "reference.keras"), ("--artefact", "plain.onnx")):
+        code, _, err = typed(capsys, pictures, option, folder / value)
+        assert code == 2
+        assert f"{option} goes without RUN" in err
