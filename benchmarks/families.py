@@ -2,9 +2,10 @@
 
     PYTHONPATH=. python benchmarks/families.py OUT [--backbone NAME]... [--epochs 5] [--margin 2]
 
-There are no pre-trained weights for most backbones here. So each is trained for a few epochs on the 1,797 handwritten digits of
-scikit-learn, as a user without weights would, its BatchNormalization calibrated, and the file given to `unfreeze train`
-and on to `export` and `verify` by the command line. Writes OUT/families.json and prints a Markdown table.
+There are no pre-trained weights for most backbones here. So each is trained for a few epochs on the 1,797 handwritten
+digits of scikit-learn, as a user without weights would, its BatchNormalization calibrated, and the file given to
+`unfreeze train` and on to `export` and `verify` by the command line. Writes OUT/families.json and prints a Markdown
+table.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def trained_weights(backbone: str, data: Path, path: Path, epochs: int) -> None:
     model.trainable = True
     for layer in model.layers:
         layer.trainable = True
-    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(images, labels, batch_size=32, epochs=epochs, verbose=2)
     calibrate_normalization(model, images[:256])
     plain = getattr(keras.applications, backbone)(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))

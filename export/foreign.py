@@ -23,7 +23,7 @@ from toolkit.arrays import decoded
 from toolkit.errors import UnfreezeError
 from toolkit.folder import ImageFolder, scan
 from toolkit.progress import Progress, silent
-from toolkit.run import write_json
+from toolkit.run import remove, write_json
 
 BATCH = 32
 
@@ -51,6 +51,9 @@ def verify_foreign(
     """
     if not artefacts:
         raise UnfreezeError("no artefact to hold against the reference; give one or more")
+    twice = [path.name for path in artefacts if [other.name for other in artefacts].count(path.name) > 1]
+    if twice:
+        raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
     model = _load_keras(reference)
     image_size = side(model.input_shape)
     for path in artefacts:
@@ -71,6 +74,8 @@ def verify_foreign(
         how = {"reference": known, "class_names": images.class_names, "margin": margin, "tolerance": tolerance}
         parities = [judged(_artefact(path), outcomes[path], **how) for path in artefacts]
         fed = partial(_both, model=model, pixels=pixels)
+        for old in out.glob("layers_*.png") if out else ():
+            remove(old)
         parities = [
             _located(parity, path, outcomes[path], model, known, array, partial(fed, path=path), out)
             if layers or parity.broken

@@ -13,11 +13,13 @@ if model.suffix == ".onnx":
 
     session = onnxruntime.InferenceSession(model)
     predict = lambda pixels: session.run(None, {"image": pixels[None]})[0][0]  # noqa: E731
-else:
+elif model.suffix == ".tflite":
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(str(model)).get_signature_runner("serve")
     predict = lambda pixels: runner(image=pixels[None])["probabilities"][0]  # noqa: E731
+else:
+    sys.exit("give an .onnx or a .tflite file")
 # Put your own pipeline in place of `predict`: from uint8 RGB [height, width, 3] to a probability for each class.
 golden = json.loads((here / "expected.json").read_text(encoding="utf-8"))
 worst, wanted = 0.0, golden["artefacts"][model.name]
