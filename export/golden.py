@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from toolkit.run import atomic, write_json
 COUNT = 8
 UNSATURATED = 0.8  # probability near which an answer shows what is wrong with the pixels; one of 1.0 hides it
 TOLERANCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.1, "int8": 0.15}  # int8 differs between runtimes
-CHECKERS = ("check.py", "check.mjs", "Check.kt")
+CHECKERS = Path(__file__).parent / "checkers"
 
 
 def write_golden(
@@ -55,8 +54,8 @@ def write_golden(
         for number, pixels in enumerate(chosen):
             Image.fromarray(pixels).save(temporary / f"{number}.png", optimize=True)
         write_json(temporary / "expected.json", pack)
-        for name in CHECKERS:
-            (temporary / name).write_bytes(files("export").joinpath("checkers", name).read_bytes())
+        for name in ("check.py", "check.mjs", "Check.kt"):
+            (temporary / name).write_bytes((CHECKERS / name).read_bytes())
 
 
 def golden_rows(reference: Reference) -> np.ndarray:

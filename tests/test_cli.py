@@ -359,6 +359,16 @@ assert not {{"tensorflow", "keras"}} & set(sys.modules)
     assert ended.returncode == 0, ended.stderr
 
 
+def test_export_as_it_is_installed(run: Path, tmp_path: Path) -> None:
+    """From another folder than the checkout, where the package's own files are found all the same."""
+    program = Path(sys.executable).with_name("unfreeze")
+    command = [program, "export", run, "--formats", "tflite", "--precisions", "float32"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "model_int8.onnx" in ended.stdout
+    assert (run / "export" / "golden" / "check.py").is_file()
+
+
 def test_options_of_the_program_may_stand_anywhere(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "scanning" in typed(capsys, "scan", pictures)[2]
     assert "scanning" not in typed(capsys, "scan", pictures, "-q")[2]

@@ -91,7 +91,11 @@ def test_the_images_are_the_test_images_without_any_loss(golden: Path, finished:
     assert len(set(rows)) == COUNT
     np.testing.assert_array_equal(pixels_of(golden), load_part(finished, "test").images[rows])
     names = {path.name for path in golden.iterdir()}
-    assert names == {"expected.json", *CHECKERS, *(f"{number}.png" for number in range(COUNT))}
+    assert names == {
+        "expected.json",
+        *(path.name for path in CHECKERS.iterdir()),
+        *(f"{number}.png" for number in range(COUNT)),
+    }
 
 
 def test_expected_are_the_models_answers_and_each_artefacts_own(golden: Path) -> None:
