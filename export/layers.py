@@ -19,6 +19,7 @@ from export.tensors import Tensor
 
 ALIKE = 0.95  # cosine from which a tensor whose name does not say so is taken for a layer's output
 NAMED = 0.5  # the same where the name says so
+LARGER = 3.0  # so many times as large, or as small, and it is another tensor
 DOUBTFUL = 0.02  # relative error from which such a pair is made only if the next layer is not more like it
 OUTSTANDS = {"float32": 1e-3, "float16": 2e-2}  # own error of a layer, relative, that rounding does not explain
 OTHERWISE, TIMES = 0.1, 5.0  # of an integer file: at least this much, and so many times the median layer's
@@ -74,8 +75,16 @@ class _Pair:
     got: np.ndarray  # the tensor, in the model's layout
 
     @property
+    def direction(self) -> float:
+        """The cosine of the angle between them; 0 where one is much larger: a cosine knows no scale."""
+        ratio = _ratio(self.got, self.fed)
+        return _cosine(self.got, self.fed) if 1 / LARGER < ratio < LARGER else 0.0
+
+    @property
     def likeness(self) -> float:
-        return _cosine(self.got, self.fed)
+        """The same, less for a larger or smaller one."""
+        ratio = _ratio(self.got, self.fed)
+        return self.direction * min(ratio, 1 / ratio) if self.direction else 0.0
 
 
 class _Walk:
@@ -119,7 +128,7 @@ class _Walk:
         self.doubtful = [doubt for doubt in self.doubtful if doubt[2] is not pair]
         next_fed = np.split(keras.ops.convert_to_numpy(after).astype(np.float32), 2)[1]
         laid = _laid(pair.tensor.value, next_fed)
-        if laid is not None and _cosine(laid, next_fed) > pair.likeness:
+        if laid is not None and _Pair(pair.tensor, laid, next_fed, laid).likeness > pair.likeness:
             self.waiting = [*layers, *self.waiting]
             self.left.append((pair.tensor, set()))
         else:
@@ -142,7 +151,7 @@ class _Walk:
             got = _laid(tensor.value, fed)
             if got is not None and (not owners or name in owners):
                 pair = _Pair(tensor, right, fed, got)
-                if last or pair.likeness > (NAMED if owners else ALIKE):
+                if last or pair.direction > (NAMED if owners else ALIKE):
                     pairs.append(pair)
         if not pairs:
             return None
@@ -196,6 +205,12 @@ def _laid(value: np.ndarray, like: np.ndarray) -> np.ndarray | None:
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:
     norms = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(np.vdot(one, other)) / norms if norms > 0 else float(norms == 0 and np.array_equal(one, other))
+
+
+def _ratio(one: np.ndarray, other: np.ndarray) -> float:
+    """How much larger the one is; 1 where both are nothing."""
+    size, expected = float(np.linalg.norm(one)), float(np.linalg.norm(other))
+    return size / expected if size > 0 and expected > 0 else float(size == expected)
 
 
 def _gain(got: np.ndarray, expected: np.ndarray) -> float:

@@ -22,25 +22,28 @@ from toolkit.onnx_graph import to_onnx
 from toolkit.quiet import hushed
 from toolkit.run import atomic
 
-TOLERANCE = 1e-3  # of probabilities, on random images: tells a wrong graph from rounding
-HALF_TOLERANCE = 0.5  # of float16: random images lie where the model is steep
+TOLERANCE = 1e-3  # of probabilities: tells a wrong graph from rounding
+HALF_TOLERANCE = 0.5  # of float16
 
 
-def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str]) -> None:
+def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str], samples: np.ndarray | None = None) -> None:
     """Write `model` to `path` with `metadata` as its `metadata_props`; the model itself is left as it is.
 
     UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or answers
-    otherwise than the model on random images, with or without onnxruntime's optimisations.
+    otherwise than the model on `samples`, with or without onnxruntime's optimisations. `samples`: uint8 [N, S, S, 3],
+    images like those of its training, which any model answers steadily; noise if there are none.
     """
-    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, TOLERANCE)
+    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, TOLERANCE, samples)
 
 
-def write_onnx_float16(source: Path, path: Path, metadata: dict[str, str], model: keras.Model) -> None:
+def write_onnx_float16(
+    source: Path, path: Path, metadata: dict[str, str], model: keras.Model, samples: np.ndarray | None = None
+) -> None:
     """The ONNX file `source` with its weights and its arithmetic in float16, the ends as they were."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     graph = convert_float_to_float16(folded(source), keep_io_types=True)
-    write_graph(graph, path, metadata, model, HALF_TOLERANCE)
+    write_graph(graph, path, metadata, model, HALF_TOLERANCE, samples)
 
 
 def folded(source: Path) -> onnx.ModelProto:
@@ -55,7 +58,12 @@ def folded(source: Path) -> onnx.ModelProto:
 
 
 def write_graph(
-    graph: onnx.ModelProto, path: Path, metadata: dict[str, str], model: keras.Model, tolerance: float
+    graph: onnx.ModelProto,
+    path: Path,
+    metadata: dict[str, str],
+    model: keras.Model,
+    tolerance: float,
+    samples: np.ndarray | None = None,
 ) -> None:
     """Write a graph behind the gate, with its own metadata and only the operator sets that it uses."""
     used = {node.domain for node in graph.graph.node}
@@ -65,13 +73,13 @@ def write_graph(
     onnx.helper.set_model_props(graph, metadata)
     with atomic(path) as temporary:
         onnx.save(graph, temporary)
-        _gate(temporary, model, tolerance)
+        _gate(temporary, model, tolerance, noise(model.input_shape[1]) if samples is None else samples)
 
 
-def _gate(path: Path, model: keras.Model, tolerance: float) -> None:
+def _gate(path: Path, model: keras.Model, tolerance: float, images: np.ndarray) -> None:
     try:
         onnx.checker.check_model(str(path), full_check=True)
-        difference = np.max(list(_differences(path, model)))  # NaN stays NaN
+        difference = np.max(list(_differences(path, model, images)))  # NaN stays NaN
     except Exception as error:  # onnx and onnxruntime raise classes of their own for each way to be invalid
         raise UnfreezeError(f"the ONNX conversion gave no valid graph: {said(error)}") from error
     if not difference <= tolerance:
@@ -81,9 +89,8 @@ def _gate(path: Path, model: keras.Model, tolerance: float) -> None:
         )
 
 
-def _differences(path: Path, model: keras.Model) -> Iterator[float]:
+def _differences(path: Path, model: keras.Model, images: np.ndarray) -> Iterator[float]:
     """The largest difference in a probability, once with onnxruntime's optimisations and once without."""
-    images = _images(model.input_shape[1])
     expected = keras.ops.convert_to_numpy(model(images, training=False)).astype("float32")
     levels = onnxruntime.GraphOptimizationLevel
     for level in (levels.ORT_ENABLE_ALL, levels.ORT_DISABLE_ALL):
@@ -98,7 +105,7 @@ def _differences(path: Path, model: keras.Model) -> Iterator[float]:
         yield float(np.abs(answer - expected).max())
 
 
-def _images(size: int) -> np.ndarray:
+def noise(size: int) -> np.ndarray:
     """uint8 [4, S, S, 3]: noise, and noise in patches as coarse as a photograph's."""
     rng = np.random.default_rng(0)
     fine = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)

@@ -43,6 +43,7 @@ from toolkit.train import load_model, probabilities
 
 CALIBRATION = 200  # images
 JUDGED = 1000  # images on which the ways to int8 are compared, if there are so many
+GATED = 20  # every so many of them pass through the gate of an ONNX file
 MARGIN = 0.5  # points of accuracy
 
 
@@ -139,9 +140,9 @@ class _Writer:
         elif variant.format == "tflite":
             write_tflite(self.saved_model, path, described, variant.precision)
         elif variant.precision == "float16":
-            write_onnx_float16(self.onnx, path, _properties(described), self.model)
+            write_onnx_float16(self.onnx, path, _properties(described), self.model, self.images[::GATED])
         else:
-            write_onnx(self.model, path, _properties(described))
+            write_onnx(self.model, path, _properties(described), self.images[::GATED])
         return record(self.folder, variant)
 
     def _int8(self, variant: Variant) -> tuple[Attempt, ...]:
@@ -151,7 +152,9 @@ class _Writer:
             return self._described(variant, calibration=how, calibration_images=len(self.rows))
 
         def save_onnx(graph: onnx.ModelProto, path: Path, how: str) -> None:
-            write_graph(graph, path, _properties(described(how)), self.model, tolerance=1.0)
+            write_graph(
+                graph, path, _properties(described(how)), self.model, tolerance=1.0, samples=self.images[::GATED]
+            )
 
         def save_tflite(path: Path, how: str, keep: Sequence[str]) -> None:
             if keep:
@@ -194,7 +197,7 @@ class _Writer:
     @cached_property
     def onnx(self) -> Path:
         path = self.scratch / "model.onnx"
-        write_onnx(self.model, path, {})
+        write_onnx(self.model, path, {}, self.images[::GATED])
         return path
 
     @cached_property

@@ -197,3 +197,16 @@ def test_what_stands_out_depends_on_the_precision() -> None:
     assert first_divergent([*noisy(), error(0.08, gain=1.08)], "int8") is not None
     assert first_divergent([error(0.04)] * 9 + [error(0.15)], "int8") is None  # a network that is hard to round
     assert first_divergent([error(float("nan"))], "int8") is not None
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_what_a_scaling_layer_takes_is_not_what_it_gives(kind: str, tmp_path: Path) -> None:
+    """They point the same way: a cosine alone would pair the pixels with the scaled pixels."""
+    layers = keras.layers
+    entry = keras.Input((SIZE, SIZE, 3), dtype="uint8", name="image")
+    x = layers.Conv2D(8, 3, activation="relu", name="first")(layers.Rescaling(1 / 255, name="scale")(entry))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(entry, layers.Dense(3, activation="softmax", name="probabilities")(x), name="small")
+    errors = errors_of(model, written(model, kind, tmp_path))
+    assert first_divergent(errors, "float32") is None
+    assert "scale" in {name for error in errors for name in error.layers}
