@@ -19,6 +19,8 @@ from pathlib import Path
 
 import click
 
+from export.variants import VARIANTS
+
 FAMILIES = (
     "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ResNet50V2", "DenseNet121",
     "NASNetMobile", "ConvNeXtTiny",
@@ -113,20 +115,21 @@ def cell(parity: dict) -> str:
 def main(out: Path, backbones: tuple[str, ...], epochs: int, margin: float) -> None:
     """Print a row for each backbone: verdict, points lost (at most), flips."""
     data = digits(out / "digits")
+    names = [variant.name for variant in VARIANTS]
+    print(f"| backbone | accuracy | {' | '.join(names)} | export, verify |\n|{'---|' * (len(names) + 3)}", flush=True)
     results = {}
-    for number, backbone in enumerate(backbones):
+    for backbone in backbones:
         results[backbone] = result = one(backbone, data, out, epochs, margin)
         (out / "families.json").write_text(json.dumps(results, indent=1))
         if "error" in result:
             print(f"| {backbone} | {result['error']} |", flush=True)
             continue
-        if not number:
-            names = [parity["artefact"]["name"] for parity in result["verified"]]
-            print(f"| backbone | accuracy | {' | '.join(names)} | export, verify |\n|{'---|' * (len(names) + 3)}")
         accuracy = result["verified"][0]["reference_accuracy"]
         seconds = f"{result['export_seconds']:.0f} s, {result['verify_seconds']:.0f} s"
         cells = " | ".join(cell(parity) for parity in result["verified"])
         print(f"| {backbone} | {accuracy:.1%} | {cells} | {seconds} |", flush=True)
+    whole = [name for name, result in results.items() if "error" not in result and not result["exported"]["failed"]]
+    sys.exit(len(whole) < len(results))
 
 
 if __name__ == "__main__":

@@ -80,8 +80,9 @@ def main(run: Path, data: Path, out: Path, every: int) -> None:
     ended = subprocess.run(
         [*command, "--data", str(data), "--no-times", "--json"], capture_output=True, text=True, check=False
     )
-    missed = 0
-    for parity in json.loads(ended.stdout):
+    verdicts = json.loads(ended.stdout)
+    missed = len(wanted) - len(verdicts)
+    for parity in verdicts:
         name, found = parity["artefact"]["name"], parity["divergence"] or {}
         layers = found.get("layers", [])
         right = parity["verdict"] == "does not hold" and wanted[name] in (found.get("layer"), *layers[:1])

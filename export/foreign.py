@@ -43,7 +43,7 @@ def verify_foreign(
     progress: Progress = silent,
 ) -> list[Parity]:
     """Hold each artefact against `reference`, a .keras file, on the test part of `data`, or on all of it where it has
-    none. Both get the pixels that `export.images` decodes, in the range `pixels`, a name of `export.adapt.SCALES`.
+    none. Both get the pixels that `toolkit.images` decodes, in the range `pixels`, a name of `export.adapt.SCALES`.
 
     `labels`: a text file with a class name a line, in the order of the model's answers; without it the names of the
     folders, sorted. `out`: a folder for parity.json and the pictures. UnfreezeError where the model cannot be loaded,
@@ -74,8 +74,9 @@ def verify_foreign(
         how = {"reference": known, "class_names": images.class_names, "margin": margin, "tolerance": tolerance}
         parities = [judged(_artefact(path), outcomes[path], **how) for path in artefacts]
         fed = partial(_both, model=model, pixels=pixels)
-        for old in out.glob("layers_*.png") if out else ():
-            remove(old)
+        if out is not None:
+            for path in artefacts:
+                remove(out / f"layers_{path.name}.png")
         parities = [
             _located(parity, path, outcomes[path], model, known, array, partial(fed, path=path), out)
             if layers or parity.broken

@@ -47,6 +47,7 @@ def write_golden(
                 "probabilities": load(folder / artefact.name).predict(chosen).tolist(),
             }
             for artefact in artefacts
+            if (folder / artefact.name).exists()
         },
     }
     with atomic(folder / "golden") as temporary:

@@ -75,7 +75,8 @@ def tflite_steps(
     def step(name: str, layers: Sequence[str] = ()) -> Step:
         def write(path: Path) -> None:
             wanted = {*float_layers, *layers}
-            save(path, name, [pair.tensor for pair in pairs() if wanted & {*pair.layers}] if wanted else [])
+            keep = [pair.tensor for pair in _of(pairs(), wanted)] if wanted else []
+            save(path, name, keep)
             first.keep(path)
 
         return Step(name, write)
@@ -112,7 +113,10 @@ def _worst(model: keras.Model, first: _Kept, images: np.ndarray, step: Callable[
     if first.path is None:
         return
     few = _few(images)
-    errors = layer_errors(model, few, tensors(first.path, few))
+    try:
+        errors = layer_errors(model, few, tensors(first.path, few))
+    except Exception:  # a file that does not run has no worst layers; what was tried before stands
+        return
     ranked = [error.name for error in sorted(errors, key=lambda error: -error.own) if error.weighted]
     for count in WORST:
         yield step(f"float: {', '.join(ranked[:count])}", layers=ranked[:count])
@@ -122,10 +126,17 @@ def _nodes(graph: onnx.ModelProto, pairs: Sequence[LayerError], layers: set[str]
     """The nodes that compute these layers."""
     ends = {error.tensor for error in pairs}
     found: set[str] = set()
-    for error in pairs:
-        if layers & {*error.layers}:
-            found |= nodes_behind(graph, error.tensor, ends - {error.tensor})
+    for error in _of(pairs, layers):
+        found |= nodes_behind(graph, error.tensor, ends - {error.tensor})
     return found
+
+
+def _of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]:
+    """The pairs that stand for these layers; UnfreezeError where one of them has none."""
+    absent = layers - {name for pair in pairs for name in pair.layers}
+    if absent:
+        raise UnfreezeError(f"the file has no operation of {', '.join(sorted(absent))} that could stay in float")
+    return [pair for pair in pairs if layers & {*pair.layers}]
 
 
 def _few(images: np.ndarray) -> np.ndarray:

@@ -48,7 +48,7 @@ def layer_errors(model: keras.Model, images: np.ndarray, tensors: Sequence[Tenso
     images, the last of them the answer."""
     walk = _Walk(tensors, all_names(model))
     both = keras.ops.convert_to_tensor(np.concatenate([images, images]))
-    _run(model, both, walk, all_names(model)[-1])
+    _run(model, both, walk, _last(model))
     return walk.found
 
 
@@ -174,7 +174,13 @@ def all_names(model: keras.Model) -> list[str]:
     return [name for one in operations for name in (all_names(one) if isinstance(one, keras.Model) else [one.name])]
 
 
-def _run(model: Any, inputs: Any, walk: _Walk, last: str) -> Any:
+def _last(model: Any) -> Any:
+    """The operation that gives the answer."""
+    last = getattr(model, "_functional", model).operations[-1]
+    return _last(last) if isinstance(last, keras.Model) else last
+
+
+def _run(model: Any, inputs: Any, walk: _Walk, last: Any) -> Any:
     """The model's graph through the walk, nested models opened."""
 
     def operation(layer: Any) -> Callable[..., Any]:
@@ -184,7 +190,7 @@ def _run(model: Any, inputs: Any, walk: _Walk, last: str) -> Any:
                 return _run(inner, args[0], walk, last)
             if getattr(layer, "_call_has_training_arg", False):
                 kwargs["training"] = False  # layers that augment do so where nobody says
-            return walk.call(layer, layer.name == last, args, kwargs)
+            return walk.call(layer, layer is last, args, kwargs)
 
         return call
 

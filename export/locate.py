@@ -51,6 +51,8 @@ def locate(
         errors = layer_errors(model, own, tensors(path, other))
     except Exception as error:  # each runtime has exceptions of its own
         return _none(f"its layers cannot be compared ({said(error)})")
+    if not errors:
+        return _none("none of its tensors can be paired with a layer")
     if picture is not None:
         plots.save(plots.layers([(e.name, e.own, e.total) for e in errors], threshold(errors, precision)), picture)
     return _divergence(errors, precision, command)
@@ -67,7 +69,7 @@ def _divergence(errors: Sequence[LayerError], precision: str, command: str) -> D
     worst = tuple((error.name, error.own) for error in ranked[:8])
     if first is None:
         advice = "the error grows evenly"
-        if precision in ("int8", "dynamic") and command:
+        if precision == "int8" and command:
             advice += f"; the worst in float: {command} --float-layers {','.join(name for name, _ in worst[:4])}"
     elif precision == "int8" and command:
         advice = f"leave it in float: {command} --float-layers {first.name}"

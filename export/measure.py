@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,8 +29,8 @@ from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 
 BATCH = 32
-ROUNDS = 6  # turns of each artefact
-SINGLES = 10  # images, one at a time, in a turn
+ROUNDS = 10  # turns of each artefact
+SINGLES = 6  # images, one at a time, in a turn
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Timing:
     """Milliseconds an image, by the number of threads that the runtime was given."""
 
     threads: int
-    load_ms: float  # reading the file and setting its runtime up; the runtime's import is not counted
+    load_ms: float  # reading the file, which the system has in its cache, and setting up; without the runtime's import
     median: float  # one image at a time
     p95: float
     batch_median: float  # in batches of 32
@@ -49,6 +51,7 @@ class Measurement:
 
     probabilities: np.ndarray  # float32 [N, C]
     timings: tuple[Timing, ...] = ()
+    class_names: tuple[str, ...] | None = None  # as the artefact has them; None: it does not say
     memory_mb: float | None = None  # peak resident memory beyond what the imported runtime takes; None: not known here
 
 
@@ -96,19 +99,29 @@ class Held:
     def __init__(self, path: Path, threads: int, pixels: str | None) -> None:
         self.path = path
         self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        self.call(_start_up, path, threads, pixels)
+        try:
+            self.class_names: tuple[str, ...] | None = self.call(_start_up, path, threads, pixels)
+        except BaseException:
+            self.end()
+            raise
 
     def __enter__(self) -> Held:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.pool.shutdown()
+        self.end()
+
+    def end(self) -> None:
+        """At once: whatever the process is at is of no use any more."""
+        for process in list((self.pool._processes or {}).values()):
+            process.terminate()
+        self.pool.shutdown(cancel_futures=True)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return self.pool.submit(function, *arguments).result()
         except BrokenProcessPool:
-            raise UnfreezeError(f"{self.path}: its runtime crashed on it; export it again") from None
+            raise UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out") from None
 
 
 def _answered(
@@ -127,7 +140,7 @@ def _answered(
         try:
             held = stack.enter_context(Held(path, 1, pixels))
             memory = held.call(_memory, images, rows)
-            return held, Measurement(held.call(_answer, images, rows), memory_mb=memory)
+            return held, Measurement(held.call(_answer, images, rows), (), held.class_names, memory)
         except NoRuntimeError:
             raise
         except UnfreezeError as error:
@@ -136,33 +149,52 @@ def _answered(
     alive = {}
     progress("verifying", 0, len(paths))
     with ThreadPoolExecutor(cores()) as pool:
-        for path, given in zip(paths, pool.map(answer, paths), strict=True):
-            if isinstance(given, UnfreezeError):
-                outcomes[path] = given
-            else:
-                alive[path], outcomes[path] = given
-            progress("verifying", len(outcomes), len(paths))
+        try:
+            for path, given in zip(paths, pool.map(answer, paths), strict=True):
+                if isinstance(given, UnfreezeError):
+                    outcomes[path] = given
+                else:
+                    alive[path], outcomes[path] = given
+                progress("verifying", len(outcomes), len(paths))
+        except BaseException:
+            stack.close()  # or leaving the pool would wait for all answers
+            raise
     return alive
 
 
 def _start(paths: Sequence[Path], threads: int, pixels: str | None, stack: ExitStack) -> dict[Path, Held]:
+    """Those that start; one that answered and does not start again is not timed."""
+
+    def start(path: Path) -> Held | None:
+        with suppress(UnfreezeError):
+            return stack.enter_context(Held(path, threads, pixels))
+        return None
+
     with ThreadPoolExecutor(cores()) as pool:
-        held = pool.map(lambda path: stack.enter_context(Held(path, threads, pixels)), paths)
-        return dict(zip(paths, held, strict=True))
+        return {path: held for path, held in zip(paths, pool.map(start, paths), strict=True) if held}
 
 
 def _time_in_turn(loaded: dict[Path, Held], images: Path, rows: np.ndarray, threads: int) -> dict[Path, Timing]:
-    loads = {path: held.call(_load) for path, held in loaded.items()}
+    """Of those whose processes live to the end."""
+    going = dict(loaded)
+    loads: dict[Path, list[float]] = {path: [] for path in loaded}
     singles: dict[Path, list[float]] = {path: [] for path in loaded}
     batches: dict[Path, list[float]] = {path: [] for path in loaded}
     for turn in range(-1, ROUNDS):  # the first is to warm up
-        for path, held in loaded.items():
-            one = held.call(_times, images, np.roll(rows, -SINGLES * turn), 1, SINGLES)
-            many = held.call(_times, images, np.roll(rows, -BATCH * turn), BATCH, 1)
-            if turn >= 0:
+        for path, held in list(going.items()):
+            try:
+                load = held.call(_load) if turn < 0 else 0.0
+                one = held.call(_times, images, np.roll(rows, -SINGLES * turn), 1, SINGLES)
+                many = held.call(_times, images, np.roll(rows, -BATCH * turn), BATCH, 1)
+            except UnfreezeError:
+                del going[path]
+                continue
+            if turn < 0:
+                loads[path].append(load)
+            else:
                 singles[path] += one
                 batches[path] += many
-    return {path: _timing(threads, loads[path], singles[path], batches[path]) for path in loaded}
+    return {path: _timing(threads, loads[path][0], singles[path], batches[path]) for path in going}
 
 
 def _timing(threads: int, load_seconds: float, singles: Sequence[float], batches: Sequence[float]) -> Timing:
@@ -179,14 +211,24 @@ _before: float | None
 _adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answers -> probabilities
 
 
-def _start_up(path: Path, threads: int, pixels: str | None) -> None:
-    """Import the runtime, and load the artefact."""
+def _start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
+    """Import the runtime, and load the artefact; the class names that it has."""
     global _again, _before, _adapted
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     _adapted = shares if pixels is not None else lambda answers: answers
     import_runtime(path)
     _before = _resident("VmRSS")
     _again = partial(load, path, threads, pixels=pixels)
     _load()
+    return tuple(_runner.description["class_names"]) if _runner.description else None
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _load() -> float:

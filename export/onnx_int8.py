@@ -49,7 +49,7 @@ def quantised(
         quantize_static(
             source,
             path,
-            _Reader(images if method == "min-max" else _spread(images, HISTOGRAM_IMAGES)),
+            _Reader(images[looked_at(len(images), method)]),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             weight_type=QuantType.QInt8,
@@ -64,11 +64,12 @@ def quantised(
 @contextlib.contextmanager
 def _unlogged() -> Iterator[None]:
     """onnxruntime logs that it raises the opset to 21, which has 16-bit integers."""
-    logging.disable(logging.WARNING)
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 def nodes_behind(graph: onnx.ModelProto, tensor: str, others: Collection[str]) -> set[str]:
@@ -83,9 +84,10 @@ def nodes_behind(graph: onnx.ModelProto, tensor: str, others: Collection[str]) -
     return found
 
 
-def _spread(images: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` of the images, evenly spread: they stand class by class."""
-    return images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
+def looked_at(images: int, method: str) -> np.ndarray:
+    """int64: which of so many calibration images a method looks at; evenly spread, for they stand class by class."""
+    count = images if method == "min-max" else min(images, HISTOGRAM_IMAGES)
+    return np.linspace(0, images - 1, count).astype(int)
 
 
 class _Reader(CalibrationDataReader):

@@ -93,11 +93,14 @@ def compare(
         return Parity(artefact, FAILED, "no test image to compare on")
     if got.shape != expected.shape:
         return Parity(artefact, FAILED, f"gives an answer of shape {got.shape}, the model {expected.shape}")
+    if measured.class_names is not None and measured.class_names != tuple(class_names):
+        said = f"says of itself that its classes are {', '.join(measured.class_names)}, not {', '.join(class_names)}"
+        return Parity(artefact, LOSES, said)
     difference = np.abs(got.astype(np.float64) - expected)
     right = got.argmax(1) == reference.labels
     before = expected.argmax(1) == reference.labels
     pair = paired(before, right)
-    ties = {**TIES, "float32": tolerance}.get(artefact.precision)
+    ties = {**TIES, "float32": min(tolerance, TIES["float16"])}.get(artefact.precision)
     flips = find_flips(reference, got, class_names, ties)
     verdict, reason = _verdict(artefact.precision, pair, margin / 100, flips, float(difference.max()), tolerance)
     return Parity(
@@ -156,11 +159,11 @@ def _verdict(
         return LOSES, "its answers are not numbers"
     if precision in TIES and beyond:
         return LOSES, f"{beyond} of its answers are not the model's, beyond a tie"
-    if precision == "float32":
+    verdict = pair.verdict(margin)
+    if precision == "float32" and verdict != LOSES:
         if largest <= tolerance:
             return HOLDS, ""
         return LOSES, f"probabilities differ from the model's by up to {largest:.2g}; {tolerance:g} is allowed"
-    verdict = pair.verdict(margin)
     if verdict == HOLDS:
         return HOLDS, ""
     if verdict == LOSES:

@@ -46,10 +46,12 @@ def attach(model: bytes, description: dict[str, Any]) -> bytes:
 
 
 def read_description(model: bytes) -> dict[str, Any] | None:
-    """The description in a TFLite file written here; None where there is none."""
+    """The description in a TFLite file written here, its class names those of the label file, which others read;
+    None where there is none."""
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
-            return json.loads(archive.read(ENTRY))
+            labels = archive.read(LABELS).decode().splitlines()
+            return json.loads(archive.read(ENTRY)) | {"class_names": labels}
     except (zipfile.BadZipFile, KeyError, ValueError):
         return None
 

@@ -19,7 +19,7 @@ from toolkit.arrays import decoded
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 from toolkit.quiet import start_tensorflow
-from toolkit.run import Run, file_digest, remove, write_json
+from toolkit.run import Run, file_digest, read_json, remove, write_json
 
 SHOWN = 24  # flips on a picture sheet
 Measure = Callable[..., dict[Path, Outcome]]
@@ -63,9 +63,26 @@ def verify(
     parities = _located(run, parities, outcomes, reference, pixels, layers, progress)
     asked = {variant.name for variant in choose(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
-    write_json(run.path / "parity.json", [to_json(parity) for parity in parities])
+    write_json(run.path / "parity.json", [*_earlier(run, manifest, parities), *map(to_json, parities)])
     draw_flips(run.path / "plots", parities, pixels, reference)
     return parities
+
+
+def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[dict[str, Any]]:
+    """What parity.json says of the artefacts that were not run now and are still the same; pictures of all others
+    go."""
+    now = {parity.artefact.name for parity in parities}
+    there = {artefact.name: artefact.sha256 for artefact in manifest.artefacts if artefact.name not in now}
+    try:
+        stored = read_json(run.path / "parity.json") if there else []
+        kept = [entry for entry in stored if there.get(entry["artefact"]["name"]) == entry["artefact"]["sha256"]]
+    except (UnfreezeError, KeyError, TypeError):
+        kept = []
+    names = {entry["artefact"]["name"] for entry in kept}
+    for picture in (run.path / "plots").glob("flips_*.png"):
+        if picture.stem.removeprefix("flips_") not in names:
+            remove(picture)
+    return kept
 
 
 def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
@@ -81,13 +98,12 @@ def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
 def chosen_artefacts(
     manifest: Manifest, formats: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> list[Artefact]:
-    """UnfreezeError where one that was asked for was neither exported nor tried."""
+    """UnfreezeError where none of those asked for was exported or tried."""
     asked = [variant.name for variant in choose(formats, precisions)]
     there = [artefact.name for artefact in manifest.artefacts]
-    absent = [name for name in asked if name not in there and name not in manifest.failed]
-    if (formats or precisions) and absent:
+    if not {*asked} & {*there, *manifest.failed}:
         raise UnfreezeError(
-            f"{', '.join(absent)} was not exported, only {', '.join(there)}; "
+            f"{', '.join(asked)} was not exported, only {', '.join(there) or 'nothing'}; "
             f"`unfreeze export {manifest.folder.parent}` adds it"
         )
     return [artefact for artefact in manifest.artefacts if artefact.name in asked]
@@ -130,8 +146,8 @@ def _located(
     wanted = [
         p for p in parities if isinstance(outcomes[folder / p.artefact.name], Measurement) and (every or p.broken)
     ]
-    for old in plots_folder.glob("layers_*.png"):
-        remove(old)
+    for parity in parities:
+        remove(plots_folder / f"layers_{parity.artefact.name}.png")
     if not wanted or not (run.path / "model.keras").is_file():
         return list(parities)
     start_tensorflow()  # only where something is to be found
@@ -153,7 +169,7 @@ def _located(
             np.asarray(pixels[telling_rows(reference.probabilities, outcome.probabilities)]),
             parity.artefact.precision,
             picture=plots_folder / f"layers_{parity.artefact.name}.png",
-            command=f"unfreeze export {run.path} --precisions int8",
+            command=f"unfreeze export {run.path} --formats {parity.artefact.format} --precisions int8",
         )
     progress("comparing layers", len(wanted), len(wanted))
     return [replace(parity, divergence=found.get(parity.artefact.name)) for parity in parities]
@@ -162,16 +178,19 @@ def _located(
 def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, reference: Reference) -> None:
     """A sheet of the flips of each artefact that has any: flips_*.png."""
     row_of = {path: row for row, path in enumerate(reference.paths)}
-    for old in folder.glob("flips_*.png"):
-        remove(old)
     for parity in parities:
+        remove(folder / f"flips_{parity.artefact.name}.png")
         shown = parity.flips[:SHOWN]
         if not shown:
             continue
         captions = [
             f"{Path(flip.path).name[-24:]}\n{flip.reference} {flip.reference_probability:.1%} → "
-            f"{flip.artefact} {flip.artefact_probability or float('nan'):.1%}\n(is {flip.label})"
+            f"{flip.artefact} {_percent(flip.artefact_probability)}\n(is {flip.label})"
             for flip in shown
         ]
         sheet = plots.mistakes(pixels[[row_of[flip.path] for flip in shown]], captions)
         plots.save(sheet, folder / f"flips_{parity.artefact.name}.png")
+
+
+def _percent(share: float | None) -> str:
+    return "NaN" if share is None else f"{share:.1%}"

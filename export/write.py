@@ -4,9 +4,10 @@ beside."""
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,15 @@ from export.artefacts import (
     write_manifest,
     write_reference,
 )
+from export.artefacts import digest as artefact_digest
 from export.attempts import Attempt, Judge, first_that_holds
 from export.calibration import calibration_rows
 from export.golden import write_golden
 from export.int8 import check_layers, onnx_steps, tflite_steps
 from export.onnx import folded, write_graph, write_onnx, write_onnx_float16
-from export.runners import said
+from export.onnx_int8 import looked_at
+from export.parity import MARGIN
+from export.runners import load, said
 from export.saved_model import write_float_saved_model, write_saved_model
 from export.tflite import write_tflite, write_tflite_int8, write_tflite_partly, write_tflite_wide
 from export.variants import VARIANTS, Variant, choose
@@ -43,8 +47,8 @@ from toolkit.train import load_model, probabilities
 
 CALIBRATION = 200  # images
 JUDGED = 1000  # images on which the ways to int8 are compared, if there are so many
+HISTOGRAMS = ("entropy", "percentile")  # the steps that calibrate so look at fewer images
 GATED = 20  # every so many of them pass through the gate of an ONNX file
-MARGIN = 0.5  # points of accuracy
 
 
 def export(
@@ -55,50 +59,80 @@ def export(
     calibration: int = CALIBRATION,
     float_layers: Sequence[str] = (),
     margin: float = MARGIN,
-    license: str = UNSTATED,
+    license: str | None = None,
     progress: Progress = silent,
 ) -> Manifest:
     """Write the run's model into its `export/` folder: all variants or some; others of the same model stay.
 
     An int8 file is calibrated on `calibration` training images, and made in other ways where it loses more than
     `margin` points of accuracy on the validation part and other training images; `float_layers` stay in float. A
-    variant that cannot be written stands in the manifest's `failed`. The manifest is removed before anything is
-    changed and written last: an export that was cut short is not taken for a whole one.
+    variant that cannot be written, or does not run, stands in the manifest's `failed`. `license` None: as the
+    artefacts that stay have it. What is there while an export goes on, or after it was cut short, is what stays.
     """
     chosen = choose(formats, precisions)
     model, spec = load_model(run)
     check_layers(model, float_layers)
-    images = load_part(run, "test", progress=progress).images
-    answers = probabilities(model, images)
+    part = load_part(run, "test", progress=progress)
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")
-    kept = _kept(folder, digest, chosen)
-    remove(folder / "manifest.json")
-    for variant in VARIANTS:
-        if variant.name not in {artefact.name for artefact in kept}:
-            remove(folder / variant.name)
-    description = describe(run, spec.image_size, license)
+    staying = _staying(folder, digest, chosen)
+    said = staying.description.get("license", UNSTATED) if staying else UNSTATED
+    description = describe(run, spec.image_size, license or said)
+    if staying and staying.artefacts and staying.description != description:
+        raise UnfreezeError(
+            f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"
+        )
+    answers = probabilities(model, part.images)
+    _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with tempfile.TemporaryDirectory() as scratch:
         writer = _Writer(run, model, folder, Path(scratch), description, calibration, tuple(float_layers), margin / 100)
         written, failed = writer.write(chosen, progress)
-    every = {artefact.name: artefact for artefact in (*kept, *written)}
-    artefacts = tuple(every[variant.name] for variant in VARIANTS if variant.name in every)
-    reference = write_reference(folder, run.images.select("test"), answers)
-    manifest = Manifest(folder, description, artefacts, reference, digest, failed)
-    write_golden(folder, description, artefacts, read_reference(manifest), images)
+    every = {artefact.name: artefact for artefact in (*(staying.artefacts if staying else ()), *written)}
+    manifest = Manifest(
+        folder,
+        description,
+        tuple(every[variant.name] for variant in VARIANTS if variant.name in every),
+        write_reference(folder, run.images.select("test"), answers),
+        digest,
+        (staying.failed if staying else {}) | failed,
+    )
+    write_golden(folder, description, manifest.artefacts, read_reference(manifest), part.images)
     write_manifest(manifest)
     return manifest
 
 
-def _kept(folder: Path, digest: str, chosen: Sequence[Variant]) -> list[Artefact]:
-    """The artefacts of an earlier export of the same model that are not written now."""
+def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Manifest | None:
+    """The manifest of an earlier export of the same model, without what is written now and what is no longer whole."""
     try:
         manifest = read_manifest(folder)
+        read_reference(manifest)
     except UnfreezeError:
-        return []
+        return None
+    if manifest.model_sha256 != model_digest:
+        return None
     names = {variant.name for variant in chosen}
-    same = manifest.model_sha256 == digest
-    return [artefact for artefact in manifest.artefacts if same and artefact.name not in names]
+    artefacts = (artefact for artefact in manifest.artefacts if artefact.name not in names)
+    whole = tuple(artefact for artefact in artefacts if _whole(folder, artefact))
+    return replace(manifest, artefacts=whole, failed={n: why for n, why in manifest.failed.items() if n not in names})
+
+
+def _whole(folder: Path, artefact: Artefact) -> bool:
+    return (folder / artefact.name).exists() and artefact_digest(folder / artefact.name) == artefact.sha256
+
+
+def _clear(run: Path, staying: Manifest | None) -> None:
+    """Leave what stays, and a manifest that says so; remove all else, and what was measured on it."""
+    folder = run / "export"
+    if staying:
+        write_manifest(staying)
+    else:
+        remove(folder / "manifest.json")
+    names = {artefact.name for artefact in staying.artefacts} if staying else set()
+    for variant in VARIANTS:
+        if variant.name not in names:
+            remove(folder / variant.name)
+    for old in (run / "resize.json", run / "plots" / "resize.png", folder / "golden"):
+        remove(old)
 
 
 @dataclass
@@ -121,18 +155,27 @@ class _Writer:
         for done, variant in enumerate(variants):
             progress("exporting", done, len(variants))
             try:
-                written.append(self._write(variant))
+                artefact = self._write(variant)
+                self._try(self.folder / variant.name)
+                written.append(artefact)
             except Exception as error:  # converters raise classes of their own
                 self.failed[variant.name] = said(error)
                 remove(self.folder / variant.name)
         progress("exporting", len(variants), len(variants))
         return written, self.failed
 
+    def _try(self, path: Path) -> None:
+        """UnfreezeError where what was written does not run."""
+        answers = load(path).predict(self.images[::GATED])
+        if not np.isfinite(answers).all():
+            raise UnfreezeError("its answers are not numbers")
+
     def _write(self, variant: Variant) -> Artefact:
         if variant.precision == "int8":
             attempts = self._int8(variant)
+            (kept,) = (attempt for attempt in attempts if attempt.kept)
             paths = self.run.images.select("train").paths
-            calibration = tuple(paths[row] for row in self.rows)
+            calibration = tuple(paths[row] for row in self._looked_at(kept.step))
             return record(self.folder, variant, calibration=calibration, attempts=tuple(map(asdict, attempts)))
         path, described = self.folder / variant.name, self._described(variant)
         if variant.format == "saved_model":
@@ -149,11 +192,11 @@ class _Writer:
         """By the first way that holds."""
 
         def described(how: str) -> dict[str, Any]:
-            return self._described(variant, calibration=how, calibration_images=len(self.rows))
+            return self._described(variant, calibration=how, calibration_images=len(self._looked_at(how)))
 
         def save_onnx(graph: onnx.ModelProto, path: Path, how: str) -> None:
             write_graph(
-                graph, path, _properties(described(how)), self.model, tolerance=1.0, samples=self.images[::GATED]
+                graph, path, _properties(described(how)), self.model, tolerance=math.inf, samples=self.images[::GATED]
             )
 
         def save_tflite(path: Path, how: str, keep: Sequence[str]) -> None:
@@ -170,6 +213,10 @@ class _Writer:
         else:
             steps = tflite_steps(self.model, self.tflite, self.images, self.float_layers, save_tflite, save_wide)
         return first_that_holds(steps, self.folder / variant.name, self.judge)
+
+    def _looked_at(self, how: str) -> np.ndarray:
+        """The rows of the training part that a step calibrates on."""
+        return self.rows[looked_at(len(self.rows), how.partition(" ")[0] if how.startswith(HISTOGRAMS) else "min-max")]
 
     def _described(self, variant: Variant, **quantisation: Any) -> dict[str, Any]:
         return self.description | {"artefact": variant.name, "precision": variant.precision} | quantisation
@@ -221,8 +268,9 @@ class _Writer:
         val, train = load_part(self.run, "val"), load_part(self.run, "train")
         other = np.setdiff1d(np.arange(len(train.labels)), self.rows)
         more = other[calibration_rows(train.labels[other], max(0, JUDGED - len(val.labels)), self.run.settings.seed)]
-        images = np.concatenate([val.images, train.images[more]])
-        labels = np.concatenate([val.labels, train.labels[more]])
+        first = calibration_rows(val.labels, JUDGED, self.run.settings.seed)
+        images = np.concatenate([val.images[first], train.images[more]])
+        labels = np.concatenate([val.labels[first], train.labels[more]])
         return Judge(images, labels, probabilities(self.model, images), self.margin)
 
 

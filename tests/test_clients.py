@@ -33,12 +33,15 @@ def client(name: str) -> Client:
     return found
 
 
-def photograph(height: int, width: int) -> bytes:
-    """A JPEG of an image that no turn, mirror or swap of channels leaves as it was."""
+def photograph(height: int, width: int, *, turned: bool = False) -> bytes:
+    """A JPEG of an image that no turn, mirror or swap of channels leaves as it was; `turned`: taken upside down,
+    as it says."""
     rng = np.random.default_rng(height)
     picture = np.where(np.arange(width)[:, None] < 40, draw(2, width, rng), draw(0, width, rng))[:height]
     whole = np.resize(picture, (height, width, 3)) if len(picture) < height else picture
-    return encode(np.ascontiguousarray(whole), quality=95)
+    tags = Image.Exif()
+    tags[0x0112] = 3 if turned else 1
+    return encode(np.ascontiguousarray(whole), quality=95, exif=tags.tobytes())
 
 
 def tensorflow(rgb: np.ndarray, antialias: bool = False) -> np.ndarray:
@@ -121,7 +124,7 @@ def test_ignored_orientation_leaves_the_sensors_pixels() -> None:
     data = encode(draw(3, 60, np.random.default_rng(1))[:36], quality=95, exif=tags.tobytes())
     upright = decode_whole(data)
     assert upright.shape == (60, 36, 3)
-    got = client("EXIF orientation ignored").pixels(upright, data, SIZE)
+    got = client("EXIF orientation of these files ignored").pixels(upright, data, SIZE)
     assert np.abs(got - tensorflow(pillow(data))).max() <= 0.51
     assert np.abs(got - tensorflow(upright)).max() > 20
 
@@ -140,7 +143,7 @@ def test_the_trained_recipe_is_the_decoders() -> None:
 @pytest.mark.parametrize("each", CLIENTS[1:], ids=lambda each: each.name)
 def test_a_client_differs_from_the_recipe(each: Client) -> None:
     """All but the one that an app should use."""
-    data = photograph(96, 144)
+    data = photograph(96, 144, turned=True)
     rgb = decode_whole(data)
     trained = TRAINED.pixels(rgb, data, SIZE).astype(int)
     most = np.abs(each.pixels(rgb, data, SIZE) - trained).max()
@@ -148,7 +151,7 @@ def test_a_client_differs_from_the_recipe(each: Client) -> None:
 
 
 def test_clients_differ_from_each_other() -> None:
-    data = photograph(96, 144)
+    data = photograph(96, 144, turned=True)
     made = [each.pixels(decode_whole(data), data, SIZE).astype(int) for each in CLIENTS[1:]]
     assert min(np.abs(one - other).max() for n, one in enumerate(made) for other in made[:n]) > 1
 
@@ -172,7 +175,7 @@ def test_every_client_has_its_row_and_the_trained_one_is_the_reference(rows: lis
     reference = read_reference(read_manifest(finished.path / "export"))
     assert [row.client for row in rows] == [each.name for each in CLIENTS]
     assert rows[0].client == TRAINED.name
-    assert (rows[0].flips, rows[0].lost, rows[0].verdict) == (0, 0, HOLDS)
+    assert (rows[0].flips, rows[0].lost, rows[0].verdict) == (0, 0, UNSURE)
     assert rows[0].accuracy == (reference.probabilities.argmax(1) == reference.labels).mean()
 
 
@@ -240,7 +243,7 @@ def test_what_is_lost_and_what_is_not(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [done for _, done, _ in seen] == [0, 32, 64, 70]
     assert {(what, total) for what, _, total in seen} == {("decoding as clients do", 70)}
     strict = sensitivity(tmp_path, images, SIZE, margin=0.5)
-    assert [row.verdict for row in strict] == [HOLDS, *[UNSURE] * (len(CLIENTS) - 2), LOSES]
+    assert [row.verdict for row in strict] == [*[UNSURE] * (len(CLIENTS) - 1), LOSES]
 
 
 def test_an_image_that_changed_since_the_scan_is_told(finished: Run, tmp_path: Path) -> None:

@@ -178,13 +178,52 @@ def test_half_precision_onnx_halves_the_weights_and_keeps_its_ends(folder: Path,
 
 
 def test_the_licence_is_carried(finished: Run, tmp_path: Path) -> None:
-    shutil.copytree(finished.path, tmp_path / "run")
+    shutil.copytree(finished.path, tmp_path / "run", ignore=shutil.ignore_patterns("export"))
     run = Run(tmp_path / "run", finished.images, finished.settings)
-    export(run, formats=("onnx", "tflite"), precisions=("float32",), license="CC-BY-4.0")
+    export(run, formats=("tflite",), precisions=("float32",), license="CC-BY-4.0")
+    assert b"CC-BY-4.0" in metadata_of(run.path / "export" / "model.tflite")
+    with pytest.raises(UnfreezeError, match="exported with another --license"):
+        export(run, formats=("onnx",), precisions=("float32",), license="MIT")
+    manifest = export(run, formats=("onnx",), precisions=("float32",))  # as the one that stays
+    assert [artefact.name for artefact in manifest.artefacts] == ["model.tflite", "model.onnx"]
     properties = onnxruntime.InferenceSession(run.path / "export" / "model.onnx").get_modelmeta().custom_metadata_map
     assert properties["license"] == "CC-BY-4.0"
     assert json.loads(properties["unfreeze"])["license"] == "CC-BY-4.0"
-    assert b"CC-BY-4.0" in metadata_of(run.path / "export" / "model.tflite")
+
+
+def test_an_export_that_was_cut_short_costs_nothing_that_was_whole(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+    some = {"formats": ("onnx",), "precisions": ("float32",)}
+    (run.path / "export" / "model_fp16.tflite").write_bytes(b"damaged")
+
+    def interrupted(*arguments: object, **how: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export_write, "write_onnx", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            export(run, **some)
+    left = [variant.name for variant in VARIANTS if variant.name not in ("model.onnx", "model_fp16.tflite")]
+    assert [artefact.name for artefact in read_manifest(run.path / "export").artefacts] == left
+    assert not (run.path / "export" / "model_fp16.tflite").exists()
+    assert len(export(run, **some).artefacts) == len(left) + 1
+
+
+def test_a_file_that_does_not_run_has_failed(finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+
+    def garbled(source: object, path: Path, *rest: object) -> None:
+        path.write_bytes(b"no flatbuffer")
+
+    monkeypatch.setattr(export_write, "write_tflite", garbled)
+    manifest = export(run, formats=("tflite",), precisions=("float32",))
+    assert set(manifest.failed) == {"model.tflite"}
+    assert not (run.path / "export" / "model.tflite").exists()
+    assert "model.onnx" in {artefact.name for artefact in manifest.artefacts}
 
 
 def metadata_of(path: Path) -> bytes:

@@ -45,7 +45,7 @@ def test_no_flip_is_the_rule_of_three() -> None:
 
 
 @pytest.mark.parametrize(("p_lost", "p_gained"), [(0.002, 0.0), (0.004, 0.002), (0.02, 0.02), (0.03, 0.01)])
-def test_the_bound_covers_the_truth_nineteen_times_of_twenty(p_lost: float, p_gained: float) -> None:
+def test_the_bound_covers_the_truth_about_nineteen_times_of_twenty(p_lost: float, p_gained: float) -> None:
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(1000, [p_lost, p_gained, 1 - p_lost - p_gained], 2000)
     covered = np.mean([Paired(1000, int(b), int(c)).most >= p_lost - p_gained for b, c, _ in drawn])

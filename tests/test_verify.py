@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from export import artefacts
 from export.artefacts import digest
 from export.measure import Measurement, Outcome, measure
 from export.runners import NoRuntimeError
+from export.tflite_metadata import attach
 from export.variants import VARIANTS
 from export.verify import verify
 from toolkit.errors import UnfreezeError
@@ -206,6 +208,37 @@ def test_a_format_that_was_not_exported_is_a_wrong_call(run: Run) -> None:
     assert len(verify(run, measure=answering(model_answers(run)))) == 3
 
 
+def test_a_verification_of_some_keeps_what_was_proven_of_the_others(run: Run) -> None:
+    verify(run, measure=answering(model_answers(run)))
+    verify(run, formats=("onnx",), measure=answering(model_answers(run)[:, ::-1]))
+    stored = {entry["artefact"]["name"]: entry for entry in json.loads((run.path / "parity.json").read_text())}
+    assert set(stored) == set(EVERY)
+    assert (stored["model.tflite"]["holds"], stored["model.onnx"]["holds"]) == (True, False)
+    manifest = run.path / "export" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(stored["model.tflite"]["artefact"]["sha256"], "0" * 64))
+    verify(run, formats=("onnx",), measure=answering(model_answers(run)))  # model.tflite is another one now
+    names = [entry["artefact"]["name"] for entry in json.loads((run.path / "parity.json").read_text())]
+    assert sorted(names) == sorted(set(EVERY) - {"model.tflite"})
+
+
+def test_a_file_with_its_class_names_in_another_order_does_not_hold(run: Run) -> None:
+    """Its numbers are right, and whoever reads its labels is told the wrong class."""
+    path = run.path / "export" / "model.onnx"
+    model = onnx.load(path)
+    for entry in model.metadata_props:
+        if entry.key == "unfreeze":
+            entry.value = entry.value.replace('["dots", "stripes"]', '["stripes", "dots"]')
+    onnx.save(model, path)
+    forge(run, "model.onnx")
+    name = run.path / "export" / "model_fp16.tflite"
+    manifest = artefacts.read_manifest(run.path / "export")
+    name.write_bytes(attach(name.read_bytes(), manifest.description | {"class_names": ["stripes", "dots"]}))
+    forge(run, "model_fp16.tflite")
+    results = {parity.artefact.name: parity for parity in verify(run, threads=())}
+    assert {name for name, parity in results.items() if parity.broken} == {"model.onnx", "model_fp16.tflite"}
+    assert "says of itself that its classes are stripes, dots" in results["model.onnx"].reason
+
+
 def test_a_runtime_that_is_not_installed_is_no_verdict(run: Run) -> None:
     def absent(*call: object, **how: object) -> dict[Path, Outcome]:
         raise NoRuntimeError("model.tflite needs ai_edge_litert, which is not installed")
@@ -243,5 +276,7 @@ def test_measured_in_processes_of_their_own(run: Run) -> None:
         assert 0 < timing.median <= timing.p95
         assert 0 < timing.batch_median <= timing.batch_p95
         assert timing.load_ms > 0
+    assert good.class_names == ("dots", "stripes")
+    assert not multiprocessing.active_children()
     assert good.memory_mb is not None
     assert 0 < good.memory_mb < 500

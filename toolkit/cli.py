@@ -55,6 +55,7 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **value
     exported = _exported(values)
     opened, result = _search(screen, data, run, strict, values)
     from export.parity import to_json
+    from export.predict import first_of
     from export.verify import verify
     from export.write import export
     from toolkit import show, show_export
@@ -78,7 +79,7 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **value
     artefacts = [to_json(parity) for parity in parities]
     _answer(screen, as_json, {"search": asdict(result), "test": evaluation.to_json(), "artefacts": artefacts}, summary)
     _require(parities)
-    show.next_step(f"unfreeze predict {run / 'export' / 'model.onnx'} IMAGE...")
+    show.next_step(f"unfreeze predict {run / 'export' / first_of([p.artefact.name for p in parities])} IMAGE...")
 
 
 @cli.command(short_help="Classes, counts, broken files, duplicates, the split.")
@@ -253,9 +254,7 @@ def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: A
 @click.option(
     "--pixels",
     type=click.Choice(["0..255", "0..1", "-1..1", "imagenet", "caffe"]),
-    default="0..255",
-    show_default=True,
-    help="With --reference: the range of values that the models take.",
+    help="With --reference: the range of values that the models take.  [0..255]",
 )
 @click.option(
     "--labels",
@@ -277,7 +276,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     if run is None:
         _verify_foreign(screen, as_json, values)
         return
-    for name in ("reference", "artefacts", "labels", "out"):
+    for name in ("reference", "artefacts", "labels", "out", "pixels"):
         if values[name]:
             raise UnfreezeError(
                 f"--{name.removesuffix('s') if name == 'artefacts' else name} goes without RUN: give one of both"
@@ -285,6 +284,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     _need_run(run)
     which: dict[str, Any] = {name: _listed(values[name], name) for name in ("formats", "precisions")}
     from export.parity import to_json
+    from export.predict import first_of
     from export.verify import verify as check
     from toolkit import show, show_export
     from toolkit.run import load_run
@@ -292,7 +292,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     opened = load_run(run, values["data"])
     how = {name: values[name] for name in ("margin", "tolerance", "layers")}
     parities = check(opened, **which, **how, threads=_threads(values), progress=screen.progress)
-    clients = _clients(screen, opened, which, values["margin"]) if values["resize"] else []
+    clients, trouble = _clients(screen, opened, parities, values["margin"]) if values["resize"] else ([], None)
     told: Any = [to_json(parity) for parity in parities]
     told = {"artefacts": told, "clients": [asdict(row) for row in clients]} if clients else told
 
@@ -301,8 +301,10 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
         show_export.show_clients(clients)
 
     _answer(screen, as_json, told, summary)
+    if trouble:
+        raise trouble
     _require(parities, values["strict"])
-    show.next_step(f"unfreeze predict {run / 'export' / parities[-1].artefact.name} IMAGE...")
+    show.next_step(f"unfreeze predict {run / 'export' / first_of([p.artefact.name for p in parities])} IMAGE...")
 
 
 def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any]) -> None:
@@ -311,6 +313,9 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any]) -> None:
         raise UnfreezeError(
             "give RUN; or --reference MODEL.keras, --artefact FILE and --data DIR for a model from elsewhere"
         )
+    for name in ("formats", "precisions"):
+        if values[name]:
+            raise UnfreezeError(f"--{name} chooses among a RUN's artefacts; here each is given by --artefact")
     if values["resize"]:
         raise UnfreezeError("--resize needs a RUN: with --reference it is not known how the model was trained")
     _need_data(values["data"])
@@ -325,7 +330,7 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any]) -> None:
     from toolkit import show_export
 
     names = ("data", "pixels", "labels", "margin", "tolerance", "layers", "out")
-    how = {name: values[name] for name in names}
+    how = {name: values[name] for name in names} | {"pixels": values["pixels"] or "0..255"}
     parities = verify_foreign(
         values["reference"], values["artefacts"], **how, threads=_threads(values), progress=screen.progress
     )
@@ -335,23 +340,29 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any]) -> None:
 
 
 def _threads(values: dict[str, Any]) -> tuple[int, ...] | None:
+    """How many threads are timed; None: as many as `export.verify` says."""
+    if min(values["threads"] or (1,)) < 1:
+        raise UnfreezeError(f"--threads has {min(values['threads'])}; a runtime needs one at least")
     return values["threads"] if values["times"] else ()
 
 
-def _clients(screen: Any, run: Any, which: dict[str, Any], margin: float) -> list[Any]:
-    """How sensitive one of the artefacts chosen is to what apps do: all of a precision answer alike."""
-    from export.artefacts import read_manifest
+def _clients(screen: Any, run: Any, parities: list[Any], margin: float) -> tuple[list[Any], UnfreezeError | None]:
+    """How sensitive one of the artefacts that ran is to what apps do (all of a precision answer alike), or why that
+    could not be found out."""
     from export.clients import sensitivity, write_sensitivity
     from export.predict import first_of
-    from export.verify import chosen_artefacts
 
-    manifest = read_manifest(run.path / "export")
-    name = first_of([artefact.name for artefact in chosen_artefacts(manifest, **which)])
-    images = run.images.select("test")
-    path = manifest.folder / name
-    rows = sensitivity(path, images, run.settings.image_size, margin=margin, progress=screen.progress)
+    ran = [parity.artefact.name for parity in parities if parity.accuracy is not None]
+    if not ran:
+        return [], None
+    name, images = first_of(ran), run.images.select("test")
+    path, size = run.path / "export" / name, run.settings.image_size
+    try:
+        rows = sensitivity(path, images, size, margin=margin, progress=screen.progress)
+    except UnfreezeError as error:
+        return [], error
     write_sensitivity(run.path, name, rows, margin)
-    return rows
+    return rows, None
 
 
 @cli.command(short_help="Class and probability of each image.")

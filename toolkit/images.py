@@ -105,14 +105,16 @@ def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarr
     return resize(np.asarray(image), size)
 
 
-def decode_whole(source: Path | bytes, shrink: int = 1) -> np.ndarray:
-    """`uint8 [H, W, 3]`, upright and not resized. `shrink`: 2, 4 or 8 decodes a JPEG at that fraction of its size, as a
-    phone's decoder does to save memory; other formats as they are. Raises `UnfreezeError` as `decode` does."""
+def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True) -> np.ndarray:
+    """`uint8 [H, W, 3]`, not resized. `upright=False` ignores the EXIF orientation. `shrink`: 2, 4 or 8 decodes a JPEG
+    at that fraction of its size, as a phone's decoder does to save memory; other formats as they are. Raises
+    `UnfreezeError` as `decode` does."""
     with _reasons(f"{source}: " if isinstance(source, Path) else ""):
         image = _opened(source if isinstance(source, bytes) else source.read_bytes())
         if shrink > 1:
             image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
-        return np.asarray(_upright_rgb(image))
+        image.load()
+        return np.asarray(_upright_rgb(image) if upright else _rgb(image))
 
 
 def check(data: bytes, suffix: str) -> str | None:

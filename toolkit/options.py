@@ -82,7 +82,7 @@ EXPORT = [
     click.option(
         "--float-layers", metavar="LIST", help="Layers of the model, by commas, that int8 files keep in float."
     ),
-    click.option("--license", default="not stated", show_default=True, help="Of the model; every artefact carries it."),
+    click.option("--license", help="Of the model; every artefact carries it.  [not stated]"),
     MARGIN,
 ]
 THREADS = click.option(

@@ -7,10 +7,11 @@ lost, and a verdict against a margin that was stated before.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import sqrt
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import bdtr
 
 CONFIDENCE = 0.95  # one-sided
 Z = 1.6448536269514722  # the 95th percentile of the standard normal distribution
@@ -35,7 +36,7 @@ class Paired:
     def p_value(self) -> float:
         """Two-sided, of the exact McNemar test (Psychometrika 12, 1947)."""
         few, total = round(min(self.lost, self.gained)), round(self.lost + self.gained)
-        return min(1.0, 2 * sum(comb(total, k) for k in range(few + 1)) / 2**total)
+        return min(1.0, 2 * float(bdtr(few, total, 0.5)))
 
     @property
     def most(self) -> float:

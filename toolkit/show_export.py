@@ -56,7 +56,7 @@ def _attempt_row(attempt: dict[str, Any]) -> list[str]:
 
 def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
     """The verdicts, the differences, the costs, what is wrong with those that do not hold, the flips."""
-    results = sorted(results, key=ORDERS[order]) if order else results
+    results = sorted(results, key=lambda one: (one.accuracy is None, ORDERS[order](one))) if order else results
     columns = ["", "artefact", "size", "accuracy", "95 % interval", "lost", "at most", "flips", "McNemar", "verdict"]
     show(columns, [_verdict_row(parity) for parity in results], left=2)
     ran = [parity for parity in results if parity.accuracy is not None]
@@ -133,18 +133,20 @@ def _show_trouble(parity: Parity) -> None:
     if parity.reason:
         click.echo(f"\n{parity.artefact.name}: {parity.reason}")
     if parity.divergence is not None:
-        _show_divergence(parity.artefact.name, parity.divergence)
+        _show_divergence(parity, parity.divergence)
 
 
-def _show_divergence(name: str, found: Divergence) -> None:
+def _show_divergence(parity: Parity, found: Divergence) -> None:
+    name = parity.artefact.name
     if found.error:
         click.echo(f"{name}: {found.error}")
         return
     fused = [layer for layer in found.layers if layer != found.layer]
     beside = f" (fused with {', '.join(fused)})" if fused else ""
     where = f"starts to differ at layer {found.layer}{beside}" if found.layer else "no layer stands out"
+    advice = f"; {found.advice}" if parity.broken else ""
     worst = ", ".join(f"{layer} {error:.1e}" for layer, error in found.worst[:4])
-    click.echo(f"{name}: {where}; {found.advice}")
+    click.echo(f"{name}: {where}{advice}")
     click.echo(f"  largest errors that layers add, of {found.compared} compared: {worst}")
 
 
