@@ -528,7 +528,7 @@ def _main(arguments: list[str]) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return 2
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; the same command goes on where it stopped", 130)
+        return _fail("interrupted; nothing that was finished is lost: type the same command to go on", 130)
     except click.ClickException as error:
         return _fail(error.format_message(), 2, arguments)
     except UnfreezeError as error:
