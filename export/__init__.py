@@ -19,6 +19,7 @@ Proving:
 
     runners      artefact -> predict function, its runtime imported inside
     measure      artefacts in processes of their own: answers, times, memory
+    worker       what runs in such a process
     parity       reference against artefact -> Parity, the verdict
     verify       a run's artefacts -> parity.json
     tensors      every intermediate tensor of an ONNX or TFLite file

@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from export.adapt import shares
-from export.runners import NoRuntimeError, Runner, import_runtime, load, said
+from export import worker
+from export.runners import NoRuntimeError
+from export.worker import BATCH
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 
-BATCH = 32
 ROUNDS = 10  # turns of each artefact
 SINGLES = 6  # images, one at a time, in a turn
 
@@ -100,7 +96,7 @@ class Held:
         self.path = path
         self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         try:
-            self.class_names: tuple[str, ...] | None = self.call(_start_up, path, threads, pixels)
+            self.class_names: tuple[str, ...] | None = self.call(worker.start_up, path, threads, pixels)
         except BaseException:
             self.end()
             raise
@@ -139,8 +135,8 @@ def _answered(
     def answer(path: Path) -> tuple[Held, Measurement] | UnfreezeError:
         try:
             held = stack.enter_context(Held(path, 1, pixels))
-            memory = held.call(_memory, images, rows)
-            return held, Measurement(held.call(_answer, images, rows), (), held.class_names, memory)
+            memory = held.call(worker.memory, images, rows)
+            return held, Measurement(held.call(worker.answer, images, rows), (), held.class_names, memory)
         except NoRuntimeError:
             raise
         except UnfreezeError as error:
@@ -183,9 +179,9 @@ def _time_in_turn(loaded: dict[Path, Held], images: Path, rows: np.ndarray, thre
     for turn in range(-1, ROUNDS):  # the first is to warm up
         for path, held in list(going.items()):
             try:
-                load = held.call(_load) if turn < 0 else 0.0
-                one = held.call(_times, images, np.roll(rows, -SINGLES * turn), 1, SINGLES)
-                many = held.call(_times, images, np.roll(rows, -BATCH * turn), BATCH, 1)
+                load = held.call(worker.load_again) if turn < 0 else 0.0
+                one = held.call(worker.times, images, np.roll(rows, -SINGLES * turn), 1, SINGLES)
+                many = held.call(worker.times, images, np.roll(rows, -BATCH * turn), BATCH, 1)
             except UnfreezeError:
                 del going[path]
                 continue
@@ -201,84 +197,3 @@ def _timing(threads: int, load_seconds: float, singles: Sequence[float], batches
     """Seconds an image -> milliseconds."""
     medians = [1e3 * float(np.percentile(times, q)) for times in (singles, batches) for q in (50, 95)]
     return Timing(threads, 1e3 * load_seconds, *medians)
-
-
-# What runs in the process of an artefact.
-
-_again: Callable[[], Runner]
-_runner: Runner
-_before: float | None
-_adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answers -> probabilities
-
-
-def _start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
-    """Import the runtime, and load the artefact; the class names that it has."""
-    global _again, _before, _adapted
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    _adapted = shares if pixels is not None else lambda answers: answers
-    import_runtime(path)
-    _before = _resident("VmRSS")
-    _again = partial(load, path, threads, pixels=pixels)
-    _load()
-    return tuple(_runner.description["class_names"]) if _runner.description else None
-
-
-def _end_with_the_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _load() -> float:
-    """Load it, again; seconds."""
-    global _runner
-    started = time.perf_counter()
-    _runner = _again()
-    return time.perf_counter() - started
-
-
-def _batch(images: Path, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(np.load(images, mmap_mode="r", allow_pickle=False)[rows])
-
-
-def _predict(images: np.ndarray) -> np.ndarray:
-    try:
-        return _runner.predict(images)
-    except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"it does not run ({said(error)}); export it again") from None
-
-
-def _answer(images: Path, rows: np.ndarray) -> np.ndarray:
-    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    return _adapted(np.concatenate([_predict(_batch(images, part)) for part in parts]))
-
-
-def _times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:
-    """Seconds an image, of calls with `count` images each."""
-    times = []
-    for call in range(calls):
-        batch = _batch(images, np.resize(np.roll(rows, -call * count), count))
-        started = time.perf_counter()
-        _predict(batch)
-        times.append((time.perf_counter() - started) / count)
-    return times
-
-
-def _memory(images: Path, rows: np.ndarray) -> float | None:
-    """MB of resident memory, at its peak with one image and with a batch, beyond what the runtime took before the
-    artefact was loaded."""
-    for count in (1, BATCH):
-        _times(images, rows, count, 2)
-    peak = _resident("VmHWM")
-    return None if peak is None or _before is None else max(0.0, peak - _before)
-
-
-def _resident(entry: str) -> float | None:
-    """MB, as Linux says; `ru_maxrss` would give the parent's where that is larger."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith(entry)), None)

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -280,3 +285,46 @@ def test_measured_in_processes_of_their_own(run: Run) -> None:
     assert not multiprocessing.active_children()
     assert good.memory_mb is not None
     assert 0 < good.memory_mb < 500
+
+
+def test_a_process_that_dies_while_it_is_timed_costs_its_own_times_alone(run: Run) -> None:
+    images = next((run.path / "cache").glob("images-*.npy"))
+    paths = [run.path / "export" / name for name in ("model.onnx", "model.tflite")]
+
+    def kill_one(what: str, done: int, total: int) -> None:
+        if (what, done) == ("timing", 0):
+            os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+
+    outcomes = measure(paths, images, np.arange(4), threads=(1,), progress=kill_one)
+    assert all(isinstance(outcome, Measurement) for outcome in outcomes.values())
+    assert sorted(len(outcome.timings) for outcome in outcomes.values() if isinstance(outcome, Measurement)) == [0, 1]
+    assert not multiprocessing.active_children()
+
+
+def test_no_process_stays_when_the_caller_is_killed(run: Run, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"""
+import time
+from pathlib import Path
+from export.measure import Held
+if __name__ == "__main__":
+    held = Held(Path({str(run.path / "export" / "model.onnx")!r}), 1, None)
+    print(*held.pool._processes, flush=True)
+    time.sleep(60)
+"""
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as caller:
+        assert caller.stdout is not None
+        worker = int(caller.stdout.readline())
+        caller.kill()
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z":  # ended, and nobody has asked for its end
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker is still there")

@@ -1,0 +1,101 @@
+"""What runs in the process of one artefact: it is loaded there once, and then asked.
+
+The other side is `export.measure`. Everything is handed over by name and value; nothing else is shared.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from export.adapt import shares
+from export.runners import Runner, import_runtime, load, said
+from toolkit.errors import UnfreezeError
+
+BATCH = 32
+
+_again: Callable[[], Runner]
+_runner: Runner
+_before: float | None
+_adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answers -> probabilities
+
+
+def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
+    """Import the runtime, and load the artefact; the class names that it has."""
+    global _again, _before, _adapted
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    _adapted = shares if pixels is not None else lambda answers: answers
+    import_runtime(path)
+    _before = _resident("VmRSS")
+    _again = partial(load, path, threads, pixels=pixels)
+    load_again()
+    return tuple(_runner.description["class_names"]) if _runner.description else None
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def load_again() -> float:
+    """Load it, again; seconds."""
+    global _runner
+    started = time.perf_counter()
+    _runner = _again()
+    return time.perf_counter() - started
+
+
+def _batch(images: Path, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(np.load(images, mmap_mode="r", allow_pickle=False)[rows])
+
+
+def _predict(images: np.ndarray) -> np.ndarray:
+    try:
+        return _runner.predict(images)
+    except Exception as error:  # each runtime has exceptions of its own
+        raise UnfreezeError(f"it does not run ({said(error)}); export it again") from None
+
+
+def answer(images: Path, rows: np.ndarray) -> np.ndarray:
+    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    return _adapted(np.concatenate([_predict(_batch(images, part)) for part in parts]))
+
+
+def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:
+    """Seconds an image, of calls with `count` images each."""
+    taken = []
+    for call in range(calls):
+        batch = _batch(images, np.resize(np.roll(rows, -call * count), count))
+        started = time.perf_counter()
+        _predict(batch)
+        taken.append((time.perf_counter() - started) / count)
+    return taken
+
+
+def memory(images: Path, rows: np.ndarray) -> float | None:
+    """MB of resident memory, at its peak with one image and with a batch, beyond what the runtime took before the
+    artefact was loaded."""
+    for count in (1, BATCH):
+        times(images, rows, count, 2)
+    peak = _resident("VmHWM")
+    return None if peak is None or _before is None else max(0.0, peak - _before)
+
+
+def _resident(entry: str) -> float | None:
+    """MB, as Linux says; `ru_maxrss` would give the parent's where that is larger."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith(entry)), None)
