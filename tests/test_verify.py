@@ -315,7 +315,8 @@ if __name__ == "__main__":
 """
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as caller:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, script], text=True, env=environment, **streams) as caller:
         assert caller.stdout is not None
         worker = int(caller.stdout.readline())
         caller.kill()
