@@ -23,7 +23,7 @@ from export.variants import VARIANTS
 
 FAMILIES = (
     "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ResNet50V2", "DenseNet121",
-    "NASNetMobile", "ConvNeXtTiny",
+    "NASNetMobile", "ResNet50",
 )  # fmt: skip
 SIZE = 64  # pixels
 MARKS = {"holds": "holds", "does not hold": "NO", "too few images to tell": "?", "failed": "FAILED"}
