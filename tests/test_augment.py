@@ -21,6 +21,18 @@ def test_without_strength_only_the_mirror_is_left() -> None:
     assert 5 < sum(np.abs(seen.astype(int) - IMAGE).max() <= 1 for seen in views(STILL)) < 35
 
 
+def test_without_flip_nothing_is_mirrored_and_the_rest_is_drawn_alike() -> None:
+    for seed in range(20):
+        seen = augment(IMAGE, STILL, np.random.default_rng(seed), flip=False)
+        assert np.abs(seen.astype(int) - IMAGE).max() <= 1
+    light = STRENGTHS["light"]
+    same = [
+        np.array_equal(*(augment(IMAGE, light, np.random.default_rng(seed), flip=flip) for flip in (True, False)))
+        for seed in range(20)
+    ]
+    assert 3 < sum(same) < 17  # those that were not to be mirrored
+
+
 @pytest.mark.parametrize("name", STRENGTHS)
 def test_a_view_is_a_picture_of_the_same_kind_and_repeats(name: str) -> None:
     first, again = views(STRENGTHS[name]), views(STRENGTHS[name])

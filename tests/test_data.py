@@ -42,7 +42,7 @@ def test_an_epoch_is_the_same_whichever_came_before(part: Part) -> None:
 
 def test_views_mix_both_resizings(part: Part) -> None:
     """The antialiased copies are negatives here, so that a view tells its source: an image's mean or its complement."""
-    means = [view(part, 0, number, "light", 0).mean() for number in range(40)]
+    means = [view(part, 0, number, Settings()).mean() for number in range(40)]
     middle = part.images[0].mean()
     nearer = [abs(mean - middle) < abs(mean - (255 - middle)) for mean in means]
     assert 8 <= sum(nearer) <= 32

@@ -30,23 +30,24 @@ STRENGTHS = {
 }
 
 
-def augment(image: np.ndarray, strength: Strength, rng: np.random.Generator) -> np.ndarray:
-    """One augmented copy: uint8 [S, S, 3] -> uint8 [S, S, 3]; what moves in from outside is the mirrored edge."""
+def augment(image: np.ndarray, strength: Strength, rng: np.random.Generator, *, flip: bool = True) -> np.ndarray:
+    """One augmented copy: uint8 [S, S, 3] -> uint8 [S, S, 3]; what moves in from outside is the mirrored edge. `flip`:
+    half of the copies are mirrored left to right."""
     size = image.shape[0]
     margin = size // 2 - 1  # the reflection that a shift, a zoom out or a rotation can uncover
     padded = Image.fromarray(np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="reflect"))
     moved = padded.transform(
-        (size, size), Image.Transform.AFFINE, _affine(size, margin, strength, rng), Image.Resampling.BILINEAR
+        (size, size), Image.Transform.AFFINE, _affine(size, margin, strength, rng, flip), Image.Resampling.BILINEAR
     )
     return np.asarray(moved.point(_levels(strength, rng) * 3))
 
 
-def _affine(size: int, margin: int, strength: Strength, rng: np.random.Generator) -> tuple[float, ...]:
+def _affine(size: int, margin: int, strength: Strength, rng: np.random.Generator, flip: bool) -> tuple[float, ...]:
     """The six coefficients that map an output pixel to its place in the padded input (Pillow's AFFINE)."""
     turn, zoom, right, down = rng.uniform(-1, 1, 4)
     angle = np.deg2rad(turn * strength.rotation)
     scale = 1 + zoom * strength.zoom
-    mirror = -1.0 if rng.random() < 0.5 else 1.0
+    mirror = -1.0 if rng.random() < 0.5 and flip else 1.0
     a, b = mirror * scale * np.cos(angle), -scale * np.sin(angle)
     d, e = mirror * scale * np.sin(angle), scale * np.cos(angle)
     middle = size / 2

@@ -53,7 +53,7 @@ def augmented(part: Part, settings: Settings) -> Source:
     def inputs(epoch: int, rows: np.ndarray) -> np.ndarray:
         count = settings.view_count
         number = epoch % count if epoch < settings.epochs else count + epoch
-        made = np.stack([view(part, row, number, settings.augment, settings.seed) for row in rows])
+        made = np.stack([view(part, row, number, settings) for row in rows])
         for array in (part.images, part.antialiased):
             release(array)
         return made
@@ -124,15 +124,15 @@ def ahead(items: Iterator[Any]) -> Iterator[Any]:
         ended.set()
 
 
-def view(part: Part, row: int, number: int, augmentation: str, seed: int) -> np.ndarray:
+def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
     """uint8 [S, S, 3]: augmented view `number` of one image. Half of the views start from the antialiased copy, which
     makes the model robust to clients that resize so."""
-    if augmentation == "none":
+    if settings.augment == "none":
         return part.images[row]
-    rng = np.random.default_rng([seed, number, row])
+    rng = np.random.default_rng([settings.seed, number, row])
     smooth = part.antialiased is not None and rng.random() < 0.5
     source = part.antialiased if smooth else part.images
-    return augment(source[row], STRENGTHS[augmentation], rng)  # type: ignore[index]
+    return augment(source[row], STRENGTHS[settings.augment], rng, flip=settings.flip)  # type: ignore[index]
 
 
 def load_part(run: Run, name: str, *, antialiased: bool = False, progress: Progress = silent) -> Part:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from toolkit.settings import AUGMENTATIONS, OBJECTIVES, ORACLES, Settings
-from toolkit.spec import backbone, deepest
+from toolkit.spec import STARTER, STARTER_SIZE, backbone, deepest
 
 DEFAULT = Settings()
 MOST = 1000  # numbers in a range
@@ -99,16 +99,17 @@ MODEL = [
         default=DEFAULT.backbone,
         help="Constructor in keras.applications; see `unfreeze backbones`.",
     ),
-    _option("--alpha", type=float, default=DEFAULT.alpha, help="Width of a MobileNet."),
+    _option("--alpha", type=float, show_default="1; 0.35 with the starter", help="Width of a MobileNet."),
     _option(
         "--weights",
         default=DEFAULT.weights,
-        help="imagenet (Keras downloads them once), none, or the path of an include_top=False weights file.",
+        help="imagenet (Keras downloads them once), starter (MobileNetV2 alpha 0.35, in the package: for trying out), "
+        "none, or the path of an include_top=False weights file.",
     ),
     _option(
         "--image-size",
         type=int,
-        show_default="the backbone's own",
+        show_default="the backbone's own; 96 with the starter",
         help="Side of the square input in pixels.",
     ),
 ]
@@ -124,6 +125,11 @@ TRAINING = [
         type=click.Choice(AUGMENTATIONS),
         default=DEFAULT.augment,
         help="Strength of augmentation.",
+    ),
+    _option(
+        "--flip/--no-flip",
+        default=DEFAULT.flip,
+        help="Augmented views are mirrored at random. Not for letters, digits and signs.",
     ),
     _option(
         "--class-weights",
@@ -230,7 +236,9 @@ def settings(values: dict[str, Any]) -> Settings:
     """The Settings that a command's options say; what was left out follows the backbone."""
     values = {name: value for name, value in values.items() if value is not None}
     row = backbone(values["backbone"])
-    values.setdefault("image_size", row.image_size)
+    starter = values["weights"] == "starter"
+    values.setdefault("image_size", STARTER_SIZE if starter else row.image_size)
+    values.setdefault("alpha", STARTER[1] if starter else DEFAULT.alpha)
     values.setdefault("unfreeze", tuple(depth for depth in DEFAULT.unfreeze if depth <= deepest(row.name)))
     for name in values.keys() & {"head_units", "dropout", "unfreeze"}:
         values[name] = values[name] if isinstance(values[name], tuple) else (values[name],)

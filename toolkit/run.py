@@ -245,7 +245,8 @@ def _refuse_another(path: Path, stored: dict[str, Any], images: ImageFolder, set
         {"weights"} if wanted["content of the weights file"] else set()
     )  # same content, another path: the same
     wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
-    there |= {name: value for name, value in stored.get("settings", {}).items() if name not in skip}
+    known = Settings.from_json(stored.get("settings", {})).to_json()  # with the defaults of settings that are newer
+    there |= {name: value for name, value in known.items() if name not in skip}
     different = [name for name in wanted if wanted[name] != there.get(name)]
     if different:
         shown = "; ".join(_difference(name, there.get(name), wanted[name]) for name in different)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
-from toolkit.spec import ModelSpec, check_spec
+from toolkit.spec import ModelSpec, check_spec, check_weights
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
@@ -22,7 +22,7 @@ class Settings:
 
     backbone: str = "MobileNetV2"
     alpha: float = 1.0
-    weights: str = "imagenet"  # "imagenet", "none" or the path of an include_top=False weights file
+    weights: str = "imagenet"  # "imagenet", "starter", "none" or the path of an include_top=False weights file
     image_size: int = 160  # pixels
     head_units: tuple[int, ...] = (0, 64, 256)  # 0: no dense layer
     dropout: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # rates
@@ -34,6 +34,7 @@ class Settings:
     batch_size: int = 32
     patience: int = 3  # epochs without improvement that end a stage
     augment: str = "light"
+    flip: bool = True  # half of the augmented views are mirrored left to right
     views: int | None = None  # augmented views of an image; None: as many as the longer stage has epochs, at most 8
     cache: bool = True  # trials train on shared prefix activations, not on images
     cache_dtype: str = "float16"  # or "float32"
@@ -98,8 +99,9 @@ class Settings:
         for name in ("val", "test"):
             if not 0 < getattr(self, name) < 1:
                 raise UnfreezeError(f"{name} is {getattr(self, name)}; give a fraction between 0 and 1, such as 0.2")
-        if self.weights not in ("imagenet", "none") and not Path(self.weights).is_file():
-            raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet` or `none`")
+        if self.weights not in ("imagenet", "starter", "none") and not Path(self.weights).is_file():
+            raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
+        check_weights(self.weights, self.backbone, self.alpha)
 
     def to_json(self) -> dict[str, object]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

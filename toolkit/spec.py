@@ -14,6 +14,9 @@ from string import ascii_lowercase
 
 from toolkit.errors import UnfreezeError
 
+STARTER = ("MobileNetV2", 0.35)  # backbone and alpha of the weights that are always there
+STARTER_SIZE = 96  # pixels, of the pictures that they were trained on
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -62,6 +65,14 @@ def cut_layer(name: str, depth: int) -> str | None:
     if not 0 <= depth < len(cuts):
         raise UnfreezeError(f"unfreeze depth of {name} goes from 0 to {len(cuts) - 1}, got {depth}")
     return cuts[depth]
+
+
+def check_weights(weights: str, name: str, alpha: float) -> None:
+    """Raise UnfreezeError where the starter weights are not those of this backbone."""
+    if weights == "starter" and (name, alpha) != STARTER:
+        raise UnfreezeError(
+            f"the starter weights are those of {STARTER[0]}, alpha {STARTER[1]:g}; got {name}, alpha {alpha:g}"
+        )
 
 
 def check_spec(spec: ModelSpec) -> None:

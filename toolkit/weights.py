@@ -1,6 +1,8 @@
-"""Pre-trained weights for the backbone of a flat model: Keras' download, or a file of its headless model.
+"""Pre-trained weights for the backbone of a flat model: Keras' download, a file of its headless model, or the starter.
 
-Keras' own stand-alone constructor loads them, for it knows every format it ever wrote; they are then copied.
+Keras' own stand-alone constructor loads the first two, for it knows every format it ever wrote; they are then copied.
+The starter, `starter.npz` beside this module, is MobileNetV2 alpha 0.35, trained on computed pictures by
+`scripts/pretrain_starter.py`: it is there without a network, for trying out, teaching and testing.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.spec import ModelSpec, backbone
 
+STARTER = Path(__file__).with_name("starter.npz")
 _IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 0..1
 
 
@@ -25,11 +28,14 @@ def construct(spec: ModelSpec, **arguments: object) -> keras.Model:
 
 
 def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
-    """Load `weights` ("imagenet", "none" or a path) into the backbone of `build_model(spec)`.
+    """Load `weights` ("imagenet", "starter", "none" or a path) into the backbone of `build_model(spec)`.
 
     UnfreezeError where the download fails, the file is missing, or belongs to another backbone or alpha.
     """
     if weights == "none":
+        return
+    if weights == "starter":
+        _load_starter(model)
         return
     source = _download(spec) if weights == "imagenet" else _read(spec, Path(weights))
     with_weights = [layer for layer in source.layers if layer.weights]
@@ -37,6 +43,15 @@ def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
     for old, new in zip(with_weights, targets, strict=False):  # the head is what is left over
         new.set_weights(old.get_weights())
     _finish_normalization(model, spec, weights)
+
+
+def _load_starter(model: keras.Model) -> None:
+    """Stored in float16; every layer of the backbone is in the file, the head is not."""
+    with np.load(STARTER, allow_pickle=False) as arrays:
+        for layer in model.layers:
+            names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
+            if names and names[0] in arrays:
+                layer.set_weights([arrays[name].astype(np.float32) for name in names])
 
 
 def _download(spec: ModelSpec) -> keras.Model:

@@ -99,6 +99,7 @@ def _key(run: Run, model: keras.Model, runtime: str) -> str:
         settings.alpha,
         settings.image_size,
         settings.augment,
+        settings.flip,
         AUGMENT_VERSION,
         settings.seed,
         settings.cache_dtype,
