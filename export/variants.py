@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from toolkit.errors import UnfreezeError
 
@@ -38,8 +39,10 @@ WHY_NOT = {
 
 
 def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None) -> tuple[Variant, ...]:
-    """The variants of these formats and precisions, None meaning all; UnfreezeError where one that was asked for has
-    no file."""
+    """The variants of these formats and precisions, None meaning all; UnfreezeError where one that was asked for is
+    unknown or has no file."""
+    _check_known("format", formats, FORMATS)
+    _check_known("precision", precisions, PRECISIONS)
     chosen = tuple(
         variant
         for variant in VARIANTS
@@ -52,6 +55,18 @@ def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | Non
     if without:
         raise UnfreezeError(_no_file((formats or FORMATS)[0], without[0]))
     return chosen
+
+
+def _check_known(what: str, names: Sequence[str] | None, known: Sequence[str]) -> None:
+    if names is None:
+        return
+    if not names or isinstance(names, str):
+        raise UnfreezeError(f"{what}s is {names!r}; give some of {', '.join(known)}, as a list")
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise UnfreezeError(f"no {what} {name!r}; {hint}")
 
 
 def _no_file(format: str, precision: str) -> str:

@@ -154,7 +154,7 @@ def _located(
     from export.locate import locate, telling_rows
     from toolkit.train import load_model
 
-    model, _ = load_model(run)
+    model = load_model(run)
     found = {}
     for done, parity in enumerate(wanted):
         progress("comparing layers", done, len(wanted))

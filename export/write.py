@@ -70,13 +70,13 @@ def export(
     artefacts that stay have it. What is there while an export goes on, or after it was cut short, is what stays.
     """
     chosen = choose(formats, precisions)
-    model, spec = load_model(run)
+    model = load_model(run)
     check_layers(model, float_layers)
     part = load_part(run, "test", progress=progress)
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")
     staying = _staying(folder, digest, chosen)
     said = staying.description.get("license", UNSTATED) if staying else UNSTATED
-    description = describe(run, spec.image_size, license or said)
+    description = describe(run, run.settings.image_size, license or said)
     if staying and staying.artefacts and staying.description != description:
         raise UnfreezeError(
             f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"

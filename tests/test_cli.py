@@ -175,7 +175,7 @@ def test_verify_says_what_an_app_does_to_accuracy(run: Path, capsys: pytest.Capt
         (["export", "RUN", "--float-layers", "second_con"], "did you mean second_conv?"),
         (["run", "DATA", "NEW", "--formats", "saved_model", "--precisions", "int8"], "no saved_model file in int8"),
         (["verify", "RUN", "--reference", "model.keras"], "--reference goes without RUN"),
-        (["verify", "--reference", "model.keras"], "give RUN; or --reference MODEL.keras, --artefact FILE"),
+        (["verify", "--reference", "model.keras"], "besides what was given, --artefact FILE and --data DIR"),
     ],
 )
 def test_what_cannot_be_exported_or_verified_is_said_before_anything_starts(
@@ -314,7 +314,7 @@ def test_evaluate_on_one_class_only(
     ("name", "content"),
     [
         ("run.json", '{"settings": []}'),
-        ("model.json", '{"spec": 3}'),
+        ("model.json", "3"),
         ("history.csv", "epoch,stage\n1"),
         ("model.keras", "cut"),
         ("export/manifest.json", '{"description": {}}'),

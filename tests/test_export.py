@@ -37,7 +37,7 @@ def images(finished: Run) -> np.ndarray:
 
 @pytest.fixture
 def expected(finished: Run, images: np.ndarray) -> np.ndarray:
-    return load_model(finished)[0].predict(images, verbose=0)
+    return load_model(finished).predict(images, verbose=0)
 
 
 def test_the_manifest_says_what_is_there(folder: Path) -> None:

@@ -19,6 +19,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx", "export.onnx_int8", "export.int8",
     "export.layers", "export.locate", "export.write", "export.foreign",
 }  # fmt: skip
+APPLICATION = ("toolkit.api", "toolkit.cli", "toolkit.commands")  # may know all three packages, in bodies
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
     for package in ("toolkit", "tuning", "export")
@@ -60,12 +61,26 @@ def packages(names: set[str]) -> set[str]:
 @pytest.mark.parametrize("name", MODULES)
 def test_packages_import_in_one_direction(name: str) -> None:
     forbidden = {"toolkit": {"tuning", "export"}, "tuning": {"export"}, "export": {"tuning"}}[name.partition(".")[0]]
-    if name == "toolkit.cli":  # the application: in the bodies of its commands only
+    if name.startswith(APPLICATION):
         assert not packages(at_top(MODULES[name])) & forbidden
-        return
-    assert not packages(anywhere(MODULES[name])) & forbidden
-    if name != "toolkit.__main__":
-        assert "toolkit.cli" not in anywhere(MODULES[name])
+    else:
+        assert not packages(anywhere(MODULES[name])) & forbidden
+        assert name == "toolkit.__main__" or not [one for one in anywhere(MODULES[name]) if one.startswith(APPLICATION)]
+
+
+def test_the_application_is_of_three_layers() -> None:
+    """cli -> commands -> api."""
+    for name, path in MODULES.items():
+        if name == "toolkit.api":
+            assert not {one for one in anywhere(path) if one.startswith(("toolkit.cli", "toolkit.commands"))}
+        elif name.startswith("toolkit.commands"):
+            assert "toolkit.cli" not in anywhere(path)
+
+
+def test_every_command_is_a_public_function() -> None:
+    from toolkit import api, cli
+
+    assert [name for name in cli.cli.commands if not callable(getattr(api, name, None))] == []
 
 
 @pytest.mark.parametrize("name", MODULES)

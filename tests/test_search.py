@@ -42,7 +42,7 @@ def test_a_finished_search(finished: Run) -> None:
 
 
 def test_the_model_is_the_one_that_the_trial_measured(finished: Run) -> None:
-    model, _ = load_model(finished)
+    model = load_model(finished)
     taken = read_json(finished.path / "model.json")["search"]["taken"]
     recorded = np.load(finished.path / "search" / f"trial_{taken}" / "val_probabilities.npy")
     part = load_part(finished, "val")
@@ -65,7 +65,7 @@ def test_refit_trains_on_and_never_gets_worse(tiny: str, pictures: Path, tmp_pat
     assert rows(run.path) == trial
     assert after.kept["stage"] == "refit"
     assert after.kept["val_loss"] < before.kept["val_loss"]
-    model, _ = load_model(again)
+    model = load_model(again)
     part = load_part(again, "val")
     answers = probabilities(model, part.images)
     loss = -np.log(answers[np.arange(len(part.labels)), part.labels]).mean()
@@ -81,7 +81,7 @@ def test_a_kill_between_the_model_and_its_record_does_not_pass_one_for_the_other
 ) -> None:
     run = prepare(pictures, tmp_path / "run", SETTINGS)
     before = search(run)
-    saved = probabilities(load_model(run)[0], load_part(run, "val").images)
+    saved = probabilities(load_model(run), load_part(run, "val").images)
 
     def killed(*call) -> None:
         raise KeyboardInterrupt
@@ -91,7 +91,7 @@ def test_a_kill_between_the_model_and_its_record_does_not_pass_one_for_the_other
         with pytest.raises(KeyboardInterrupt):
             search(Run(run.path, run.images, replace(run.settings, refit=2)))
     assert search(run).kept == before.kept
-    np.testing.assert_array_equal(probabilities(load_model(run)[0], load_part(run, "val").images), saved)
+    np.testing.assert_array_equal(probabilities(load_model(run), load_part(run, "val").images), saved)
 
 
 def test_refit_that_is_no_better_keeps_the_trial(tiny: str, pictures: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_refit_that_is_no_better_keeps_the_trial(tiny: str, pictures: Path, tmp_
     after = search(again)
     assert after.kept == before.kept
     np.testing.assert_allclose(
-        probabilities(load_model(again)[0], load_part(run, "val").images),
+        probabilities(load_model(again), load_part(run, "val").images),
         np.load(run.path / "search" / f"trial_{after.taken}" / "val_probabilities.npy"),
         atol=1e-3,  # activations in half precision
     )
@@ -146,7 +146,7 @@ def test_keras_tuners_best_model_takes_images(finished: Run) -> None:
     (model,) = tuner.get_best_models(1)
     assert model.input_shape == (None, 32, 32, 3)
     np.testing.assert_allclose(
-        probabilities(model, data.val.images), probabilities(load_model(finished)[0], data.val.images), atol=1e-6
+        probabilities(model, data.val.images), probabilities(load_model(finished), data.val.images), atol=1e-6
     )
 
 
@@ -263,7 +263,7 @@ def test_halving_goes_on_with_the_better_half(tiny: str, pictures: Path, tmp_pat
     assert [row["epoch"] for row in curve] == [0, 1, 2, 3, 4]
     assert [row["stage"] for row in curve] == ["head"] * 2 + ["tune"] * 3
     assert min(row["val_loss"] for row in curve) == pytest.approx(taken.val_loss)
-    model, _ = load_model(run)
+    model = load_model(run)
     part = load_part(run, "val")
     answers = probabilities(model, part.images)
     loss = -np.log(answers[np.arange(len(part.labels)), part.labels]).mean()

@@ -26,6 +26,8 @@
     screen     progress and tables on the terminal
     show       results as people read them
     options    the options that commands share
+    api        the public functions: one for each command
+    commands   the commands
     cli        the application
 
 Modules without a mark load neither TensorFlow nor Keras.

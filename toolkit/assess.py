@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ SHOWN = 24  # mistakes on the picture sheet
 
 def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
     """Evaluate the run's model on its test part; writes metrics.json and plots/*.png."""
-    model, _ = load_model(run)
+    model = load_model(run)
     part, images = load_part(run, "test", progress=progress), run.images.select("test")
     answers = probabilities(model, part.images)
     evaluation = evaluate(answers, part.labels, run.images.class_names)
@@ -31,17 +32,18 @@ def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
     return evaluation
 
 
-def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> tuple[Evaluation, int]:
-    """The run's model on the test part of another folder, or on all of it where it has none; and how many of those
-    images it was trained or chosen on. Writes only decoded images, into the run's cache."""
+def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
+    """The run's model on the test part of another folder, or on all of it where it has none. Writes only decoded
+    images, into the run's cache."""
     images = scan(data, classes=run.images.class_names, progress=partial(progress, "scanning"))
     if "test" in images.parts:
         images = images.select("test")
-    model, spec = load_model(run)
-    pixels = decoded(images, run.cache, spec.image_size, progress=partial(progress, "decoding"))
+    model = load_model(run)
+    pixels = decoded(images, run.cache, run.settings.image_size, progress=partial(progress, "decoding"))
     seen = {*run.images.select("train").digests, *run.images.select("val").digests}
     known = sum(digest in seen for digest in images.digests)
-    return evaluate(probabilities(model, pixels), images.labels, run.images.class_names), known
+    evaluation = evaluate(probabilities(model, pixels), images.labels, run.images.class_names)
+    return replace(evaluation, trained_on=known)
 
 
 def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndarray, images: ImageFolder) -> None:

@@ -25,6 +25,7 @@ class Evaluation:
     precision: np.ndarray  # float64 [C]; 0 where nothing was answered so
     recall: np.ndarray  # float64 [C]; 0 where the class has no image
     f1: np.ndarray  # float64 [C]
+    trained_on: int | None = None  # how many of the images the model was trained or chosen on; None: the run's own test
 
     def to_json(self) -> dict[str, object]:
         """As in metrics.json: `accuracy` at the top, a record for each class."""
@@ -37,7 +38,8 @@ class Evaluation:
                 for name, p, r, f, n in columns
             },
         }
-        return {name: values[name] for name in values if name not in ("class_names", "precision", "recall", "f1")}
+        left_out = {"class_names", "precision", "recall", "f1"} | ({"trained_on"} if self.trained_on is None else set())
+        return {name: values[name] for name in values if name not in left_out}
 
 
 def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> Evaluation:

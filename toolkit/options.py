@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
-from toolkit.settings import AUGMENTATIONS, OBJECTIVES, ORACLES, Settings
-from toolkit.spec import STARTER, STARTER_SIZE, backbone, deepest
+from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings
 
 DEFAULT = Settings()
 MOST = 1000  # numbers in a range
@@ -45,6 +45,27 @@ class Numbers(click.ParamType):
         return [round(first + n * step, 9) for n in range(count + 1)]
 
 
+class Names(click.ParamType):
+    """`onnx,tflite` -> a tuple of names."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(filter(None, (name.strip() for name in value.split(","))))
+        return names or self.fail("it is empty; give names, by commas", param, ctx)
+
+
+class Choice(click.Choice):
+    """One of a few words; the nearest is proposed for one that is none of them."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        near = get_close_matches(str(value), self.choices, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        return super().get_invalid_choice_message(value, ctx) + hint
+
+
 def _option(*names: str, **attributes: Any) -> Callable:
     return click.option(*names, show_default=attributes.pop("show_default", True), **attributes)
 
@@ -58,9 +79,14 @@ RUN = click.argument("run", type=click.Path(path_type=Path))
 MOVED = click.option(
     "--data", type=click.Path(path_type=Path), help="Where the images are now, if they were moved since the run."
 )
-FORMATS = click.option("--formats", metavar="LIST", help="saved_model, tflite, onnx: some of them, by commas.  [all]")
+FORMATS = click.option(
+    "--formats", type=Names(), metavar="LIST", help="saved_model, tflite, onnx: some of them, by commas.  [all]"
+)
 PRECISIONS = click.option(
-    "--precisions", metavar="LIST", help="float32, float16, dynamic, int8: some of them, by commas.  [all]"
+    "--precisions",
+    type=Names(),
+    metavar="LIST",
+    help="float32, float16, dynamic, int8: some of them, by commas.  [all]",
 )
 MARGIN = click.option(
     "--margin",
@@ -80,11 +106,16 @@ EXPORT = [
         help="Training images that set the ranges of int8.",
     ),
     click.option(
-        "--float-layers", metavar="LIST", help="Layers of the model, by commas, that int8 files keep in float."
+        "--float-layers",
+        type=Names(),
+        default=(),
+        metavar="LIST",
+        help="Layers of the model, by commas, that int8 files keep in float.",
     ),
     click.option("--license", help="Of the model; every artefact carries it.  [not stated]"),
     MARGIN,
 ]
+EXPORTED = ("formats", "precisions", "calibration", "float_layers", "license", "margin")  # by EXPORT
 THREADS = click.option(
     "--threads",
     type=Numbers(int, 1),
@@ -99,7 +130,12 @@ MODEL = [
         default=DEFAULT.backbone,
         help="Constructor in keras.applications; see `unfreeze backbones`.",
     ),
-    _option("--alpha", type=float, show_default="1; 0.35 with the starter", help="Width of a MobileNet."),
+    _option(
+        "--alpha",
+        type=click.FloatRange(0, min_open=True),
+        show_default="1; 0.35 with the starter",
+        help="Width of a MobileNet.",
+    ),
     _option(
         "--weights",
         default=DEFAULT.weights,
@@ -108,7 +144,7 @@ MODEL = [
     ),
     _option(
         "--image-size",
-        type=int,
+        type=click.IntRange(1),
         show_default="the backbone's own; 96 with the starter",
         help="Side of the square input in pixels.",
     ),
@@ -122,7 +158,7 @@ TRAINING = [
     _option("--patience", type=int, default=DEFAULT.patience, help="Epochs without improvement that end a stage."),
     _option(
         "--augment",
-        type=click.Choice(AUGMENTATIONS),
+        type=Choice(AUGMENTATIONS),
         default=DEFAULT.augment,
         help="Strength of augmentation.",
     ),
@@ -133,7 +169,7 @@ TRAINING = [
     ),
     _option(
         "--class-weights",
-        type=click.Choice(["balanced", "none"]),
+        type=Choice(["balanced", "none"]),
         default=DEFAULT.class_weights,
         help="balanced: each class counts alike, however many images it has.",
     ),
@@ -141,7 +177,7 @@ TRAINING = [
     _option("--test", type=float, default=DEFAULT.test, help="Fraction for the test, where DATA has no such part."),
     _option(
         "--objective",
-        type=click.Choice(OBJECTIVES),
+        type=Choice(OBJECTIVES),
         default=DEFAULT.objective,
         help="What the best epoch is best in.",
     ),
@@ -158,7 +194,7 @@ SEARCH = [
     _option(
         "--unfreeze",
         type=Numbers(int, 1),
-        show_default=f"{_defaults(DEFAULT.unfreeze)} as far as the backbone goes",
+        show_default=f"{_defaults(DEPTHS)} as far as the backbone goes",
         help="Stages of the backbone to train, counted from the output.",
     ),
     _option(
@@ -171,7 +207,7 @@ SEARCH = [
     ),
     _option(
         "--cache-dtype",
-        type=click.Choice(["float16", "float32"]),
+        type=Choice(["float16", "float32"]),
         default=DEFAULT.cache_dtype,
         help="Precision of the stored activations.",
     ),
@@ -188,7 +224,7 @@ SEARCH = [
     ),
     _option(
         "--oracle",
-        type=click.Choice(ORACLES),
+        type=Choice(ORACLES),
         default=DEFAULT.oracle,
         help="What is tried next. halving: every head is trained, the better half fine-tunes, the better quarter to "
         "the end. The others are KerasTuner's; all but hyperband train every trial to the end.",
@@ -203,7 +239,7 @@ SEARCH = [
     ),
     _option(
         "--pick",
-        type=click.Choice(["best", "smallest"]),
+        type=Choice(["best", "smallest"]),
         default=DEFAULT.pick,
         help="The best trial, or the smallest of those that the validation images cannot tell from it.",
     ),
@@ -235,15 +271,10 @@ def options(*groups: list[Callable]) -> Callable:
 def settings(values: dict[str, Any]) -> Settings:
     """The Settings that a command's options say; what was left out follows the backbone."""
     values = {name: value for name, value in values.items() if value is not None}
-    row = backbone(values["backbone"])
-    starter = values["weights"] == "starter"
-    values.setdefault("image_size", STARTER_SIZE if starter else row.image_size)
-    values.setdefault("alpha", STARTER[1] if starter else DEFAULT.alpha)
-    values.setdefault("unfreeze", tuple(depth for depth in DEFAULT.unfreeze if depth <= deepest(row.name)))
     for name in values.keys() & {"head_units", "dropout", "unfreeze"}:
         values[name] = values[name] if isinstance(values[name], tuple) else (values[name],)
     if "cache_dir" in values:
-        values["cache_dir"] = str(values["cache_dir"].resolve())
+        values["cache_dir"] = str(values["cache_dir"])
     made = Settings(**values)
     made.check()
     return made

@@ -9,24 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
-from toolkit.spec import ModelSpec, check_spec, check_weights
+from toolkit.spec import STARTER, STARTER_SIZE, ModelSpec, backbone, check_spec, check_weights, deepest
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
 ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
+DEPTHS = (0, 1, 2, 4)  # stages that a search unfreezes, as far as the backbone goes
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to search and how to train. One value in each of the three tuples makes a plain training run."""
+    """What to search and how to train. One value in each of the three tuples makes a plain training run.
+
+    What follows from backbone and weights is filled in where it is not given: `Settings(backbone="EfficientNetB1")` has
+    images of 240 px. UnfreezeError where the table does not know the backbone.
+    """
 
     backbone: str = "MobileNetV2"
-    alpha: float = 1.0
+    alpha: float = 0.0  # width of a MobileNet; 0: 1, or that of the starter weights
     weights: str = "imagenet"  # "imagenet", "starter", "none" or the path of an include_top=False weights file
-    image_size: int = 160  # pixels
+    image_size: int = 0  # pixels; 0: the backbone's own, or that of the starter weights
     head_units: tuple[int, ...] = (0, 64, 256)  # 0: no dense layer
     dropout: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # rates
-    unfreeze: tuple[int, ...] = (0, 1, 2, 4)  # stages
+    unfreeze: tuple[int, ...] = ()  # stages; (): DEPTHS, as far as the backbone goes
     head_epochs: int = 5
     tune_epochs: int = 5
     head_rate: float = 1e-3  # Adam's learning rate while the backbone is frozen
@@ -49,6 +54,20 @@ class Settings:
     pick: str = "best"  # or "smallest": of the trials tied with the best
     refit: int = 0  # epochs for which the trial that is taken trains on
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        starter = self.weights == "starter"
+        if not self.alpha:
+            self._fill("alpha", STARTER[1] if starter else 1.0)
+        if not self.image_size:
+            self._fill("image_size", STARTER_SIZE if starter else backbone(self.backbone).image_size)
+        if not self.unfreeze:
+            self._fill("unfreeze", tuple(depth for depth in DEPTHS if depth <= deepest(self.backbone)))
+        if self.cache_dir:  # found from wherever the run is used
+            self._fill("cache_dir", str(Path(self.cache_dir).resolve()))
+
+    def _fill(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # before anybody has seen the record
 
     @property
     def epochs(self) -> int:

@@ -326,17 +326,15 @@ def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], *
     write_json(run.path / "model.json", {"spec": asdict(spec), "best_epoch": history.best, **more})
 
 
-def load_model(run: Run) -> tuple[keras.Model, ModelSpec]:
+def load_model(run: Run) -> keras.Model:
     """The model that a run ended with; UnfreezeError where it has none yet."""
     path, again = run.path / "model.keras", f"unfreeze tune DATA {run.path}"
     if not path.is_file():
         raise UnfreezeError(f"{run.path} has no model yet; finish its search with `{again}`")
+    if not isinstance(read_json(path.with_name("model.json")), dict):
+        raise UnfreezeError(f"model.json beside {path} is damaged; repeat `{again}`")
     try:
-        spec = ModelSpec(**read_json(path.with_name("model.json"))["spec"])
-    except (KeyError, TypeError) as error:
-        raise UnfreezeError(f"model.json beside {path} is damaged ({error}); repeat `{again}`") from None
-    try:
-        return keras.saving.load_model(path, compile=False), spec
+        return keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, KeyError, TypeError) as error:
         raise UnfreezeError(f"{path} cannot be loaded ({error}); repeat `{again}`") from None
 

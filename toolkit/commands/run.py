@@ -1,0 +1,58 @@
+"""`unfreeze run`: all in one go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toolkit import api
+from toolkit import options as o
+from toolkit.commands.answer import answer, require
+from toolkit.commands.search import of_epochs, of_trials, warn
+
+
+@click.command(short_help="Search, evaluate, export and verify in one go.")
+@o.DATA
+@o.RUN
+@o.options(o.MODEL, o.SEARCH, o.TRAINING, o.EXPORT)
+@o.STRICT
+@o.JSON
+@click.pass_obj
+def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+    """Search, evaluate, export and verify in one go. The same call again goes on where it stopped."""
+    exported = {name: values.pop(name) for name in o.EXPORTED}
+    settings = o.settings(values)
+    finished = api.run(
+        data,
+        run,
+        settings=settings,
+        strict=strict,
+        **exported,
+        progress=screen.progress,
+        on_images=lambda images: warn(screen, images),
+        on_epoch=of_epochs(screen, settings),
+        on_trials=of_trials(screen, settings),
+    )
+    from export.parity import to_json
+    from export.predict import first_of
+    from toolkit import show, show_export
+
+    def summary() -> None:
+        click.echo()
+        show.show_search(finished.search)
+        show.show_evaluation(finished.evaluation)
+        click.echo()
+        show_export.show_attempts(finished.manifest)
+        show_export.show_parity(finished.parities)
+        click.echo()
+        show.show_places(run)
+
+    artefacts = [to_json(parity) for parity in finished.parities]
+    told = {"search": asdict(finished.search), "test": finished.evaluation.to_json(), "artefacts": artefacts}
+    answer(screen, as_json, told, summary)
+    require(finished.parities)
+    first = first_of([parity.artefact.name for parity in finished.parities])
+    show.next_step(f"unfreeze predict {run / 'export' / first} IMAGE...")

@@ -1,0 +1,89 @@
+"""`unfreeze tune` and `unfreeze train`, and what the screen shows while a model is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toolkit import api
+from toolkit import options as o
+from toolkit.commands.answer import answer
+from toolkit.settings import Settings
+
+if TYPE_CHECKING:
+    from toolkit.folder import ImageFolder
+
+
+@click.command(short_help="Search with KerasTuner; keep the best model.")
+@o.DATA
+@o.RUN
+@o.options(o.MODEL, o.SEARCH, o.TRAINING)
+@o.STRICT
+@o.JSON
+@click.pass_obj
+def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+    """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
+    settings = o.settings(values)
+    result = api.tune(
+        data,
+        run,
+        settings=settings,
+        strict=strict,
+        progress=screen.progress,
+        on_images=lambda images: warn(screen, images),
+        on_epoch=of_epochs(screen, settings),
+        on_trials=of_trials(screen, settings),
+    )
+    from toolkit import show
+
+    answer(screen, as_json, asdict(result), lambda: show.show_search(result))
+    show.next_step(f"unfreeze evaluate {run}")
+
+
+@click.command(short_help="Train one model, no search.")
+@o.DATA
+@o.RUN
+@o.options(o.MODEL, o.SINGLE, o.TRAINING)
+@o.STRICT
+@o.JSON
+@click.pass_obj
+def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+    """Train one model, no search."""
+    settings = o.settings(values)
+    history = api.train(
+        data,
+        run,
+        settings=settings,
+        strict=strict,
+        progress=screen.progress,
+        on_images=lambda images: warn(screen, images),
+        on_epoch=of_epochs(screen, settings),
+    )
+    from toolkit import show
+
+    told = {"best": history.best, "epochs": history.rows}
+    answer(screen, as_json, told, lambda: show.show_training(history.best or {}))
+    show.next_step(f"unfreeze evaluate {run}")
+
+
+def warn(screen: Any, images: ImageFolder) -> None:
+    """Say what a run should not pass over in silence."""
+    from toolkit import show
+
+    for line in show.warnings(images):
+        screen.say(line)
+
+
+def of_epochs(screen: Any, settings: Settings) -> Callable[[dict[str, Any]], None]:
+    """Show each epoch, of as many as there are to be."""
+    return lambda row: screen.epoch(row, settings.epochs + (settings.refit if row["stage"] == "refit" else 0))
+
+
+def of_trials(screen: Any, settings: Settings) -> Callable[[list[Any]], None]:
+    """Show the trials that have ended, of as many as there are to be, where that is known."""
+    total = None if settings.oracle in ("hyperband", "halving") else min(settings.trials, settings.points)
+    return lambda trials: screen.trials(trials, total)
