@@ -38,6 +38,9 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
 
 PathLike = str | Path
 SEARCH = Settings()
+DEMO = Settings(
+    weights="starter", flip=False, head_units=(0, 64), dropout=(0.0, 0.2), unfreeze=(4, 8, 12), tune_rate=1e-3
+)
 SINGLE = Settings(head_units=(0,), dropout=(0.2,), unfreeze=(2,))
 
 
@@ -99,6 +102,28 @@ def run(
     )
     parities = verify(run, formats=formats, precisions=precisions, margin=margin, progress=progress)
     return Finished(result, evaluation, manifest, parities)
+
+
+_run = run  # where a parameter has its name
+
+
+def demo(
+    run: PathLike,
+    *,
+    settings: Settings = DEMO,
+    progress: Progress = silent,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+    on_trials: Callable[[list[Trial]], None] = lambda trials: None,
+) -> Finished:
+    """`run` on 1,797 handwritten digits, from the starter weights: nothing to bring, no network.
+
+    The digits are written as image files into a folder beside RUN, named `RUN-images`.
+    """
+    from toolkit.digits import write_digits
+
+    path = Path(run)
+    images = write_digits(path.with_name(f"{path.name}-images"))
+    return _run(images, path, settings=settings, progress=progress, on_epoch=on_epoch, on_trials=on_trials)
 
 
 def scan(

@@ -18,7 +18,7 @@ from toolkit.commands.data import scan
 from toolkit.commands.evaluate import evaluate
 from toolkit.commands.export import export
 from toolkit.commands.predict import predict
-from toolkit.commands.run import run
+from toolkit.commands.run import demo, run
 from toolkit.commands.search import train, tune
 from toolkit.commands.verify import verify
 from toolkit.errors import NoAnswerError, UnfreezeError
@@ -43,7 +43,7 @@ def cli(context: click.Context, quiet: bool) -> None:
     context.obj = context.with_resource(Screen(quiet=quiet))
 
 
-for command in (run, scan, tune, train, evaluate, export, verify, predict, backbones):
+for command in (run, demo, scan, tune, train, evaluate, export, verify, predict, backbones):
     cli.add_command(command)
 
 

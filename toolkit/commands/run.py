@@ -1,8 +1,8 @@
-"""`unfreeze run`: all in one go."""
+"""`unfreeze run`: all in one go; `unfreeze demo`: the same on data that is always there."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,30 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **value
         on_epoch=of_epochs(screen, settings),
         on_trials=of_trials(screen, settings),
     )
+    _tell(screen, run, finished, as_json)
+
+
+@click.command(short_help="The same on digits that are always there: no data, no network.")
+@click.argument("run", type=click.Path(path_type=Path), default=Path("runs/demo"))
+@click.option("--seed", type=int, default=api.DEMO.seed, show_default=True, help="Of all that is drawn at random.")
+@o.JSON
+@click.pass_obj
+def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
+    """Search, evaluate, export and verify on 1,797 handwritten digits, from the starter weights: nothing to bring, no
+    network, some minutes. RUN is runs/demo where it is not given; the images go beside it, into RUN-images.
+    """
+    settings = replace(api.DEMO, seed=seed)
+    finished = api.demo(
+        run,
+        settings=settings,
+        progress=screen.progress,
+        on_epoch=of_epochs(screen, settings),
+        on_trials=of_trials(screen, settings),
+    )
+    _tell(screen, run, finished, as_json)
+
+
+def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool) -> None:
     from export.parity import to_json
     from export.predict import first_of
     from toolkit import show, show_export
