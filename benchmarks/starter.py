@@ -50,6 +50,7 @@ def main(out: Path, seeds: str, epochs: int, photographs: Path | None) -> None:
             run = opened(digits, out / f"run_{weights}_{seed}", weights, epochs, seed)
             parts = {name: load_part(run, name) for name in PARTS}
             note(f"digits, frozen {weights}, linear head", frozen(run, parts))
+            note(f"digits, frozen {weights}, linear head, 10 images a class", frozen(run, parts, per_class=10))
             note(f"digits, {epochs} epochs from {weights}, BatchNormalization frozen", tuned(run, parts))
             if photographs:
                 run = opened(photographs, out / f"photographs_{weights}_{seed}", weights, epochs, seed)
@@ -80,8 +81,9 @@ def model_of(run: Run) -> tuple[keras.Model, object]:
     return build_model(spec, run.settings.weights), spec
 
 
-def frozen(run: Run, parts: dict[str, Part]) -> float:
-    """scikit-learn's logistic regression, its strength chosen on the validation part."""
+def frozen(run: Run, parts: dict[str, Part], per_class: int | None = None) -> float:
+    """scikit-learn's logistic regression, its strength chosen on the validation part; `per_class`: learnt from the
+    first so many images of each class only."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -89,9 +91,11 @@ def frozen(run: Run, parts: dict[str, Part]) -> float:
     model, _ = model_of(run)
     pooled = keras.Model(model.input, model.get_layer("pool").output)
     features = {name: pooled.predict(np.asarray(part.images), verbose=0) for name, part in parts.items()}
+    labels = parts["train"].labels
+    rows = np.concatenate([np.flatnonzero(labels == label)[:per_class] for label in np.unique(labels)])
     tried = [
         make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000)).fit(
-            features["train"], parts["train"].labels
+            features["train"][rows], labels[rows]
         )
         for strength in (0.01, 0.1, 1.0)
     ]

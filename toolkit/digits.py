@@ -14,7 +14,8 @@ from PIL import Image
 from toolkit.errors import UnfreezeError
 from toolkit.run import atomic
 
-SIDE = 64  # pixels, of the files: what people can look at
+MARGIN = 2  # cells of black around the 8 x 8, which the writing fills to the edge
+SIDE = 120  # pixels, of the files: what people can look at
 
 
 def write_digits(folder: Path) -> Path:
@@ -27,8 +28,8 @@ def write_digits(folder: Path) -> Path:
         for number, (pixels, label) in enumerate(zip(*_digits(), strict=True)):
             path = temporary / str(label) / f"{number:04}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            levels = Image.fromarray(np.rint(pixels * (255 / 16)).astype(np.uint8))
-            levels.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path)
+            levels = np.pad(np.rint(pixels * (255 / 16)).astype(np.uint8), MARGIN)
+            Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path)
     return folder
 
 
