@@ -182,6 +182,11 @@ def test_every_page_is_built(site: Path, built: dict[Path, _Page]) -> None:
     assert {site / source for source in sources} <= set(built)
 
 
+def test_a_drawing_is_part_of_its_page(site: Path) -> None:
+    text = (site / "how-it-works.html").read_text(encoding="utf-8")
+    assert '<figure class="drawing">' in text and "</svg>" in text  # else its colours would not be the page's
+
+
 def test_links_inside_the_site_lead_somewhere(built: dict[Path, _Page]) -> None:
     for path, html in built.items():
         if path.name == "404.html":
