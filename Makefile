@@ -4,11 +4,12 @@ VENV ?= .venv
 RUN ?= runs/mine
 BIN := $(VENV)/bin
 
-.PHONY: help data run test slow lint clean
+.PHONY: help data run test slow lint docs clean
 
 help:
 	@echo "make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']   the main job"
 	@echo "make test                                         every test that is not slow"
+	@echo "make docs                                         the site, into build/docs"
 	@echo "make slow | lint | clean"
 
 data:
@@ -29,10 +30,15 @@ lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/ready
+	$(BIN)/python docs/commands.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open build/docs/index.html, or: $(BIN)/python -m http.server --directory build/docs"
+
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) runs *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build runs *.egg-info .mypy_cache .pytest_cache .ruff_cache
