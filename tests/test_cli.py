@@ -50,6 +50,14 @@ def run(finished: Run, tmp_path: Path) -> Path:
         (["tune", ".", "RUN", "--backbone", "MobilNetV2"], "did you mean MobileNetV2?"),
         (["tune", ".", "RUN", "--unfreeze", "0:99", "--weights", "none"], "from 0 to 17"),
         (["tune", ".", "RUN", "--weights", "nowhere.h5"], "no weights file at nowhere.h5"),
+        (["tune", ".", "RUN", "--oracle", "halvin"], "Did you mean halving?"),
+        (["tune", ".", "RUN", "--seeed", "3"], "'--seed'"),
+        (["tune", ".", "RUN", "--dropout", "0:inf"], "neither a list"),
+        (["tune", ".", "RUN", "--cache-limit", "nan"], "--cache-limit is nan"),
+        (["tune", ".", "RUN", "--batch-size", "0"], "--batch-size is 0"),
+        (["verify", "RUN", "--tolerance", "nan"], "tolerance is nan"),
+        (["scan", ".", "--val", "nan"], "val is nan"),
+        (["exprot", "RUN"], "did you mean export?"),
         (["frobnicate"], "No such command"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -175,7 +183,7 @@ def test_verify_says_what_an_app_does_to_accuracy(run: Path, capsys: pytest.Capt
         (["export", "RUN", "--float-layers", "second_con"], "did you mean second_conv?"),
         (["run", "DATA", "NEW", "--formats", "saved_model", "--precisions", "int8"], "no saved_model file in int8"),
         (["verify", "RUN", "--reference", "model.keras"], "--reference goes without RUN"),
-        (["verify", "--reference", "model.keras"], "besides what was given, --artefact FILE and --data DIR"),
+        (["verify", "--reference", "model.keras"], "of which --artefact and --data are missing"),
     ],
 )
 def test_what_cannot_be_exported_or_verified_is_said_before_anything_starts(
