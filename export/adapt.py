@@ -30,7 +30,7 @@ def side(shape: Sequence[Any]) -> int:
 def read_labels(path: Path) -> tuple[str, ...]:
     """Class names of a text file, one a line; UnfreezeError where it is none or names a class twice."""
     if not path.is_file():
-        raise UnfreezeError(f"{path} does not exist; give --labels a text file with a class name a line")
+        raise UnfreezeError(f"{path} is no file; give --labels a text file with a class name a line")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:

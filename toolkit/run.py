@@ -147,7 +147,7 @@ def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: b
     try:
         write_json(file, _to_json(run))
     except (FileExistsError, NotADirectoryError):
-        raise UnfreezeError(f"{path} is a file; give a folder") from None
+        raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:
         raise UnfreezeError(f"cannot write to {path} ({error.strerror}); give a folder that can be written") from None
     return run
@@ -259,10 +259,10 @@ def file_digest(path: Path) -> str:
 DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"
 
 
-def _refuse_another(
-    path: Path, stored: dict[str, Any], images: ImageFolder, settings: Settings, searches: bool
-) -> None:
-    before = stored.get("settings", {})
+def _refuse_another(path: Path, stored: Any, images: ImageFolder, settings: Settings, searches: bool) -> None:
+    before = stored.get("settings") if isinstance(stored, dict) else None
+    if not isinstance(before, dict) or not before:
+        raise UnfreezeError(f"{path / 'run.json'} is not of format {FORMAT}; give another run folder")
     if (before.get("backbone") == ADOPTED) != (settings.backbone == ADOPTED):
         model = "a model that was adopted" if before.get("backbone") == ADOPTED else "a model that was trained here"
         raise UnfreezeError(f"{path} holds {model}; give another run folder")
