@@ -27,6 +27,7 @@ Proving:
     locate       the first layer that differs       (TensorFlow)
     clients      accuracy if an app decodes or resizes in another way
     adapt        what a model from elsewhere takes and gives
+    adopt        a model from elsewhere -> a run folder (TensorFlow)
     foreign      a model from elsewhere against what was made of it (TensorFlow)
     predict      any artefact or run, and image files -> class and probability
 

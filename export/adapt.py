@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,20 @@ def side(shape: Sequence[Any]) -> int:
     if len(shape) != 4 or len(sides) != 2 or sides[0] != sides[1] or not isinstance(sides[0], int) or sides[0] < 1:
         raise UnfreezeError(f"a model that takes {list(shape)} is none of square RGB images of a fixed size")
     return sides[0]
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Class names of a text file, one a line; UnfreezeError where it is none or names a class twice."""
+    if not path.is_file():
+        raise UnfreezeError(f"{path} is no file; give --labels a text file with a class name a line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UnfreezeError(f"{path} is not UTF-8; save it so") from None
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names or len(set(names)) < len(names):
+        raise UnfreezeError(f"{path} must name each class once, a line each; it has {list(names)}")
+    return names
 
 
 def feed(

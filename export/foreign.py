@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from export.adapt import feed, shares, side
+from export.adapt import feed, read_labels, shares, side
 from export.artefacts import Artefact, Reference, digest, size
 from export.locate import locate, telling_rows
 from export.measure import Measurement, Outcome, cores, measure
@@ -54,7 +54,7 @@ def verify_foreign(
     twice = [path.name for path in artefacts if [other.name for other in artefacts].count(path.name) > 1]
     if twice:
         raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
-    model = _load_keras(reference)
+    model = load_keras(reference, "--reference")
     image_size = side(model.input_shape)
     for path in artefacts:
         _check_entry(path, load(path, pixels=pixels), image_size)
@@ -89,9 +89,10 @@ def verify_foreign(
     return parities
 
 
-def _load_keras(path: Path) -> keras.Model:
+def load_keras(path: Path, what: str) -> keras.Model:
+    """A .keras file of images in and classes out. It may be a stranger's: nothing in it is executed."""
     if not path.is_file():
-        raise UnfreezeError(f"{path} does not exist; give --reference a .keras file")
+        raise UnfreezeError(f"{path} does not exist; give {what}, a .keras file")
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its layers do
@@ -108,17 +109,7 @@ def _check_entry(path: Path, runner: Runner, image_size: int) -> None:
 
 def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
     """The test part, or all."""
-    names = None
-    if labels is not None:
-        if not labels.is_file():
-            raise UnfreezeError(f"{labels} does not exist; give --labels a text file with a class name a line")
-        try:
-            lines = labels.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError:
-            raise UnfreezeError(f"{labels} is not UTF-8; save it so") from None
-        names = tuple(line.strip() for line in lines if line.strip())
-        if not names or len(set(names)) < len(names):
-            raise UnfreezeError(f"{labels} must name each class once, a line each; it has {list(names)}")
+    names = None if labels is None else read_labels(labels)
     images = scan(data, classes=names, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images
 

@@ -36,7 +36,10 @@ def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
     runner = load(path)
     if not runner.description:
         raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
-    return (_predict(runner, image) for image in files_in(images))
+    files = files_in(images)
+    if not files:
+        raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
+    return (_predict(runner, image) for image in files)
 
 
 def _artefact(source: Path) -> Path:

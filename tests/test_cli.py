@@ -50,6 +50,14 @@ def run(finished: Run, tmp_path: Path) -> Path:
         (["tune", ".", "RUN", "--backbone", "MobilNetV2"], "did you mean MobileNetV2?"),
         (["tune", ".", "RUN", "--unfreeze", "0:99", "--weights", "none"], "from 0 to 17"),
         (["tune", ".", "RUN", "--weights", "nowhere.h5"], "no weights file at nowhere.h5"),
+        (["tune", ".", "RUN", "--oracle", "halvin"], "Did you mean halving?"),
+        (["tune", ".", "RUN", "--seeed", "3"], "'--seed'"),
+        (["tune", ".", "RUN", "--dropout", "0:inf"], "neither a list"),
+        (["tune", ".", "RUN", "--cache-limit", "nan"], "--cache-limit is nan"),
+        (["tune", ".", "RUN", "--batch-size", "0"], "--batch-size is 0"),
+        (["verify", "RUN", "--tolerance", "nan"], "tolerance is nan"),
+        (["scan", ".", "--val", "nan"], "val is nan"),
+        (["exprot", "RUN"], "did you mean export?"),
         (["frobnicate"], "No such command"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -175,7 +183,7 @@ def test_verify_says_what_an_app_does_to_accuracy(run: Path, capsys: pytest.Capt
         (["export", "RUN", "--float-layers", "second_con"], "did you mean second_conv?"),
         (["run", "DATA", "NEW", "--formats", "saved_model", "--precisions", "int8"], "no saved_model file in int8"),
         (["verify", "RUN", "--reference", "model.keras"], "--reference goes without RUN"),
-        (["verify", "--reference", "model.keras"], "besides what was given, --artefact FILE and --data DIR"),
+        (["verify", "--reference", "model.keras"], "of which --artefact and --data are missing"),
     ],
 )
 def test_what_cannot_be_exported_or_verified_is_said_before_anything_starts(
@@ -289,15 +297,16 @@ def test_a_run_inside_its_data_is_refused(pictures: Path, capsys: pytest.Capture
     assert not (pictures / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["other.weights.h5", "other.keras"])
 def test_weights_that_cannot_be_had_use_up_no_trial(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    weights = tmp_path / "other.weights.h5"
+    weights = tmp_path / name
     weights.write_bytes(b"no weights")
     for _ in range(2):
         code, _, err = typed(capsys, "tune", pictures, tmp_path / "run", "--weights", weights, "--image-size", 32)
         assert code == 2
-        assert "other.weights.h5 does not hold the weights of MobileNetV2" in err
+        assert f"{name} does not hold the weights of MobileNetV2" in err
         assert not (tmp_path / "run" / "search").exists()
 
 
@@ -385,3 +394,56 @@ def test_json_has_no_number_that_is_none(
     code, out, err = typed(capsys, "train", pictures, tmp_path / "run", *options, "--json")
     assert code == 0, err
     assert json.loads(out, parse_constant=pytest.fail)["epochs"][-1]["val_loss"] is None
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null", "{}", '{"settings": 3}'])
+def test_a_run_json_that_is_none_is_no_run_to_go_on_with(
+    content: str, run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "run.json").write_text(content)
+    code, out, err = typed(capsys, "tune", pictures, run, "--weights", "none", "--image-size", 32)
+    assert (code, out) == (2, "")
+    assert "run.json is not of format 1" in err.splitlines()[-1]
+
+
+def test_another_run_is_told_in_the_options_of_the_command(
+    run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = typed(capsys, "train", pictures, run, "--weights", "none", "--head-units", 3)
+    assert code == 2
+    last = err.splitlines()[-1]
+    assert "--head-units is 0,4 there, 3 here" in last
+    assert "it is that of a search" in last
+    assert "--oracle" not in last
+    _, _, err = typed(capsys, "tune", pictures, run, "--weights", "none", "--no-cache")
+    assert "--oracle is random there, halving here" in err
+    assert "--cache there, --no-cache here" in err
+
+
+def test_a_folder_without_images_is_no_answer(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = typed(capsys, "predict", run, tmp_path / "empty")
+    assert code == 2
+    assert "there is no image in" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["tune", "DATA", "RUN"], "type the same command to go on"),
+        (["verify", "RUN"], "verify starts over when it is typed again"),
+        (["-q", "export", "RUN"], "export starts over when it is typed again"),
+    ],
+)
+def test_what_an_interrupt_costs(
+    command: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("tune", "verify", "export"):
+        monkeypatch.setattr(f"toolkit.api.{name}", interrupted)
+    code, out, err = typed(capsys, *command)
+    assert (code, out) == (130, "")
+    assert said in err
+    assert err.count("\n") == 1

@@ -17,7 +17,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     "tuning.space", "tuning.hardened", "tuning.halving", "tuning.oracles", "tuning.points", "tuning.trials",
     "tuning.tuner", "tuning.trial", "tuning.search", "tuning.cache", "tuning.passes", "tuning.prefix", "tuning.memory",
     "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx", "export.onnx_int8", "export.int8",
-    "export.layers", "export.locate", "export.write", "export.foreign",
+    "export.layers", "export.locate", "export.write", "export.foreign", "export.adopt",
 }  # fmt: skip
 APPLICATION = ("toolkit.api", "toolkit.cli", "toolkit.commands")  # may know all three packages, in bodies
 MODULES = {

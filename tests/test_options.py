@@ -54,7 +54,7 @@ def test_single_values_make_a_space_of_one_point() -> None:
         ({"image_size": 16}, "32 px"),
         ({"unfreeze": (99,)}, "from 0 to 17"),
         ({"dropout": (1.0,)}, "below 1"),
-        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": 0}, "--batch-size is 0"),
         ({"trials": 0}, "trials is 0"),
         ({"head_epochs": 0, "tune_epochs": 0}, "nothing would be trained"),
         ({"val": 1.0}, "between 0 and 1"),

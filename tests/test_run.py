@@ -69,9 +69,9 @@ def test_the_same_data_and_settings_go_on(pictures: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"image_size": 96}, "image_size is 160 there, 96 here"),
-        ({"seed": 1}, "seed is 0 there, 1 here"),
-        ({"unfreeze": (1,)}, r"unfreeze is \[0, 1, 2, 4\] there, \[1\] here"),
+        ({"image_size": 96}, "--image-size is 160 there, 96 here"),
+        ({"seed": 1}, "--seed is 0 there, 1 here"),
+        ({"unfreeze": (1,)}, "--unfreeze is 0,1,2,4 there, 1 here"),
         ({"objective": "val_accuracy"}, "objective is val_loss there"),
     ],
 )

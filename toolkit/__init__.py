@@ -22,6 +22,7 @@
     onnx_repairs what stands between a Keras graph and a right ONNX file (TensorFlow)
     plots      matplotlib figures
     progress   how long work reports
+    pace       how long a search will still take
     quiet      native libraries' chatter, held back
     screen     progress and tables on the terminal
     show       results as people read them

@@ -26,6 +26,8 @@ from toolkit.settings import Settings
 from toolkit.spec import BACKBONES, Backbone
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
+    import keras
+
     from export.artefacts import Manifest
     from export.clients import Sensitivity
     from export.parity import Parity
@@ -187,10 +189,49 @@ def train(
             f"train makes one model and the settings name {settings.points}; give head_units, dropout and unfreeze "
             "one value each, such as (0,), (0.2,) and (2,), or search with tune"
         )
-    opened = _open(data, run, settings, strict, progress, on_images)
+    opened = _open(data, run, settings, strict, progress, on_images, searches=False)
     from toolkit.train import train_run
 
     return train_run(opened, progress=progress, on_epoch=on_epoch)
+
+
+def adopt(
+    model: keras.Model | PathLike,
+    data: PathLike,
+    run: PathLike,
+    *,
+    pixels: str = "0..255",
+    labels: PathLike | Sequence[str] | None = None,
+    val: float = SEARCH.val,
+    test: float = SEARCH.test,
+    seed: int = SEARCH.seed,
+    strict: bool = False,
+    progress: Progress = silent,
+    on_images: Callable[[ImageFolder], None] = lambda images: None,
+) -> Run:
+    """Make RUN of a model that was trained elsewhere; `evaluate`, `export`, `verify` and `predict` then work on it.
+
+    `model`: a functional or Sequential keras.Model, or the path of its .keras file. `pixels`: the range that it takes,
+    "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: the class names in the model's order, or a file with one
+    a line; without it the names of the folders, sorted. Logits and a single sigmoid become probabilities.
+    """
+    start_tensorflow()
+    from export.adopt import adopt as adopted
+
+    opened = adopted(
+        Path(model) if isinstance(model, (str, Path)) else model,
+        Path(data),
+        Path(run),
+        pixels=pixels,
+        labels=Path(labels) if isinstance(labels, (str, Path)) else labels,
+        val=val,
+        test=test,
+        seed=seed,
+        strict=strict,
+        progress=progress,
+    )
+    on_images(opened.images)
+    return opened
 
 
 def evaluate(run: PathLike, data: PathLike | None = None, *, progress: Progress = silent) -> Evaluation:
@@ -367,11 +408,12 @@ def _open(
     strict: bool,
     progress: Progress,
     on_images: Callable[[ImageFolder], None],
+    searches: bool = True,
 ) -> Run:
     """The run folder for what trains; TensorFlow is loaded last, when all that can be wrong was checked."""
     from toolkit.run import prepare
 
-    opened = prepare(Path(data), Path(run), settings, strict=strict, progress=progress)
+    opened = prepare(Path(data), Path(run), settings, strict=strict, searches=searches, progress=progress)
     on_images(opened.images)
     start_tensorflow()
     return opened

@@ -49,9 +49,11 @@ def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evalua
 def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndarray, images: ImageFolder) -> None:
     folder = run.path / "plots"
     plots.save(plots.confusion(evaluation), folder / "confusion.png")
-    best = read_json(run.path / "model.json").get("best_epoch") or {}
-    curves = plots.learning_curves(read_history(run.path / "history.csv"), best.get("epoch"))
-    plots.save(curves, folder / "learning_curves.png")
+    described = read_json(run.path / "model.json")
+    if "adopted" not in described:  # such a model was not trained here
+        best = described.get("best_epoch") or {}
+        curves = plots.learning_curves(read_history(run.path / "history.csv"), best.get("epoch"))
+        plots.save(curves, folder / "learning_curves.png")
     rows = worst_mistakes(answers, images.labels, SHOWN)
     plots.save(
         plots.mistakes(pixels[rows], [_caption(images, answers, row) for row in rows]),

@@ -10,9 +10,11 @@ from __future__ import annotations
 import io
 import sys
 import traceback
+from difflib import get_close_matches
 
 import click
 
+from toolkit.commands.adopt import adopt
 from toolkit.commands.backbones import backbones
 from toolkit.commands.data import scan
 from toolkit.commands.evaluate import evaluate
@@ -26,7 +28,21 @@ from toolkit.errors import NoAnswerError, UnfreezeError
 ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Group(click.Group):
+    """Proposes the nearest command for one that is none."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            near = get_close_matches(name, self.list_commands(ctx), 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.list_commands(ctx))}"
+            raise click.UsageError(f"No such command {name!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="unfreeze")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, results only.")
@@ -43,7 +59,7 @@ def cli(context: click.Context, quiet: bool) -> None:
     context.obj = context.with_resource(Screen(quiet=quiet))
 
 
-for command in (run, demo, scan, tune, train, evaluate, export, verify, predict, backbones):
+for command in (run, demo, scan, tune, train, adopt, evaluate, export, verify, predict, backbones):
     cli.add_command(command)
 
 
@@ -65,7 +81,10 @@ def _main(arguments: list[str]) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return 2
     except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; nothing that was finished is lost: type the same command to go on", 130)
+        return _fail(f"interrupted; {_after_interrupt(arguments)}", 130, arguments)
+    except click.MissingParameter as error:
+        path = error.ctx.command_path if error.ctx else "unfreeze"
+        return _fail(f"{error.format_message().rstrip('.')}; `{path} --help` shows how it is called", 2, arguments)
     except click.ClickException as error:
         return _fail(error.format_message(), 2, arguments)
     except UnfreezeError as error:
@@ -77,6 +96,14 @@ def _main(arguments: list[str]) -> int:
     except Exception as error:
         text = f"unexpected: {type(error).__name__}: {error} (--debug shows where; please report it)"
         return _fail(text, 3, arguments)
+
+
+def _after_interrupt(arguments: list[str]) -> str:
+    """What the same command would do when it is typed again."""
+    name = next((argument for argument in arguments if not argument.startswith("-")), "")
+    if name in ("run", "tune"):
+        return "nothing that was finished is lost: type the same command to go on"
+    return f"{name or 'the command'} starts over when it is typed again"
 
 
 def _hoisted(arguments: list[str]) -> list[str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
+from toolkit.errors import UnfreezeError
 from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings
 
 DEFAULT = Settings()
+COMPOUND = [field.name for field in fields(Settings) if "_" in field.name]  # in no other sentence than about them
 MOST = 1000  # numbers in a range
 
 
@@ -27,7 +31,7 @@ class Numbers(click.ParamType):
             return value
         try:
             numbers = self._range(value) if ":" in value else [self.kind(part) for part in value.split(",")]
-        except ValueError:
+        except (ValueError, OverflowError):
             numbers = []
         if not numbers:
             step = f"the step is {self.step:g} if not given and must lead to the last number"
@@ -121,6 +125,7 @@ THREADS = click.option(
     type=Numbers(int, 1),
     help="How many threads each runtime is timed with, by commas.  [1 and all]",
 )
+PIXELS = ["0..255", "0..1", "-1..1", "imagenet", "caffe"]
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
 STRICT = click.option("--strict", is_flag=True, help="A file that has to be left out is an error.")
 
@@ -276,5 +281,12 @@ def settings(values: dict[str, Any]) -> Settings:
     if "cache_dir" in values:
         values["cache_dir"] = str(values["cache_dir"])
     made = Settings(**values)
-    made.check()
+    try:
+        made.check()
+    except UnfreezeError as error:  # it names the fields of the record
+        raise UnfreezeError(re.sub(rf"\b({'|'.join(COMPOUND)})\b", _as_typed, str(error))) from None
     return made
+
+
+def _as_typed(name: re.Match[str]) -> str:
+    return f"--{name[0].replace('_', '-')}"

@@ -23,7 +23,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.folder import ImageFolder, scan
 from toolkit.layout import Rejected
 from toolkit.progress import Progress, silent
-from toolkit.settings import Settings
+from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.split import split
 
 FORMAT = 1
@@ -132,14 +132,14 @@ class Run:
         return Path(self.settings.cache_dir or self.path / "cache")
 
 
-def open_run(path: Path, images: ImageFolder, settings: Settings) -> Run:
+def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: bool = True) -> Run:
     """Make the run folder, or go on in it if it was made for the same data and settings; else UnfreezeError.
 
-    One in which nothing was trained yet may be made anew with others.
+    `searches`: whether it is a search that asks. One in which nothing was trained yet may be made anew with others.
     """
     file = path / "run.json"
     if file.exists() and any((path / name).exists() for name in ("search", "model.keras")):
-        _refuse_another(path, read_json(file), images, settings)
+        _refuse_another(path, read_json(file), images, settings, searches)
     elif path.is_dir() and any(path.iterdir()) and not file.exists():
         raise UnfreezeError(f"{path} is not empty and holds no run; give an empty or a new folder")
     run = Run(path, images, settings)
@@ -147,24 +147,45 @@ def open_run(path: Path, images: ImageFolder, settings: Settings) -> Run:
     try:
         write_json(file, _to_json(run))
     except (FileExistsError, NotADirectoryError):
-        raise UnfreezeError(f"{path} is a file; give a folder") from None
+        raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:
         raise UnfreezeError(f"cannot write to {path} ({error.strerror}); give a folder that can be written") from None
     return run
 
 
-def prepare(data: Path, path: Path, settings: Settings, *, strict: bool = False, progress: Progress = silent) -> Run:
+def prepare(
+    data: Path,
+    path: Path,
+    settings: Settings,
+    *,
+    strict: bool = False,
+    searches: bool = True,
+    progress: Progress = silent,
+) -> Run:
     """Scan the data, split it, and open the run folder for it. Nothing is written where anything is wrong."""
     settings.check()
+    images = read_images(data, path, settings, strict=strict, progress=progress)
+    return open_run(path, images, settings, searches=searches)
+
+
+def read_images(
+    data: Path,
+    path: Path,
+    settings: Settings,
+    *,
+    strict: bool = False,
+    classes: tuple[str, ...] | None = None,
+    progress: Progress = silent,
+) -> ImageFolder:
+    """The data of a run in the folder `path`, with its split. `classes`: those of a model that is there already."""
     if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
         raise UnfreezeError(f"{path} lies inside {data}, so its pictures would become data; give a folder elsewhere")
-    images = split(
-        scan(data, strict=strict, progress=partial(progress, "scanning")),
+    return split(
+        scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning")),
         val=settings.val,
         test=settings.test,
         seed=settings.seed,
     )
-    return open_run(path, images, settings)
 
 
 def load_run(path: Path, data: Path | None = None) -> Run:
@@ -235,25 +256,44 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _refuse_another(path: Path, stored: dict[str, Any], images: ImageFolder, settings: Settings) -> None:
-    wanted: dict[str, Any] = {
-        "data (its images or their split)": images.fingerprint(),
-        "content of the weights file": file_digest(Path(settings.weights)),
-    }
+DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"
+
+
+def _refuse_another(path: Path, stored: Any, images: ImageFolder, settings: Settings, searches: bool) -> None:
+    before = stored.get("settings") if isinstance(stored, dict) else None
+    if not isinstance(before, dict) or not before:
+        raise UnfreezeError(f"{path / 'run.json'} is not of format {FORMAT}; give another run folder")
+    if (before.get("backbone") == ADOPTED) != (settings.backbone == ADOPTED):
+        model = "a model that was adopted" if before.get("backbone") == ADOPTED else "a model that was trained here"
+        raise UnfreezeError(f"{path} holds {model}; give another run folder")
+    wanted: dict[str, Any] = {DATA: images.fingerprint(), WEIGHTS: file_digest(Path(settings.weights))}
     there = dict(zip(wanted, (stored.get("fingerprint"), stored.get("weights_sha256")), strict=True))
-    skip = MAY_CHANGE | (
-        {"weights"} if wanted["content of the weights file"] else set()
-    )  # same content, another path: the same
+    skip = MAY_CHANGE | ({"weights"} if wanted[WEIGHTS] else set())  # same content, another path: the same
     wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
-    known = Settings.from_json(stored.get("settings", {})).to_json()  # with the defaults of settings that are newer
+    known = Settings.from_json(before).to_json()  # with the defaults of settings that are newer
     there |= {name: value for name, value in known.items() if name not in skip}
     different = [name for name in wanted if wanted[name] != there.get(name)]
-    if different:
-        shown = "; ".join(_difference(name, there.get(name), wanted[name]) for name in different)
-        raise UnfreezeError(f"{path} holds another run: {shown}. Give another run folder, or the settings of that one")
+    if not different:
+        return
+    typed = [name for name in different if searches or name not in SEARCH_ONLY]
+    shown = [_difference(name, there.get(name), wanted[name]) for name in typed]
+    shown += ["it is that of a search"] if len(typed) < len(different) else []
+    raise UnfreezeError(
+        f"{path} holds another run: {'; '.join(shown)}. Give another run folder, or the settings of that one"
+    )
 
 
 def _difference(name: str, there: object, wanted: object) -> str:
-    if name in ("data (its images or their split)", "content of the weights file"):
+    """As a person types it."""
+    if name in (DATA, WEIGHTS):
         return f"the {name} differs"
-    return f"{name} is {there} there, {wanted} here"
+    option = f"--{name.replace('_', '-')}"
+    if isinstance(wanted, bool):
+        return f"{option if there else '--no-' + option[2:]} there, {option if wanted else '--no-' + option[2:]} here"
+    return f"{option} is {_typed(there)} there, {_typed(wanted)} here"
+
+
+def _typed(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_typed, value))
+    return "not given" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,10 +10,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+from toolkit.pace import Plan, seconds_left
 
 WIDTH = 120  # columns, where there is no terminal to ask
+
+
+WITHIN = ("views", "waiting")  # what a search does between its trials
+
+
+class Left(ProgressColumn):
+    """The time that is left: as the task itself says, else from its speed."""
+
+    def render(self, task: Task) -> Text:
+        until = task.fields.get("until")
+        left = task.time_remaining if until is None else max(0.0, until - time.monotonic())
+        known = left is not None and left < float("inf") and not task.finished
+        return Text(f"{duration(left)} left" if known and left is not None else "")
 
 
 class Screen:
@@ -21,7 +37,7 @@ class Screen:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Left())
         self.bars = Progress(
             *columns, console=self.console, disable=quiet or not self.console.is_terminal, transient=True
         )
@@ -49,6 +65,8 @@ class Screen:
     def progress(self, what: str, done: int, total: int) -> None:
         """A bar while it goes on, a line when it is finished."""
         if what not in self.tasks:
+            if not what.startswith(WITHIN):
+                self._drop("trials", "epoch")
             self.tasks[what] = self.bars.add_task(what, total=total)
             self.begun[what] = time.monotonic()
             if self.bars.disable and done == 0:
@@ -68,15 +86,35 @@ class Screen:
             self.tasks[what] = self.bars.add_task(what, total=total)
         self.bars.update(self.tasks[what], completed=number, total=total, description=text)
 
-    def trials(self, trials: Sequence[Any], total: int | None) -> None:
+    def trials(self, trials: Sequence[Any], plan: Plan | None) -> None:
         """Print the trials that have ended since the last call, with the time that the rest will take, if known."""
         if self.rows_shown is None:
             self.rows_shown = 0
             self.say("trial  head units  dropout  unfreeze  best in  val_loss  val_accuracy     time     left")
-        for trial in trials[self.rows_shown :]:
-            left = "" if total is None else duration(_left(trials, total))
+        for number, trial in enumerate(trials[self.rows_shown :], self.rows_shown + 1):
+            seconds = None if plan is None else seconds_left(trials[:number], plan)
+            left = "" if seconds is None else duration(seconds)
             self.say(f"{trial_line(trial)} {left:>8}  {_note(trial)}".rstrip())
         self.rows_shown = max(self.rows_shown, len(trials))
+        self._trials_bar(trials, plan)
+
+    def _trials_bar(self, trials: Sequence[Any], plan: Plan | None) -> None:
+        total = None if plan is None else max(len(trials), sum(count for count, _ in plan))
+        if self.bars.disable or len(trials) == total:
+            self._drop("trials", "epoch")
+            return
+        best = next((trial for trial in trials if trial.mark == "best"), None)
+        text = "trials" if best is None else f"trials, best so far {int(best.trial)}: {best.val_accuracy:.2%}"
+        seconds = None if plan is None else seconds_left(trials, plan)
+        until = float("inf") if seconds is None else time.monotonic() + seconds
+        if "trials" not in self.tasks:
+            self.tasks["trials"] = self.bars.add_task(text, total=total)
+        self.bars.update(self.tasks["trials"], completed=len(trials), total=total, description=text, until=until)
+
+    def _drop(self, *names: str) -> None:
+        for name in names:
+            if name in self.tasks:
+                self.bars.remove_task(self.tasks.pop(name))
 
 
 def trial_line(trial: Any) -> str:
@@ -95,12 +133,6 @@ def _note(trial: Any) -> str:
         "best so far" if trial.mark else trial.message[:WIDTH],
     ]
     return ", ".join(filter(None, notes))
-
-
-def _left(trials: Sequence[Any], total: int) -> float:
-    """Seconds that the trials still to come will take, if they are like those that have ended."""
-    times = [trial.seconds for trial in trials if trial.seconds is not None]
-    return sum(times) / len(times) * max(0, total - len(trials)) if times else 0.0
 
 
 def duration(seconds: float) -> str:

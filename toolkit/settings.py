@@ -14,6 +14,10 @@ from toolkit.spec import STARTER, STARTER_SIZE, ModelSpec, backbone, check_spec,
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
 ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
+ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
+SEARCH_ONLY = {  # settings of which a single training has no option
+    *("views", "cache", "cache_dtype", "cache_limit", "cache_dir", "oracle", "trials", "pick", "refit")
+}
 DEPTHS = (0, 1, 2, 4)  # stages that a search unfreezes, as far as the backbone goes
 
 
@@ -61,7 +65,7 @@ class Settings:
             self._fill("alpha", STARTER[1] if starter else 1.0)
         if not self.image_size:
             self._fill("image_size", STARTER_SIZE if starter else backbone(self.backbone).image_size)
-        if not self.unfreeze:
+        if not self.unfreeze and self.backbone != ADOPTED:
             self._fill("unfreeze", tuple(depth for depth in DEPTHS if depth <= deepest(self.backbone)))
         if self.cache_dir:  # found from wherever the run is used
             self._fill("cache_dir", str(Path(self.cache_dir).resolve()))
@@ -112,9 +116,12 @@ class Settings:
             raise UnfreezeError(f"views is {self.views}; give 1 or more")
         if not 0 <= self.seed < 2**32:
             raise UnfreezeError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
-        for name in ("head_rate", "tune_rate"):
+        for name, example in {"head_rate": "0.001", "tune_rate": "0.0001", "cache_limit": "50"}.items():
             if not 0 < getattr(self, name) < math.inf:
-                raise UnfreezeError(f"{name} is {getattr(self, name)}; give a positive number, such as 0.001")
+                raise UnfreezeError(f"{name} is {getattr(self, name)}; give a positive number, such as {example}")
+        for name in ("head_units", "dropout"):
+            if not getattr(self, name) and self.backbone != ADOPTED:
+                raise UnfreezeError(f"{name} is empty; give one value or more")
         for name in ("val", "test"):
             if not 0 < getattr(self, name) < 1:
                 raise UnfreezeError(f"{name} is {getattr(self, name)}; give a fraction between 0 and 1, such as 0.2")

@@ -131,6 +131,17 @@ def show_training(best: dict[str, Any]) -> None:
     click.echo(f"best epoch {best['epoch'] + 1}: {numbers}")
 
 
+def show_adopted(adopted: dict[str, Any], images: ImageFolder) -> None:
+    """What was taken for granted, and a number by which one sees whether it is right."""
+    counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
+    click.echo(f"{len(images.class_names)} classes in this order: {', '.join(images.class_names)}")
+    answers = "logits, made probabilities" if adopted["logits"] else "probabilities"
+    click.echo(f"takes {adopted['image_size']} px, {adopted['pixels']}; gives {answers}; images: {counts}")
+    click.echo(
+        f"validation accuracy {adopted['val_accuracy']:.2%}: if it should be more, --pixels or --labels is another"
+    )
+
+
 def show_backbones() -> None:
     rows = [
         [row.name, str(row.image_size), str(len(row.cuts) + 1), ", ".join([*row.cuts[:2], "…"][: len(row.cuts)])]

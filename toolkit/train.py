@@ -313,17 +313,23 @@ def without_optimizer(model: keras.Model, spec: ModelSpec) -> keras.Model:
 
 
 def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], **more: Any) -> None:
-    """A run's answer: model.keras (without optimizer state), model.json (its spec) and history.csv.
+    """A run's answer: model.keras (without optimizer state), model.json (its spec) and history.csv."""
+    history = History(run.settings.objective, rows)
+    put_model(run, model, {"spec": asdict(spec), "best_epoch": history.best, **more}, history)
+
+
+def put_model(run: Run, model: keras.Model, described: dict[str, Any], history: History | None = None) -> None:
+    """The model and what there is to say of it: model.keras, model.json, and history.csv where it was trained here.
 
     What was said of an earlier model is removed; its export stays, and `verify` tells that it is not this model's.
     """
     for stale in ("model.json", "metrics.json", "parity.json", "plots"):
         remove(run.path / stale)
-    history = History(run.settings.objective, rows)
-    history.write(run.path / "history.csv")
+    if history is not None:
+        history.write(run.path / "history.csv")
     with atomic(run.path / "model.keras") as temporary:
         model.save(temporary)
-    write_json(run.path / "model.json", {"spec": asdict(spec), "best_epoch": history.best, **more})
+    write_json(run.path / "model.json", described)
 
 
 def load_model(run: Run) -> keras.Model:

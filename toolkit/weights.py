@@ -74,7 +74,7 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
             # Keras only warns where a file leaves layers as they were initialised.
             warnings.simplefilter("error", UserWarning)
             return construct(spec, weights=str(path), input_shape=(224, 224, 3))
-    except (ValueError, OSError, KeyError, UserWarning) as error:
+    except Exception as error:  # Keras and h5py raise whatever a file provokes, a broken .keras file BadZipFile
         raise UnfreezeError(
             f"{path} does not hold the weights of {spec.backbone}, alpha {spec.alpha:g}, include_top=False "
             f"({first_line(error).rstrip('.')}); check the file, --backbone and --alpha"

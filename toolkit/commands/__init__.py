@@ -4,6 +4,7 @@
     run        all in one go
     data       scan
     search     tune, train
+    adopt      a model from elsewhere
     evaluate
     export
     verify     of a run; of a model from elsewhere

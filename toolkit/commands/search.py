@@ -85,5 +85,14 @@ def of_epochs(screen: Any, settings: Settings) -> Callable[[dict[str, Any]], Non
 
 def of_trials(screen: Any, settings: Settings) -> Callable[[list[Any]], None]:
     """Show the trials that have ended, of as many as there are to be, where that is known."""
-    total = None if settings.oracle in ("hyperband", "halving") else min(settings.trials, settings.points)
-    return lambda trials: screen.trials(trials, total)
+
+    def plan() -> list[tuple[int, int]] | None:
+        from tuning.halving import rungs
+
+        count = min(settings.trials, settings.points)
+        if settings.oracle == "halving":
+            planned = rungs(count, settings.head_epochs, settings.epochs)
+            return [(trials, end - first) for trials, first, end in planned]
+        return None if settings.oracle == "hyperband" else [(count, settings.epochs)]
+
+    return lambda trials: screen.trials(trials, plan())

@@ -54,7 +54,7 @@ OF_BOTH = ("margin", "tolerance", "layers", "data")
 )
 @click.option(
     "--pixels",
-    type=o.Choice(["0..255", "0..1", "-1..1", "imagenet", "caffe"]),
+    type=o.Choice(o.PIXELS),
     help="With --reference: the range of values that the models take.  [0..255]",
 )
 @click.option(
@@ -119,12 +119,13 @@ def _clients(
 
 def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], how: dict[str, Any]) -> None:
     """Without RUN."""
-    needed = {"reference": "--reference MODEL.keras", "artefacts": "--artefact FILE", "data": "--data DIR"}
+    needed = {"reference": "--reference", "artefacts": "--artefact", "data": "--data"}
     missing = [what for name, what in needed.items() if not values[name]]
     if missing:
-        alone = len(missing) == len(needed)
-        wanted = "give RUN; or " if alone else "without RUN, besides what was given, "
-        raise UnfreezeError(f"{wanted}{' and '.join(missing)} for a model from elsewhere")
+        raise UnfreezeError(
+            "give RUN; or --reference MODEL.keras, --artefact FILE and --data DIR for a model from elsewhere, "
+            f"of which {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        )
     for name in ("formats", "precisions"):
         if values[name]:
             raise UnfreezeError(f"--{name} chooses among a RUN's artefacts; here each is given by --artefact")

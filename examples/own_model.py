@@ -1,0 +1,58 @@
+"""A Keras model of one's own: trained here by plain Keras, then adopted, exported and verified.
+
+python examples/own_model.py PHOTOS RUN [EPOCHS]
+
+PHOTOS has a sub-folder per class. The model takes pixels of -1 to 1 and gives logits; what is exported takes uint8 and
+gives probabilities. Training leaves out the images that `adopt` tests on, because both use the same split.
+"""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from toolkit import api
+from toolkit.images import decode
+
+SIZE = 64  # pixels
+
+
+def network(classes: int) -> keras.Model:
+    layers = keras.layers
+    stages = [layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu") for filters in (16, 32, 64)]
+    return keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            layers.RandomFlip("horizontal"),
+            *stages,
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(classes),  # logits
+        ],
+        name="own",
+    )
+
+
+def train(photos: str, epochs: int) -> keras.Model:
+    images = api.scan(photos)  # every image with its class and part: train, val or test
+    chosen = images.select("train")
+    pixels = np.stack([decode((chosen.root / path).read_bytes(), SIZE) for path in chosen.paths])
+    model = network(len(images.class_names))
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.fit(pixels / np.float32(127.5) - 1, chosen.labels, batch_size=16, epochs=epochs, verbose=2)
+    return model
+
+
+def main(photos: str, run: str, epochs: int = 20) -> None:
+    model = train(photos, epochs)
+    api.adopt(model, photos, run, pixels="-1..1")
+    print(f"test accuracy {api.evaluate(run).accuracy:.2%}")
+    api.export(run, precisions=["float32"])
+    for parity in api.verify(run, threads=()):
+        print(parity.artefact.name, parity.verdict, f"largest difference {parity.max_difference:.1e}")
+    (first, *_) = sorted(Path(photos).rglob("*.jpg"))
+    print(next(api.predict(run, first)))
+
+
+if __name__ == "__main__":  # verifying starts processes, which import this file
+    main(*sys.argv[1:3], *map(int, sys.argv[3:]))

@@ -1,0 +1,39 @@
+"""The examples run as they are typed, and say what they should."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def ran(example: str, *arguments: object) -> str:
+    """What it prints."""
+    command = [sys.executable, ROOT / "examples" / example, *map(str, arguments)]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_five_lines(pictures: Path, tmp_path: Path) -> None:
+    out = ran("five_lines.py", pictures, tmp_path / "run", "--quick")
+    assert "'model.tflite': 'holds', 'model.onnx': 'holds'" in out
+    assert (tmp_path / "run" / "parity.json").is_file()
+
+
+def test_own_model(pictures: Path, tmp_path: Path) -> None:
+    out = ran("own_model.py", pictures, tmp_path / "run", 2)
+    assert [f"{name} holds" in out for name in ("saved_model", "model.tflite", "model.onnx")] == [True] * 3
+    assert "Prediction(path=" in out
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
+def test_every_example_says_how_it_is_called(example: str) -> None:
+    assert f"python examples/{example} " in (ROOT / "examples" / example).read_text().split('"""')[1]

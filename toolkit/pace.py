@@ -1,0 +1,38 @@
+"""How long a search will still take, from what its trials have taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Plan = Sequence[tuple[int, int]]  # (trials, epochs of each) of each rung; a search without rungs has one
+
+
+def rungs_of(trials: Sequence[Any]) -> list[int]:
+    """Of each trial how many it went on from."""
+    parents = {trial.trial: trial.parent for trial in trials}
+
+    def depth(name: str) -> int:
+        return 1 + depth(parents[name]) if parents.get(name) else 0
+
+    return [depth(trial.trial) for trial in trials]
+
+
+def seconds_left(trials: Sequence[Any], plan: Plan) -> float | None:
+    """Seconds that the trials to come will take, if they are like those of their rung that have ended; without one of
+    those like the rung before, epoch for epoch. None where that would be a guess: heads cost next to nothing, and tell
+    nothing of fine-tuning."""
+    rungs, left = rungs_of(trials), 0.0
+    rate: float | None = None  # seconds an epoch
+    for number, (count, epochs) in enumerate(plan):
+        ended = [trial for trial, rung in zip(trials, rungs, strict=True) if rung == number]
+        times = [trial.seconds for trial in ended if trial.seconds is not None]
+        if times:
+            rate = sum(times) / len(times) / max(1, epochs)
+        elif number < 2:
+            rate = None
+        if count > len(ended):
+            if rate is None:
+                return None
+            left += (count - len(ended)) * rate * epochs
+    return left
