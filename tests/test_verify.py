@@ -309,7 +309,8 @@ import time
 from pathlib import Path
 from export.measure import Held
 if __name__ == "__main__":
-    held = Held(Path({str(run.path / "export" / "model.onnx")!r}), 1, None)
+    held = Held(Path({str(run.path / "export" / "model.onnx")!r}))
+    held.load(1, None)
     print(*held.pool._processes, flush=True)
     time.sleep(60)
 """
