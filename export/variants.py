@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 
 from toolkit.errors import UnfreezeError
 
@@ -52,6 +54,21 @@ def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | Non
     if without:
         raise UnfreezeError(_no_file((formats or FORMATS)[0], without[0]))
     return chosen
+
+
+def command(path: Path) -> str:
+    """What is typed to write an artefact of a run again; "" where it is in no export folder."""
+    for variant in VARIANTS:
+        if variant.name == path.name and (path.parent / "manifest.json").is_file():
+            run = quote(str(path.parent.parent))
+            return f"unfreeze export {run} --formats {variant.format} --precisions {variant.precision}"
+    return ""
+
+
+def again(path: Path) -> str:
+    """The advice to do so."""
+    typed = command(path)
+    return f"`{typed}` writes it again" if typed else "export it again"
 
 
 def _no_file(format: str, precision: str) -> str:

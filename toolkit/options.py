@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from toolkit import defaults
 from toolkit.settings import AUGMENTATIONS, OBJECTIVES, ORACLES, Settings
 from toolkit.spec import backbone, deepest
 
@@ -65,7 +66,7 @@ PRECISIONS = click.option(
 MARGIN = click.option(
     "--margin",
     type=click.FloatRange(0, 100, min_open=True),
-    default=0.5,
+    default=defaults.MARGIN,
     show_default=True,
     help="Points of accuracy that an artefact may lose.",
 )
@@ -75,7 +76,7 @@ EXPORT = [
     click.option(
         "--calibration",
         type=click.IntRange(1),
-        default=200,
+        default=defaults.CALIBRATION,
         show_default=True,
         help="Training images that set the ranges of int8.",
     ),
