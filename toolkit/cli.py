@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from toolkit import defaults
 from toolkit import options as o
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.quiet import start_tensorflow
@@ -205,7 +206,9 @@ def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: A
     from toolkit.run import load_run
 
     opened = load_run(run, data)
+    screen.progress("starting TensorFlow", 0, 1)
     start_tensorflow()
+    screen.progress("starting TensorFlow", 1, 1)
     from export.write import export as write
 
     manifest = write(opened, **exported, progress=screen.progress)
@@ -224,7 +227,7 @@ def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: A
 @click.option(
     "--tolerance",
     type=float,
-    default=1e-4,
+    default=defaults.TOLERANCE,
     show_default=True,
     help="Largest difference of a float32 file's probabilities.",
 )
@@ -253,7 +256,7 @@ def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: A
 )
 @click.option(
     "--pixels",
-    type=click.Choice(["0..255", "0..1", "-1..1", "imagenet", "caffe"]),
+    type=click.Choice(defaults.PIXELS),
     help="With --reference: the range of values that the models take.  [0..255]",
 )
 @click.option(
@@ -480,14 +483,10 @@ def _listed(text: str | None, what: str) -> tuple[str, ...] | None:
 def _require(parities: list[Any], strict: bool = False) -> None:
     if not parities:
         raise NoAnswerError("no artefact to verify; `unfreeze export RUN` writes them")
-    broken = [parity.artefact.name for parity in parities if parity.broken]
-    if broken:
-        raise NoAnswerError(f"{', '.join(broken)} {'do' if len(broken) > 1 else 'does'} not hold")
-    unsure = [parity.artefact.name for parity in parities if not parity]
-    if strict and unsure:
-        raise NoAnswerError(
-            f"too few images to tell whether {', '.join(unsure)} {'hold' if len(unsure) > 1 else 'holds'}"
-        )
+    from toolkit.show_export import shortfall
+
+    if missing := shortfall(parities, strict):
+        raise NoAnswerError(missing)
 
 
 def _answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:
