@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.defaults import PIXELS
 from toolkit.errors import UnfreezeError
 
-SCALES: dict[str, tuple[Any, Any]] = {  # pixels / 255 -> what the model takes: x multiplier + offset, RGB
-    "0..255": (255.0, 0.0),
-    "0..1": (1.0, 0.0),
-    "-1..1": (2.0, -1.0),
-    "imagenet": (1 / np.array([0.229, 0.224, 0.225]), -np.array([0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
-    "caffe": (255.0, -np.array([123.68, 116.779, 103.939])),  # and then BGR
-}
+_SCALES: tuple[tuple[Any, Any], ...] = (
+    (255.0, 0.0),
+    (1.0, 0.0),
+    (2.0, -1.0),
+    (1 / np.array([0.229, 0.224, 0.225]), -np.array([0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
+    (255.0, -np.array([123.68, 116.779, 103.939])),  # and then BGR
+)
+SCALES = dict(zip(PIXELS, _SCALES, strict=True))  # pixels / 255 -> what the model takes: x multiplier + offset, RGB
 
 
 def side(shape: Sequence[Any]) -> int:

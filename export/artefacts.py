@@ -31,6 +31,7 @@ class Artefact:
     sha256: str  # of the file; of a folder: over its files' names and digests
     calibration: tuple[str, ...] = ()  # int8: the images whose activations set the ranges, paths as in run.json
     attempts: tuple[dict[str, Any], ...] = ()  # int8: what was tried, as in `export.attempts.Attempt`
+    float_layers: tuple[str, ...] = ()  # int8: layers of the model that were left in float
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Manifest:
     reference_sha256: str
     model_sha256: str  # of the model.keras that was exported
     failed: dict[str, str] = field(default_factory=dict)  # name -> why that file could not be written
+    written: tuple[str, ...] = ()  # names of those that were written just now; not stored
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ def digest(path: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def pictures(folder: Path, name: str) -> tuple[Path, Path]:
+    """What `verify` draws of an artefact: its flips, and its layers."""
+    return folder / f"flips_{name}.png", folder / f"layers_{name}.png"
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file())
 
@@ -124,7 +131,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _artefact(values: dict[str, Any]) -> Artefact:
-    return Artefact(**values | {name: tuple(values.get(name, ())) for name in ("calibration", "attempts")})
+    return Artefact(
+        **values | {name: tuple(values.get(name, ())) for name in ("calibration", "attempts", "float_layers")}
+    )
 
 
 def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from export.runners import load, said
 from toolkit.errors import UnfreezeError
 from toolkit.paired import paired
+from toolkit.progress import Progress, silent
 from toolkit.run import atomic
 
 BATCH, TIMED = 32, 20  # images
@@ -28,6 +29,7 @@ class Step:
 
     name: str
     write: Callable[[Path], None]
+    float_layers: tuple[str, ...] = ()  # layers of the model that it leaves in float
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Attempt:
     bytes: int | None = None
     latency_ms: float | None = None  # median, an image at a time on one thread
     error: str = ""
+    float_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,20 @@ class Judge:
         )
 
 
-def first_that_holds(steps: Iterable[Step], path: Path, judge: Callable[[str, Path], Attempt]) -> tuple[Attempt, ...]:
+def first_that_holds(
+    steps: Iterable[Step], path: Path, judge: Callable[[str, Path], Attempt], progress: Progress = silent
+) -> tuple[Attempt, ...]:
     """Write `path` by the first step that holds, the steps coming in the order of what they cost; where none does, by
     the one that loses least. UnfreezeError where no step gave a file that runs."""
     attempts: list[Attempt] = []
     with tempfile.TemporaryDirectory() as folder:
         files: list[Path] = []
         for step in steps:
+            what = f"{path.name}, {step.name.partition(':')[0]}"
+            progress(what, 0, 1)
             files.append(Path(folder) / f"{len(files)}{path.suffix}")
             attempts.append(_try(step, files[-1], judge))
+            progress(what, 1, 1)
             if attempts[-1].holds:
                 break
         ran = [number for number, attempt in enumerate(attempts) if not attempt.error]
@@ -95,9 +103,10 @@ def first_that_holds(steps: Iterable[Step], path: Path, judge: Callable[[str, Pa
 def _try(step: Step, path: Path, judge: Callable[[str, Path], Attempt]) -> Attempt:
     try:
         step.write(path)
-        return judge(step.name, path)
+        attempt = judge(step.name, path)
     except Exception as error:  # converters and runtimes raise classes of their own
-        return Attempt(step.name, holds=False, error=said(error))
+        attempt = Attempt(step.name, holds=False, error=said(error))
+    return replace(attempt, float_layers=step.float_layers)
 
 
 def _latency(predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> float:

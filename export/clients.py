@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from export.parity import MARGIN
 from export.runners import load
 from toolkit import plots
 from toolkit.arrays import read_unchanged
+from toolkit.defaults import MARGIN
 from toolkit.folder import ImageFolder
 from toolkit.images import decode_whole
 from toolkit.paired import paired

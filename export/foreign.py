@@ -13,13 +13,14 @@ import keras
 import numpy as np
 
 from export.adapt import feed, read_labels, shares, side
-from export.artefacts import Artefact, Reference, digest, size
+from export.artefacts import Artefact, Reference, digest, pictures, size
 from export.locate import locate, telling_rows
 from export.measure import Measurement, Outcome, cores, measure
-from export.parity import MARGIN, TOLERANCE, Parity, to_json
+from export.parity import Parity, to_json
 from export.runners import Runner, load, said
 from export.verify import draw_flips, judged
 from toolkit.arrays import decoded
+from toolkit.defaults import MARGIN, PIXELS, TOLERANCE
 from toolkit.errors import UnfreezeError
 from toolkit.folder import ImageFolder, scan
 from toolkit.progress import Progress, silent
@@ -33,7 +34,7 @@ def verify_foreign(
     artefacts: Sequence[Path],
     data: Path,
     *,
-    pixels: str = "0..255",
+    pixels: str = PIXELS[0],
     labels: Path | None = None,
     margin: float = MARGIN,
     tolerance: float = TOLERANCE,
@@ -76,7 +77,7 @@ def verify_foreign(
         fed = partial(_both, model=model, pixels=pixels)
         if out is not None:
             for path in artefacts:
-                remove(out / f"layers_{path.name}.png")
+                remove(pictures(out, path.name)[1])
         parities = [
             _located(parity, path, outcomes[path], model, known, array, partial(fed, path=path), out)
             if layers or parity.broken
@@ -165,7 +166,7 @@ def _located(
     if not isinstance(outcome, Measurement) or outcome.probabilities.shape != reference.probabilities.shape:
         return parity
     rows = telling_rows(reference.probabilities, outcome.probabilities)
-    picture = out / f"layers_{path.name}.png" if out else None
+    picture = pictures(out, path.name)[1] if out else None
     return replace(
         parity,
         divergence=locate(model, path, np.asarray(images[rows]), parity.artefact.precision, feed=fed, picture=picture),

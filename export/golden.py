@@ -11,6 +11,7 @@ from PIL import Image
 
 from export.artefacts import Artefact, Reference
 from export.runners import load
+from toolkit.progress import Progress, silent
 from toolkit.run import atomic, write_json
 
 COUNT = 8
@@ -25,10 +26,19 @@ def write_golden(
     artefacts: Sequence[Artefact],
     reference: Reference,
     images: np.ndarray,
+    progress: Progress = silent,
 ) -> None:
     """Write `golden/` into the export folder. `images`: the test part, uint8 [N, S, S, 3]."""
     rows = golden_rows(reference)
     chosen = np.asarray(images[rows])
+    there = [artefact for artefact in artefacts if (folder / artefact.name).exists()]
+    answers = {}
+    for done, artefact in enumerate(there):
+        progress("golden pack", done, len(there))
+        answers[artefact.name] = {
+            "tolerance": TOLERANCE[artefact.precision],
+            "probabilities": load(folder / artefact.name).predict(chosen).tolist(),
+        }
     pack = {
         "class_names": description["class_names"],
         "input": description["input"],
@@ -41,14 +51,7 @@ def write_golden(
             }
             for number, row in enumerate(rows)
         ],
-        "artefacts": {
-            artefact.name: {
-                "tolerance": TOLERANCE[artefact.precision],
-                "probabilities": load(folder / artefact.name).predict(chosen).tolist(),
-            }
-            for artefact in artefacts
-            if (folder / artefact.name).exists()
-        },
+        "artefacts": answers,
     }
     with atomic(folder / "golden") as temporary:
         temporary.mkdir()
@@ -57,6 +60,7 @@ def write_golden(
         write_json(temporary / "expected.json", pack)
         for name in ("check.py", "check.mjs", "Check.kt"):
             (temporary / name).write_bytes((CHECKERS / name).read_bytes())
+    progress("golden pack", len(there), len(there))
 
 
 def golden_rows(reference: Reference) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from shlex import quote
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from export.tensors import tensors
 from toolkit.errors import UnfreezeError
 
 COMPARED = 4  # calibration images on which layers are compared
+NEAR = 5  # names that are proposed
 WORST = (4, 12)  # layers that are left in float when all else has failed
 
 
@@ -27,9 +29,9 @@ def onnx_steps(
     folded: Path,
     images: np.ndarray,
     float_layers: Sequence[str],
-    save: Callable[[onnx.ModelProto, Path, str], None],
+    save: Callable[[onnx.ModelProto, Path, str, Sequence[str]], None],
 ) -> Iterator[Step]:
-    """Of the folded float graph; `save` writes a graph that a step made, under the step's name."""
+    """Of the folded float graph; `save` writes a graph, told the way and the layers that were left in float."""
     graph, first = onnx.load(folded), _Kept()
 
     @cache
@@ -38,13 +40,14 @@ def onnx_steps(
         return layer_errors(model, few, tensors(folded, few))
 
     def step(name: str, layers: Sequence[str] = (), **how: str) -> Step:
+        wanted = _merged(float_layers, layers)
+
         def write(path: Path) -> None:
-            wanted = {*float_layers, *layers}
-            keep = _nodes(graph, pairs(), wanted) if wanted else set()
-            save(quantised(graph, images, keep=keep, **how), path, name)
+            keep = _nodes(graph, pairs(), {*wanted}) if wanted else set()
+            save(quantised(graph, images, keep=keep, **how), path, name, wanted)
             first.keep(path)
 
-        return Step(name, write)
+        return Step(_named(name, wanted), write, wanted)
 
     yield step("min-max calibration")
     yield step("entropy calibration", method="entropy")
@@ -59,12 +62,12 @@ def tflite_steps(
     floating: Path,
     images: np.ndarray,
     float_layers: Sequence[str],
-    save: Callable[[Path, str, Sequence[str]], None],
+    save: Callable[[Path, str, Sequence[str], Sequence[str]], None],
     save_wide: Callable[[Path, str], None],
 ) -> Iterator[Step]:
-    """`save` converts, with the names of the tensors that stay in float, as the float32 file `floating` calls them;
-    `save_wide` with 16-bit activations. TFLite's activations are signed, and its converter calibrates by min-max
-    only."""
+    """`save` converts, told the way, the layers that stay in float, and the names of their tensors, as the float32 file
+    `floating` calls them; `save_wide` with 16-bit activations. TFLite's activations are signed, and its converter
+    calibrates by min-max only."""
     first = _Kept()
 
     @cache
@@ -73,27 +76,32 @@ def tflite_steps(
         return layer_errors(model, few, tensors(floating, few))
 
     def step(name: str, layers: Sequence[str] = ()) -> Step:
+        wanted = _merged(float_layers, layers)
+
         def write(path: Path) -> None:
-            wanted = {*float_layers, *layers}
-            keep = [pair.tensor for pair in _of(pairs(), wanted)] if wanted else []
-            save(path, name, keep)
+            keep = [pair.tensor for pair in _of(pairs(), {*wanted})] if wanted else []
+            save(path, name, wanted, keep)
             first.keep(path)
 
-        return Step(name, write)
+        return Step(_named(name, wanted), write, wanted)
 
     yield step("min-max calibration")
-    yield Step("16-bit activations", lambda path: save_wide(path, "16-bit activations"))
+    if not float_layers:  # with 16-bit activations the converter leaves none in float
+        yield Step("16-bit activations", lambda path: save_wide(path, "16-bit activations"))
     yield from _worst(model, first, images, step)
 
 
-def check_layers(model: keras.Model, names: Sequence[str]) -> None:
-    """UnfreezeError where the model has no layer of that name."""
+def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
+    """UnfreezeError where the model has no layer of that name: with those most like it, and how to list them."""
     there = all_names(model)
     for name in names:
         if name not in there:
-            near = get_close_matches(name, there, 1)
+            likely, near = get_close_matches(name, there, 1), get_close_matches(name, there, NEAR, cutoff=0.0)
+            others = [other for other in near if other not in likely]
+            meant = f"did you mean {likely[0]}? Others like it" if likely else "those most like it"
             raise UnfreezeError(
-                f"no layer {name!r}; " + (f"did you mean {near[0]}?" if near else "see model.summary()")
+                f"no layer {name!r}; {meant}: {', '.join(others)}; "
+                f"`unfreeze verify {quote(str(run))} --layers --json` lists them by their error"
             )
 
 
@@ -119,7 +127,15 @@ def _worst(model: keras.Model, first: _Kept, images: np.ndarray, step: Callable[
         return
     ranked = [error.name for error in sorted(errors, key=lambda error: -error.own) if error.weighted]
     for count in WORST:
-        yield step(f"float: {', '.join(ranked[:count])}", layers=ranked[:count])
+        yield step("min-max calibration", layers=ranked[:count])
+
+
+def _merged(layers: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*layers, *more]))
+
+
+def _named(name: str, layers: Sequence[str]) -> str:
+    return f"{name}, float: {', '.join(layers)}" if layers else name
 
 
 def _nodes(graph: onnx.ModelProto, pairs: Sequence[LayerError], layers: set[str]) -> set[str]:

@@ -27,7 +27,7 @@ class Divergence:
     own: float | None  # its own error, relative
     limit: float  # from which an error stands out
     compared: int  # points at which the two could be compared
-    worst: tuple[tuple[str, float], ...]  # layers with weights by their own error, the largest first
+    worst: tuple[tuple[str, float], ...]  # layers with weights by their own error, all of them, the largest first
     advice: str
     error: str = ""  # why nothing could be compared
 
@@ -66,7 +66,7 @@ def telling_rows(reference: np.ndarray, answers: np.ndarray) -> np.ndarray:
 def _divergence(errors: Sequence[LayerError], precision: str, command: str) -> Divergence:
     first = first_divergent(errors, precision)
     ranked = sorted((error for error in errors if error.weighted), key=lambda error: -error.own)
-    worst = tuple((error.name, error.own) for error in ranked[:8])
+    worst = tuple((error.name, error.own) for error in ranked)
     if first is None:
         advice = "the error grows evenly"
         if precision == "int8" and command:

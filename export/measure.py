@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,11 +71,11 @@ def measure(
     In place of a Measurement stands an UnfreezeError with what the runtime said where it does not load, does not run,
     or dies. NoRuntimeError where a runtime is not installed."""
     outcomes: dict[Path, Outcome] = {}
-    with ExitStack() as stack:
-        alive = _answered(paths, images, rows, pixels, stack, outcomes, progress)
+    with Processes() as processes:
+        alive = _answered(paths, images, rows, pixels, processes, outcomes, progress)
         for done, count in enumerate(threads):
             progress("timing", done, len(threads))
-            with ExitStack() as others:
+            with Processes() as others:
                 loaded = alive if count == 1 else _start(list(alive), count, pixels, others)
                 for path, timing in _time_in_turn(loaded, images, rows, count).items():
                     measured = outcomes[path]
@@ -90,34 +92,95 @@ def cores() -> int:
 
 
 class Held:
-    """An artefact, loaded in a process of its own. Use as a context manager: the process ends with it."""
+    """An artefact in a process of its own, which starts with the first call and may be ended from any thread."""
 
-    def __init__(self, path: Path, threads: int, pixels: str | None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
+        self.class_names: tuple[str, ...] | None = None
         self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        try:
-            self.class_names: tuple[str, ...] | None = self.call(worker.start_up, path, threads, pixels)
-        except BaseException:
-            self.end()
-            raise
+        self.lock, self.ended = threading.Lock(), False
 
-    def __enter__(self) -> Held:
+    def load(self, threads: int, pixels: str | None) -> None:
+        self.class_names = self.call(worker.start_up, self.path, threads, pixels)
+
+    def kill(self) -> None:
+        """At once: whatever the process is at is of no use any more."""
+        with self.lock:
+            self.ended = True
+            for process in list((self.pool._processes or {}).values()):
+                process.terminate()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        ended = UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out")
+        with self.lock, _deaf():
+            if self.ended:
+                raise ended
+            try:
+                future = self.pool.submit(function, *arguments)
+            except BrokenProcessPool:
+                raise ended from None
+        try:
+            return future.result()
+        except (BrokenProcessPool, CancelledError):
+            raise ended from None
+
+
+class Processes:
+    """Those that hold artefacts. Use as a context manager: all of them end with it, and those that are still starting
+    up too; none starts afterwards."""
+
+    def __init__(self) -> None:
+        self.held: list[Held] = []
+        self.lock, self.ended = threading.Lock(), False
+
+    def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.end()
 
-    def end(self) -> None:
-        """At once: whatever the process is at is of no use any more."""
-        for process in list((self.pool._processes or {}).values()):
-            process.terminate()
-        self.pool.shutdown(cancel_futures=True)
+    def hold(self, path: Path, threads: int, pixels: str | None) -> Held:
+        with self.lock:
+            if self.ended:
+                raise UnfreezeError(f"{path}: it was not run any more")
+            held = Held(path)
+            self.held.append(held)
+        held.load(threads, pixels)
+        return held
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return self.pool.submit(function, *arguments).result()
-        except BrokenProcessPool:
-            raise UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out") from None
+    @contextmanager
+    def at_a_time(self) -> Iterator[ThreadPoolExecutor]:
+        """As many threads as there are cores. Where the block does not end well, with Ctrl-C for one, all processes
+        end first: leaving the threads waits for what they are at."""
+        with ThreadPoolExecutor(cores()) as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.end()
+                raise
+
+    def end(self) -> None:
+        with self.lock:
+            self.ended = True
+        for held in self.held:
+            held.kill()
+        for held in self.held:
+            held.pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A process that is started in here never hears of Ctrl-C, which a terminal sends to all: its caller ends it, and
+    its interpreter prints no traceback."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _answered(
@@ -125,16 +188,16 @@ def _answered(
     images: Path,
     rows: np.ndarray,
     pixels: str | None,
-    stack: ExitStack,
+    processes: Processes,
     outcomes: dict[Path, Outcome],
     progress: Progress,
 ) -> dict[Path, Held]:
     """Answers into `outcomes`, as many artefacts at a time as there are cores, with a thread each; the processes of
-    those that ran, which end with the stack."""
+    those that ran."""
 
     def answer(path: Path) -> tuple[Held, Measurement] | UnfreezeError:
         try:
-            held = stack.enter_context(Held(path, 1, pixels))
+            held = processes.hold(path, 1, pixels)
             memory = held.call(worker.memory, images, rows)
             return held, Measurement(held.call(worker.answer, images, rows), (), held.class_names, memory)
         except NoRuntimeError:
@@ -144,29 +207,25 @@ def _answered(
 
     alive = {}
     progress("verifying", 0, len(paths))
-    with ThreadPoolExecutor(cores()) as pool:
-        try:
-            for path, given in zip(paths, pool.map(answer, paths), strict=True):
-                if isinstance(given, UnfreezeError):
-                    outcomes[path] = given
-                else:
-                    alive[path], outcomes[path] = given
-                progress("verifying", len(outcomes), len(paths))
-        except BaseException:
-            stack.close()  # or leaving the pool would wait for all answers
-            raise
+    with processes.at_a_time() as pool:
+        for path, given in zip(paths, pool.map(answer, paths), strict=True):
+            if isinstance(given, UnfreezeError):
+                outcomes[path] = given
+            else:
+                alive[path], outcomes[path] = given
+            progress("verifying", len(outcomes), len(paths))
     return alive
 
 
-def _start(paths: Sequence[Path], threads: int, pixels: str | None, stack: ExitStack) -> dict[Path, Held]:
+def _start(paths: Sequence[Path], threads: int, pixels: str | None, processes: Processes) -> dict[Path, Held]:
     """Those that start; one that answered and does not start again is not timed."""
 
     def start(path: Path) -> Held | None:
         with suppress(UnfreezeError):
-            return stack.enter_context(Held(path, threads, pixels))
+            return processes.hold(path, threads, pixels)
         return None
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with processes.at_a_time() as pool:
         return {path: held for path, held in zip(paths, pool.map(start, paths), strict=True) if held}
 
 

@@ -10,16 +10,15 @@ import numpy as np
 
 from export.artefacts import Artefact, Reference
 from export.measure import Measurement, Timing
+from toolkit.defaults import MARGIN, TOLERANCE
 from toolkit.evaluate import calibration_error, wilson
 from toolkit.paired import HOLDS, LOSES, Paired, paired
 
 if TYPE_CHECKING:
     from export.locate import Divergence
 
-MARGIN = 0.5  # points of accuracy that an artefact may lose
-TOLERANCE = 1e-4  # largest difference of a float32 artefact's probabilities
 TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a format may move a probability
-FAILED = "failed"
+FAILED = "could not run"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Parity:
     """One artefact's verdict; true where it holds. Numbers are None where it did not run."""
 
     artefact: Artefact
-    verdict: str  # "holds" | "does not hold" | "too few images to tell" | "failed"
+    verdict: str  # "holds" | "does not hold" | "too few images to tell" | "could not run"
     reason: str = ""  # why it is not "holds"
     images: int = 0
     accuracy: float | None = None
@@ -178,4 +177,6 @@ def _finite(value: Any) -> float | None:
 
 
 def to_json(parity: Parity) -> dict[str, Any]:
-    return {"holds": bool(parity)} | asdict(parity)
+    """Of the artefact only what there is: one that is no int8 file, or was made elsewhere, has no calibration."""
+    values = {"holds": bool(parity)} | asdict(parity)
+    return values | {"artefact": {name: value for name, value in values["artefact"].items() if value != ()}}

@@ -18,6 +18,7 @@ import numpy as np
 
 from export.adapt import feed, in_batches
 from export.tensors import dequantised
+from export.variants import again
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.quiet import hushed, start_tensorflow
 
@@ -57,7 +58,7 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
     except ModuleNotFoundError as error:
         raise _absent(path, error) from None
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"{path} cannot be loaded ({said(error)}); export it again") from None
+        raise UnfreezeError(f"{path} cannot be loaded ({said(error)}); {again(path)}") from None
 
 
 def import_runtime(path: Path) -> None:
@@ -77,7 +78,7 @@ def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     described = session.get_modelmeta().custom_metadata_map.get("unfreeze")
     entry = session.get_inputs()[0]
     dtype = {"tensor(uint8)": np.uint8, "tensor(float16)": np.float16}.get(entry.type, np.float32)

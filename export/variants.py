@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
+from shlex import quote
 
 from toolkit.errors import UnfreezeError
 
@@ -67,6 +69,21 @@ def _check_known(what: str, names: Sequence[str] | None, known: Sequence[str]) -
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise UnfreezeError(f"no {what} {name!r}; {hint}")
+
+
+def command(path: Path) -> str:
+    """What is typed to write an artefact of a run again; "" where it is in no export folder."""
+    for variant in VARIANTS:
+        if variant.name == path.name and (path.parent / "manifest.json").is_file():
+            run = quote(str(path.parent.parent))
+            return f"unfreeze export {run} --formats {variant.format} --precisions {variant.precision}"
+    return ""
+
+
+def again(path: Path) -> str:
+    """The advice to do so."""
+    typed = command(path)
+    return f"`{typed}` writes it again" if typed else "export it again"
 
 
 def _no_file(format: str, precision: str) -> str:

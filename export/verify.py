@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from export.artefacts import Artefact, Manifest, Reference, digest, read_manifest, read_reference
+from export.artefacts import Artefact, Manifest, Reference, digest, pictures, read_manifest, read_reference, size
 from export.measure import Measurement, Outcome, cores, measure
-from export.parity import FAILED, MARGIN, TOLERANCE, Parity, compare, to_json
-from export.variants import VARIANTS, choose
+from export.parity import FAILED, Parity, compare, to_json
+from export.variants import VARIANTS, again, choose, command
 from toolkit import plots
 from toolkit.arrays import decoded
+from toolkit.defaults import MARGIN, TOLERANCE
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 from toolkit.quiet import start_tensorflow
@@ -59,7 +60,7 @@ def verify(
         outcomes |= measure(whole, Path(pixels.filename), rows, threads=count, progress=progress)
     names = tuple(manifest.description["class_names"])
     judge = partial(judged, reference=reference, class_names=names, margin=margin, tolerance=tolerance)
-    parities = [judge(artefact, outcomes[manifest.folder / artefact.name]) for artefact in chosen]
+    parities = [judge(_as_it_is(manifest, artefact), outcomes[manifest.folder / artefact.name]) for artefact in chosen]
     parities = _located(run, parities, outcomes, reference, pixels, layers, progress)
     asked = {variant.name for variant in choose(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
@@ -121,10 +122,16 @@ def _spoilt(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
     """What is wrong with a file that is not what was exported."""
     path = manifest.folder / artefact.name
     if not path.exists():
-        return UnfreezeError("missing; export it again")
+        return UnfreezeError(f"missing; {again(path)}")
     if digest(path) != artefact.sha256:
-        return UnfreezeError("changed since it was exported (its SHA-256 differs); export it again")
+        return UnfreezeError(f"changed since it was exported (its SHA-256 differs); {again(path)}")
     return None
+
+
+def _as_it_is(manifest: Manifest, artefact: Artefact) -> Artefact:
+    """With the size that it has now; its SHA-256 stays the one that it should have."""
+    path = manifest.folder / artefact.name
+    return replace(artefact, bytes=size(path) if path.exists() else 0)
 
 
 def _unwritten(name: str, why: str) -> Parity:
@@ -147,7 +154,7 @@ def _located(
         p for p in parities if isinstance(outcomes[folder / p.artefact.name], Measurement) and (every or p.broken)
     ]
     for parity in parities:
-        remove(plots_folder / f"layers_{parity.artefact.name}.png")
+        remove(pictures(plots_folder, parity.artefact.name)[1])
     if not wanted or not (run.path / "model.keras").is_file():
         return list(parities)
     start_tensorflow()  # only where something is to be found
@@ -168,8 +175,8 @@ def _located(
             path,
             np.asarray(pixels[telling_rows(reference.probabilities, outcome.probabilities)]),
             parity.artefact.precision,
-            picture=plots_folder / f"layers_{parity.artefact.name}.png",
-            command=f"unfreeze export {run.path} --formats {parity.artefact.format} --precisions int8",
+            picture=pictures(plots_folder, parity.artefact.name)[1],
+            command=command(path),
         )
     progress("comparing layers", len(wanted), len(wanted))
     return [replace(parity, divergence=found.get(parity.artefact.name)) for parity in parities]
@@ -179,7 +186,8 @@ def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, ref
     """A sheet of the flips of each artefact that has any: flips_*.png."""
     row_of = {path: row for row, path in enumerate(reference.paths)}
     for parity in parities:
-        remove(folder / f"flips_{parity.artefact.name}.png")
+        sheet, _ = pictures(folder, parity.artefact.name)
+        remove(sheet)
         shown = parity.flips[:SHOWN]
         if not shown:
             continue
@@ -188,8 +196,7 @@ def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, ref
             f"{flip.artefact} {_percent(flip.artefact_probability)}\n(is {flip.label})"
             for flip in shown
         ]
-        sheet = plots.mistakes(pixels[[row_of[flip.path] for flip in shown]], captions)
-        plots.save(sheet, folder / f"flips_{parity.artefact.name}.png")
+        plots.save(plots.mistakes(pixels[[row_of[flip.path] for flip in shown]], captions), sheet)
 
 
 def _percent(share: float | None) -> str:

@@ -18,11 +18,13 @@ import numpy as np
 
 from export.adapt import shares
 from export.runners import Runner, import_runtime, load, said
+from export.variants import again
 from toolkit.errors import UnfreezeError
 
 BATCH = 32
 
-_again: Callable[[], Runner]
+_path: Path
+_reload: Callable[[], Runner]
 _runner: Runner
 _before: float | None
 _adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answers -> probabilities
@@ -30,13 +32,13 @@ _adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answe
 
 def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
     """Import the runtime, and load the artefact; the class names that it has."""
-    global _again, _before, _adapted
+    global _path, _reload, _before, _adapted
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     _adapted = shares if pixels is not None else lambda answers: answers
     import_runtime(path)
     _before = _resident("VmRSS")
-    _again = partial(load, path, threads, pixels=pixels)
+    _path, _reload = path, partial(load, path, threads, pixels=pixels)
     load_again()
     return tuple(_runner.description["class_names"]) if _runner.description else None
 
@@ -52,7 +54,7 @@ def load_again() -> float:
     """Load it, again; seconds."""
     global _runner
     started = time.perf_counter()
-    _runner = _again()
+    _runner = _reload()
     return time.perf_counter() - started
 
 
@@ -64,7 +66,7 @@ def _predict(images: np.ndarray) -> np.ndarray:
     try:
         return _runner.predict(images)
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"it does not run ({said(error)}); export it again") from None
+        raise UnfreezeError(f"it does not run ({said(error)}); {again(_path)}") from None
 
 
 def answer(images: Path, rows: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from export.artefacts import (
     Artefact,
     Manifest,
     describe,
+    pictures,
     read_manifest,
     read_reference,
     record,
@@ -34,18 +35,17 @@ from export.golden import write_golden
 from export.int8 import check_layers, onnx_steps, tflite_steps
 from export.onnx import folded, write_graph, write_onnx, write_onnx_float16
 from export.onnx_int8 import looked_at
-from export.parity import MARGIN
 from export.runners import load, said
 from export.saved_model import write_float_saved_model, write_saved_model
 from export.tflite import write_tflite, write_tflite_int8, write_tflite_partly, write_tflite_wide
 from export.variants import VARIANTS, Variant, choose
 from toolkit.data import load_part
+from toolkit.defaults import CALIBRATION, MARGIN
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, file_digest, remove, write_text
 from toolkit.train import load_model, probabilities
 
-CALIBRATION = 200  # images
 JUDGED = 1000  # images on which the ways to int8 are compared, if there are so many
 HISTOGRAMS = ("entropy", "percentile")  # the steps that calibrate so look at fewer images
 GATED = 20  # every so many of them pass through the gate of an ONNX file
@@ -70,8 +70,10 @@ def export(
     artefacts that stay have it. What is there while an export goes on, or after it was cut short, is what stays.
     """
     chosen = choose(formats, precisions)
+    progress("loading the model", 0, 1)
     model = load_model(run)
-    check_layers(model, float_layers)
+    progress("loading the model", 1, 1)
+    check_layers(model, float_layers, run.path)
     part = load_part(run, "test", progress=progress)
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")
     staying = _staying(folder, digest, chosen)
@@ -81,12 +83,14 @@ def export(
         raise UnfreezeError(
             f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"
         )
-    answers = probabilities(model, part.images)
+    answers = _answered(model, part.images, "the model's own answers", progress)
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with tempfile.TemporaryDirectory() as scratch:
-        writer = _Writer(run, model, folder, Path(scratch), description, calibration, tuple(float_layers), margin / 100)
-        written, failed = writer.write(chosen, progress)
+        writer = _Writer(
+            run, model, folder, Path(scratch), description, calibration, tuple(float_layers), margin / 100, progress
+        )
+        written, failed = writer.write(chosen)
     every = {artefact.name: artefact for artefact in (*(staying.artefacts if staying else ()), *written)}
     manifest = Manifest(
         folder,
@@ -95,10 +99,18 @@ def export(
         write_reference(folder, run.images.select("test"), answers),
         digest,
         (staying.failed if staying else {}) | failed,
+        tuple(artefact.name for artefact in written),
     )
-    write_golden(folder, description, manifest.artefacts, read_reference(manifest), part.images)
+    write_golden(folder, description, manifest.artefacts, read_reference(manifest), part.images, progress)
     write_manifest(manifest)
     return manifest
+
+
+def _answered(model: keras.Model, images: np.ndarray, what: str, progress: Progress) -> np.ndarray:
+    progress(what, 0, len(images))
+    answers = probabilities(model, images)
+    progress(what, len(images), len(images))
+    return answers
 
 
 def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Manifest | None:
@@ -130,7 +142,8 @@ def _clear(run: Path, staying: Manifest | None) -> None:
     names = {artefact.name for artefact in staying.artefacts} if staying else set()
     for variant in VARIANTS:
         if variant.name not in names:
-            remove(folder / variant.name)
+            for old in (folder / variant.name, *pictures(run / "plots", variant.name)):
+                remove(old)
     for old in (run / "resize.json", run / "plots" / "resize.png", folder / "golden"):
         remove(old)
 
@@ -147,13 +160,14 @@ class _Writer:
     calibration: int
     float_layers: tuple[str, ...]
     margin: float
+    progress: Progress
     failed: dict[str, str] = field(default_factory=dict)
 
-    def write(self, variants: Sequence[Variant], progress: Progress) -> tuple[list[Artefact], dict[str, str]]:
+    def write(self, variants: Sequence[Variant]) -> tuple[list[Artefact], dict[str, str]]:
         """The artefacts that could be written, and why the others could not."""
         written = []
         for done, variant in enumerate(variants):
-            progress("exporting", done, len(variants))
+            self.progress("exporting", done, len(variants))
             try:
                 artefact = self._write(variant)
                 self._try(self.folder / variant.name)
@@ -161,7 +175,7 @@ class _Writer:
             except Exception as error:  # converters raise classes of their own
                 self.failed[variant.name] = said(error)
                 remove(self.folder / variant.name)
-        progress("exporting", len(variants), len(variants))
+        self.progress("exporting", len(variants), len(variants))
         return written, self.failed
 
     def _try(self, path: Path) -> None:
@@ -172,11 +186,8 @@ class _Writer:
 
     def _write(self, variant: Variant) -> Artefact:
         if variant.precision == "int8":
-            attempts = self._int8(variant)
-            (kept,) = (attempt for attempt in attempts if attempt.kept)
-            paths = self.run.images.select("train").paths
-            calibration = tuple(paths[row] for row in self._looked_at(kept.step))
-            return record(self.folder, variant, calibration=calibration, attempts=tuple(map(asdict, attempts)))
+            return self._int8(variant)
+        self.progress(variant.name, 0, 1)
         path, described = self.folder / variant.name, self._described(variant)
         if variant.format == "saved_model":
             write_saved_model(self.model, path, described)
@@ -186,22 +197,23 @@ class _Writer:
             write_onnx_float16(self.onnx, path, _properties(described), self.model, self.images[::GATED])
         else:
             write_onnx(self.model, path, _properties(described), self.images[::GATED])
+        self.progress(variant.name, 1, 1)
         return record(self.folder, variant)
 
-    def _int8(self, variant: Variant) -> tuple[Attempt, ...]:
+    def _int8(self, variant: Variant) -> Artefact:
         """By the first way that holds."""
 
-        def described(how: str) -> dict[str, Any]:
-            return self._described(variant, calibration=how, calibration_images=len(self._looked_at(how)))
+        def described(how: str, layers: Sequence[str] = ()) -> dict[str, Any]:
+            said = {"calibration": how, "calibration_images": len(self._looked_at(how))}
+            return self._described(variant, **said, **({"float_layers": list(layers)} if layers else {}))
 
-        def save_onnx(graph: onnx.ModelProto, path: Path, how: str) -> None:
-            write_graph(
-                graph, path, _properties(described(how)), self.model, tolerance=math.inf, samples=self.images[::GATED]
-            )
+        def save_onnx(graph: onnx.ModelProto, path: Path, how: str, layers: Sequence[str]) -> None:
+            properties, samples = _properties(described(how, layers)), self.images[::GATED]
+            write_graph(graph, path, properties, self.model, tolerance=math.inf, samples=samples)
 
-        def save_tflite(path: Path, how: str, keep: Sequence[str]) -> None:
+        def save_tflite(path: Path, how: str, layers: Sequence[str], keep: Sequence[str]) -> None:
             if keep:
-                write_tflite_partly(self.saved_model, path, described(how), self.images, keep)
+                write_tflite_partly(self.saved_model, path, described(how, layers), self.images, keep)
             else:
                 write_tflite_int8(self.float_saved_model, path, described(how), self.images)
 
@@ -212,7 +224,16 @@ class _Writer:
             steps = onnx_steps(self.model, self.folded, self.images, self.float_layers, save_onnx)
         else:
             steps = tflite_steps(self.model, self.tflite, self.images, self.float_layers, save_tflite, save_wide)
-        return first_that_holds(steps, self.folder / variant.name, self.judge)
+        attempts = first_that_holds(steps, self.folder / variant.name, self.judge, self.progress)
+        (kept,) = (attempt for attempt in attempts if attempt.kept)
+        paths = self.run.images.select("train").paths
+        return record(
+            self.folder,
+            variant,
+            calibration=tuple(paths[row] for row in self._looked_at(kept.step)),
+            attempts=tuple(map(asdict, attempts)),
+            float_layers=kept.float_layers,
+        )
 
     def _looked_at(self, how: str) -> np.ndarray:
         """The rows of the training part that a step calibrates on."""
@@ -271,7 +292,9 @@ class _Writer:
         first = calibration_rows(val.labels, JUDGED, self.run.settings.seed)
         images = np.concatenate([val.images[first], train.images[more]])
         labels = np.concatenate([val.labels[first], train.labels[more]])
-        return Judge(images, labels, probabilities(self.model, images), self.margin)
+        return Judge(
+            images, labels, _answered(self.model, images, "its answers to judge int8 by", self.progress), self.margin
+        )
 
 
 def _properties(description: dict[str, Any]) -> dict[str, str]:

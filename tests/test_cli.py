@@ -153,9 +153,12 @@ def test_verify_prints_json_alone_and_exits_1_where_an_artefact_does_not_hold(
     (run / "export" / "model.onnx").write_bytes(b"short")
     code, out, err = typed(capsys, "verify", run, *few, "--no-times")
     assert code == 1
-    assert "FAILED" in out
+    (row,) = [line for line in out.splitlines() if line.startswith("!")]
+    assert row.split() == ["!", "model.onnx", "0.00", "MB", "could", "not", "run"]
+    assert "verdict: ✓ holds, ? too few images to tell, ✗ does not hold, ! could not run" in out
     assert "changed since it was exported" in out
-    assert err.endswith("error: model.onnx does not hold\n")
+    assert f"`unfreeze export {run} --formats onnx --precisions float32` writes it again" in out
+    assert err.endswith("error: model.onnx could not run\n")
 
 
 def test_verify_in_the_order_asked_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,13 @@ def test_wilson_against_scipy(right: int, total: int) -> None:
     assert wilson(right, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+@pytest.mark.parametrize("total", [1, 7, 8, 25, 1783])
+def test_wilson_ends_at_nothing_and_at_all(total: int) -> None:
+    """And not at 0.9999999999999998."""
+    assert wilson(total, total)[1] == 1.0
+    assert wilson(0, total)[0] == 0.0
+
+
 def test_calibration_error_of_answers_that_are_as_right_as_they_say() -> None:
     confident = np.tile([0.9, 0.1], (10, 1))
     assert calibration_error(confident, np.array([0] * 9 + [1])) == pytest.approx(0)

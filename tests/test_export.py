@@ -16,6 +16,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 import export.write as export_write
 from export.artefacts import digest, read_manifest, read_reference
+from export.layers import all_names
+from export.runners import load
 from export.tflite_metadata import read_description
 from export.variants import VARIANTS
 from export.write import export
@@ -294,11 +296,49 @@ def test_layers_stay_in_float(format: str, finished: Run, tmp_path: Path) -> Non
         found = {tuple(tensor["shape"]): tensor["dtype"] for tensor in kernels(run.path / "export" / name).values()}
         assert found == {(8, 3, 3, 3): np.int8, (12, 3, 3, 8): np.float32, (16, 3, 3, 12): np.int8}
     assert (run.path / "export" / name).stat().st_size > (finished.path / "export" / name).stat().st_size
+    (artefact,) = [one for one in read_manifest(run.path / "export").artefacts if one.name == name]
+    assert artefact.float_layers == ("second_conv",)
+    assert artefact.attempts[0]["step"] == "min-max calibration, float: second_conv"
+    described = load(run.path / "export" / name).description
+    assert described is not None
+    assert (described["float_layers"], described["calibration"]) == (["second_conv"], "min-max calibration")
 
 
 def test_an_unknown_layer_is_a_wrong_call(finished: Run) -> None:
-    with pytest.raises(UnfreezeError, match="no layer 'second_con'; did you mean second_conv"):
+    with pytest.raises(UnfreezeError, match="no layer 'second_con'; did you mean second_conv") as error:
         export(finished, float_layers=("second_con",))
+    assert f"`unfreeze verify {finished.path} --layers --json` lists them" in str(error.value)
+    with pytest.raises(UnfreezeError, match="no layer 'nosuch'; those most like it: ") as error:
+        export(finished, float_layers=("nosuch",))
+    near = str(error.value).partition("like it: ")[2].partition(";")[0].split(", ")
+    assert len(set(near)) == 5
+    assert {*near} <= {*all_names(load_model(finished)[0])}
+
+
+def test_what_was_drawn_of_a_file_goes_when_it_is_written_anew(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+    drawn = [run.path / "plots" / f"{kind}_model.onnx.png" for kind in ("flips", "layers")]
+    kept = [run.path / "plots" / f"{kind}_model.tflite.png" for kind in ("flips", "layers")]
+    for path in (*drawn, *kept):
+        path.write_bytes(b"")
+    manifest = export(run, formats=("onnx",), precisions=("float32",))
+    assert manifest.written == ("model.onnx",)
+    assert not any(path.exists() for path in drawn)
+    assert all(path.exists() for path in kept)
+
+
+def test_an_export_says_what_it_is_at(finished: Run, tmp_path: Path) -> None:
+    """From the first moment to the golden pack: what begins also ends, and each way to int8 is named."""
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+    said: list[tuple[str, int, int]] = []
+    export(run, formats=("onnx",), precisions=("float32", "int8"), progress=lambda *what: said.append(what))
+    begun = [what for what, done, _ in said if done == 0]
+    assert begun == [what for what in dict.fromkeys(what for what, _, _ in said)]
+    assert {what for what, done, total in said if done == total} == {*begun}
+    for what in ("loading the model", "exporting", "model.onnx", "model_int8.onnx, min-max calibration", "golden pack"):
+        assert what in begun
 
 
 def test_int8_that_loses_too_much_is_made_in_every_other_way(finished: Run, tmp_path: Path) -> None:
@@ -309,10 +349,10 @@ def test_int8_that_loses_too_much_is_made_in_every_other_way(finished: Run, tmp_
     attempts = {artefact.name: artefact.attempts for artefact in manifest.artefacts if artefact.attempts}
     steps = {name: [attempt["step"].partition(":")[0] for attempt in tried] for name, tried in attempts.items()}
     assert steps == {
-        "model_int8.tflite": ["min-max calibration", "16-bit activations", "float", "float"],
+        "model_int8.tflite": ["min-max calibration", "16-bit activations", *["min-max calibration, float"] * 2],
         "model_int8.onnx": [
             "min-max calibration", "entropy calibration", "percentile calibration", "signed activations",
-            "16-bit activations", "float", "float",
+            "16-bit activations", "min-max calibration, float", "min-max calibration, float",
         ],
     }  # fmt: skip
     for tried in attempts.values():

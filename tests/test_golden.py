@@ -135,7 +135,9 @@ def test_a_right_pipeline_is_ok(name: str, golden: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == [f"{number}.png" for number in range(COUNT)]
-    assert lines[-1].endswith("ok")
+    assert lines[-1].startswith(f"{name or 'model.onnx'}: largest difference ")
+    assert lines[-1].endswith(": ok")
+    assert ended.stderr == ""  # TFLite tells of its delegate there
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.tflite"])
@@ -167,9 +169,51 @@ def test_no_numbers_are_wrong(golden: Path) -> None:
     assert "largest difference nan" in ended.stdout
 
 
-def test_another_artefacts_name_is_not_ok(golden: Path) -> None:
+def cut(golden: Path) -> None:
+    path = golden.parent / "model.tflite"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def garble(golden: Path) -> None:
+    (golden.parent / "model.tflite").write_bytes(b"no flatbuffer" * 99)
+
+
+def from_elsewhere(golden: Path) -> None:
+    """By the same name, with other ends."""
+    path = golden.parent / "model.onnx"
+    model = onnx.load(path)
+    for node in model.graph.node:
+        node.input[:] = ["photograph" if name == "image" else name for name in node.input]
+    model.graph.input[0].name = "photograph"
+    onnx.save(model, path)
+
+
+def rename(golden: Path) -> None:
     shutil.copy(golden.parent / "model.onnx", golden.parent / "other.onnx")
-    assert check(golden, "../other.onnx").returncode not in (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("nowhere/model.onnx", lambda golden: None, "there is no such file"),
+        ("model.tflite", cut, "model.tflite cannot be run"),
+        ("model.tflite", garble, "model.tflite cannot be run"),
+        ("model.onnx", from_elsewhere, "photograph"),
+        ("other.onnx", rename, "knows no such model, only"),
+        ("saved_model", lambda golden: None, "give an .onnx or a .tflite file"),
+        ("model.onnx", lambda golden: (golden / "3.png").unlink(), "3.png"),
+        ("model.onnx", lambda golden: (golden / "3.png").write_bytes(b"no image"), "the golden pack is damaged"),
+        ("model.onnx", lambda golden: (golden / "expected.json").write_text("{"), "the golden pack is damaged"),
+        ("model.onnx", lambda golden: (golden / "expected.json").unlink(), "expected.json"),
+    ],
+)
+def test_what_is_missing_or_damaged_is_one_line_and_exit_2(name: str, damage: Any, said: str, golden: Path) -> None:
+    damage(golden)
+    ended = check(golden, f"../{name}")
+    assert ended.returncode == 2, ended.stderr
+    assert said in ended.stderr
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1
 
 
 # check.mjs, in Node, with stand-ins for what only a browser has
@@ -178,8 +222,9 @@ BROWSER = """
 import { readFile } from "node:fs/promises";
 import { check } from "./golden/check.mjs";
 
-const side = %(side)d; globalThis.fetch = async (url) => ({ json: async () => JSON.parse(await readFile(url, "utf8")),
-blob: async () => url }); globalThis.createImageBitmap = async (url) => readFile(new URL(url.href.replace("/golden/",
+const side = %(side)d; globalThis.fetch = async (url) => ({ ok: true,
+json: async () => JSON.parse(await readFile(url, "utf8")), blob: async () => url });
+globalThis.createImageBitmap = async (url) => readFile(new URL(url.href.replace("/golden/",
 "/decoded/") + ".rgba")); globalThis.OffscreenCanvas = class {
   constructor(width, height) { if (width !== side || height !== side) throw new Error(`a canvas of
   ${width}x${height}`); } getContext() {
@@ -203,8 +248,10 @@ console.log(JSON.stringify({ ...(await check(predict, ...process.argv.slice(2)))
 """
 
 
-def browser(golden: Path, answers: np.ndarray, *arguments: str) -> dict[str, Any]:
-    """What check.mjs returns in a browser whose model answers so."""
+def browser(
+    golden: Path, answers: np.ndarray, *arguments: str, damage: Any = lambda golden: None
+) -> subprocess.CompletedProcess[str]:
+    """check.mjs in a browser whose model answers so."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on PATH")
@@ -216,8 +263,12 @@ def browser(golden: Path, answers: np.ndarray, *arguments: str) -> dict[str, Any
         (folder / "decoded" / f"{number}.png.rgba").write_bytes(rgba.tobytes())
         known[base64.b64encode(image.tobytes()).decode()] = [None if np.isnan(share) else share for share in shares]
     (folder / "answers.json").write_text(json.dumps(known))
+    damage(golden)
     (folder / "browser.mjs").write_text(BROWSER % {"side": pixels.shape[1]})
-    ended = subprocess.run([node, "browser.mjs", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run([node, "browser.mjs", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def told_by(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
@@ -225,7 +276,8 @@ def browser(golden: Path, answers: np.ndarray, *arguments: str) -> dict[str, Any
 @pytest.mark.parametrize("name", ["model.onnx", "model_int8.onnx"])
 def test_a_right_pipeline_is_ok_in_a_browser(name: str, golden: Path) -> None:
     answers = load(golden.parent / name).predict(pixels_of(golden))
-    told = browser(golden, answers, *([] if name == "model.onnx" else [name]))
+    told = told_by(browser(golden, answers, *([] if name == "model.onnx" else [name])))
+    assert told["model"] == name
     assert told["ok"] is True
     assert told["calls"] == COUNT
     assert told["worst"] < 1e-5
@@ -236,15 +288,29 @@ def test_a_right_pipeline_is_ok_in_a_browser(name: str, golden: Path) -> None:
 def test_one_changed_answer_is_wrong_in_a_browser(row: int, fault: float, golden: Path) -> None:
     answers = load(golden.parent / "model.onnx").predict(pixels_of(golden))
     answers[row, 1] += fault
-    told = browser(golden, answers)
+    told = told_by(browser(golden, answers))
     assert told["ok"] is False
     assert told["calls"] == COUNT
     assert told["worst"] is None if np.isnan(fault) else told["worst"] == pytest.approx(0.002, abs=1e-4)
 
 
-def test_too_few_shares_are_wrong_in_a_browser(golden: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "model", "said"),
+    [
+        (lambda golden: None, "other.onnx", "the golden pack knows no other.onnx, only saved_model, model.tflite"),
+        (lambda golden: (golden / "expected.json").write_text("{"), "model.onnx", "expected.json of the golden pack"),
+        (lambda golden: (golden.parent / "decoded" / "3.png.rgba").unlink(), "model.onnx", "3.png of the golden pack"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_browser(damage: Any, model: str, said: str, golden: Path) -> None:
     answers = load(golden.parent / "model.onnx").predict(pixels_of(golden))
-    assert browser(golden, answers[:, :1])["ok"] is False
+    ended = browser(golden, answers, model, damage=damage)
+    assert said in ended.stderr
+
+
+def test_too_few_shares_are_no_answer_in_a_browser(golden: Path) -> None:
+    answers = load(golden.parent / "model.onnx").predict(pixels_of(golden))
+    assert "model.onnx: 1 numbers where 2 probabilities were expected" in browser(golden, answers[:, :1]).stderr
 
 
 # Check.kt, which only an Android project can compile

@@ -39,6 +39,12 @@ def test_at_the_bounds_the_score_is_the_normal_quantile(lost: int, gained: int) 
     assert score(lost, gained, 500, one.least) == pytest.approx(1.6449, abs=1e-3)
 
 
+@pytest.mark.parametrize(("lost", "gained", "floor"), [(0, 0, True), (0, 5, True), (2, 4, True), (1, 0, False)])
+def test_gains_alone_prove_no_more_than_no_flip_at_all(lost: int, gained: int, floor: bool) -> None:
+    assert (Paired(1783, lost, gained).most == 1 - 0.05 ** (1 / 1783)) == floor
+    assert Paired(1783, lost, gained).most >= 1 - 0.05 ** (1 / 1783)
+
+
 def test_no_flip_is_the_rule_of_three() -> None:
     assert Paired(1783, 0, 0).most == pytest.approx(3 / 1783, rel=3e-3)
     assert pytest.approx(1 - (1 - Paired(1783, 0, 0).most) ** 1783) == 0.95

@@ -17,9 +17,10 @@ import onnxruntime
 import pytest
 
 from export import artefacts
-from export.artefacts import digest
+from export.artefacts import digest, size
 from export.measure import Measurement, Outcome, measure
-from export.runners import NoRuntimeError
+from export.parity import FAILED
+from export.runners import NoRuntimeError, load
 from export.tflite_metadata import attach
 from export.variants import VARIANTS
 from export.verify import verify
@@ -89,9 +90,13 @@ def test_a_damaged_artefact_is_told_and_not_run(name: str, damage, run: Run, fin
 
     results = {parity.artefact.name: parity for parity in verify(run, measure=only_whole)}
     spoilt = results.pop(name.partition("/")[0])
-    assert spoilt.verdict == "failed"
+    assert spoilt.verdict == FAILED
     assert spoilt.broken
-    assert "export it again" in spoilt.reason
+    written = spoilt.artefact
+    typed = f"unfreeze export {run.path} --formats {written.format} --precisions float32"
+    assert f"`{typed}` writes it again" in spoilt.reason
+    there = run.path / "export" / written.name
+    assert written.bytes == (size(there) if there.exists() else 0)
     assert not any(parity.broken for parity in results.values())
 
 
@@ -176,7 +181,7 @@ def test_what_did_not_run_has_failed_and_the_others_go_on(run: Run) -> None:
         return outcomes | {path: UnfreezeError("it crashed") for path in paths if path.name == "model.tflite"}
 
     results = {parity.artefact.name: parity for parity in verify(run, measure=one_fails)}
-    assert (results["model.tflite"].verdict, results["model.tflite"].reason) == ("failed", "it crashed")
+    assert (results["model.tflite"].verdict, results["model.tflite"].reason) == (FAILED, "it crashed")
     assert results["model.onnx"]
 
 
@@ -187,7 +192,7 @@ def test_what_could_not_be_written_has_failed(run: Run) -> None:
     stored["failed"] = {"model_int8.onnx": "no such operation"}
     path.write_text(json.dumps(stored))
     results = {parity.artefact.name: parity for parity in verify(run, measure=answering(model_answers(run)))}
-    assert results["model_int8.onnx"].verdict == "failed"
+    assert results["model_int8.onnx"].verdict == FAILED
     assert "no such operation" in results["model_int8.onnx"].reason
     only = verify(run, formats=("tflite",), measure=answering(model_answers(run)))
     assert {parity.artefact.format for parity in only} == {"tflite"}
@@ -244,6 +249,26 @@ def test_a_file_with_its_class_names_in_another_order_does_not_hold(run: Run) ->
     assert "says of itself that its classes are stripes, dots" in results["model.onnx"].reason
 
 
+def test_an_onnx_file_is_loaded_by_its_path(run: Run, tmp_path: Path) -> None:
+    """Its bytes are not held beside the session: weights that lie in a file beside it are found."""
+    beside = tmp_path / "beside" / "model.onnx"
+    beside.parent.mkdir()
+    whole = onnx.load(run.path / "export" / "model.onnx")
+    onnx.save(whole, beside, save_as_external_data=True, location="weights", size_threshold=200)
+    pixels = np.load(next((run.path / "cache").glob("images-*.npy")))[:3]
+    expected = load(run.path / "export" / "model.onnx").predict(pixels)
+    np.testing.assert_array_equal(load(beside).predict(pixels), expected)
+
+
+def test_json_says_of_an_artefact_only_what_there_is(finished: Run) -> None:
+    stored = {
+        entry["artefact"]["name"]: entry["artefact"]
+        for entry in json.loads((finished.path / "parity.json").read_text())
+    }
+    assert {"calibration", "attempts"} <= set(stored["model_int8.onnx"])
+    assert set(stored["model.onnx"]) == {"name", "format", "precision", "bytes", "sha256"}
+
+
 def test_a_runtime_that_is_not_installed_is_no_verdict(run: Run) -> None:
     def absent(*call: object, **how: object) -> dict[Path, Outcome]:
         raise NoRuntimeError("model.tflite needs ai_edge_litert, which is not installed")
@@ -270,7 +295,9 @@ def test_measured_in_processes_of_their_own(run: Run) -> None:
     outcomes = measure(paths, images, rows, threads=(1, 2))
     assert list(outcomes) == paths
     for name in ("model_fp16.tflite", "model_fp16.onnx"):
-        assert "export it again" in str(outcomes[folder / name])
+        assert f"--formats {Path(name).suffix[1:]} --precisions float16` writes it again" in str(
+            outcomes[folder / name]
+        )
     good = outcomes[folder / "model.onnx"]
     assert isinstance(good, Measurement)
     session = onnxruntime.InferenceSession(folder / "model.onnx")
@@ -309,7 +336,8 @@ import time
 from pathlib import Path
 from export.measure import Held
 if __name__ == "__main__":
-    held = Held(Path({str(run.path / "export" / "model.onnx")!r}), 1, None)
+    held = Held(Path({str(run.path / "export" / "model.onnx")!r}))
+    held.load(1, None)
     print(*held.pool._processes, flush=True)
     time.sleep(60)
 """

@@ -2,6 +2,7 @@
 
     errors     the one exception that a person can put right
     spec       ModelSpec, and the table of backbones with their cut layers
+    defaults   what exports and their proof take where nobody says otherwise
     settings   Settings: all that, besides the data, determines a run
     images     the one decoder: file -> uint8 [S, S, 3]
     resize     its resampling, in numpy

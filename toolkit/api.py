@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.defaults import CALIBRATION, MARGIN, TOLERANCE
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 from toolkit.quiet import start_tensorflow
@@ -66,9 +67,9 @@ def run(
     settings: Settings = SEARCH,
     formats: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
-    calibration: int = 200,
+    calibration: int = CALIBRATION,
     float_layers: Sequence[str] = (),
-    margin: float = 0.5,
+    margin: float = MARGIN,
     license: str | None = None,
     strict: bool = False,
     progress: Progress = silent,
@@ -215,7 +216,7 @@ def adopt(
     "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: the class names in the model's order, or a file with one
     a line; without it the names of the folders, sorted. Logits and a single sigmoid become probabilities.
     """
-    start_tensorflow()
+    _start(progress)
     from export.adopt import adopt as adopted
 
     opened = adopted(
@@ -238,7 +239,7 @@ def evaluate(run: PathLike, data: PathLike | None = None, *, progress: Progress 
     """RUN's model on its test part: writes metrics.json and pictures. With DATA on that folder's test part, or on all
     of it where it has none; `trained_on` then says how many of those images are none that test the model."""
     opened = _load(run)
-    start_tensorflow()
+    _start(progress)
     from toolkit.assess import assess, assess_other
 
     return assess(opened, progress=progress) if data is None else assess_other(opened, Path(data), progress=progress)
@@ -249,9 +250,9 @@ def export(
     *,
     formats: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
-    calibration: int = 200,
+    calibration: int = CALIBRATION,
     float_layers: Sequence[str] = (),
-    margin: float = 0.5,
+    margin: float = MARGIN,
     license: str | None = None,
     data: PathLike | None = None,
     progress: Progress = silent,
@@ -267,7 +268,7 @@ def export(
     choose(formats, precisions)
     _check_export(calibration, margin)
     opened = _load(run, data)
-    start_tensorflow()
+    _start(progress)
     from export.write import export as write
 
     return write(
@@ -287,8 +288,8 @@ def verify(
     *,
     formats: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
-    margin: float = 0.5,
-    tolerance: float = 1e-4,
+    margin: float = MARGIN,
+    tolerance: float = TOLERANCE,
     threads: Sequence[int] | None = None,
     layers: bool = False,
     data: PathLike | None = None,
@@ -323,8 +324,8 @@ def verify_foreign(
     *,
     pixels: str = "0..255",
     labels: PathLike | None = None,
-    margin: float = 0.5,
-    tolerance: float = 1e-4,
+    margin: float = MARGIN,
+    tolerance: float = TOLERANCE,
     threads: Sequence[int] | None = None,
     layers: bool = False,
     out: PathLike | None = None,
@@ -336,7 +337,7 @@ def verify_foreign(
     line, in the model's order; without it the names of the folders, sorted. `out`: a folder for the pictures.
     """
     _check_verify(margin, tolerance, threads)
-    start_tensorflow()
+    _start(progress)
     from export.foreign import verify_foreign as check
 
     return check(
@@ -358,7 +359,7 @@ def sensitivity(
     run: PathLike,
     artefact: str | None = None,
     *,
-    margin: float = 0.5,
+    margin: float = MARGIN,
     data: PathLike | None = None,
     progress: Progress = silent,
 ) -> list[Sensitivity]:
@@ -415,7 +416,7 @@ def _open(
 
     opened = prepare(Path(data), Path(run), settings, strict=strict, searches=searches, progress=progress)
     on_images(opened.images)
-    start_tensorflow()
+    _start(progress)
     return opened
 
 
@@ -431,10 +432,17 @@ def _check_export(calibration: int, margin: float) -> None:
     _check_verify(margin)
 
 
-def _check_verify(margin: float, tolerance: float = 1e-4, threads: Sequence[int] | None = None) -> None:
+def _check_verify(margin: float, tolerance: float = TOLERANCE, threads: Sequence[int] | None = None) -> None:
     if not 0 < margin <= 100:
         raise UnfreezeError(f"margin is {margin}; give points of accuracy, above 0 and at most 100")
     if not 0 < tolerance < math.inf:
         raise UnfreezeError(f"tolerance is {tolerance}; give a positive difference of probabilities, such as 0.0001")
     if min(threads or (1,)) < 1:
         raise UnfreezeError(f"threads has {min(threads or ())}; a runtime needs one at least")
+
+
+def _start(progress: Progress) -> None:
+    """TensorFlow takes seconds to import."""
+    progress("starting TensorFlow", 0, 1)
+    start_tensorflow()
+    progress("starting TensorFlow", 1, 1)

@@ -82,7 +82,9 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     share, z2 = right / total, Z95**2 / total
     middle = (share + z2 / 2) / (1 + z2)
     half = Z95 * sqrt(share * (1 - share) / total + z2 / (4 * total)) / (1 + z2)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low = middle - half if right else 0.0  # what the formula gives but for rounding
+    high = middle + half if right < total else 1.0
+    return low, high
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from toolkit import defaults
 from toolkit.errors import UnfreezeError
 from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings
 
@@ -95,7 +96,7 @@ PRECISIONS = click.option(
 MARGIN = click.option(
     "--margin",
     type=click.FloatRange(0, 100, min_open=True),
-    default=0.5,
+    default=defaults.MARGIN,
     show_default=True,
     help="Points of accuracy that an artefact may lose.",
 )
@@ -105,7 +106,7 @@ EXPORT = [
     click.option(
         "--calibration",
         type=click.IntRange(1),
-        default=200,
+        default=defaults.CALIBRATION,
         show_default=True,
         help="Training images that set the ranges of int8.",
     ),
@@ -125,7 +126,6 @@ THREADS = click.option(
     type=Numbers(int, 1),
     help="How many threads each runtime is timed with, by commas.  [1 and all]",
 )
-PIXELS = ["0..255", "0..1", "-1..1", "imagenet", "caffe"]
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
 STRICT = click.option("--strict", is_flag=True, help="A file that has to be left out is an error.")
 

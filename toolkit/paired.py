@@ -43,7 +43,8 @@ class Paired:
         """One-sided 95 % upper bound on the accuracy that is lost on images like these, a fraction.
 
         Tango's score bound for paired proportions (Statistics in Medicine 17, 1998), and never less than what no flip
-        at all would leave possible, 1 - 0.05 ** (1 / N): the exact form of the rule of three.
+        at all would leave possible, 1 - 0.05 ** (1 / N): the exact form of the rule of three. That is what speaks where
+        nothing flips, and where so much is gained that the score bound alone would fall below it.
         """
         return max(_score_bound(self.lost, self.gained, self.images), 1 - (1 - CONFIDENCE) ** (1 / self.images))
 

@@ -18,6 +18,7 @@ from toolkit.run import atomic
 TRAIN, VAL = "#7a7a7a", "#1f6fb4"
 VERDICTS = {HOLDS: VAL, LOSES: "#c8553d"}  # any other is grey
 NAMED = 12  # layers in a picture
+CLEAR = 60  # decibels from what stands out to what is drawn as nothing
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -131,22 +132,31 @@ def trials(rows: list[dict[str, Any]], objective: str) -> Figure:
 
 def layers(errors: list[tuple[str, float, float]], limit: float) -> Figure:
     """Signal to noise of an artefact's layers in decibels, of (name, own error, error with what was inherited), errors
-    relative; those whose own error stands out are named."""
+    relative; those whose own error stands out are named, those that add next to nothing are rings at the upper end."""
     figure = Figure(figsize=(max(7, 0.09 * len(errors) + 3), 4.2), layout="tight")
     axes = figure.add_subplot()
     numbers = np.arange(len(errors))
-    own, total = (_decibels(np.array([row[column] for row in errors])) for column in (1, 2))
+    edge = float(_decibels(np.array(limit)))
+    top = edge + CLEAR
+    own, total = (np.minimum(_decibels(np.array([row[column] for row in errors])), top) for column in (1, 2))
+    little = own == top
     axes.plot(numbers, total, color=TRAIN, marker=".", label="against the model's activations")
-    axes.plot(numbers, own, color=VAL, marker="o", ms=4, label="what the layer adds")
-    axes.axhline(float(_decibels(np.array(limit))), color="black", linestyle=":", linewidth=1, label="stands out below")
+    axes.plot(numbers[~little], own[~little], "o", color=VAL, ms=4, label="what the layer adds")
+    axes.plot(
+        numbers[little], own[little], "o", mec=VAL, mfc="white", ms=4, label=f"adds nothing ({top:.0f} dB or more)"
+    )
+    axes.axhline(edge, color="black", linestyle=":", linewidth=1, label="stands out below")
     named = [number for number, row in enumerate(errors) if not row[1] <= limit][:NAMED]
-    for number in named:
-        side, place = ("right", (-6, -9)) if number > len(errors) / 2 else ("left", (6, -9))
-        at = (float(number), float(own[number]))
+    for turn, number in enumerate(named):
+        side, along = ("right", -6) if number > len(errors) / 2 else ("left", 6)
+        at, place = (float(number), float(own[number])), (along, -9 - 8 * (turn % 4))  # neighbours one below the other
         axes.annotate(errors[number][0], at, place, textcoords="offset points", ha=side, fontsize=7)
+    axes.margins(y=0.15)
     axes.set(xlabel="layer, from input to output", ylabel="signal to noise (dB)", xlim=(-1, len(errors)))
     axes.grid(alpha=0.25)
-    axes.legend(loc="upper right", framealpha=0.9, fontsize=8)
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4 if len(errors) > 50 else 2, frameon=False, fontsize=8
+    )  # beside the points
     return figure
 
 

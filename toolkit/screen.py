@@ -74,7 +74,8 @@ class Screen:
         self.bars.update(self.tasks[what], completed=done)
         if done >= total:
             self.bars.remove_task(self.tasks.pop(what))
-            self.say(f"{what}: {total} in {duration(time.monotonic() - self.begun[what])}")
+            count = "" if total == 1 else f"{total} in "
+            self.say(f"{what}: {count}{duration(time.monotonic() - self.begun[what])}")
 
     def epoch(self, row: dict[str, Any], total: int) -> None:
         """The epoch that has ended."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from export.locate import Divergence
     from export.parity import Flip, Parity
 
-MARKS = {HOLDS: "✓", UNSURE: "?", LOSES: "✗"}  # anything else failed
+MARKS = {HOLDS: "✓", UNSURE: "?", LOSES: "✗"}
+OTHER = "!"  # it could not run
 ORDERS: dict[str, Callable[[Parity], Any]] = {
     "size": lambda parity: parity.artefact.bytes,
     "latency": lambda parity: parity.timings[0].median if parity.timings else float("inf"),
@@ -27,19 +28,25 @@ ORDERS: dict[str, Callable[[Parity], Any]] = {
 
 def show_manifest(manifest: Manifest) -> None:
     rows = [
-        [str(manifest.folder / a.name), a.precision, f"{a.bytes / 1e6:.2f} MB", a.sha256[:16]]
-        for a in manifest.artefacts
+        [
+            str(manifest.folder / one.name),
+            one.precision + (f", {len(one.float_layers)} in float" if one.float_layers else ""),
+            f"{one.bytes / 1e6:.2f} MB",
+            one.sha256[:16],
+            "new" if one.name in manifest.written else "as before",
+        ]
+        for one in manifest.artefacts
     ]
-    show(["artefact", "precision", "size", "sha256"], rows)
+    show(["artefact", "precision", "size", "sha256", ""], rows)
     show_attempts(manifest)
     if (manifest.folder / "golden").is_dir():
         click.echo(f"\n{manifest.folder / 'golden'}: images, answers and checkers to prove an app's own pipeline with")
 
 
 def show_attempts(manifest: Manifest) -> None:
-    """What was tried for the int8 files, if more than the first way was."""
+    """What was tried for the int8 files that were written, if more than the first way was or layers stayed in float."""
     for artefact in manifest.artefacts:
-        if len(artefact.attempts) < 2:
+        if artefact.name not in manifest.written or (len(artefact.attempts) < 2 and not artefact.float_layers):
             continue
         click.echo(f"\n{artefact.name}: ways to int8, on images other than the test part")
         show(["way", "accuracy", "lost", "size", "ms/image", ""], [_attempt_row(one) for one in artefact.attempts])
@@ -48,8 +55,8 @@ def show_attempts(manifest: Manifest) -> None:
 
 def _attempt_row(attempt: dict[str, Any]) -> list[str]:
     if attempt["error"]:
-        return [attempt["step"], "", "", "", "", f"failed: {attempt['error']}"]
-    note = ("holds" if attempt["holds"] else "loses too much") + (", kept" if attempt["kept"] else "")
+        return [attempt["step"], "", "", "", "", f"could not run: {attempt['error']}"]
+    note = (HOLDS if attempt["holds"] else LOSES) + (", kept" if attempt["kept"] else "")
     numbers = [f"{attempt['accuracy']:.2%}", f"{attempt['lost']:+.2%}", f"{attempt['bytes'] / 1e6:.2f} MB"]
     return [attempt["step"], *numbers, f"{attempt['latency_ms']:.2f}", note]
 
@@ -59,6 +66,8 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
     results = sorted(results, key=lambda one: (one.accuracy is None, ORDERS[order](one))) if order else results
     columns = ["", "artefact", "size", "accuracy", "95 % interval", "lost", "at most", "flips", "McNemar", "verdict"]
     show(columns, [_verdict_row(parity) for parity in results], left=2)
+    marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
+    click.echo(f"verdict: {marks}, {OTHER} could not run or be written")
     ran = [parity for parity in results if parity.accuracy is not None]
     if ran:
         one = ran[0]
@@ -78,9 +87,23 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
             listed(f"{parity.artefact.name}: flips", [_flip(flip) for flip in parity.flips], 8)
 
 
+def shortfall(results: Sequence[Parity], strict: bool) -> str:
+    """Which artefacts do not hold, could not run, or, if `strict`, cannot be told; "" where there is none."""
+    wrong = [parity.artefact.name for parity in results if parity.verdict == LOSES]
+    absent = [parity.artefact.name for parity in results if parity.verdict not in MARKS]
+    unsure = [parity.artefact.name for parity in results if parity.verdict == UNSURE]
+    said = [
+        f"{', '.join(wrong)} {'do' if len(wrong) > 1 else 'does'} not hold" if wrong else "",
+        f"{', '.join(absent)} could not run" if absent else "",
+    ]
+    if strict and unsure and not wrong + absent:
+        return f"too few images to tell whether {', '.join(unsure)} {'hold' if len(unsure) > 1 else 'holds'}"
+    return "; ".join(filter(None, said))
+
+
 def _verdict_row(parity: Parity) -> list[str]:
-    mark, verdict = MARKS.get(parity.verdict, "!"), parity.verdict if parity else parity.verdict.upper()
-    name, size = parity.artefact.name, f"{parity.artefact.bytes / 1e6:.2f} MB"
+    mark, verdict, name = MARKS.get(parity.verdict, OTHER), parity.verdict, parity.artefact.name
+    size = f"{parity.artefact.bytes / 1e6:.2f} MB" if parity.artefact.bytes else ""
     if parity.accuracy is None or parity.accuracy_interval is None:
         return [mark, name, size, *[""] * 6, verdict]
     low, high = parity.accuracy_interval
@@ -143,7 +166,12 @@ def _show_divergence(parity: Parity, found: Divergence) -> None:
         return
     fused = [layer for layer in found.layers if layer != found.layer]
     beside = f" (fused with {', '.join(fused)})" if fused else ""
-    where = f"starts to differ at layer {found.layer}{beside}" if found.layer else "no layer stands out"
+    if not found.layer:
+        where = "no layer stands out"
+    elif parity.broken:
+        where = f"starts to differ at layer {found.layer}{beside}"
+    else:
+        where = f"the first layer with a noticeable error of its own is {found.layer}{beside}"
     advice = f"; {found.advice}" if parity.broken else ""
     worst = ", ".join(f"{layer} {error:.1e}" for layer, error in found.worst[:4])
     click.echo(f"{name}: {where}{advice}")

@@ -16,6 +16,6 @@ fun check(assets: AssetManager, model: String = "model.tflite", predict: (Bitmap
         val got = predict(assets.open("golden/$file").use { BitmapFactory.decodeStream(it) })
         for (label in 0 until expected.length()) worst = maxOf(worst, Math.abs(got[label] - expected.getDouble(label)))
     }
-    println("largest difference $worst, ${wanted.getDouble("tolerance")} is allowed")
+    println("$model: largest difference $worst, ${wanted.getDouble("tolerance")} is allowed")
     return worst <= wanted.getDouble("tolerance")
 }

@@ -3,17 +3,32 @@
 //   const session = await ort.InferenceSession.create("model.onnx");
 //   const predict = async (pixels, height, width) => (await session.run(
 //     { image: new ort.Tensor("uint8", pixels, [1, height, width, 3]) })).probabilities.data;
+// Gives { ok, model, worst, tolerance }; throws an Error that says what is missing where it cannot compare.
 export async function check(predict, model = "model.onnx", base = new URL(".", import.meta.url)) {
-  const golden = await (await fetch(new URL("expected.json", base))).json();
-  const [, height, width] = golden.input.shape, wanted = golden.artefacts[model];
+  const golden = await part(base, "expected.json", (response) => response.json());
+  const wanted = golden.artefacts?.[model];
+  if (!wanted) throw new Error(`the golden pack knows no ${model}, only ${Object.keys(golden.artefacts ?? {}).join(", ")}`);
+  const [, height, width] = golden.input.shape;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   let worst = 0;
   for (const [number, image] of golden.images.entries()) {
-    const file = await (await fetch(new URL(image.file, base))).blob();
-    context.drawImage(await createImageBitmap(file), 0, 0);
+    const bitmap = await part(base, image.file, async (response) => createImageBitmap(await response.blob()));
+    context.drawImage(bitmap, 0, 0);
     const pixels = context.getImageData(0, 0, width, height).data.filter((_, index) => index % 4 < 3); // without alpha
-    const got = await predict(Uint8Array.from(pixels), height, width);
-    wanted.probabilities[number].forEach((share, label) => { worst = Math.max(worst, Math.abs(share - got[label])); });
+    const got = await predict(Uint8Array.from(pixels), height, width), expected = wanted.probabilities[number];
+    if (got?.length !== expected.length) throw new Error(`${model}: ${got?.length} numbers where ${expected.length} probabilities were expected`);
+    expected.forEach((share, label) => { worst = Math.max(worst, Math.abs(share - got[label])); });
   }
-  return { ok: worst <= wanted.tolerance, worst, tolerance: wanted.tolerance };
+  return { ok: worst <= wanted.tolerance, model, worst, tolerance: wanted.tolerance };
+}
+
+async function part(base, name, read) {
+  const url = new URL(name, base);
+  try {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    return await read(response);
+  } catch (error) {
+    throw new Error(`${url} of the golden pack cannot be read (${error.message}); serve the whole folder`);
+  }
 }

@@ -1,32 +1,69 @@
-"""Does your pipeline answer as the model does?   python check.py [../model.onnx | ../model_int8.tflite | ...]"""
+"""Does your pipeline answer as the model does?   python check.py [../model.onnx | ../model_int8.tflite | ...]
+
+Exit code 0: it does; 1: it does not; 2: a file is missing, damaged or another one."""
 
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from PIL import Image
 
-here, model = Path(__file__).parent, Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "../model.onnx")
-if model.suffix == ".onnx":
-    import onnxruntime
+HERE = Path(__file__).parent
+sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)  # for Python; what native runtimes tell of themselves goes nowhere
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
-    session = onnxruntime.InferenceSession(model)
-    predict = lambda pixels: session.run(None, {"image": pixels[None]})[0][0]  # noqa: E731
-elif model.suffix == ".tflite":
+
+def load(model: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from uint8 RGB [height, width, 3] to a probability for each class."""
+    if model.suffix not in (".onnx", ".tflite"):
+        raise ValueError("give an .onnx or a .tflite file")
+    if not model.is_file():
+        raise ValueError("there is no such file")
+    if model.suffix == ".onnx":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return lambda pixels: session.run(None, {"image": pixels[None]})[0][0]
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(str(model)).get_signature_runner("serve")
-    predict = lambda pixels: runner(image=pixels[None])["probabilities"][0]  # noqa: E731
-else:
-    sys.exit("give an .onnx or a .tflite file")
-# Put your own pipeline in place of `predict`: from uint8 RGB [height, width, 3] to a probability for each class.
-golden = json.loads((here / "expected.json").read_text(encoding="utf-8"))
-worst, wanted = 0.0, golden["artefacts"][model.name]
-for image, expected in zip(golden["images"], wanted["probabilities"], strict=True):
-    got = predict(np.asarray(Image.open(here / image["file"])))
+    return lambda pixels: runner(image=pixels[None])["probabilities"][0]
+
+
+def stop(text: str) -> NoReturn:
+    print(f"error: {' '.join(str(text).split())[:300]}", file=sys.stderr)
+    sys.exit(2)
+
+
+model = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "model.onnx"
+try:
+    golden = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
+    images = [np.asarray(Image.open(HERE / image["file"]).convert("RGB")) for image in golden["images"]]
+    known = golden["artefacts"]
+except Exception as error:
+    stop(f"the golden pack is damaged ({type(error).__name__}: {error}); copy the whole folder anew")
+if model.name not in known:
+    stop(f"{model}: the golden pack knows no such model, only {', '.join(known)}")
+wanted = known[model.name]
+try:
+    predict = load(model)  # Put your own pipeline in its place.
+    predict(np.zeros_like(images[0]))
+except Exception as error:
+    stop(f"{model} cannot be run: {error}")
+
+worst = 0.0
+for image, pixels, expected in zip(golden["images"], images, wanted["probabilities"], strict=True):
+    got = np.asarray(predict(pixels))
+    if got.shape != np.shape(expected):
+        stop(f"{model}: an answer of shape {got.shape} where {len(expected)} probabilities were expected")
     worst = float(np.maximum(worst, np.abs(got - expected).max()))  # NaN stays NaN
     print(image["file"], image["label"], [round(float(share), 4) for share in got])
 right = worst <= wanted["tolerance"]
-print(f"largest difference {worst:.2g}, {wanted['tolerance']} is allowed: {'ok' if right else 'WRONG'}")
+print(f"{model.name}: largest difference {worst:.2g}, {wanted['tolerance']} is allowed: {'ok' if right else 'WRONG'}")
 sys.exit(not right)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from toolkit import api
+from toolkit import api, defaults
 from toolkit import options as o
 from toolkit.commands.answer import answer
 from toolkit.commands.search import warn
@@ -19,7 +19,7 @@ from toolkit.commands.search import warn
 @o.RUN
 @click.option(
     "--pixels",
-    type=o.Choice(o.PIXELS),
+    type=o.Choice(defaults.PIXELS),
     default="0..255",
     show_default=True,
     help="The range of values that the model takes.",

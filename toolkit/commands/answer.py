@@ -39,11 +39,7 @@ def require(parities: Sequence[Parity], strict: bool = False) -> None:
     """NoAnswerError where one does not hold; with `strict`, where one cannot be told, too."""
     if not parities:
         raise NoAnswerError("no artefact to verify; `unfreeze export RUN` writes them")
-    broken = [parity.artefact.name for parity in parities if parity.broken]
-    if broken:
-        raise NoAnswerError(f"{', '.join(broken)} {'do' if len(broken) > 1 else 'does'} not hold")
-    unsure = [parity.artefact.name for parity in parities if not parity]
-    if strict and unsure:
-        raise NoAnswerError(
-            f"too few images to tell whether {', '.join(unsure)} {'hold' if len(unsure) > 1 else 'holds'}"
-        )
+    from toolkit.show_export import shortfall
+
+    if missing := shortfall(parities, strict):
+        raise NoAnswerError(missing)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from toolkit import api
+from toolkit import api, defaults
 from toolkit import options as o
 from toolkit.commands.answer import answer, require
 from toolkit.errors import UnfreezeError
@@ -25,7 +25,7 @@ OF_BOTH = ("margin", "tolerance", "layers", "data")
 @click.option(
     "--tolerance",
     type=float,
-    default=1e-4,
+    default=defaults.TOLERANCE,
     show_default=True,
     help="Largest difference of a float32 file's probabilities.",
 )
@@ -54,7 +54,7 @@ OF_BOTH = ("margin", "tolerance", "layers", "data")
 )
 @click.option(
     "--pixels",
-    type=o.Choice(o.PIXELS),
+    type=o.Choice(defaults.PIXELS),
     help="With --reference: the range of values that the models take.  [0..255]",
 )
 @click.option(

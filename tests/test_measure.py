@@ -1,0 +1,78 @@
+"""Interrupted while artefacts are run: it ends at once, with what is still starting up, and no process stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+import numpy as np
+import export.worker
+from export.measure import measure
+
+def never(path):
+    Path(MARKS, str(os.getpid())).touch()
+    time.sleep(600)
+
+export.worker.import_runtime = never  # in the processes that are spawned too: they import this file
+
+if __name__ == "__main__":
+    told = lambda what, done, total: print("going", flush=True)
+    try:
+        measure([Path(f"{number}.onnx") for number in range(8)], Path("images.npy"), np.arange(4), progress=told)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def of_session(leader: int) -> list[int]:
+    """Processes that are still there, without those whose end nobody has asked for yet."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(state[3]) == leader and state[0] != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("to", [os.kill, os.killpg], ids=["alone", "group"])
+@pytest.mark.parametrize("begun", [True, False], ids=["in start-ups that never end", "while they are spawned"])
+def test_interrupted_it_ends_and_no_process_stays(to, begun: bool, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(f"MARKS = {str(marks)!r}\n{SCRIPT}")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, script]
+    with subprocess.Popen(command, env=environment, start_new_session=True, text=True, **streams) as caller:
+        assert caller.stdout is not None
+        caller.stdout.readline()
+        while begun and not list(marks.iterdir()):
+            time.sleep(0.02)
+        to(caller.pid, signal.SIGINT)
+        try:
+            _, noise = caller.communicate(timeout=60)
+        finally:
+            if caller.poll() is None:
+                os.killpg(caller.pid, signal.SIGKILL)
+    assert (caller.returncode, noise) == (130, "")
+    for _ in range(100):  # multiprocessing's own tracker ends when it finds that it is alone
+        if not of_session(caller.pid):
+            break
+        time.sleep(0.1)
+    assert of_session(caller.pid) == []
+    assert len(list(marks.iterdir())) <= len(os.sched_getaffinity(0))

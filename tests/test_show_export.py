@@ -1,0 +1,65 @@
+"""What people read of exports and their evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export.artefacts import Artefact, Manifest
+from export.locate import Divergence
+from export.parity import FAILED, Parity
+from toolkit.paired import HOLDS, LOSES, UNSURE
+from toolkit.show_export import shortfall, show_manifest, show_parity
+
+
+def artefact(name: str, **more: object) -> Artefact:
+    return Artefact(name, "onnx", "int8" if more else "float32", 2_000_000, "0" * 64, **more)  # type: ignore[arg-type]
+
+
+def found(layer: str) -> Divergence:
+    return Divergence(layer, (layer,), 0.2, 0.1, 9, ((layer, 0.2),), "leave it in float")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (LOSES, "model.onnx: starts to differ at layer deep; leave it in float\n"),
+        (HOLDS, "model.onnx: the first layer with a noticeable error of its own is deep\n"),
+        (UNSURE, "model.onnx: the first layer with a noticeable error of its own is deep\n"),
+    ],
+)
+def test_only_a_file_that_does_not_hold_starts_to_differ(
+    verdict: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_parity([Parity(artefact("model.onnx"), verdict, divergence=found("deep"))])
+    assert said in capsys.readouterr().out
+
+
+def test_an_export_marks_what_it_wrote_and_shows_the_layers_left_in_float(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    attempt = {"step": "min-max calibration, float: deep", "error": "", "holds": True, "kept": True}
+    numbers = {"accuracy": 0.9, "lost": 0.0, "bytes": 1, "latency_ms": 1.0}
+    mixed = artefact("model_int8.onnx", attempts=(attempt | numbers,), float_layers=("deep",))
+    show_manifest(Manifest(tmp_path, {}, (artefact("model.onnx"), mixed), "", "", written=("model_int8.onnx",)))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rstrip().endswith("as before") for line in lines[1:3]] == [True, False]
+    assert "int8, 1 in float" in lines[2]
+    assert lines[2].rstrip().endswith("new")
+    assert any(line.startswith("min-max calibration, float: deep") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "strict", "said"),
+    [
+        ((HOLDS, HOLDS), True, ""),
+        ((HOLDS, UNSURE), False, ""),
+        ((UNSURE, UNSURE), True, "too few images to tell whether 0, 1 hold"),
+        ((LOSES, LOSES), False, "0, 1 do not hold"),
+        ((FAILED, LOSES, UNSURE), True, "1 does not hold; 0 could not run"),
+        ((FAILED,), False, "0 could not run"),
+    ],
+)
+def test_what_is_missing_is_said_in_the_words_of_the_table(verdicts: tuple, strict: bool, said: str) -> None:
+    assert shortfall([Parity(artefact(str(n)), verdict) for n, verdict in enumerate(verdicts)], strict) == said
