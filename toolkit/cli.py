@@ -393,6 +393,22 @@ def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) 
         raise NoAnswerError(f"{broken} of {len(predictions)} files could not be read")
 
 
+@cli.command(short_help="One page, and a model card, of all that a run found.")
+@o.RUN
+@o.MOVED
+@o.JSON
+@click.pass_obj
+def report(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
+    """Write RUN/report.html, one self-contained page, and RUN/report.md, a model card, of what RUN holds so far."""
+    _need_run(run)
+    from toolkit.report.write import write_report
+    from toolkit.run import load_run
+
+    page, card = write_report(load_run(run, data))
+    told = {"page": str(page), "card": str(card)}
+    _answer(screen, as_json, told, lambda: click.echo(f"{page}  the report\n{card}  the model card"))
+
+
 @cli.command(short_help="The table of backbones and their cut layers.")
 @o.JSON
 @click.pass_obj

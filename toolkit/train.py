@@ -317,7 +317,10 @@ def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], *
 
     What was said of an earlier model is removed; its export stays, and `verify` tells that it is not this model's.
     """
-    for stale in ("model.json", "metrics.json", "parity.json", "plots"):
+    for stale in (
+        *("model.json", "metrics.json", "test_probabilities.npz", "parity.json", "resize.json"),
+        *("plots", "report.html", "report.md"),
+    ):
         remove(run.path / stale)
     history = History(run.settings.objective, rows)
     history.write(run.path / "history.csv")
