@@ -29,7 +29,13 @@ def render_card(facts: Facts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": markdown, "code": code, "percent": percent, "signed": signed, "count": lambda n: f"{n:,}"}
+    environment.filters |= {
+        "md": markdown,
+        "code": code,
+        "percent": percent,
+        "signed": signed,
+        "count": lambda n: f"{n:,}",
+    }
     text = environment.get_template("report.md.j2").render(
         facts=facts,
         front=front_matter(facts),
@@ -69,15 +75,30 @@ def front_matter(facts: Facts) -> str:
     if facts.evaluation is None:
         return "\n".join(lines)
     data = facts.run.images.root.name or "images"
-    lines += ["metrics:", "  - accuracy", "  - f1", "model-index:", f"  - name: {yaml_text(facts.name)}", "    results:"]
+    lines += [
+        "metrics:",
+        "  - accuracy",
+        "  - f1",
+        "model-index:",
+        f"  - name: {yaml_text(facts.name)}",
+        "    results:",
+    ]
     lines += ["      - task:", "          type: image-classification", "        dataset:"]
-    lines += [f"          name: {yaml_text(data)}", f"          type: {yaml_text('imagefolder')}", "          split: test"]
+    lines += [
+        f"          name: {yaml_text(data)}",
+        f"          type: {yaml_text('imagefolder')}",
+        "          split: test",
+    ]
     lines += ["        metrics:"]
     for kind, name, value in (
         ("accuracy", "Test accuracy", facts.evaluation.accuracy),
         ("f1", "Macro F1", float(facts.evaluation.f1.mean())),
     ):
-        lines += [f"          - type: {kind}", f"            name: {yaml_text(name)}", f"            value: {value:.6f}"]
+        lines += [
+            f"          - type: {kind}",
+            f"            name: {yaml_text(name)}",
+            f"            value: {value:.6f}",
+        ]
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ train on, having trained longer would otherwise pass for a setting's merit. Dept
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,11 +50,25 @@ def effects(trials: Sequence[Trial], objective: str, head_epochs: int) -> tuple[
 
 def _comparable(trials: Sequence[Trial], objective: str, head_epochs: int, *, tuned: bool) -> list[Trial]:
     """The largest group of trials that trained equally long; `tuned`: beyond the epochs in which only the head does."""
-    groups: dict[int | None, list[Trial]] = defaultdict(list)
+    groups: dict[tuple[int | None, int], list[Trial]] = defaultdict(list)
+    parents = {trial.number: trial.parent for trial in trials}
     for trial in trials:
-        if trial.value(objective) is not None and not (tuned and trial.epochs is not None and trial.epochs <= head_epochs):
-            groups[trial.epochs].append(trial)
+        later, ends = _rounds(trial.number, parents), trial.epochs
+        if ends is None:  # the oracle's own record is gone: what went on from another trial fine-tuned
+            only_head = bool(later == 0 and any(parent is not None for parent in parents.values()))
+        else:
+            only_head = ends <= head_epochs
+        if trial.value(objective) is not None and not (tuned and only_head):
+            groups[ends, later].append(trial)
     return max(groups.values(), key=len, default=[])
+
+
+def _rounds(number: int, parents: Mapping[int, int | None]) -> int:
+    """How many trials a trial goes on from, one after the other."""
+    count, parent = 0, parents.get(number)
+    while parent is not None and count < len(parents):
+        count, parent = count + 1, parents.get(parent)
+    return count
 
 
 def _effect(name: str, label: str, trials: list[Trial], objective: str) -> Effect:

@@ -117,7 +117,9 @@ class Facts:
 def read_facts(run: Run) -> Facts:
     """UnfreezeError where a file that is there is damaged, or where nothing was trained yet."""
     if not (run.path / "model.json").is_file():
-        raise UnfreezeError(f"{run.path} has no model yet, so there is nothing to report; `unfreeze tune DATA RUN` first")
+        raise UnfreezeError(
+            f"{run.path} has no model yet, so there is nothing to report; `unfreeze tune DATA RUN` first"
+        )
     model = read_json(run.path / "model.json")
     manifest = _optional(run.path / "export" / "manifest.json")
     outdated = bool(manifest) and manifest.get("model_sha256") != file_digest(run.path / "model.keras")
@@ -190,7 +192,8 @@ def _evaluation(run: Run, answers: Answers | None) -> Evaluation | None:
 def _history(path: Path) -> tuple[dict[str, Any], ...]:
     numbers = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
     return tuple(
-        {**row, **{name: float(row[name]) for name in numbers}, "epoch": int(row["epoch"])} for row in _rows(path, numbers)
+        {**row, **{name: float(row[name]) for name in numbers}, "epoch": int(row["epoch"])}
+        for row in _rows(path, numbers)
     )
 
 

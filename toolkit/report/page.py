@@ -25,9 +25,18 @@ MARKS = {HOLDS: "good", LOSES: "bad", "failed": "bad", UNSURE: "unsure", UNVERIF
 def render_page(facts: Facts) -> str:
     """The whole page. Class and file names come from strangers: every value is escaped where it is put in."""
     environment = Environment(
-        loader=PackageLoader("toolkit.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("toolkit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "signed": signed, "count": lambda number: f"{number:,}", "one_line": one_line}
+    environment.filters |= {
+        "percent": percent,
+        "signed": signed,
+        "count": lambda number: f"{number:,}",
+        "one_line": one_line,
+    }
     return environment.get_template("report.html.j2").render(**page_values(facts))
 
 
@@ -49,7 +58,9 @@ def page_values(facts: Facts) -> dict[str, Any]:
         "per_class": _per_class(facts),
         "reliability": _reliability(facts),
         "mistakes": mistakes(facts),
-        "wrong": None if facts.evaluation is None else int(facts.evaluation.images - np.trace(facts.evaluation.confusion)),
+        "wrong": None
+        if facts.evaluation is None
+        else int(facts.evaluation.images - np.trace(facts.evaluation.confusion)),
         "data": _data(facts),
         "marks": MARKS,
         "formats": FORMATS,
@@ -136,7 +147,8 @@ def _data(facts: Facts) -> dict[str, Any]:
     rejected = [f"{one_line(left.path)}: {one_line(left.reason)}" for left in images.rejected]
     width, height = (np.percentile(images.sizes[:, axis], (0, 50, 100)).astype(int) for axis in (0, 1))
     return {
-        "sizes": f"{width[0]} to {width[2]} px wide (median {width[1]}), {height[0]} to {height[2]} px high (median {height[1]})",
+        "sizes": f"{width[0]} to {width[2]} px wide (median {width[1]}), "
+        f"{height[0]} to {height[2]} px high (median {height[1]})",
         "lists": [
             ("Left out", rejected, "Every file could be used."),
             ("Byte-identical", duplicates, "No two files are byte-identical."),

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from toolkit.report.facts import Answers, Trial
 
 INK, SOFT = "#010203", "#040506"  # text and lines, gridlines
 VARIABLES = {INK: "--ink-2", SOFT: "--line", TRAIN: "--grey", VAL: "--accent", "#000000": "--ink-2", "black": "--ink-2"}
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "unfreeze",
     "font.family": "sans-serif",
@@ -112,7 +113,8 @@ def learning_curve(rows: Sequence[dict[str, Any]], name: str, kept: int | None) 
     kept_text = f"; the kept epoch {best['epoch'] + 1} has {shown.format(best[f'val_{name}'])}" if best else ""
     text = (
         f"Validation {name} goes from {shown.format(first[f'val_{name}'])} to {shown.format(last[f'val_{name}'])} in "
-        f"{len(rows)} epochs, training {name} from {shown.format(first[name])} to {shown.format(last[name])}{kept_text}."
+        f"{len(rows)} epochs, training {name} from {shown.format(first[name])} to "
+        f"{shown.format(last[name])}{kept_text}."
     )
     return picture(draw, text, "Accuracy" if name == "accuracy" else "Loss")
 
@@ -124,14 +126,17 @@ def trial_scores(trials: Sequence[Trial], name: str, taken: int | None) -> Pictu
     def draw() -> Figure:
         figure = Figure(figsize=(4.9, 3.1))
         axes = figure.add_subplot()
-        place = {trial.number: trial.value(name) for trial in done}
+        place = {trial.number: float(trial.value(name) or 0.0) for trial in done}
         for trial in done:
             if trial.parent in place:
-                axes.plot([trial.parent, trial.number], [place[trial.parent], place[trial.number]], color=SOFT, zorder=1)
+                axes.plot(
+                    [trial.parent, trial.number], [place[trial.parent], place[trial.number]], color=SOFT, zorder=1
+                )
         for stage, fill, label in (("head", "none", "head only"), ("tune", VAL, "fine-tuned")):
             chosen = [trial for trial in done if (trial.stage == "head") == (stage == "head")]
             if chosen:
-                x, y = [trial.number for trial in chosen], [trial.value(name) for trial in chosen]
+                x = [trial.number for trial in chosen]
+                y = [place[number] for number in x]
                 axes.scatter(x, y, s=42, facecolors=fill, edgecolors=VAL, linewidths=1.4, zorder=3, label=label)
         if taken in place:
             axes.scatter([taken], [place[taken]], s=190, facecolors="none", edgecolors=INK, zorder=4, label="taken")
@@ -149,8 +154,8 @@ def trial_scores(trials: Sequence[Trial], name: str, taken: int | None) -> Pictu
     values = [float(trial.value(name) or 0.0) for trial in done]
     best = (max if name == "val_accuracy" else min)(done, key=lambda trial: float(trial.value(name) or 0.0))
     text = (
-        f"Validation {name[4:]} of {len(done)} trials, from {shown.format(min(values))} to {shown.format(max(values))}; "
-        f"the best is trial {best.number}."
+        f"Validation {name[4:]} of {len(done)} trials, from {shown.format(min(values))} to "
+        f"{shown.format(max(values))}; the best is trial {best.number}."
     )
     return picture(draw, text, "Accuracy against trial" if name == "val_accuracy" else "Loss against trial")
 
@@ -170,9 +175,13 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
         ends = (good - good.min()) / span
         for row in np.argsort(good):
             points = [column[0][row] for column in columns] + [ends[row]]
-            axes.plot(*_smooth(points), color=to_rgba(VAL, 0.12 + 0.88 * strength[row] ** 2), linewidth=1 + strength[row])
+            axes.plot(
+                *_smooth(points), color=to_rgba(VAL, 0.12 + 0.88 * strength[row] ** 2), linewidth=1 + strength[row]
+            )
             if done[row].number == taken:
-                axes.plot(*_smooth(points), color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"taken: trial {taken}")
+                axes.plot(
+                    *_smooth(points), color=INK, linewidth=1, linestyle=(0, (4, 3)), label=f"taken: trial {taken}"
+                )
         for x, (_, marks) in enumerate(columns):
             axes.axvline(x, color=INK, linewidth=0.8)
             for place, label in marks:
@@ -193,7 +202,8 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
 
     order = np.argsort(-good)
     best = "; ".join(
-        f"trial {t.number}: head size {t.head_units}, dropout {t.dropout:g}, depth {t.unfreeze}, {t.value(objective):.4f}"
+        f"trial {t.number}: head size {t.head_units}, dropout {t.dropout:g}, depth {t.unfreeze}, "
+        f"{t.value(objective):.4f}"
         for t in (done[row] for row in order[:3])
     )
     text = f"Parallel coordinates of {len(done)} trials over head size, dropout and unfreeze depth. The best: {best}."
@@ -212,7 +222,7 @@ def _smooth(points: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """A curve that leaves each axis level, so that lines that cross can be followed."""
     step = np.linspace(0, 1, 24)
     ease = step * step * (3 - 2 * step)
-    pairs = list(zip(points[:-1], points[1:], strict=True))
+    pairs = list(pairwise(points))
     return (
         np.concatenate([start + step for start in range(len(pairs))]),
         np.concatenate([left + (right - left) * ease for left, right in pairs]),
@@ -229,7 +239,15 @@ def effect_bars(effects: Sequence[Effect]) -> Picture:
         places = np.arange(len(told))[::-1]
         colours = [VAL if effect.shown else TRAIN for effect in told]
         axes.barh(places, [effect.share or 0 for effect in told], height=0.46, color=colours)
-        axes.plot([effect.chance for effect in told], places, "|", ms=20, mew=2, color=INK, label="chance alone: 95 % below")
+        axes.plot(
+            [effect.chance or 0 for effect in told],
+            places,
+            "|",
+            ms=20,
+            mew=2,
+            color=INK,
+            label="chance alone: 95% below",
+        )
         axes.set_yticks(places, [effect.label for effect in told])
         axes.tick_params(axis="y", length=0)
         axes.set(xlim=(0, 1), ylim=(-0.6, len(told) - 0.4), xlabel="share of the variance between trials")
@@ -265,7 +283,9 @@ def trial_costs(trials: Sequence[Trial]) -> Picture:
         return figure
 
     seconds = [float(trial.seconds or 0) for trial in timed]
-    text = f"{len(timed)} trials took {sum(seconds):.0f} s in all, from {min(seconds):.1f} to {max(seconds):.1f} s each."
+    text = (
+        f"{len(timed)} trials took {sum(seconds):.0f} s in all, from {min(seconds):.1f} to {max(seconds):.1f} s each."
+    )
     return picture(draw, text, "Time of each trial")
 
 
@@ -290,7 +310,9 @@ def confusion(evaluation: Evaluation) -> Picture:
                 colour = "white" if cells[row, column, 3] > 0.55 else INK
                 axes.text(column, row, f"{number:,}", ha="center", va="center", color=colour, fontsize=11)
         if many <= NAMED:
-            axes.set_xticks(range(many), [_short(name) for name in names], rotation=90 if many > 4 else 0, parse_math=False)
+            axes.set_xticks(
+                range(many), [_short(name) for name in names], rotation=90 if many > 4 else 0, parse_math=False
+            )
             axes.set_yticks(range(many), [_short(name) for name in names], parse_math=False)
             axes.tick_params(length=0, labelsize=10 if many <= NUMBERED else 8)
         else:
@@ -309,7 +331,8 @@ def confusion(evaluation: Evaluation) -> Picture:
 
     worst = "; ".join(f"{n} of {true} answered as {said}" for n, _, true, said in confused(evaluation)[:3])
     text = (
-        f"Confusion matrix of {many} classes on {evaluation.images} test images, {int(np.trace(counts))} on the diagonal. "
+        f"Confusion matrix of {many} classes on {evaluation.images} test images, "
+        f"{int(np.trace(counts))} on the diagonal. "
         + (f"Most frequent mistakes: {worst}." if worst else "There is no mistake.")
     )
     return picture(draw, text)
@@ -348,12 +371,12 @@ def reliability(answers: Answers, evaluation: Evaluation) -> Picture:
     def draw() -> Figure:
         figure = Figure(figsize=(4.6, 4.6))
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        upper.plot([0, 1], [0, 1], color=TRAIN, linewidth=1, linestyle="--", label="perfectly calibrated")
+        upper.plot([0, 1], [0, 1], color=TRAIN, linewidth=1, linestyle="--", label="as sure as right")
         upper.vlines(sure, sure, share, color=WRONG, linewidth=2, label="gap")
         sizes = 14 + 110 * np.sqrt(counts[filled] / counts.max())
-        upper.scatter(sure, share, s=sizes, color=VAL, zorder=3, clip_on=False, label="model, by confidence")
+        upper.scatter(sure, share, s=sizes, color=VAL, zorder=3, clip_on=False, label="the model")
         upper.set(ylabel="share that is right", xlim=(0, 1), ylim=(-0.03, 1.06))
-        upper.legend(loc="upper left", fontsize=8.5)
+        upper.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, fontsize=8.5, columnspacing=1.2)
         lower.bar((np.arange(BINS) + 0.5) / BINS, counts, width=0.9 / BINS, color=VAL)
         lower.set(xlabel="probability of the answer", ylabel="images", yscale="symlog")
         lower.set_yticks([0, *(10**power for power in range(1, len(str(counts.max()))))])
@@ -367,6 +390,7 @@ def reliability(answers: Answers, evaluation: Evaluation) -> Picture:
         figure.subplots_adjust(hspace=0.12)
         return figure
 
-    rows = "; ".join(f"{s:.0%} sure, {r:.0%} right, {n} images" for s, r, n in zip(sure, share, counts[filled], strict=True))
+    rows = "; ".join(
+        f"{s:.0%} sure, {r:.0%} right, {n} images" for s, r, n in zip(sure, share, counts[filled], strict=True)
+    )
     return picture(draw, f"Reliability diagram, expected calibration error {evaluation.calibration_error:.4f}. {rows}.")
-

@@ -42,8 +42,11 @@ def _phone(files: Sequence[File]) -> Recommendation:
     if (time := chosen.milliseconds()) is not None:
         fastest = all(time <= (file.milliseconds() or time) for file in others)
         standing = "the fastest" if fastest else "among the fastest"
-        reasons.append(f"{standing} TFLite file that holds, {time:.1f} ms an image on one thread here" if others else
-                       f"the only TFLite file that holds, {time:.1f} ms an image on one thread here")
+        reasons.append(
+            f"{standing} TFLite file that holds, {time:.1f} ms an image on one thread here"
+            if others
+            else f"the only TFLite file that holds, {time:.1f} ms an image on one thread here"
+        )
     elif chosen.precision == "int8":
         reasons.append("int8 is what phones compute fastest")
     else:
@@ -58,7 +61,9 @@ def _browser(files: Sequence[File]) -> Recommendation:
         return Recommendation("Browser", None, _nothing(files, "ONNX", ("onnx",)))
     chosen = _first(candidates, BROWSER)
     if chosen.precision == "float32":
-        reasons = [f"float32 is what onnxruntime-web computes fastest in WebAssembly; {chosen.megabytes:.1f} MB to load"]
+        reasons = [
+            f"float32 is what onnxruntime-web computes fastest in WebAssembly; {chosen.megabytes:.1f} MB to load"
+        ]
     else:
         reasons = [f"no float32 ONNX file holds, and this one does; {chosen.megabytes:.1f} MB to load"]
     smaller = [file for file in candidates if file.bytes < 0.7 * chosen.bytes]
@@ -84,7 +89,9 @@ def _server(files: Sequence[File]) -> Recommendation:
         return Recommendation("Server", chosen, why)
     others = [file for file in candidates if file is not chosen]
     standing = "the fastest of the ONNX and SavedModel files that hold" if others else "the only one that holds"
-    return Recommendation("Server", chosen, _sentence([f"{standing}: {throughput(chosen):.1f} ms an image in batches here"]))
+    return Recommendation(
+        "Server", chosen, _sentence([f"{standing}: {throughput(chosen):.1f} ms an image in batches here"])
+    )
 
 
 def _fastest(files: Sequence[File], time: Callable[[File], float | None]) -> File | None:

@@ -78,7 +78,7 @@ def _pairs(data: bytes) -> Iterator[bytes]:
 
 def _plain(code: int) -> bool:
     """Whether a character may stand in a string literal as it is."""
-    return 32 <= code < 127 and chr(code) not in "\"\\<"
+    return 32 <= code < 127 and chr(code) not in '"\\<'
 
 
 LITERALS: dict[str, Callable[[str], str]] = {
@@ -283,7 +283,8 @@ class Classifier(context: Context) : AutoCloseable {
 }
 """
 KOTLIN_ONNX = """\
-// build.gradle.kts: implementation("com.microsoft.onnxruntime:onnxruntime-android:latest.release"); the file goes into src/main/assets
+// build.gradle.kts: implementation("com.microsoft.onnxruntime:onnxruntime-android:latest.release")
+// the file goes into src/main/assets
 import ai.onnxruntime.OnnxJavaType
 import ai.onnxruntime.OnnxTensor
 import ai.onnxruntime.OrtEnvironment

@@ -45,7 +45,9 @@ def verdict(facts: Facts) -> str:
             f"none loses more than {100 * most:.2f} points of accuracy, with 95% confidence."
         )
         return text if len(holding) > 1 else text.replace("none loses", "it does not lose")
-    parts = [f"{len(holding)} of {_files(len(facts.files))} shown to answer as the model does, on {images:,} test images."]
+    parts = [
+        f"{len(holding)} of {_files(len(facts.files))} shown to answer as the model does, on {images:,} test images."
+    ]
     for label, names in _by_verdict(facts).items():
         parts.append(f"{label}: {', '.join(names)}.")
     return " ".join(parts)
@@ -72,14 +74,14 @@ def told(found: Sequence[Effect]) -> str:
     sentences = []
     for effect in shown:
         sentences.append(
-            f"{effect.label.capitalize()} explains {effect.share:.0%} of the variance between {effect.trials} trials, more "
-            f"than the {effect.chance:.0%} that chance alone stays below in 95 of 100 cases."
+            f"{effect.label.capitalize()} explains {effect.share:.0%} of the variance between {effect.trials} trials, "
+            f"more than the {effect.chance:.0%} that chance alone stays below in 95 of 100 cases."
         )
     if hidden:
         names = " and ".join(effect.label for effect in hidden)
         sentences.append(
-            f"What {names} seem{'s' if len(hidden) == 1 else ''} to explain is within what chance gives with so few trials: "
-            f"no effect is shown, which does not mean that there is none."
+            f"What {names} seem{'s' if len(hidden) == 1 else ''} to explain is within what chance gives with so few "
+            f"trials: no effect is shown, which does not mean that there is none."
         )
     for effect in untold:
         few = f"{effect.trials} trial{'s' if effect.trials != 1 else ''}"
