@@ -168,7 +168,7 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
     strength = (good.argsort().argsort() + 1) / len(good)  # by rank: one bad trial would make all others alike
 
     def draw() -> Figure:
-        figure = Figure(figsize=(10.2, 3.4))
+        figure = Figure(figsize=(12.6, 3.5))
         axes = figure.add_subplot()
         columns = [_levels([getattr(trial, name) for trial in done]) for name in SETTINGS]
         span = np.ptp(good) or 1.0

@@ -170,13 +170,8 @@ model = keras.saving.load_model($file, compile=False)
 probabilities = model.predict(batch, verbose=0)[0]  # float32 [$classes]
 {_PYTHON_END}"""
 
-JAVASCRIPT_BROWSER = """\
-import * as ort from "onnxruntime-web";
-
-const classNames = [$names];
-const session = await ort.InferenceSession.create($file);
-
-export async function classify(file) { // a File or Blob
+_JAVASCRIPT_PIXELS = """\
+async function pixelsOf(file) { // a File or Blob -> RGB, 0 to 255: normalisation is inside the model
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
   const context = new OffscreenCanvas($size, $size).getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "low"; // bilinear; "high" would smooth, which the model was not trained on
@@ -184,17 +179,28 @@ export async function classify(file) { // a File or Blob
   context.fillRect(0, 0, $size, $size); // under transparent images
   context.drawImage(bitmap, 0, 0, $size, $size); // stretched
   const rgba = context.getImageData(0, 0, $size, $size).data;
-  const pixels = new Uint8Array($size * $size * 3); // RGB, 0 to 255: normalisation is inside the model
+  const pixels = new Uint8Array($size * $size * 3);
   for (let from = 0, to = 0; from < rgba.length; from += 4) {
     pixels[to++] = rgba[from];
     pixels[to++] = rgba[from + 1];
     pixels[to++] = rgba[from + 2];
   }
-  const image = new ort.Tensor("uint8", pixels, [1, $size, $size, 3]);
-  const answers = await session.run({ [$entry]: image });
-  const probabilities = answers[$answer].data; // Float32Array [$classes]
-  return classNames.map((name, label) => ({ name, probability: probabilities[label] }));
+  return pixels;
 }
+"""
+JAVASCRIPT_BROWSER = f"""\
+import * as ort from "onnxruntime-web";
+
+const classNames = [$names];
+const session = await ort.InferenceSession.create($file);
+
+{_JAVASCRIPT_PIXELS}
+export async function classify(file) {{
+  const image = new ort.Tensor("uint8", await pixelsOf(file), [1, $size, $size, 3]);
+  const answers = await session.run({{ [$entry]: image }});
+  const probabilities = answers[$answer].data; // Float32Array [$classes]
+  return classNames.map((name, label) => ({{ name, probability: probabilities[label] }}));
+}}
 """
 JAVASCRIPT_NODE = """\
 import ort from "onnxruntime-node";
@@ -235,8 +241,8 @@ export async function classify(path) {
 }
 """
 
-# InterpreterApi, not CompiledModel: the files take any batch size, and raw uint8, which CompiledModel's Kotlin buffers
-# have no writer for.
+# InterpreterApi, not CompiledModel: the files take any number of images at once, and CompiledModel refuses an input whose
+# shape is open (seen with LiteRT.js 2.5.3, "does not match expected ranked tensor type"), so there is none for browsers.
 KOTLIN_TFLITE = """\
 // build.gradle.kts: implementation("com.google.ai.edge.litert:litert:2.3.2"); the file goes into src/main/assets
 import android.content.Context
