@@ -241,8 +241,8 @@ export async function classify(path) {
 }
 """
 
-# InterpreterApi, not CompiledModel: the files take any number of images at once, and CompiledModel refuses an input whose
-# shape is open (seen with LiteRT.js 2.5.3, "does not match expected ranked tensor type"), so there is none for browsers.
+# InterpreterApi, not CompiledModel: the files take any number of images at once, and CompiledModel refuses an input
+# whose shape is open (seen with LiteRT.js 2.5.3, "does not match expected ranked tensor type"), so browsers have none.
 KOTLIN_TFLITE = """\
 // build.gradle.kts: implementation("com.google.ai.edge.litert:litert:2.3.2"); the file goes into src/main/assets
 import android.content.Context
@@ -321,10 +321,10 @@ class Classifier(context: Context) : AutoCloseable {
             input.put((pixel shr 16).toByte()).put((pixel shr 8).toByte()).put(pixel.toByte())
         }
         input.rewind()
-        OnnxTensor.createTensor(environment, input, longArrayOf(1, $size, $size, 3), OnnxJavaType.UINT8).use { image ->
+        val shape = longArrayOf(1, $size, $size, 3)
+        return OnnxTensor.createTensor(environment, input, shape, OnnxJavaType.UINT8).use { image ->
             session.run(mapOf($entry to image), setOf($answer)).use { answers ->
-                @Suppress("UNCHECKED_CAST")
-                return (answers[0].value as Array<FloatArray>)[0]
+                (answers[0].value as Array<*>)[0] as FloatArray
             }
         }
     }
