@@ -95,11 +95,18 @@ def test_every_heavy_module_exists() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["run", "nowhere", "RUN"], ["tune", "nowhere", "RUN"], ["verify", "nowhere"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["run", "nowhere", "RUN"],
+        ["tune", "nowhere", "RUN"],
+        ["verify", "nowhere"],
+        ["report", "nowhere"],
+    ],
     ids=" ".join,
 )
 def test_help_and_wrong_paths_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
-    heavy = [*sorted(HEAVY_PACKAGES), "matplotlib", "sklearn", "scipy", "cv2"]
+    heavy = [*sorted(HEAVY_PACKAGES), "matplotlib", "sklearn", "scipy", "cv2", "jinja2"]
     code = f"""
 import sys
 from toolkit import cli

@@ -22,6 +22,7 @@
     onnx_graph keras.Model -> ONNX graph                 (TensorFlow)
     onnx_repairs what stands between a Keras graph and a right ONNX file (TensorFlow)
     plots      matplotlib figures
+    report     a package: a run folder -> report.html and report.md
     progress   how long work reports
     pace       how long a search will still take
     quiet      native libraries' chatter, held back

@@ -55,6 +55,7 @@ class Finished:
     evaluation: Evaluation
     manifest: Manifest
     parities: list[Parity]
+    page: Path  # report.html
 
     def __bool__(self) -> bool:
         return bool(self.parities) and all(self.parities)
@@ -77,7 +78,7 @@ def run(
     on_epoch: Callable[[Row], None] = lambda row: None,
     on_trials: Callable[[list[Trial]], None] = lambda trials: None,
 ) -> Finished:
-    """`tune`, `evaluate`, `export` and `verify` in one go. The same call again goes on where it stopped."""
+    """`tune`, `evaluate`, `export`, `verify` and `report` in one go. The same call again goes on where it stopped."""
     from export.variants import choose
 
     choose(formats, precisions)  # what cannot be made is said before anything starts
@@ -104,7 +105,8 @@ def run(
         progress=progress,
     )
     parities = verify(run, formats=formats, precisions=precisions, margin=margin, progress=progress)
-    return Finished(result, evaluation, manifest, parities)
+    page, _ = report(run)
+    return Finished(result, evaluation, manifest, parities, page)
 
 
 _run = run  # where a parameter has its name
@@ -380,6 +382,17 @@ def sensitivity(
     rows = measured(path, images, size, margin=margin, progress=progress)
     write_sensitivity(opened.path, name, rows, margin)
     return rows
+
+
+def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
+    """Write what RUN holds so far as a self-contained page, report.html, and as a model card, report.md; their paths.
+
+    `data`: where the images are now, if they were moved since the run.
+    """
+    opened = _load(run, data)
+    from toolkit.report.write import write_report
+
+    return write_report(opened)
 
 
 def predict(source: PathLike, images: PathLike | Sequence[PathLike]) -> Iterator[Prediction]:

@@ -42,6 +42,12 @@ def decoded(
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+def already_decoded(images: ImageFolder, cache: Path, size: int) -> np.ndarray | None:
+    """The same array where it is there; None where it would have to be made."""
+    path = cache / f"images-{_key(images, size, False)}.npy"
+    return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
+
+
 def _key(images: ImageFolder, size: int, antialias: bool) -> str:
     what = f"{DECODE_VERSION} {size} {antialias} " + " ".join(images.digests)
     return hashlib.sha256(what.encode()).hexdigest()[:16]

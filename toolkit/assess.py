@@ -15,21 +15,28 @@ from toolkit.data import load_part
 from toolkit.evaluate import Evaluation, evaluate, worst_mistakes
 from toolkit.folder import ImageFolder, scan
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, read_json, write_json
+from toolkit.run import Run, atomic, read_json, write_json
 from toolkit.train import load_model, probabilities, read_history
 
 SHOWN = 24  # mistakes on the picture sheet
 
 
 def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
-    """Evaluate the run's model on its test part; writes metrics.json and plots/*.png."""
+    """Evaluate the run's model on its test part; writes metrics.json, test_probabilities.npz and plots/*.png."""
     model = load_model(run)
     part, images = load_part(run, "test", progress=progress), run.images.select("test")
     answers = probabilities(model, part.images)
     evaluation = evaluate(answers, part.labels, run.images.class_names)
+    _store(run.path / "test_probabilities.npz", images, answers)
     write_json(run.path / "metrics.json", evaluation.to_json() | {"part": "test"})
     _draw(run, evaluation, answers, part.images, images)
     return evaluation
+
+
+def _store(path: Path, images: ImageFolder, answers: np.ndarray) -> None:
+    """The answers, float32 [N, C], with the images' paths and labels, in the order of `images`."""
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, paths=np.array(images.paths), labels=images.labels, probabilities=answers)
 
 
 def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:

@@ -20,6 +20,7 @@ from toolkit.commands.data import scan
 from toolkit.commands.evaluate import evaluate
 from toolkit.commands.export import export
 from toolkit.commands.predict import predict
+from toolkit.commands.report import report
 from toolkit.commands.run import demo, run
 from toolkit.commands.search import train, tune
 from toolkit.commands.verify import verify
@@ -59,7 +60,7 @@ def cli(context: click.Context, quiet: bool) -> None:
     context.obj = context.with_resource(Screen(quiet=quiet))
 
 
-for command in (run, demo, scan, tune, train, adopt, evaluate, export, verify, predict, backbones):
+for command in (run, demo, scan, tune, train, adopt, evaluate, export, verify, report, predict, backbones):
     cli.add_command(command)
 
 

@@ -64,7 +64,7 @@ def learning_curves(rows: list[dict[str, Any]], kept: int | None = None) -> Figu
     figure = Figure(figsize=(9, 3.6), layout="tight")
     for position, (name, unit) in enumerate({"accuracy": "accuracy", "loss": "loss (nats)"}.items(), start=1):
         axes = figure.add_subplot(1, 2, position)
-        _curve(axes, rows, name, kept)
+        curve(axes, rows, name, kept)
         axes.set(xlabel="epoch", ylabel=unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
@@ -72,7 +72,8 @@ def learning_curves(rows: list[dict[str, Any]], kept: int | None = None) -> Figu
     return figure
 
 
-def _curve(axes: Axes, rows: list[dict[str, Any]], name: str, kept: int | None) -> None:
+def curve(axes: Axes, rows: list[dict[str, Any]], name: str, kept: int | None) -> None:
+    """One panel of `learning_curves`: "accuracy" or "loss" of the rows of a history.csv."""
     epochs = [row["epoch"] + 1 for row in rows]
     axes.plot(epochs, [row[name] for row in rows], color=TRAIN, marker=".", label="training (augmented)")
     axes.plot(epochs, [row[f"val_{name}"] for row in rows], color=VAL, marker="o", label="validation")

@@ -115,6 +115,8 @@ def next_step(text: str) -> None:
 
 def show_places(run: Path) -> None:
     for name, what in {
+        "report.html": "the report: open it in a browser",
+        "report.md": "the model card",
         "model.keras": "the model",
         "export": "artefacts, labels.txt, manifest.json, golden pack",
         "trials.csv": "every trial",

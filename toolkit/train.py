@@ -323,7 +323,10 @@ def put_model(run: Run, model: keras.Model, described: dict[str, Any], history: 
 
     What was said of an earlier model is removed; its export stays, and `verify` tells that it is not this model's.
     """
-    for stale in ("model.json", "metrics.json", "parity.json", "plots"):
+    for stale in (
+        *("model.json", "metrics.json", "test_probabilities.npz", "parity.json", "resize.json"),
+        *("plots", "report.html", "report.md"),
+    ):
         remove(run.path / stale)
     if history is not None:
         history.write(run.path / "history.csv")

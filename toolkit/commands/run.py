@@ -14,7 +14,7 @@ from toolkit.commands.answer import answer, require
 from toolkit.commands.search import of_epochs, of_trials, warn
 
 
-@click.command(short_help="Search, evaluate, export and verify in one go.")
+@click.command(short_help="Search, evaluate, export, verify and report in one go.")
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SEARCH, o.TRAINING, o.EXPORT)
@@ -22,7 +22,7 @@ from toolkit.commands.search import of_epochs, of_trials, warn
 @o.JSON
 @click.pass_obj
 def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
-    """Search, evaluate, export and verify in one go. The same call again goes on where it stopped."""
+    """Search, evaluate, export, verify and report in one go. The same call again goes on where it stopped."""
     exported = {name: values.pop(name) for name in o.EXPORTED}
     settings = o.settings(values)
     finished = api.run(
@@ -45,8 +45,8 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **value
 @o.JSON
 @click.pass_obj
 def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
-    """Search, evaluate, export and verify on 1,797 handwritten digits, from the starter weights: nothing to bring, no
-    network, some minutes. RUN is runs/demo where it is not given; the images go beside it, into RUN-images.
+    """Search, evaluate, export, verify and report on 1,797 handwritten digits, from the starter weights: nothing to
+    bring, no network, some minutes. RUN is runs/demo where it is not given; the images go beside it, into RUN-images.
     """
     settings = replace(api.DEMO, seed=seed)
     finished = api.demo(

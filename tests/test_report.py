@@ -1,0 +1,368 @@
+"""The page and the card: what is in them, whatever of a run is there, and whatever its classes and files are called."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+from PIL import Image
+
+from toolkit.errors import UnfreezeError
+from toolkit.report.write import write_report
+from toolkit.run import Run, load_run
+
+VOID = {"meta", "link", "img", "br", "input", "hr"}
+HOSTILE = (  # what a folder, and so a class, may be called, and worse
+    "\"><img src=x onerror=alert(1)>' onmouseover='alert(2)",
+    "<script>alert(1)</script>\n\n# heading | `cell` [link](http://evil.example) ${1+1} \\(2) {{ 7*7 }} 😀 --- &lt;",
+)
+
+
+class Page(HTMLParser):
+    """What a page is made of; fails where an element is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def named(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def structure(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Elements with the names of their attributes."""
+        return [(tag, tuple(attributes)) for tag, attributes in self.elements]
+
+    @property
+    def headings(self) -> list[int]:
+        return [int(tag[1]) for tag, _ in self.elements if re.fullmatch(r"h[1-6]", tag)]
+
+
+@pytest.fixture
+def copy(finished: Run, tmp_path: Path) -> Path:
+    """A finished run that a test may change."""
+    return Path(shutil.copytree(finished.path, tmp_path / "run"))
+
+
+def report(path: Path) -> tuple[Page, str]:
+    page, card = write_report(load_run(path))
+    return Page(page.read_text(encoding="utf-8")), card.read_text(encoding="utf-8")
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    assert card.startswith("---\n")
+    return yaml.safe_load(card.split("\n---\n")[0].removeprefix("---\n"))
+
+
+def ids(page: Page) -> set[str]:
+    return {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+
+
+SECTIONS = {"search", "curves", "test", "mistakes", "data", "files", "resize", "load", "again"}
+
+
+def test_a_finished_run_has_every_section(copy: Path) -> None:
+    page, card = report(copy)
+    metrics = json.loads((copy / "metrics.json").read_text())
+    wrong = metrics["accuracy"] < 1
+    assert ids(page) & SECTIONS == SECTIONS - {"resize"} - (set() if wrong else {"mistakes"})
+    text = " ".join(page.text)
+    assert f"{metrics['accuracy']:.2%}" in text
+    for artefact in json.loads((copy / "export" / "manifest.json").read_text())["artefacts"]:
+        assert artefact["name"] in text
+        assert artefact["name"] in card
+    assert json.loads((copy / "run.json").read_text())["fingerprint"] in text
+
+
+def check_page(page: Page) -> None:
+    """What holds for every page."""
+    assert page.named("html")[0]["lang"] == "en"
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    assert all(below - above <= 1 for above, below in zip(page.headings, page.headings[1:], strict=False))
+    policy = next(meta["content"] for meta in page.named("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert not {tag for tag, _ in page.elements} & {"script", "iframe", "object", "embed", "form", "base"}
+    marks = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(marks) == len(set(marks))
+    for tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name, value in attributes.items():
+            if name in ("src", "href", "xlink:href", "srcset", "action", "data", "poster"):
+                assert value.startswith(("#", "data:")), (tag, name, value[:80])
+                if value.startswith("#") and len(value) > 1:
+                    assert value[1:] in marks
+            for target in re.findall(r"url\(\s*['\"]?([^)'\"]*)", value):
+                assert target.startswith("#")
+                assert target[1:] in marks
+    for picture in page.named("img"):
+        assert len(picture["alt"]) > 10
+    for picture in page.named("svg"):
+        assert picture["role"] == "img"
+        assert len(picture["aria-label"]) > 20
+    assert "@import" not in "".join(page.text)
+
+
+def test_a_page_loads_nothing_and_can_be_read_by_all(copy: Path) -> None:
+    page, _ = report(copy)
+    check_page(page)
+    assert len(page.named("svg")) >= 6
+    assert (copy / "report.html").stat().st_size < 2_000_000
+
+
+def test_the_check_of_pages_fails_for_bad_ones(copy: Path) -> None:
+    write_report(load_run(copy))
+    good = (copy / "report.html").read_text(encoding="utf-8")
+    for bad in (
+        '<img src="http://a.example/x.png" alt="a picture from elsewhere">',
+        '<img src="data:," alt="">',
+        '<p style="background: url(http://a.example/x.png)">a</p>',
+        '<p onclick="a">a</p>',
+        "<script>1</script>",
+        "<h6>a</h6>",
+        '<svg role="img"></svg>',
+    ):
+        with pytest.raises((AssertionError, KeyError)):
+            check_page(Page(good.replace("</main>", bad + "</main>")))
+    with pytest.raises(AssertionError):
+        Page(good.replace("</main>", "<b></main>"))
+
+
+@pytest.mark.parametrize(
+    ("gone", "without"),
+    [
+        (("search",), set()),
+        (("search", "trials.csv"), {"search"}),
+        (("history.csv",), {"curves"}),
+        (("parity.json",), set()),
+        (("export", "parity.json"), {"files"}),
+        (("export/manifest.json",), {"files"}),
+        (("test_probabilities.npz",), set()),
+        (("test_probabilities.npz", "export", "parity.json"), {"mistakes", "files"}),
+        (("test_probabilities.npz", "metrics.json", "export", "parity.json"), {"test", "mistakes", "files"}),
+        (("cache",), set()),
+        (("model.keras",), set()),
+        (("plots",), set()),
+        (
+            ("search", "trials.csv", "history.csv", "export", "parity.json", "metrics.json", "test_probabilities.npz"),
+            {"search", "curves", "test", "mistakes", "files"},
+        ),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_was_not_made_is_left_out(gone: tuple[str, ...], without: set[str], copy: Path) -> None:
+    for name in gone:
+        path = copy / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    page, card = report(copy)
+    check_page(page)
+    assert not ids(page) & without
+    assert {"data", "load", "again"} <= ids(page)
+    assert front_matter(card)["library_name"] == "keras"
+
+
+def test_a_run_without_a_model_has_nothing_to_report(copy: Path) -> None:
+    (copy / "model.json").unlink()
+    with pytest.raises(UnfreezeError, match="no model yet"):
+        write_report(load_run(copy))
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.json", "parity.json", "model.json", "export/manifest.json", "test_probabilities.npz"]
+)
+def test_a_damaged_file_is_named(name: str, copy: Path) -> None:
+    (copy / name).write_bytes(b"{")
+    with pytest.raises(UnfreezeError, match=Path(name).name):
+        write_report(load_run(copy))
+
+
+def test_files_of_an_earlier_model_are_not_recommended(copy: Path) -> None:
+    with (copy / "model.keras").open("ab") as file:
+        file.write(b"x")
+    page, card = report(copy)
+    assert "earlier model" in " ".join(page.text)
+    assert "earlier model" in card
+    assert not [attributes for _, attributes in page.elements if attributes.get("class") == "cards"]
+
+
+def test_a_file_that_changed_since_its_verification_is_not_verified(copy: Path) -> None:
+    path = copy / "export" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["artefacts"][1]["sha256"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    page, _ = report(copy)
+    assert " ".join(page.text).count("not verified") >= 1
+
+
+def renamed(path: Path, names: tuple[str, ...], prefix: str) -> Path:
+    """The run with other class names, and with other paths of its images."""
+    run = json.loads((path / "run.json").read_text())
+    old = run["class_names"]
+    run["class_names"] = list(names)
+    run["data"]["root"] = "/nowhere/" + names[0].replace("/", "")
+    renaming = {name: f"{prefix}{name}" for name in run["data"]["paths"]}
+    run["data"]["paths"] = list(renaming.values())
+    run["data"]["rejected"] = [[f"{prefix}broken.jpg", f"cut short {prefix}"]]
+    run["data"]["sha256"][1] = run["data"]["sha256"][0]  # a duplicate, whose paths are shown
+    (path / "run.json").write_text(json.dumps(run))
+    metrics = json.loads((path / "metrics.json").read_text())
+    metrics["classes"] = {names[old.index(name)]: values for name, values in metrics["classes"].items()}
+    (path / "metrics.json").write_text(json.dumps(metrics))
+    manifest = json.loads((path / "export" / "manifest.json").read_text())
+    manifest["description"] |= {"class_names": list(names), "license": f"Own licence {names[0]}"}
+    manifest["failed"] = {"model_x.onnx": f"because {names[1]}"}
+    (path / "export" / "manifest.json").write_text(json.dumps(manifest))
+    for file in (path / "test_probabilities.npz", path / "export" / "reference.npz"):
+        with np.load(file) as arrays:
+            values = dict(arrays)
+        values["paths"] = np.array([renaming[name] for name in values["paths"].tolist()])
+        np.savez(file, **values)
+    return path
+
+
+def test_names_never_become_markup(copy: Path, tmp_path: Path) -> None:
+    """The page of a hostile run has the very elements and attributes of a harmless one's."""
+    plain = renamed(Path(shutil.copytree(copy, tmp_path / "plain" / "run")), ("aaaa", "bbbb"), "c")
+    hostile = renamed(copy.rename(copy.with_name("<b onclick=alert(3)>'\"")), HOSTILE, "<i>&amp;\"'|`\n" + "x" * 255)
+    (before, _), (after, card) = report(plain), report(hostile)
+    assert after.structure() == before.structure()
+    check_page(after)
+    text = " ".join(after.text)
+    assert "<script>alert(1)</script>" in text
+    assert "{{ 7*7 }}" in text
+
+    values = front_matter(card)
+    assert values["model-index"][0]["name"] == hostile.name
+    assert values["license"] == "other"
+    assert values["license_name"] == f"Own licence {HOSTILE[0]}"
+    tokens = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(card.split("\n---\n", 1)[1])
+    kinds = {token.type for block in tokens for token in [block, *(block.children or [])]}
+    assert "table_open" in kinds
+    assert not kinds & {"html_inline", "html_block", "link_open", "image"}
+    headings = [tokens[at + 1].content for at, token in enumerate(tokens) if token.type == "heading_open"]
+    assert headings[1:] == [
+        *("What it is", "Intended use and limits", "Data", "Training", "Evaluation", "Artefacts", "How to load"),
+        "Reproduce",
+    ]
+
+
+def test_the_model_card_says_what_hubs_read(copy: Path) -> None:
+    _, card = report(copy)
+    values = front_matter(card)
+    metrics = json.loads((copy / "metrics.json").read_text())
+    assert values["pipeline_tag"] == "image-classification"
+    assert values["license"] == "unknown"
+    assert "keras" in values["tags"]
+    result = values["model-index"][0]["results"][0]
+    assert result["task"] == {"type": "image-classification"}
+    measured = {one["type"]: one["value"] for one in result["metrics"]}
+    assert measured["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
+    mean = np.mean([one["f1"] for one in metrics["classes"].values()])
+    assert measured["f1"] == pytest.approx(mean, abs=1e-6)
+
+
+def test_the_evaluation_keeps_the_answers(copy: Path) -> None:
+    """They are those that the export's reference holds, and the report is the same with either."""
+    with np.load(copy / "test_probabilities.npz") as own, np.load(copy / "export" / "reference.npz") as exported:
+        np.testing.assert_array_equal(own["paths"], exported["paths"])
+        np.testing.assert_array_equal(own["labels"], exported["labels"])
+        np.testing.assert_array_equal(own["probabilities"], exported["probabilities"])
+        assert own["probabilities"].dtype == np.float32
+    write_report(load_run(copy))
+    before = (copy / "report.html").read_text()
+    (copy / "test_probabilities.npz").unlink()
+    write_report(load_run(copy))
+    assert (copy / "report.html").read_text() == before
+
+
+def mistaken(path: Path) -> int:
+    """Make the first test image a mistake; its row."""
+    with np.load(path / "test_probabilities.npz") as arrays:
+        values = dict(arrays)
+    label = values["labels"][0]
+    values["probabilities"][0] = np.where(np.arange(2) == label, 0.0001, 0.9999)
+    np.savez(path / "test_probabilities.npz", **values)
+    return 0
+
+
+def pixels(uri: str) -> np.ndarray:
+    import base64
+    import io
+
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")).astype(int)
+
+
+def test_mistakes_show_the_image_else_its_decoded_copy_else_none(copy: Path) -> None:
+    row = mistaken(copy)
+    run = load_run(copy)
+    images = run.images.select("test")
+    with Image.open(images.root / images.paths[row]) as original:
+        wanted = np.asarray(original.convert("RGB")).astype(int)
+    shown = report(copy)[0].named("img")[0]
+    assert images.paths[row] in shown["alt"]
+    assert images.class_names[int(images.labels[row])] in shown["alt"]
+    assert pixels(shown["src"]).shape == wanted.shape
+    assert np.abs(pixels(shown["src"]) - wanted).mean() < 12
+
+    stored = json.loads((copy / "run.json").read_text())
+    stored["data"]["root"] = "/nowhere"
+    (copy / "run.json").write_text(json.dumps(stored))
+    size = run.settings.image_size
+    assert pixels(report(copy)[0].named("img")[0]["src"]).shape == (size, size, 3)
+
+    shutil.rmtree(copy / "cache")
+    page, _ = report(copy)
+    assert "picture not found" in " ".join(page.text)
+
+
+def test_thumbnails_stand_upright(tmp_path: Path) -> None:
+    from toolkit.images import decode_whole
+    from toolkit.report.thumbnails import SIDE, thumbnail
+
+    file, exif = tmp_path / "a.jpg", Image.Exif()
+    exif[0x0112] = 6  # the camera was turned
+    Image.fromarray(np.zeros((200, 600, 3), np.uint8)).save(file, exif=exif)
+    assert pixels(thumbnail(decode_whole(file))).shape == (SIDE, SIDE // 3, 3)
+
+
+def test_a_report_loads_no_tensorflow(copy: Path) -> None:
+    code = """
+import sys
+from toolkit import cli
+code = cli._main(["report", sys.argv[1], "--json"])
+heavy = [name for name in ("tensorflow", "keras", "onnxruntime", "ai_edge_litert", "sklearn") if name in sys.modules]
+sys.exit(f"loaded {heavy}" if heavy else code)
+"""
+    ended = subprocess.run([sys.executable, "-c", code, str(copy)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert Path(told["page"]) == copy / "report.html"
+    assert Path(told["card"]).is_file()

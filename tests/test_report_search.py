@@ -1,0 +1,203 @@
+"""What a report concludes: which setting matters, which file to take, how to make the run again."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import f_oneway
+
+from toolkit import options as o
+from toolkit.cli import cli
+from toolkit.paired import HOLDS, LOSES
+from toolkit.report.effects import LEAST, correlation_ratio, effects
+from toolkit.report.facts import UNVERIFIED, File, Trial, read_facts
+from toolkit.report.recommend import recommend
+from toolkit.report.reproduce import commands
+from toolkit.run import Run
+
+# Effects
+
+
+def trial(number: int, units: int, dropout: float, depth: int, loss: float | None, **more: Any) -> Trial:
+    values = {"seconds": 1.0, "stage": "tune", "mark": "", "epochs": None, "parent": None} | more
+    return Trial(number, units, dropout, depth, loss, None if loss is None else 1 - loss, **values)
+
+
+def test_the_share_is_that_of_a_one_way_analysis_of_variance() -> None:
+    rng = np.random.default_rng(0)
+    levels, values = rng.integers(0, 4, 40), rng.normal(size=40)
+    share = correlation_ratio(levels, values)
+    f = f_oneway(*(values[levels == level] for level in range(4))).statistic
+    assert (share / 3) / ((1 - share) / 36) == pytest.approx(f)
+
+
+def test_a_setting_that_decides_is_found_and_one_that_does_not_is_not() -> None:
+    rng = np.random.default_rng(1)
+    trials = [
+        trial(
+            n,
+            (0, 256)[n % 2],
+            rng.choice([0.0, 0.2, 0.4]),
+            rng.choice([0, 1, 2]),
+            0.1 + 0.2 * (n % 2) + 0.01 * rng.random(),
+        )
+        for n in range(16)
+    ]
+    found = {effect.setting: effect for effect in effects(trials, "val_loss", 5)}
+    assert found["head_units"].shown
+    assert found["head_units"].share > 0.9  # type: ignore[operator]
+    assert not found["dropout"].shown
+    assert not found["unfreeze"].shown
+
+
+def test_noise_is_taken_for_an_effect_in_one_case_of_twenty() -> None:
+    rng = np.random.default_rng(2)
+    shown = 0
+    for _ in range(60):
+        trials = [
+            trial(n, rng.choice([0, 64, 256]), rng.choice([0.0, 0.2, 0.4]), rng.choice([0, 2]), float(rng.normal()))
+            for n in range(12)
+        ]
+        shown += sum(effect.shown for effect in effects(trials, "val_loss", 5))
+    assert 0 < shown < 24  # 9 of 180 are expected
+
+
+@pytest.mark.parametrize("count", [0, 1, LEAST - 1])
+def test_few_trials_tell_nothing(count: int) -> None:
+    trials = [trial(n, n % 2, 0.1 * (n % 2), n % 2, 0.1 * n) for n in range(count)]
+    assert all(effect.share is None and not effect.shown for effect in effects(trials, "val_loss", 5))
+
+
+def test_one_value_for_all_or_one_for_each_tells_nothing() -> None:
+    trials = [trial(n, 0, n / 10, n % 2, 0.1 * n) for n in range(8)]
+    found = {effect.setting: effect.share for effect in effects(trials, "val_loss", 5)}
+    assert found["head_units"] is None
+    assert found["dropout"] is None
+    assert found["unfreeze"] is not None
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["with the oracle's record", "without"])
+def test_only_trials_that_trained_equally_long_are_compared(recorded: bool) -> None:
+    """In halving those that go on are better because they trained on; depth shows in them alone."""
+    first = [trial(n, n % 2, 0.1 * (n // 2 % 3), n % 3, 0.5 + n / 100, stage="head", epochs=5) for n in range(8)]
+    later = [trial(8 + n, n % 2, 0.0, n % 2, 0.1, epochs=7, parent=n) for n in range(6)]
+    failed = [trial(14, 0, 0.0, 0, None, epochs=5)]
+    trials = [*first, *later, *failed]
+    if not recorded:
+        trials = [replace(one, epochs=None) for one in trials]
+    counts = {effect.setting: effect.trials for effect in effects(trials, "val_loss", 5)}
+    assert counts == {"head_units": 8, "dropout": 8, "unfreeze": 6}
+
+
+# Recommendations
+
+
+def file(
+    name: str, megabytes: float, verdict: str = HOLDS, one: float | None = None, batch: float | None = None
+) -> File:
+    form = {"tflite": "tflite", "onnx": "onnx"}.get(name.rpartition(".")[2], "saved_model")
+    marks = {"fp16": "float16", "int8": "int8", "dynamic": "dynamic"}
+    precision = next((value for mark, value in marks.items() if mark in name), "float32")
+    timings = [] if one is None else [{"threads": 1, "median": one, "batch_median": batch or one}]
+    parity = {} if verdict == UNVERIFIED else {"verdict": verdict, "timings": timings}
+    return File(name, form, precision, int(megabytes * 1e6), "", verdict, parity)
+
+
+ALL = (
+    file("saved_model", 11, one=8, batch=4.5),
+    file("model.tflite", 10, one=3.1, batch=1.6),
+    file("model_fp16.tflite", 5, one=3.2, batch=1.7),
+    file("model_int8.tflite", 3, one=2.0, batch=1.0),
+    file("model.onnx", 10, one=3.2, batch=1.8),
+    file("model_fp16.onnx", 5, one=4.3, batch=5.8),
+    file("model_int8.onnx", 3, one=1.9, batch=1.1),
+)
+
+
+def names(files: tuple[File, ...]) -> tuple[str | None, ...]:
+    return tuple(one.file and one.file.name for one in recommend(files))
+
+
+def without(*gone: str, verdict: str = LOSES) -> tuple[File, ...]:
+    return tuple(replace(one, verdict=verdict) if one.name in gone else one for one in ALL)
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (ALL, ("model_int8.tflite", "model.onnx", "model_int8.onnx")),
+        (without("model_int8.tflite"), ("model_fp16.tflite", "model.onnx", "model_int8.onnx")),  # as fast, and smaller
+        (without("model_int8.onnx"), ("model_int8.tflite", "model.onnx", "model.onnx")),
+        (without("model.onnx", "model_int8.onnx"), ("model_int8.tflite", "model_fp16.onnx", "saved_model")),
+        (ALL[:1], (None, None, "saved_model")),
+        ((), (None, None, None)),
+        (tuple(replace(one, verdict=UNVERIFIED, parity={}) for one in ALL), (None, None, None)),
+        (tuple(replace(one, verdict=LOSES) for one in ALL), (None, None, None)),
+        (
+            tuple(replace(one, parity={"verdict": HOLDS}) for one in ALL),
+            ("model_int8.tflite", "model.onnx", "model.onnx"),
+        ),
+    ],
+    ids=[
+        "all",
+        "no int8 tflite",
+        "no int8 onnx",
+        "fp16 onnx",
+        "one",
+        "none",
+        "not verified",
+        "none holds",
+        "not timed",
+    ],
+)
+def test_recommended_are_files_that_hold(files: tuple[File, ...], wanted: tuple[str | None, ...]) -> None:
+    assert names(files) == wanted
+    for one in recommend(files):
+        assert one.why.endswith(".")
+        assert one.file is None or one.file.holds
+
+
+# Reproducing
+
+
+def typed(line: str) -> dict[str, Any]:
+    """What the command would be called with."""
+    _, command, *arguments = shlex.split(line)
+    return cli.commands[command].make_context(command, arguments).params  # type: ignore[attr-defined]
+
+
+def test_the_command_as_typed_gives_the_runs_settings(finished: Run) -> None:
+    first, *others = commands(read_facts(finished))
+    assert first.split()[1] == "run"
+    values = typed(first)
+    keep = {name for name in values if hasattr(finished.settings, name)}
+    assert o.settings({name: values[name] for name in keep}) == finished.settings
+    assert values["data"] == Path(finished.images.root.name)
+    for line in others:
+        typed(line)
+
+
+def test_a_single_training_is_typed_as_one(finished: Run) -> None:
+    facts = read_facts(finished)
+    settings = replace(finished.settings, head_units=(4,), dropout=(0.3,), unfreeze=(2,))
+    single = replace(facts, run=replace(finished, settings=settings), search={}, trials=())
+    first, *others = commands(single)
+    assert first.split()[1] == "train"
+    values = typed(first)
+    assert (values["head_units"], values["dropout"], values["unfreeze"]) == (4, 0.3, 2)
+    assert values["seed"] == settings.seed
+    assert [line.split()[1] for line in others] == ["evaluate", "export", "verify", "report"]
+
+
+def test_a_report_tells_nobodys_directories(finished: Run, tmp_path: Path) -> None:
+    settings = replace(finished.settings, weights=str(tmp_path / "secret place" / "weights.h5"))
+    facts = read_facts(finished)
+    lines = "\n".join(commands(replace(facts, run=replace(finished, settings=settings))))
+    assert "weights.h5" in lines
+    assert "secret" not in lines
+    assert str(finished.images.root.parent) not in lines

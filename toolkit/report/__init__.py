@@ -1,0 +1,17 @@
+"""RUN/report.html and RUN/report.md: what a run found, for people who were not there.
+
+    facts      a run folder -> Facts, whatever of it was made so far
+    effects    which of the three settings the search shows to matter, and which it cannot tell
+    recommend  the file for a phone, a browser and a server, and why
+    snippets   code that loads an artefact, ready to paste
+    loading    the snippets, one file of each format
+    reproduce  the commands that make the run again
+    pictures   matplotlib figures as SVG that follow the page's colours
+    words      numbers and verdicts in words
+    thumbnails the worst mistakes, as small pictures
+    page       Facts -> report.html
+    card       Facts -> report.md, a model card
+    write      both into the run folder
+
+Only files of the run folder are read: no TensorFlow, no model, no other package of this project than `toolkit`.
+"""

@@ -1,0 +1,76 @@
+"""The commands that make a run again: what differs from the defaults, as it is typed."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+from toolkit.report.facts import Facts
+from toolkit.settings import Settings
+from toolkit.spec import BACKBONES
+
+SINGLE = {"head_units": 0, "dropout": 0.2, "unfreeze": 2}  # the defaults of `unfreeze train`
+SEARCH_ONLY = {"oracle", "trials", "pick", "refit", "views", "cache", "cache_dtype", "cache_limit"}
+HERE = {"cache_dir"}  # says nothing on another machine
+
+
+def commands(facts: Facts) -> tuple[str, ...]:
+    """As typed where data, run and weights lie in the working folder: a report tells nobody's directories."""
+    searched = bool(facts.search or facts.trials)
+    data, run = facts.run.images.root.name or "DATA", facts.name
+    options = _options(facts.run.settings, searched)
+    report = _line("unfreeze", "report", run)
+    resize = [_line("unfreeze", "verify", run, "--resize")] if facts.resize else []
+    if searched and facts.evaluation is not None and facts.verified:
+        return (_line("unfreeze", "run", data, run, *options, *_license(facts), *_margin(facts)), *resize, report)
+    lines = [_line("unfreeze", "tune" if searched else "train", data, run, *options)]
+    if facts.evaluation is not None:
+        lines.append(_line("unfreeze", "evaluate", run))
+    if facts.files:
+        lines.append(_line("unfreeze", "export", run, *_license(facts)))
+    if facts.verified:
+        lines += resize or [_line("unfreeze", "verify", run, *_margin(facts))]
+    return (*lines, report)
+
+
+def _license(facts: Facts) -> list[str]:
+    stated = facts.description.get("license", "not stated")
+    return [] if stated == "not stated" else ["--license", stated]
+
+
+def _margin(facts: Facts) -> list[str]:
+    points = 100 * (facts.verified[0].parity.get("margin") or 0.005)
+    return [] if abs(points - 0.5) < 1e-9 else ["--margin", f"{points:g}"]
+
+
+def _options(settings: Settings, searched: bool) -> list[str]:
+    """`--name value` of each setting that is not the default's."""
+    default, options = Settings(), []
+    row = BACKBONES.get(settings.backbone)
+    for field in fields(Settings):
+        name, value = field.name, getattr(settings, field.name)
+        usual = getattr(default, name)
+        if not searched and name in SINGLE:
+            value, usual = value[0], SINGLE[name]
+        elif name == "image_size" and row is not None:
+            usual = row.image_size
+        skipped = name in HERE or (not searched and name in SEARCH_ONLY)
+        if not skipped and value is not None and value != usual:
+            options += _typed(name, value)
+    return options
+
+
+def _typed(name: str, value: object) -> list[str]:
+    option = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [option if value else f"--no-{option[2:]}"]
+    if isinstance(value, tuple):
+        return [option, ",".join(f"{one:g}" for one in value)]
+    if name == "weights" and value not in ("imagenet", "none"):
+        return [option, Path(str(value)).name]
+    return [option, f"{value:g}" if isinstance(value, float) else str(value)]
+
+
+def _line(*words: str) -> str:
+    return " ".join(shlex.quote(word) for word in words)

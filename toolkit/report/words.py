@@ -1,0 +1,89 @@
+"""Numbers and verdicts in words, for the page and the card alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from toolkit.report.effects import Effect
+from toolkit.report.facts import Facts
+
+FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX", "keras": "Keras"}
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """Of a fraction; an en dash where there is none."""
+    return "–" if share is None else f"{100 * share:.{digits}f}%"
+
+
+def signed(share: float | None) -> str:
+    """Points of accuracy, with a true minus sign."""
+    return "–" if share is None else f"{100 * share:+.2f}".replace("-", "\u2212").replace("+0.00", "0.00")
+
+
+def one_line(text: object) -> str:
+    """A name without line breaks; of a very long one the beginning and the end."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= 160 else f"{line[:100]}…{line[-50:]}"
+
+
+def verdict(facts: Facts) -> str:
+    """What the verification showed, in a sentence or two."""
+    if not facts.files:
+        return "No file was exported yet."
+    if facts.outdated:
+        return "The exported files are of an earlier model: export again."
+    proven = facts.verified
+    if not proven:
+        return f"{_files(len(facts.files))} exported, none verified yet."
+    holding = [file for file in proven if file.holds]
+    images = proven[0].parity.get("images", 0)
+    if len(holding) == len(facts.files):
+        most = max(file.parity["lost_at_most"] for file in holding)
+        every = "Every exported file" if len(holding) > 1 else "The exported file"
+        text = (
+            f"{every} answers as the model does: run in its own runtime on {images:,} test images, "
+            f"none loses more than {100 * most:.2f} points of accuracy, with 95% confidence."
+        )
+        return text if len(holding) > 1 else text.replace("none loses", "it does not lose")
+    parts = [
+        f"{len(holding)} of {_files(len(facts.files))} shown to answer as the model does, on {images:,} test images."
+    ]
+    for label, names in _by_verdict(facts).items():
+        parts.append(f"{label}: {', '.join(names)}.")
+    return " ".join(parts)
+
+
+def _files(number: int) -> str:
+    return f"{number} file" + ("s" if number != 1 else "")
+
+
+def _by_verdict(facts: Facts) -> dict[str, list[str]]:
+    """Names of the files that were not shown to hold, by what was found."""
+    groups: dict[str, list[str]] = {}
+    for file in facts.files:
+        if not file.holds:
+            groups.setdefault(file.verdict[0].upper() + file.verdict[1:], []).append(file.name)
+    return groups
+
+
+def told(found: Sequence[Effect]) -> str:
+    """What the search shows of its settings, and how sure that is."""
+    shown = [effect for effect in found if effect.shown]
+    hidden = [effect for effect in found if effect.share is not None and not effect.shown]
+    untold = [effect for effect in found if effect.share is None]
+    sentences = []
+    for effect in shown:
+        sentences.append(
+            f"{effect.label.capitalize()} explains {effect.share:.0%} of the variance between {effect.trials} trials, "
+            f"more than the {effect.chance:.0%} that chance alone stays below in 95 of 100 cases."
+        )
+    if hidden:
+        names = " and ".join(effect.label for effect in hidden)
+        sentences.append(
+            f"What {names} seem{'s' if len(hidden) == 1 else ''} to explain is within what chance gives with so few "
+            f"trials: no effect is shown, which does not mean that there is none."
+        )
+    for effect in untold:
+        few = f"{effect.trials} trial{'s' if effect.trials != 1 else ''}"
+        sentences.append(f"{effect.label.capitalize()}: {few} that trained equally long are too few to tell.")
+    return " ".join(sentences)
