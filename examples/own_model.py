@@ -54,5 +54,5 @@ def main(photos: str, run: str, epochs: int = 20) -> None:
     print(next(api.predict(run, first)))
 
 
-if __name__ == "__main__":  # verifying starts processes, which import this file
+if __name__ == "__main__":
     main(*sys.argv[1:3], *map(int, sys.argv[3:]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
@@ -17,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from toolkit.progress import Progress, silent
 
 ROUNDS = 10  # turns of each artefact
 SINGLES = 6  # images, one at a time, in a turn
+_STARTING = threading.Lock()  # one process at a time
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Held:
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         ended = UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out")
-        with self.lock, _deaf():
+        with self.lock, _STARTING, _deaf(), _without_script():
             if self.ended:
                 raise ended
             try:
@@ -167,6 +170,18 @@ class Processes:
             held.kill()
         for held in self.held:
             held.pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """A process that is started in here does not run the caller's script again, which multiprocessing does otherwise:
+    a script without `if __name__ == "__main__"` would be endless."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 @contextmanager
