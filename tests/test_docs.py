@@ -28,7 +28,6 @@ FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE
 TYPED = re.compile(r"^ *(?:\$ |- run: |run: )?(unfreeze .+)$", re.MULTILINE)
 INLINE = re.compile(r"`(unfreeze [^`\n]+)`")
 ANYWHERE = {"--debug", "--quiet", "-q"}  # may also stand behind the command
-COMING = {"demo", "report"} - set(cli.commands)  # written of already, not there yet: empty before a release
 DORMANT = {  # hosts that the theme's script knows, and what would have to be on a page for it to ask them
     "unpkg.com": 'class="mermaid"',
     "api.github.com": 'data-md-component="source"',
@@ -84,8 +83,6 @@ def test_every_option_is_on_the_page() -> None:
 
 @pytest.mark.parametrize(("where", "line"), [pytest.param(*at, id=f"{at[0]}: {at[1][:60]}") for at in typed()])
 def test_a_command_line_parses(where: str, line: str) -> None:
-    if words(line)[1] in COMING:
-        pytest.skip(f"{words(line)[1]} is coming")
     parse(line)
 
 
@@ -103,7 +100,7 @@ def test_commands_in_running_text_exist(path: Path) -> None:
     text = FENCE.sub("", path.read_text(encoding="utf-8"))
     for line in INLINE.findall(text):
         name = line.split()[1]
-        if name.startswith("-") or name.isupper() or name in COMING:
+        if name.startswith("-") or name.isupper():
             continue
         known = {option for p in cli.commands[name].params for option in (*p.opts, *p.secondary_opts)} | {"--help"}
         assert set(re.findall(r"(?<!\S)--?[a-z][\w-]*", line)) <= known | ANYWHERE, line
