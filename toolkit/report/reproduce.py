@@ -67,7 +67,7 @@ def _typed(name: str, value: object) -> list[str]:
         return [option if value else f"--no-{option[2:]}"]
     if isinstance(value, tuple):
         return [option, ",".join(f"{one:g}" for one in value)]
-    if name == "weights" and value not in ("imagenet", "none"):
+    if name == "weights" and value not in ("imagenet", "starter", "none"):
         return [option, Path(str(value)).name]
     return [option, f"{value:g}" if isinstance(value, float) else str(value)]
 
