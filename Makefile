@@ -4,13 +4,17 @@ VENV ?= .venv
 RUN ?= runs/mine
 BIN := $(VENV)/bin
 
-.PHONY: help data run test slow lint docs clean
+.PHONY: help demo data run test slow lint docs clean
 
 help:
+	@echo "make demo                                         the whole job on digits that are always there"
 	@echo "make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']   the main job"
 	@echo "make test                                         every test that is not slow"
 	@echo "make docs                                         the site, into build/docs"
 	@echo "make slow | lint | clean"
+
+demo: $(VENV)/ready
+	$(BIN)/unfreeze demo runs/demo $(OPTIONS)
 
 data:
 	@test -e "$(DATA)" || { echo "error: no images at '$(DATA)': make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']" >&2; exit 2; }
