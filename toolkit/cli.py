@@ -21,6 +21,7 @@ import click
 
 from toolkit import options as o
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.mlflow_store import require
 from toolkit.quiet import start_tensorflow
 
 ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
@@ -47,11 +48,13 @@ def cli(context: click.Context, quiet: bool) -> None:
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SEARCH, o.TRAINING, o.EXPORT)
+@o.MLFLOW
 @o.STRICT
 @o.JSON
 @click.pass_obj
-def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search, evaluate, export and verify in one go. The same call again goes on where it stopped."""
+    require(mlflow)
     exported = _exported(values)
     opened, result = _search(screen, data, run, strict, values)
     from export.parity import to_json
@@ -78,6 +81,7 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **value
 
     artefacts = [to_json(parity) for parity in parities]
     _answer(screen, as_json, {"search": asdict(result), "test": evaluation.to_json(), "artefacts": artefacts}, summary)
+    _log(screen, run, mlflow)
     _require(parities)
     show.next_step(f"unfreeze predict {run / 'export' / first_of([p.artefact.name for p in parities])} IMAGE...")
 
@@ -119,15 +123,18 @@ def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bo
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SEARCH, o.TRAINING)
+@o.MLFLOW
 @o.STRICT
 @o.JSON
 @click.pass_obj
-def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
+    require(mlflow)
     _, result = _search(screen, data, run, strict, values)
     from toolkit import show
 
     _answer(screen, as_json, asdict(result), lambda: show.show_search(result))
+    _log(screen, run, mlflow)
     show.next_step(f"unfreeze evaluate {run}")
 
 
@@ -135,11 +142,13 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **valu
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SINGLE, o.TRAINING)
+@o.MLFLOW
 @o.STRICT
 @o.JSON
 @click.pass_obj
-def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Train one model, no search."""
+    require(mlflow)
     opened = _open(screen, data, run, strict, values)
     from toolkit import show
     from toolkit.train import train_run
@@ -149,6 +158,7 @@ def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **val
     _answer(
         screen, as_json, {"best": history.best, "epochs": history.rows}, lambda: show.show_training(history.best or {})
     )
+    _log(screen, run, mlflow)
     show.next_step(f"unfreeze evaluate {run}")
 
 
@@ -402,6 +412,14 @@ def backbones(screen: Any, as_json: bool) -> None:
     from toolkit.spec import BACKBONES
 
     _answer(screen, as_json, [asdict(row) for row in BACKBONES.values()], show.show_backbones)
+
+
+def _log(screen: Any, run: Path, uri: str | None) -> None:
+    """The last step of a command: the folder is whole."""
+    if uri is not None:
+        from toolkit.tracking import log_to_mlflow
+
+        screen.say(f"logged to MLflow as run {log_to_mlflow(run, uri)}")
 
 
 def _need_data(data: Path) -> None:
