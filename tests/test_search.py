@@ -127,7 +127,7 @@ def test_refit_sees_views_that_no_trial_has_seen(tiny: str, pictures: Path, tmp_
 def test_tensorboard_gets_a_folder_for_each_trial(tiny: str, pictures: Path, tmp_path: Path) -> None:
     run = prepare(pictures, tmp_path / "run", SETTINGS)
     data = module.Data(load_part(run, "train", antialiased=True), load_part(run, "val"), 2)
-    tuner = module._tuner(run, module.TrialModel(run, data), lambda oracle: None)
+    tuner = module._tuner(run, module.TrialModel(run, data), module.Board(run), lambda oracle: None)
     tuner.search(callbacks=[keras.callbacks.TensorBoard(tmp_path / "board")], verbose=0)
     assert not failures(tuner.oracle)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -142,7 +142,7 @@ def test_tensorboard_gets_a_folder_for_each_trial(tiny: str, pictures: Path, tmp
 
 def test_keras_tuners_best_model_takes_images(finished: Run) -> None:
     data = module.Data(load_part(finished, "train"), load_part(finished, "val"), 2)
-    tuner = module._tuner(finished, module.TrialModel(finished, data), lambda oracle: None)
+    tuner = module._tuner(finished, module.TrialModel(finished, data), module.Board(finished), lambda oracle: None)
     (model,) = tuner.get_best_models(1)
     assert model.input_shape == (None, 32, 32, 3)
     np.testing.assert_allclose(

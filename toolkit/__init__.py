@@ -17,6 +17,9 @@
     weights    pre-trained weights into a model          (TensorFlow)
     fit        one stage: the step, the epochs, the callbacks (TensorFlow)
     train      the head stage, then the fine-tuning stage (TensorFlow)
+    events     learning curves and hyperparameters for TensorBoard
+    mlflow_store  a connection to MLflow, found wrong before anything starts
+    tracking   a run's folder -> MLflow
     assess     a run's model on its test part            (TensorFlow)
     evaluate   probabilities and labels -> Evaluation
     onnx_graph keras.Model -> ONNX graph                 (TensorFlow)

@@ -395,6 +395,16 @@ def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
     return write_report(opened)
 
 
+def track(run: PathLike, uri: str) -> str:
+    """Tell an MLflow store of RUN as it is: settings, trials, metrics, artefacts; MLflow's id of the run. Told again,
+    it is brought up to date. `uri`: sqlite:///mlflow.db, or a server's address."""
+    from toolkit.mlflow_store import require
+    from toolkit.tracking import log_to_mlflow
+
+    require(uri)
+    return log_to_mlflow(_load(run).path, uri)
+
+
 def predict(source: PathLike, images: PathLike | Sequence[PathLike]) -> Iterator[Prediction]:
     """Class and probability of each image, as they come. An image may be a folder of them.
 

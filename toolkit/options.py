@@ -127,6 +127,11 @@ THREADS = click.option(
     help="How many threads each runtime is timed with, by commas.  [1 and all]",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, and nothing else, on stdout.")
+MLFLOW = click.option(
+    "--mlflow",
+    metavar="URI",
+    help="Tell an MLflow store of the run: sqlite:///mlflow.db, or a server's address. Needs unfreeze[mlflow].",
+)
 STRICT = click.option("--strict", is_flag=True, help="A file that has to be left out is an error.")
 
 MODEL = [

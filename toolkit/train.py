@@ -19,6 +19,7 @@ import numpy as np
 
 from toolkit.data import Part, Source, augmented, balanced_weights, load_part, plain
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.events import FOLDER, POINT, Curve, write_space
 from toolkit.fit import answering, fit, predicted
 from toolkit.model import build_model, set_unfreeze
 from toolkit.progress import Progress, silent
@@ -349,14 +350,24 @@ def load_model(run: Run) -> keras.Model:
 
 
 def train_run(run: Run, *, progress: Progress = silent, on_epoch: Callable[[Row], None] = lambda row: None) -> History:
-    """One model, no search: the first point of the settings' space. Writes model.keras, model.json and history.csv."""
+    """One model, no search: the first point of the settings' space. Writes model.keras, model.json and history.csv, and
+    tensorboard/ while it goes on."""
     settings, classes = run.settings, len(run.images.class_names)
     train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=progress)
     val_part = load_part(run, "val", progress=progress)
     keras.utils.set_random_seed(settings.seed)
     spec = settings.spec(classes, settings.head_units[0], settings.dropout[0], settings.unfreeze[0])
     model = build_model(spec, settings.weights)
-    history = train(model, spec, train_part, val_part, settings, on_epoch=on_epoch)
+    write_space(run.path / FOLDER, settings)
+    point = {name: getattr(spec, name) for name in POINT}
+    board = Curve(run.path / FOLDER / "model", settings.objective, point=point)
+
+    def told(row: Row) -> None:
+        board.add(row)
+        on_epoch(row)
+
+    history = train(model, spec, train_part, val_part, settings, on_epoch=told)
+    board.end(good=history.best is not None)
     if history.best is None:
         raise NoAnswerError(f"{settings.objective} was never finite; lower the learning rate or look at the data")
     save_model(run, without_optimizer(model, spec), spec, history.rows)

@@ -13,6 +13,7 @@ prefix     the frozen prefix as a function, in the faster runtime
 passes     one view through it, written as arrays; cut short, it goes on
 cache      activations of the frozen prefix at each cut, memory-mapped
 trial      the HyperModel: what one trial builds and trains
+board      the trials as TensorBoard sees them
 choice     which trials are tied, and which one to take
 search     run folder + data -> SearchResult
 """

@@ -20,11 +20,13 @@ import numpy as np
 
 from toolkit.data import load_part
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.events import FOLDER, Curve, has_events, write_curve
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, read_json, write_json, write_text
 from toolkit.spec import ModelSpec
 from toolkit.train import Row, probabilities, read_history, refit, save_model, without_optimizer
 from tuning import memory
+from tuning.board import Board
 from tuning.choice import Candidate, smallest, standard_error, tied
 from tuning.oracles import Tuner, completed, failures, make_oracle
 from tuning.space import NAMES, hyperparameters, spec_of
@@ -71,11 +73,11 @@ class SearchResult:
 
 
 class _Tuner(Tuner):
-    """Tells the HyperModel where the trial's folder is, and the caller when a trial has ended."""
+    """Tells the HyperModel where the trial's folder is, TensorBoard of each trial, the caller when one has ended."""
 
-    def __init__(self, *args: Any, on_trial: Callable[[keras_tuner.Oracle], None], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, board: Board, on_trial: Callable[[keras_tuner.Oracle], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.on_trial = on_trial
+        self.board, self.on_trial = board, on_trial
 
     def load_model(self, trial: Any) -> Any:
         """The whole model, from image to probabilities."""
@@ -84,8 +86,10 @@ class _Tuner(Tuner):
     def on_trial_begin(self, trial: Any) -> None:
         super().on_trial_begin(trial)
         self.hypermodel.folder = Path(self.get_trial_dir(trial.trial_id))
+        self.board.begin(self.oracle, trial)
 
     def on_trial_end(self, trial: Any) -> None:
+        self.board.end()
         super().on_trial_end(trial)
         self.on_trial(self.oracle)
 
@@ -97,7 +101,8 @@ def search(
     on_epoch: Callable[[Row], None] = lambda row: None,
     on_trials: Callable[[list[Trial]], None] = lambda trials: None,
 ) -> SearchResult:
-    """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv.
+    """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv,
+    and tensorboard/ while it goes on.
 
     `on_trials` gets all ended trials whenever one has ended, and once at the start. NoAnswerError where all failed.
     """
@@ -112,9 +117,11 @@ def search(
         write_trials(run.path / "trials.csv", trials)
         on_trials(trials)
 
-    tuner = _tuner(run, TrialModel(run, data, on_epoch, progress), report)
+    board = Board(run)
+    tuner = _tuner(run, TrialModel(run, data, _both(board.epoch, on_epoch), progress), board, report)
     if _requeue_damaged(run, tuner.oracle):
         tuner.reload()
+    board.open(tuner.oracle)
     report(tuner.oracle)
     with memory.settled():
         tuner.search(verbose=0)
@@ -126,7 +133,15 @@ def search(
     return replace(result, kept=_save_taken(run, tuner, result, data, on_epoch))
 
 
-def _tuner(run: Run, model: TrialModel, on_trial: Callable[[keras_tuner.Oracle], None]) -> _Tuner:
+def _both(one: Callable[[Row], None], other: Callable[[Row], None]) -> Callable[[Row], None]:
+    def told(row: Row) -> None:
+        one(row)
+        other(row)
+
+    return told
+
+
+def _tuner(run: Run, model: TrialModel, board: Board, on_trial: Callable[[keras_tuner.Oracle], None]) -> _Tuner:
     settings = run.settings
     oracle = make_oracle(
         settings.oracle,
@@ -138,7 +153,7 @@ def _tuner(run: Run, model: TrialModel, on_trial: Callable[[keras_tuner.Oracle],
         error=_error(run, model.data.val.labels),
         seed=settings.seed,
     )
-    return _Tuner(oracle, model, directory=str(run.path), project_name="search", on_trial=on_trial)
+    return _Tuner(oracle, model, directory=str(run.path), project_name="search", board=board, on_trial=on_trial)
 
 
 def _error(run: Run, labels: np.ndarray) -> Callable[[Any, Any], float]:
@@ -211,16 +226,21 @@ def _save_taken(
     """The model that the trial measured, proven to give the answers that the trial recorded, and trained on if that is
     asked for. Returns the epoch whose weights it has."""
     numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
+    place, objective = run.path / FOLDER / "model", run.settings.objective
     if _is_saved(run, numbers):
+        if not has_events(place):
+            write_curve(place, objective, read_history(run.path / "history.csv"))
         return _kept(run)
     model = tuner.load_model(tuner.oracle.trials[result.taken])
     recorded = _answers(run, result.taken)
     difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
     if not difference <= SAME[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(f"trial {result.taken}'s model, rebuilt, differs from what it answered by {difference:.2g}")
-    rows = _curve(run, result.trial(result.taken), result)
+    rows, board = _curve(run, result.trial(result.taken), result), Curve(place, objective)
+    for row in rows:
+        board.add(row)
     if result.refit:
-        rows = refit(model, data.train, data.val, run.settings, rows, recorded, on_epoch)
+        rows = refit(model, data.train, data.val, run.settings, rows, recorded, _both(board.add, on_epoch))
         model = without_optimizer(model, result.spec)
     save_model(run, model, result.spec, rows, search=numbers)
     return _kept(run)

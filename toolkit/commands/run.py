@@ -11,18 +11,21 @@ import click
 from toolkit import api
 from toolkit import options as o
 from toolkit.commands.answer import answer, require
-from toolkit.commands.search import of_epochs, of_trials, warn
+from toolkit.commands.search import of_epochs, of_trials, track, warn
+from toolkit.mlflow_store import require as require_store
 
 
 @click.command(short_help="Search, evaluate, export, verify and report in one go.")
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SEARCH, o.TRAINING, o.EXPORT)
+@o.MLFLOW
 @o.STRICT
 @o.JSON
 @click.pass_obj
-def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search, evaluate, export, verify and report in one go. The same call again goes on where it stopped."""
+    require_store(mlflow)
     exported = {name: values.pop(name) for name in o.EXPORTED}
     settings = o.settings(values)
     finished = api.run(
@@ -36,7 +39,7 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **value
         on_epoch=of_epochs(screen, settings),
         on_trials=of_trials(screen, settings),
     )
-    _tell(screen, run, finished, as_json)
+    _tell(screen, run, finished, as_json, mlflow)
 
 
 @click.command(short_help="The same on digits that are always there: no data, no network.")
@@ -59,7 +62,7 @@ def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
     _tell(screen, run, finished, as_json)
 
 
-def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool) -> None:
+def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow: str | None = None) -> None:
     from export.parity import to_json
     from export.predict import first_of
     from toolkit import show, show_export
@@ -77,6 +80,7 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool) -> None
     artefacts = [to_json(parity) for parity in finished.parities]
     told = {"search": asdict(finished.search), "test": finished.evaluation.to_json(), "artefacts": artefacts}
     answer(screen, as_json, told, summary)
+    track(screen, run, mlflow)
     require(finished.parities)
     first = first_of([parity.artefact.name for parity in finished.parities])
     show.next_step(f"unfreeze predict {run / 'export' / first} IMAGE...")

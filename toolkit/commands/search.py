@@ -12,6 +12,7 @@ import click
 from toolkit import api
 from toolkit import options as o
 from toolkit.commands.answer import answer
+from toolkit.mlflow_store import require
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SEARCH, o.TRAINING)
+@o.MLFLOW
 @o.STRICT
 @o.JSON
 @click.pass_obj
-def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
+    require(mlflow)
     settings = o.settings(values)
     result = api.tune(
         data,
@@ -41,6 +44,7 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **valu
     from toolkit import show
 
     answer(screen, as_json, asdict(result), lambda: show.show_search(result))
+    track(screen, run, mlflow)
     show.next_step(f"unfreeze evaluate {run}")
 
 
@@ -48,11 +52,13 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **valu
 @o.DATA
 @o.RUN
 @o.options(o.MODEL, o.SINGLE, o.TRAINING)
+@o.MLFLOW
 @o.STRICT
 @o.JSON
 @click.pass_obj
-def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **values: Any) -> None:
+def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Train one model, no search."""
+    require(mlflow)
     settings = o.settings(values)
     history = api.train(
         data,
@@ -67,7 +73,14 @@ def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, **val
 
     told = {"best": history.best, "epochs": history.rows}
     answer(screen, as_json, told, lambda: show.show_training(history.best or {}))
+    track(screen, run, mlflow)
     show.next_step(f"unfreeze evaluate {run}")
+
+
+def track(screen: Any, run: Path, uri: str | None) -> None:
+    """Tell an MLflow store, if one was named, of the folder that is now whole."""
+    if uri is not None:
+        screen.say(f"logged to MLflow as run {api.track(run, uri)}")
 
 
 def warn(screen: Any, images: ImageFolder) -> None:
