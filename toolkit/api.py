@@ -14,6 +14,7 @@ told what goes on. TensorFlow is loaded by what trains or converts, when what ca
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -465,7 +466,9 @@ def _check_verify(margin: float, tolerance: float = TOLERANCE, threads: Sequence
 
 
 def _start(progress: Progress) -> None:
-    """TensorFlow takes seconds to import."""
+    """TensorFlow takes seconds to import, once."""
+    if "tensorflow" in sys.modules:
+        return
     progress("starting TensorFlow", 0, 1)
     start_tensorflow()
     progress("starting TensorFlow", 1, 1)
