@@ -101,7 +101,7 @@ def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
             meant = f"did you mean {likely[0]}? Others like it" if likely else "those most like it"
             raise UnfreezeError(
                 f"no layer {name!r}; {meant}: {', '.join(others)}; "
-                f"`unfreeze verify {quote(str(run))} --layers --json` lists them by their error"
+                f"`unfreeze verify {quote(str(run))} --layers --json` lists those with weights by their error"
             )
 
 

@@ -196,6 +196,7 @@ def rename(golden: Path) -> None:
     ("name", "damage", "said"),
     [
         ("nowhere/model.onnx", lambda golden: None, "there is no such file"),
+        ("nowhere.onnx", lambda golden: None, "there is no such file"),
         ("model.tflite", cut, "model.tflite cannot be run"),
         ("model.tflite", garble, "model.tflite cannot be run"),
         ("model.onnx", from_elsewhere, "photograph"),

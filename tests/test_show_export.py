@@ -37,12 +37,12 @@ def test_only_a_file_that_does_not_hold_starts_to_differ(
 
 
 def test_an_export_marks_what_it_wrote_and_shows_the_layers_left_in_float(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     attempt = {"step": "min-max calibration, float: deep", "error": "", "holds": True, "kept": True}
     numbers = {"accuracy": 0.9, "lost": 0.0, "bytes": 1, "latency_ms": 1.0}
     mixed = artefact("model_int8.onnx", attempts=(attempt | numbers,), float_layers=("deep",))
-    show_manifest(Manifest(tmp_path, {}, (artefact("model.onnx"), mixed), "", "", written=("model_int8.onnx",)))
+    show_manifest(Manifest(Path("export"), {}, (artefact("model.onnx"), mixed), "", "", written=("model_int8.onnx",)))
     lines = capsys.readouterr().out.splitlines()
     assert [line.rstrip().endswith("as before") for line in lines[1:3]] == [True, False]
     assert "int8, 1 in float" in lines[2]

@@ -21,8 +21,6 @@ def load(model: Path) -> Callable[[np.ndarray], np.ndarray]:
     """A function from uint8 RGB [height, width, 3] to a probability for each class."""
     if model.suffix not in (".onnx", ".tflite"):
         raise ValueError("give an .onnx or a .tflite file")
-    if not model.is_file():
-        raise ValueError("there is no such file")
     if model.suffix == ".onnx":
         import onnxruntime
 
@@ -48,6 +46,8 @@ try:
     known = golden["artefacts"]
 except Exception as error:
     stop(f"the golden pack is damaged ({type(error).__name__}: {error}); copy the whole folder anew")
+if not model.exists():
+    stop(f"{model}: there is no such file")
 if model.name not in known:
     stop(f"{model}: the golden pack knows no such model, only {', '.join(known)}")
 wanted = known[model.name]
