@@ -312,7 +312,7 @@ def test_an_unknown_layer_is_a_wrong_call(finished: Run) -> None:
         export(finished, float_layers=("nosuch",))
     near = str(error.value).partition("like it: ")[2].partition(";")[0].split(", ")
     assert len(set(near)) == 5
-    assert {*near} <= {*all_names(load_model(finished)[0])}
+    assert {*near} <= {*all_names(load_model(finished))}
 
 
 def test_what_was_drawn_of_a_file_goes_when_it_is_written_anew(finished: Run, tmp_path: Path) -> None:

@@ -398,7 +398,7 @@ def class_only_disputed(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (shutil.rmtree, "does not exist: give a folder"),
+        (shutil.rmtree, "does not exist; give a folder"),
         (one_class, "only one class, stripes: a classifier needs two"),
         (no_class_folders, "has no class folders: put"),
         (nothing_usable, "class dots has no usable image to train on"),
