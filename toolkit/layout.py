@@ -62,7 +62,7 @@ def read_layout(data: Path) -> Listing:
         listing = _read_csv(data)
     else:
         what = "is neither a folder nor a .csv file" if data.exists() else "does not exist"
-        raise UnfreezeError(f"{data} {what}: give a folder with a sub-folder per class, or a CSV path,label")
+        raise UnfreezeError(f"{data} {what}; give a folder with a sub-folder per class, or a CSV path,label")
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
     return listing
 
