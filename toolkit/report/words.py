@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toolkit.defaults import PIXELS
 from toolkit.report.effects import Effect
 from toolkit.report.facts import Facts
 
@@ -24,6 +25,35 @@ def one_line(text: object) -> str:
     """A name without line breaks; of a very long one the beginning and the end."""
     line = " ".join(str(text).split())
     return line if len(line) <= 160 else f"{line[:100]}…{line[-50:]}"
+
+
+def model(facts: Facts) -> str:
+    """What classifies, and where it was trained; a class is a noun to come."""
+    at = f"at {facts.image_size} px"
+    if facts.adopted:
+        return f"A Keras model {at} that was trained elsewhere"
+    alpha = facts.run.settings.alpha
+    width = f" (alpha {alpha:g})" if alpha != 1 else ""
+    return f"{facts.spec.get('backbone')}{width} {at}, fine-tuned"
+
+
+def unseen(facts: Facts) -> str:
+    """What is known of the test images. Of a model from elsewhere nobody here knows what it was trained on."""
+    if facts.adopted:
+        return "which test the model if it was not trained on them"
+    return "that took no part in training or choosing"
+
+
+def put_inside(facts: Facts) -> str:
+    """How a model from elsewhere came, and what `adopt` put around its own layers."""
+    pixels, logits = facts.adopted["pixels"], facts.adopted["logits"]
+    added = [] if pixels == PIXELS[0] else ["from 0..255 to those"]
+    added += ["from logits to probabilities"] if logits else []
+    text = f"It was made for pixels of {pixels} and gives {'logits' if logits else 'probabilities'}"
+    text += f"; the step {' and that '.join(added)} {'were' if len(added) > 1 else 'was'} put inside." if added else "."
+    if facts.adopted_object:
+        text += f" It came as an object of Python; {facts.adopted_file} stands for a file of it."
+    return text
 
 
 def verdict(facts: Facts) -> str:
