@@ -399,6 +399,10 @@ def test_a_model_from_elsewhere_is_not_said_to_be_trained_here(adopted: Path) ->
     for text in (" ".join(page.text), card):
         assert "at 32 px that was trained elsewhere to tell 2 classes" in " ".join(text.split())
         assert "if it was not trained on them" in text
+        assert (
+            "made for the pixel range -1..1 and gave logits. It now has inside the step from 0..255 to that range and"
+            in text
+        )
         assert not [false for false in NOT_ADOPTED if false in text]
         assert json.loads((adopted / "model.json").read_text())["adopted"]["sha256"] in text
     assert front_matter(card)["tags"] == ["image-classification", "keras", "unfreeze", "onnx"]
@@ -423,5 +427,5 @@ def test_a_model_that_came_as_an_object_has_no_file(adopted: Path, pictures: Pat
 
     api.adopt(keras.saving.load_model("a model.keras"), pictures, tmp_path / "object")
     _, card = report(tmp_path / "object")
-    assert "own.keras stands for a file of it" in card
+    assert "It came as an object of Python; own.keras stands for a file of it." in card
     assert f"unfreeze adopt own.keras {pictures.name} object\n" in card

@@ -45,7 +45,7 @@ def render_card(facts: Facts) -> str:
         evaluation=facts.evaluation,
         model=model(facts),
         unseen=unseen(facts),
-        put_inside=put_inside(facts) if facts.adopted else "",
+        put_inside=put_inside(facts),
         verdict=verdict(facts),
         recommendations=recommend(() if facts.outdated else facts.files),
         parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],

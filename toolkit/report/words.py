@@ -44,16 +44,20 @@ def unseen(facts: Facts) -> str:
     return "that took no part in training or choosing"
 
 
-def put_inside(facts: Facts) -> str:
-    """How a model from elsewhere came, and what `adopt` put around its own layers."""
+def put_inside(facts: Facts) -> tuple[str, ...]:
+    """How a model from elsewhere came, and what `adopt` put around its own layers, in sentences; () where there is no
+    such model."""
+    if not facts.adopted:
+        return ()
     pixels, logits = facts.adopted["pixels"], facts.adopted["logits"]
-    added = [] if pixels == PIXELS[0] else ["from 0..255 to those"]
+    sentences = [f"It was made for the pixel range {pixels} and gave {'logits' if logits else 'probabilities'}."]
+    added = [] if pixels == PIXELS[0] else ["from 0..255 to that range"]
     added += ["from logits to probabilities"] if logits else []
-    text = f"It was made for pixels of {pixels} and gives {'logits' if logits else 'probabilities'}"
-    text += f"; the step {' and that '.join(added)} {'were' if len(added) > 1 else 'was'} put inside." if added else "."
+    if added:
+        sentences.append(f"It now has inside the step {' and the step '.join(added)}.")
     if facts.adopted_object:
-        text += f" It came as an object of Python; {facts.adopted_file} stands for a file of it."
-    return text
+        sentences.append(f"It came as an object of Python; {facts.adopted_file} stands for a file of it.")
+    return tuple(sentences)
 
 
 def verdict(facts: Facts) -> str:
