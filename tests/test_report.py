@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import yaml
 from markdown_it import MarkdownIt
 from PIL import Image
 
+from toolkit import api, cli
 from toolkit.errors import UnfreezeError
 from toolkit.report.write import write_report
 from toolkit.run import Run, load_run
@@ -366,3 +368,64 @@ sys.exit(f"loaded {heavy}" if heavy else code)
     told = json.loads(ended.stdout)
     assert Path(told["page"]) == copy / "report.html"
     assert Path(told["card"]).is_file()
+
+
+NOT_ADOPTED = ("fine-tuned", "unfrozen", "took no part in training", "dropout", "Adam", "None ", "as training did")
+
+
+@pytest.fixture
+def adopted(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run of a model of logits from elsewhere, exported and verified; model, images and labels lie beside it."""
+    import keras
+
+    keras.utils.set_random_seed(4)
+    layers = [keras.layers.Conv2D(4, 3, strides=4), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    keras.Sequential([keras.Input((32, 32, 3)), *layers], name="own").save(tmp_path / "a model.keras")
+    shutil.copytree(pictures, tmp_path / "photos")
+    (tmp_path / "labels.txt").write_text("stripes\ndots\n")
+    monkeypatch.chdir(tmp_path)
+    api.adopt("a model.keras", "photos", "own", pixels="-1..1", labels="labels.txt", test=0.3, seed=2)
+    api.evaluate("own")
+    api.export("own", formats=["onnx"], precisions=["float32"])
+    api.verify("own", threads=())
+    return Path("own")
+
+
+def test_a_model_from_elsewhere_is_not_said_to_be_trained_here(adopted: Path) -> None:
+    page, card = report(adopted)
+    check_page(page)
+    assert not ids(page) & {"search", "curves"}
+    assert {"test", "data", "files", "load", "again"} <= ids(page)
+    for text in (" ".join(page.text), card):
+        assert "at 32 px that was trained elsewhere to tell 2 classes" in " ".join(text.split())
+        assert "if it was not trained on them" in text
+        assert (
+            "made for the pixel range -1..1 and gave logits. It now has inside the step from 0..255 to that range and"
+            in text
+        )
+        assert not [false for false in NOT_ADOPTED if false in text]
+        assert json.loads((adopted / "model.json").read_text())["adopted"]["sha256"] in text
+    assert front_matter(card)["tags"] == ["image-classification", "keras", "unfreeze", "onnx"]
+    assert f"{json.loads((adopted / 'metrics.json').read_text())['accuracy']:.2%}" in card
+
+
+def test_a_model_from_elsewhere_is_adopted_again_as_the_report_says(adopted: Path) -> None:
+    page, card = report(adopted)
+    (line,) = [line for line in card.splitlines() if line.startswith("unfreeze adopt ")]
+    assert line in "".join(page.text)
+    assert "unfreeze tune" not in card
+    assert "unfreeze train" not in card
+    before = adopted.rename("before")
+    assert cli._main(shlex.split(line)[1:]) == 0
+    for name, keys in (("run.json", ("fingerprint", "class_names", "settings")), ("model.json", ("adopted",))):
+        first, second = (json.loads((run / name).read_text()) for run in (before, adopted))
+        assert [first[key] for key in keys] == [second[key] for key in keys]
+
+
+def test_a_model_that_came_as_an_object_has_no_file(adopted: Path, pictures: Path, tmp_path: Path) -> None:
+    import keras
+
+    api.adopt(keras.saving.load_model("a model.keras"), pictures, tmp_path / "object")
+    _, card = report(tmp_path / "object")
+    assert "It came as an object of Python; own.keras stands for a file of it." in card
+    assert f"unfreeze adopt own.keras {pictures.name} object\n" in card

@@ -30,7 +30,10 @@ ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
 
 
 class Group(click.Group):
-    """Proposes the nearest command for one that is none."""
+    """Lists commands in the order of work; proposes the nearest for one that is none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # as they were added; click would sort them
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -136,7 +136,8 @@ def _whole(run: Path) -> Logged:
     """The settings, the model that was kept and its learning curve."""
     stored, model = read_json(run / "run.json"), read_json(run / "model.json")
     settings = {name: _text(value) for name, value in stored["settings"].items()}
-    kept = {f"model/{name}": _text(model["spec"][name]) for name in POINT}
+    spec = model.get("spec", {})  # none of a model that was trained elsewhere
+    kept = {f"model/{name}": _text(spec[name]) for name in POINT if name in spec}
     tags = {
         "unfreeze.fingerprint": stored["fingerprint"],
         "unfreeze.version": stored["versions"]["unfreeze"],

@@ -10,13 +10,15 @@ from toolkit.report.facts import Facts
 from toolkit.report.loading import loading
 from toolkit.report.recommend import recommend
 from toolkit.report.reproduce import commands
-from toolkit.report.words import FORMATS, one_line, percent, signed, verdict
+from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, signed, unseen, verdict
 
 LICENSES = (  # identifiers that hubs know, of those that models come under most
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "cc0-1.0", "openrail"),
     *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
     *("gpl-2.0", "gpl-3.0", "lgpl-2.1", "lgpl-3.0", "agpl-3.0", "mpl-2.0", "epl-2.0", "eupl-1.2", "wtfpl", "zlib"),
 )
+USES = {"train": "to train on", "val": "to choose on", "test": "for the test"}  # of the parts of the data
+ADOPTED_USES = USES | {"train": "to calibrate int8 with", "val": "to compare with the model as it came"}
 TABLE_ROWS = 30  # classes in the table, the rest are counted
 
 
@@ -41,11 +43,15 @@ def render_card(facts: Facts) -> str:
         front=front_matter(facts),
         settings=facts.run.settings,
         evaluation=facts.evaluation,
+        model=model(facts),
+        unseen=unseen(facts),
+        put_inside=put_inside(facts),
         verdict=verdict(facts),
         recommendations=recommend(() if facts.outdated else facts.files),
         parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],
         loading=loading(facts),
         commands=commands(facts),
+        uses=ADOPTED_USES if facts.adopted else USES,
         formats=FORMATS,
         rows=TABLE_ROWS,
     )

@@ -16,6 +16,7 @@ from toolkit.paired import HOLDS
 from toolkit.run import Run, file_digest, read_json
 
 UNVERIFIED = "not verified"
+OBJECT = "the model "  # before the name of one that was adopted as an object, not as a file
 PROVEN = {"verdict", "images", "accuracy", "accuracy_interval", "lost", "lost_at_most", "agreement", "flips"}
 
 
@@ -82,7 +83,8 @@ class Facts:
 
     run: Run
     stored: dict[str, Any]  # run.json: versions, fingerprint, weights_sha256
-    spec: dict[str, Any]  # of the model; {} before there is one
+    spec: dict[str, Any]  # of the model; {} where that was trained elsewhere
+    adopted: dict[str, Any]  # model, sha256, pixels, logits, val_accuracy; {} where it was trained here
     best_epoch: dict[str, Any]
     search: dict[str, Any]  # taken, best, tied, recommended, refit; {} without a search
     trials: tuple[Trial, ...]
@@ -99,6 +101,17 @@ class Facts:
     def name(self) -> str:
         """Of the run: its folder's."""
         return self.run.path.resolve().name
+
+    @property
+    def adopted_object(self) -> bool:
+        """Whether a model from elsewhere came as an object, not as a file."""
+        return str(self.adopted.get("model", "")).startswith(OBJECT)
+
+    @property
+    def adopted_file(self) -> str:
+        """Name of the file of a model from elsewhere, without its folder; "" where the model was trained here."""
+        name = str(self.adopted.get("model", ""))
+        return f"{name.removeprefix(OBJECT)}.keras" if self.adopted_object else Path(name).name
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -128,6 +141,7 @@ def read_facts(run: Run) -> Facts:
         run=run,
         stored=read_json(run.path / "run.json"),
         spec=model.get("spec") or {},
+        adopted=model.get("adopted") or {},
         best_epoch=model.get("best_epoch") or {},
         search=model.get("search") or {},
         trials=_trials(run.path),

@@ -16,7 +16,7 @@ from toolkit.report.loading import loading
 from toolkit.report.recommend import recommend
 from toolkit.report.reproduce import commands
 from toolkit.report.thumbnails import mistakes
-from toolkit.report.words import FORMATS, one_line, percent, signed, told, verdict
+from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, signed, told, unseen, verdict
 
 LISTED = 30  # files, before the rest are only counted
 MARKS = {HOLDS: "good", LOSES: "bad", "failed": "bad", UNSURE: "unsure", UNVERIFIED: "none"}
@@ -48,6 +48,9 @@ def page_values(facts: Facts) -> dict[str, Any]:
         "today": date.today().isoformat(),
         "settings": facts.run.settings,
         "evaluation": facts.evaluation,
+        "model": model(facts),
+        "unseen": unseen(facts),
+        "put_inside": put_inside(facts),
         "verdict": verdict(facts),
         "recommendations": recommend(() if facts.outdated else facts.files),
         "parts": [part for part in ("train", "val", "test") if part in facts.run.images.parts],

@@ -6,12 +6,14 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
+from toolkit.defaults import PIXELS
 from toolkit.report.facts import Facts
 from toolkit.settings import Settings
 from toolkit.spec import BACKBONES
 
 SINGLE = {"head_units": 0, "dropout": 0.2, "unfreeze": 2}  # the defaults of `unfreeze train`
 SEARCH_ONLY = {"oracle", "trials", "pick", "refit", "views", "cache", "cache_dtype", "cache_limit"}
+SPLIT = ("val", "test", "seed")
 HERE = {"cache_dir"}  # says nothing on another machine
 
 
@@ -19,12 +21,15 @@ def commands(facts: Facts) -> tuple[str, ...]:
     """As typed where data, run and weights lie in the working folder: a report tells nobody's directories."""
     searched = bool(facts.search or facts.trials)
     data, run = facts.run.images.root.name or "DATA", facts.name
-    options = _options(facts.run.settings, searched)
     report = _line("unfreeze", "report", run)
     resize = [_line("unfreeze", "verify", run, "--resize")] if facts.resize else []
     if searched and facts.evaluation is not None and facts.verified:
-        return (_line("unfreeze", "run", data, run, *options, *_license(facts), *_margin(facts)), *resize, report)
-    lines = [_line("unfreeze", "tune" if searched else "train", data, run, *options)]
+        options = [*_options(facts.run.settings, searched), *_license(facts), *_margin(facts)]
+        return (_line("unfreeze", "run", data, run, *options), *resize, report)
+    if facts.adopted:
+        lines = [_line("unfreeze", "adopt", facts.adopted_file, data, run, *_adopt_options(facts))]
+    else:
+        lines = [_line("unfreeze", "tune" if searched else "train", data, run, *_options(facts.run.settings, searched))]
     if facts.evaluation is not None:
         lines.append(_line("unfreeze", "evaluate", run))
     if facts.files:
@@ -32,6 +37,21 @@ def commands(facts: Facts) -> tuple[str, ...]:
     if facts.verified:
         lines += resize or [_line("unfreeze", "verify", run, *_margin(facts))]
     return (*lines, report)
+
+
+def _adopt_options(facts: Facts) -> list[str]:
+    """`labels.txt` is that of the export, a class name a line."""
+    settings, usual = facts.run.settings, Settings()
+    pixels = [] if facts.adopted["pixels"] == PIXELS[0] else ["--pixels", str(facts.adopted["pixels"])]
+    sorted_names = list(facts.class_names) == sorted(facts.class_names)
+    labels = [] if sorted_names else ["--labels", "labels.txt"]
+    split = [
+        word
+        for name in SPLIT
+        if getattr(settings, name) != getattr(usual, name)
+        for word in _typed(name, getattr(settings, name))
+    ]
+    return [*pixels, *labels, *split]
 
 
 def _license(facts: Facts) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toolkit.defaults import PIXELS
 from toolkit.report.effects import Effect
 from toolkit.report.facts import Facts
 
@@ -24,6 +25,39 @@ def one_line(text: object) -> str:
     """A name without line breaks; of a very long one the beginning and the end."""
     line = " ".join(str(text).split())
     return line if len(line) <= 160 else f"{line[:100]}…{line[-50:]}"
+
+
+def model(facts: Facts) -> str:
+    """What classifies, and where it was trained; a class is a noun to come."""
+    at = f"at {facts.image_size} px"
+    if facts.adopted:
+        return f"A Keras model {at} that was trained elsewhere"
+    alpha = facts.run.settings.alpha
+    width = f" (alpha {alpha:g})" if alpha != 1 else ""
+    return f"{facts.spec.get('backbone')}{width} {at}, fine-tuned"
+
+
+def unseen(facts: Facts) -> str:
+    """What is known of the test images. Of a model from elsewhere nobody here knows what it was trained on."""
+    if facts.adopted:
+        return "which test the model if it was not trained on them"
+    return "that took no part in training or choosing"
+
+
+def put_inside(facts: Facts) -> tuple[str, ...]:
+    """How a model from elsewhere came, and what `adopt` put around its own layers, in sentences; () where there is no
+    such model."""
+    if not facts.adopted:
+        return ()
+    pixels, logits = facts.adopted["pixels"], facts.adopted["logits"]
+    sentences = [f"It was made for the pixel range {pixels} and gave {'logits' if logits else 'probabilities'}."]
+    added = [] if pixels == PIXELS[0] else ["from 0..255 to that range"]
+    added += ["from logits to probabilities"] if logits else []
+    if added:
+        sentences.append(f"It now has inside the step {' and the step '.join(added)}.")
+    if facts.adopted_object:
+        sentences.append(f"It came as an object of Python; {facts.adopted_file} stands for a file of it.")
+    return tuple(sentences)
 
 
 def verdict(facts: Facts) -> str:
