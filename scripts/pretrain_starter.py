@@ -2,9 +2,9 @@
 
     python scripts/pretrain_starter.py toolkit/starter.npz --work /tmp/starter
 
-About an hour on two CPU cores; the pictures take 1.6 GB in the work folder, from which an interrupted training goes
-on. The result stands in benchmarks/RESULTS.md. The starter is for trying out, teaching and testing: it has never seen
-a photograph.
+About an hour on two CPU cores; the pictures take 1.6 GB in the work folder, from which an interrupted training goes on,
+with the crops of its first epochs once more. The result stands in benchmarks/RESULTS.md. The starter is for trying
+out, teaching and testing: it has never seen a photograph.
 """
 
 from __future__ import annotations

@@ -435,6 +435,7 @@ def test_a_folder_without_images_is_no_answer(run: Path, tmp_path: Path, capsys:
     ("command", "said"),
     [
         (["tune", "DATA", "RUN"], "type the same command to go on"),
+        (["demo"], "type the same command to go on"),
         (["verify", "RUN"], "verify starts over when it is typed again"),
         (["-q", "export", "RUN"], "export starts over when it is typed again"),
     ],

@@ -206,6 +206,37 @@ def test_a_damaged_file_is_named(name: str, copy: Path) -> None:
         write_report(load_run(copy))
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("test_probabilities.npz", b"PK\x03\x04 and no more"),
+        ("test_probabilities.npz", b""),
+        ("trials.csv", b"trial,val_loss,val_accuracy,unfreeze\nx,0.1,0.5,1\n"),
+        ("trials.csv", b"trial\n1\n"),
+        ("history.csv", b"epoch,loss,accuracy,val_loss,val_accuracy,seconds\nx,1,1,1,1,1\n"),
+        ("parity.json", b"{}"),
+        ("parity.json", b"[1]"),
+        ("model.json", b"[]"),
+        ("metrics.json", b"[]"),
+        ("export/manifest.json", b'{"artefacts": [{}]}'),
+        ("export/manifest.json", b"[]"),
+    ],
+)
+def test_a_file_of_another_form_is_named(name: str, content: bytes, copy: Path) -> None:
+    (copy / name).write_bytes(content)
+    with pytest.raises(UnfreezeError, match=Path(name).name):
+        write_report(load_run(copy))
+
+
+def test_a_block_of_code_in_the_card_cannot_be_ended() -> None:
+    from toolkit.report.card import fenced
+
+    text = "a\n`````\n<img>"
+    first, *inside, last = fenced(text, "python").splitlines()
+    assert (first, last) == ("``````python", "``````")
+    assert "\n".join(inside) == text
+
+
 def test_files_of_an_earlier_model_are_not_recommended(copy: Path) -> None:
     with (copy / "model.keras").open("ab") as file:
         file.write(b"x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -82,10 +83,15 @@ def test_another_backbone_is_refused(change: dict) -> None:
         settings.check()
 
 
+def test_without_its_alpha_too() -> None:
+    with pytest.raises(UnfreezeError, match="the starter weights are those of MobileNetV2"):
+        Settings(backbone="VGG16", weights="starter").check()
+
+
 @pytest.fixture
 def procedural(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(SCRIPTS)
-    yield pytest.importorskip("procedural")
+    yield importlib.import_module("procedural")
     sys.modules.pop("procedural", None)
 
 

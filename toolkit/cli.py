@@ -105,7 +105,7 @@ def _main(arguments: list[str]) -> int:
 def _after_interrupt(arguments: list[str]) -> str:
     """What the same command would do when it is typed again."""
     name = next((argument for argument in arguments if not argument.startswith("-")), "")
-    if name in ("run", "tune"):
+    if name in ("run", "demo", "tune"):
         return "nothing that was finished is lost: type the same command to go on"
     return f"{name or 'the command'} starts over when it is typed again"
 

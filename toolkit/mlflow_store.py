@@ -69,7 +69,10 @@ def experiment(client: Any, uri: str) -> str:
 
 def normal(uri: str) -> str:
     """The URI as it is understood in every folder; UnfreezeError where it is not one of a store."""
-    scheme = urlsplit(uri).scheme.partition("+")[0] if ":" in uri else ""
+    try:
+        scheme = urlsplit(uri).scheme.partition("+")[0] if ":" in uri else ""
+    except ValueError as error:
+        raise UnfreezeError(f"--mlflow {uri}: {error}; give sqlite:///mlflow.db or http://...") from None
     if scheme in ("", "file"):
         if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
             return uri

@@ -62,6 +62,10 @@ class Screen:
     def say(self, text: str) -> None:
         self.console.print(text, markup=False)
 
+    def next(self, command: str) -> None:
+        """Each command ends by saying what to type next."""
+        self.say(f"\nnext: {command}")
+
     def progress(self, what: str, done: int, total: int) -> None:
         """A bar while it goes on, a line when it is finished."""
         if what not in self.tasks:

@@ -96,6 +96,7 @@ class Settings:
 
     def check(self, classes: int = 2) -> None:
         """Every point of the space is a model that can be built, every number is in its range; else UnfreezeError."""
+        check_weights(self.weights, self.backbone, self.alpha)
         for units, rate, depth in product(self.head_units, self.dropout, self.unfreeze):
             check_spec(self.spec(classes, units, rate, depth))
         for name, least in {
@@ -127,7 +128,6 @@ class Settings:
                 raise UnfreezeError(f"{name} is {getattr(self, name)}; give a fraction between 0 and 1, such as 0.2")
         if self.weights not in ("imagenet", "starter", "none") and not Path(self.weights).is_file():
             raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
-        check_weights(self.weights, self.backbone, self.alpha)
 
     def to_json(self) -> dict[str, object]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

@@ -108,11 +108,6 @@ def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None
     )
 
 
-def next_step(text: str) -> None:
-    """Each command ends by saying what to type next."""
-    click.echo(f"\nnext: {text}", err=True)
-
-
 def show_places(run: Path) -> None:
     for name, what in {
         "report.html": "the report: open it in a browser",

@@ -90,8 +90,10 @@ def _still_there(client: Any, run_id: str | None, digest: str, run: Path) -> str
         return None
     try:
         known = client.get_run(run_id)
-    except MlflowException:  # another store at the same address
-        return None
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None  # another store at the same address
     if known.info.lifecycle_stage != "active":
         return None
     if known.data.tags.get("unfreeze.digest") == digest:

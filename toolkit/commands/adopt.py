@@ -50,4 +50,4 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
     adopted = read_json(opened.path / "model.json")["adopted"]
     told = adopted | {"class_names": opened.images.class_names, "image_size": opened.settings.image_size}
     answer(screen, as_json, told, lambda: show.show_adopted(told, opened.images))
-    show.next_step(f"unfreeze evaluate {run}")
+    screen.next(f"unfreeze evaluate {run}")

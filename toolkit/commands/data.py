@@ -40,4 +40,4 @@ def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bo
         "fingerprint": images.fingerprint(),
     }
     answer(screen, as_json, listed, lambda: show.show_folder(images))
-    show.next_step(f"unfreeze run {data} RUN")
+    screen.next(f"unfreeze run {data} RUN")

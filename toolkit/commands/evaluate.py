@@ -33,4 +33,4 @@ def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
     what = ["test accuracy"] if data is None else [f"accuracy on {data}"]
     answer(screen, as_json, evaluation.to_json(), lambda: show.show_evaluation(evaluation, *what))
     if data is None:
-        show.next_step(f"look at {run / 'plots'}, then: unfreeze export {run}")
+        screen.next(f"look at {run / 'plots'}, then: unfreeze export {run}")

@@ -28,10 +28,10 @@ def export(screen: Any, run: Path, as_json: bool, **values: Any) -> None:
     holds. Other artefacts of the same model that were exported earlier stay.
     """
     manifest = api.export(run, **values, progress=screen.progress)
-    from toolkit import show, show_export
+    from toolkit import show_export
 
     told = {"artefacts": [asdict(artefact) for artefact in manifest.artefacts], "failed": manifest.failed}
     answer(screen, as_json, told, lambda: show_export.show_manifest(manifest))
     if manifest.failed:
         raise NoAnswerError("; ".join(f"{name} could not be written: {why}" for name, why in manifest.failed.items()))
-    show.next_step(f"unfreeze verify {run}")
+    screen.next(f"unfreeze verify {run}")

@@ -83,4 +83,4 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
     track(screen, run, mlflow)
     require(finished.parities)
     first = first_of([parity.artefact.name for parity in finished.parities])
-    show.next_step(f"unfreeze predict {run / 'export' / first} IMAGE...")
+    screen.next(f"unfreeze predict {run / 'export' / first} IMAGE...")

@@ -45,7 +45,7 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow
 
     answer(screen, as_json, asdict(result), lambda: show.show_search(result))
     track(screen, run, mlflow)
-    show.next_step(f"unfreeze evaluate {run}")
+    screen.next(f"unfreeze evaluate {run}")
 
 
 @click.command(short_help="Train one model, no search.")
@@ -74,7 +74,7 @@ def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflo
     told = {"best": history.best, "epochs": history.rows}
     answer(screen, as_json, told, lambda: show.show_training(history.best or {}))
     track(screen, run, mlflow)
-    show.next_step(f"unfreeze evaluate {run}")
+    screen.next(f"unfreeze evaluate {run}")
 
 
 def track(screen: Any, run: Path, uri: str | None) -> None:

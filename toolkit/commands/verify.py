@@ -85,7 +85,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     parities = api.verify(run, **which, **how, progress=screen.progress)
     from export.parity import to_json
     from export.predict import first_of
-    from toolkit import show, show_export
+    from toolkit import show_export
 
     clients, trouble = _clients(screen, run, parities, values) if values["resize"] else ([], None)
     told: Any = [to_json(parity) for parity in parities]
@@ -99,7 +99,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     if trouble:
         raise trouble
     require(parities, values["strict"])
-    show.next_step(f"unfreeze predict {run / 'export' / first_of([p.artefact.name for p in parities])} IMAGE...")
+    screen.next(f"unfreeze predict {run / 'export' / first_of([p.artefact.name for p in parities])} IMAGE...")
 
 
 def _clients(

@@ -13,5 +13,6 @@
     card       Facts -> report.md, a model card
     write      both into the run folder
 
-Only files of the run folder are read: no TensorFlow, no model, no other package of this project than `toolkit`.
+Only files of the run folder are read, and the test images that were answered wrong: no TensorFlow, no model, no other
+package of this project than `toolkit`.
 """

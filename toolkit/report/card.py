@@ -10,7 +10,7 @@ from toolkit.report.facts import Facts
 from toolkit.report.loading import loading
 from toolkit.report.recommend import recommend
 from toolkit.report.reproduce import commands
-from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, signed, unseen, verdict
+from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, signed, start, unseen, verdict
 
 LICENSES = (  # identifiers that hubs know, of those that models come under most
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "cc0-1.0", "openrail"),
@@ -34,6 +34,7 @@ def render_card(facts: Facts) -> str:
     environment.filters |= {
         "md": markdown,
         "code": code,
+        "fenced": fenced,
         "percent": percent,
         "signed": signed,
         "count": lambda n: f"{n:,}",
@@ -45,6 +46,7 @@ def render_card(facts: Facts) -> str:
         evaluation=facts.evaluation,
         model=model(facts),
         unseen=unseen(facts),
+        start=start(facts),
         put_inside=put_inside(facts),
         verdict=verdict(facts),
         recommendations=recommend(() if facts.outdated else facts.files),
@@ -70,6 +72,12 @@ def code(text: object) -> str:
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     space = " " if len(fence) > 1 else ""
     return f"{fence}{space}{line}{space}{fence}"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A block of code that the text cannot end."""
+    fence = "`" * max(4, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def front_matter(facts: Facts) -> str:

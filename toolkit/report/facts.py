@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from toolkit.folder import ImageFolder
 from toolkit.paired import HOLDS
 from toolkit.run import Run, file_digest, read_json
 
+Read = TypeVar("Read")
 UNVERIFIED = "not verified"
 OBJECT = "the model "  # before the name of one that was adopted as an object, not as a file
 PROVEN = {"verdict", "images", "accuracy", "accuracy_interval", "lost", "lost_at_most", "agreement", "flips"}
@@ -133,8 +136,8 @@ def read_facts(run: Run) -> Facts:
         raise UnfreezeError(
             f"{run.path} has no model yet, so there is nothing to report; `unfreeze tune DATA RUN` first"
         )
-    model = read_json(run.path / "model.json")
-    manifest = _optional(run.path / "export" / "manifest.json")
+    model = _record(run.path / "model.json", dict)
+    manifest = _record(run.path / "export" / "manifest.json", dict)
     outdated = bool(manifest) and manifest.get("model_sha256") != file_digest(run.path / "model.keras")
     answers = _answers(run, exported=not outdated)
     return Facts(
@@ -144,21 +147,39 @@ def read_facts(run: Run) -> Facts:
         adopted=model.get("adopted") or {},
         best_epoch=model.get("best_epoch") or {},
         search=model.get("search") or {},
-        trials=_trials(run.path),
-        history=_history(run.path / "history.csv"),
+        trials=_whole(run.path / "trials.csv", lambda: _trials(run.path)),
+        history=_whole(run.path / "history.csv", lambda: _history(run.path / "history.csv")),
         evaluation=_evaluation(run, answers),
         answers=answers,
         description=manifest.get("description", {}),
-        files=_files(manifest, _optional(run.path / "parity.json") or []),
+        files=_whole(run.path / "export" / "manifest.json", lambda: _files(manifest, _parities(run.path))),
         failed=manifest.get("failed", {}),
         outdated=outdated,
-        resize=_optional(run.path / "resize.json"),
+        resize=_record(run.path / "resize.json", dict),
     )
 
 
-def _optional(path: Path) -> Any:
-    """{} where the step that writes it was not taken."""
-    return read_json(path) if path.is_file() else {}
+def _record(path: Path, kind: type) -> Any:
+    """Of a JSON file; empty where the step that writes it was not taken, UnfreezeError where it holds another kind."""
+    value = read_json(path) if path.is_file() else kind()
+    if not isinstance(value, kind):
+        raise UnfreezeError(f"{path} is damaged; remove it and repeat the step that writes it")
+    return value
+
+
+def _parities(run: Path) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = _record(run / "parity.json", list)
+    if not all(isinstance(one, dict) for one in records):
+        raise UnfreezeError(f"{run / 'parity.json'} is damaged; `unfreeze verify {run}` writes it again")
+    return records
+
+
+def _whole(path: Path, read: Callable[[], Read]) -> Read:
+    """What a file says; UnfreezeError where it is not what the step that writes it had written."""
+    try:
+        return read()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnfreezeError(f"{path} is damaged ({error}); remove it and repeat the step that writes it") from None
 
 
 def _answers(run: Run, *, exported: bool) -> Answers | None:
@@ -168,9 +189,9 @@ def _answers(run: Run, *, exported: bool) -> Answers | None:
         if not path.is_file() or (path.name == "reference.npz" and not exported):
             continue
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 paths, probabilities = tuple(arrays["paths"].tolist()), arrays["probabilities"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise UnfreezeError(f"{path} cannot be read ({error}); repeat `unfreeze evaluate {run.path}`") from None
         if paths == images.paths and probabilities.shape == (len(images), len(images.class_names)) and len(images):
             return Answers(images, probabilities)
@@ -178,8 +199,8 @@ def _answers(run: Run, *, exported: bool) -> Answers | None:
 
 
 def _evaluation(run: Run, answers: Answers | None) -> Evaluation | None:
-    """As it was measured; metrics.json decides whether it was."""
-    stored = _optional(run.path / "metrics.json")
+    """Of the answers; without them as metrics.json has it."""
+    stored = _record(run.path / "metrics.json", dict)
     if answers is not None:
         return evaluate(answers.probabilities, answers.images.labels, run.images.class_names)
     if not stored:

@@ -16,10 +16,10 @@ from toolkit.report.loading import loading
 from toolkit.report.recommend import recommend
 from toolkit.report.reproduce import commands
 from toolkit.report.thumbnails import mistakes
-from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, signed, told, unseen, verdict
+from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, signed, start, told, unseen, verdict
 
 LISTED = 30  # files, before the rest are only counted
-MARKS = {HOLDS: "good", LOSES: "bad", "failed": "bad", UNSURE: "unsure", UNVERIFIED: "none"}
+MARKS = {HOLDS: "good", LOSES: "bad", "could not run": "bad", UNSURE: "unsure", UNVERIFIED: "none"}
 
 
 def render_page(facts: Facts) -> str:
@@ -50,6 +50,7 @@ def page_values(facts: Facts) -> dict[str, Any]:
         "evaluation": facts.evaluation,
         "model": model(facts),
         "unseen": unseen(facts),
+        "start": start(facts),
         "put_inside": put_inside(facts),
         "verdict": verdict(facts),
         "recommendations": recommend(() if facts.outdated else facts.files),

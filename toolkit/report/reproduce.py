@@ -93,4 +93,4 @@ def _typed(name: str, value: object) -> list[str]:
 
 
 def _line(*words: str) -> str:
-    return " ".join(shlex.quote(word) for word in words)
+    return " ".join(shlex.quote(" ".join(word.split())) for word in words)  # a line break would start a command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from toolkit.defaults import PIXELS
 from toolkit.report.effects import Effect
@@ -41,7 +42,22 @@ def unseen(facts: Facts) -> str:
     """What is known of the test images. Of a model from elsewhere nobody here knows what it was trained on."""
     if facts.adopted:
         return "which test the model if it was not trained on them"
+    if facts.run.images.leaks():
+        return "some of which stand in another part, too, as they were given"
     return "that took no part in training or choosing"
+
+
+def start(facts: Facts) -> str:
+    """What the training started from, in a sentence; "" where the model was trained elsewhere."""
+    if facts.adopted:
+        return ""
+    weights = facts.run.settings.weights
+    return {
+        "imagenet": "It started from ImageNet weights.",
+        "starter": "It started from the starter weights, which have seen computed pictures only: to try things out, "
+        "not for production.",
+        "none": "It started from random weights, not from pre-trained ones.",
+    }.get(weights, f"It started from the weights in {Path(weights).name}.")
 
 
 def put_inside(facts: Facts) -> tuple[str, ...]:
@@ -70,17 +86,17 @@ def verdict(facts: Facts) -> str:
     if not proven:
         return f"{_files(len(facts.files))} exported, none verified yet."
     holding = [file for file in proven if file.holds]
-    images = proven[0].parity.get("images", 0)
+    images = max(file.parity["images"] for file in proven)  # a file that could not run has none
     if len(holding) == len(facts.files):
         most = max(file.parity["lost_at_most"] for file in holding)
         every = "Every exported file" if len(holding) > 1 else "The exported file"
         text = (
-            f"{every} answers as the model does: run in its own runtime on {images:,} test images, "
+            f"{every} keeps the model's accuracy: run in its own runtime on {images:,} test images, "
             f"none loses more than {100 * most:.2f} points of accuracy, with 95% confidence."
         )
         return text if len(holding) > 1 else text.replace("none loses", "it does not lose")
     parts = [
-        f"{len(holding)} of {_files(len(facts.files))} shown to answer as the model does, on {images:,} test images."
+        f"{len(holding)} of {_files(len(facts.files))} shown to keep the model's accuracy, on {images:,} test images."
     ]
     for label, names in _by_verdict(facts).items():
         parts.append(f"{label}: {', '.join(names)}.")
