@@ -4,10 +4,11 @@ VENV ?= .venv
 RUN ?= runs/mine
 BIN := $(VENV)/bin
 
-.PHONY: help data run test slow lint clean
+.PHONY: help data run notebook test slow lint clean
 
 help:
 	@echo "make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']   the main job"
+	@echo "make notebook DATA=FOLDER                         the example notebook, executed anew and written without photographs"
 	@echo "make test                                         every test that is not slow"
 	@echo "make slow | lint | clean"
 
@@ -16,6 +17,10 @@ data:
 
 run: data $(VENV)/ready
 	$(BIN)/unfreeze run "$(DATA)" "$(RUN)" $(OPTIONS)
+
+# UNFREEZE_WEIGHTS=FILE where ImageNet weights cannot be downloaded.
+notebook: data $(VENV)/ready
+	UNFREEZE_DATA="$(DATA)" $(BIN)/python scripts/notebook.py examples/cats_and_dogs.ipynb
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
