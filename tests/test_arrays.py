@@ -29,6 +29,16 @@ def test_what_is_there_is_read_and_not_decoded_again(pictures: Path, tmp_path: P
     assert calls == []
 
 
+def test_what_was_damaged_is_made_anew(pictures: Path, tmp_path: Path) -> None:
+    images = scan(pictures)
+    whole = decoded(images, tmp_path, 24).copy()
+    (path,) = tmp_path.glob("images-*.npy")
+    for content in (b"", b"x", path.read_bytes()[:5000]):
+        path.unlink()
+        path.write_bytes(content)
+        np.testing.assert_array_equal(decoded(images, tmp_path, 24), whole)
+
+
 def test_size_antialias_and_content_each_give_another_array(pictures: Path, tmp_path: Path) -> None:
     images = scan(pictures)
     decoded(images, tmp_path, 24)

@@ -446,4 +446,4 @@ def test_what_an_interrupt_costs(
     code, out, err = typed(capsys, *command)
     assert (code, out) == (130, "")
     assert said in err
-    assert err.count("\n") == 1
+    assert err.strip().count("\n") == 0  # click ends the line on which ^C stands

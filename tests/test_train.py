@@ -15,7 +15,9 @@ from toolkit.settings import Settings
 from toolkit.spec import ModelSpec
 from toolkit.train import COLUMNS, History, _optimizer, probabilities, read_history, train
 
-SETTINGS = Settings(backbone="Tiny", image_size=32, weights="none", head_epochs=2, tune_epochs=2, batch_size=8)
+SETTINGS = Settings(
+    backbone="Tiny", image_size=32, unfreeze=(0, 2), weights="none", head_epochs=2, tune_epochs=2, batch_size=8
+)
 
 
 def make_part(count: int, seed: int) -> Part:

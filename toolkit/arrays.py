@@ -37,9 +37,18 @@ def decoded(
     UnfreezeError where an image vanished or changed after the scan, or where the disk has no room.
     """
     path = cache / f"images-{_key(images, size, antialias)}.npy"
-    if not path.exists():
+    if not _is_array(path):
         _write(images, path, size, antialias, progress)
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _is_array(path: Path) -> bool:
+    """Whether it is there and whole: a cache that was damaged is made anew."""
+    try:
+        np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return True
 
 
 def _key(images: ImageFolder, size: int, antialias: bool) -> str:
