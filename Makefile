@@ -4,11 +4,12 @@ VENV ?= .venv
 RUN ?= runs/mine
 BIN := $(VENV)/bin
 
-.PHONY: help demo data run test slow lint docs clean
+.PHONY: help demo data run notebook test slow lint docs clean
 
 help:
 	@echo "make demo                                         the whole job on digits that are always there"
 	@echo "make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']   the main job"
+	@echo "make notebook DATA=FOLDER                         the example notebook, executed anew and written without photographs"
 	@echo "make test                                         every test that is not slow"
 	@echo "make docs                                         the site, into build/docs"
 	@echo "make slow | lint | clean"
@@ -21,6 +22,10 @@ data:
 
 run: data $(VENV)/ready
 	$(BIN)/unfreeze run "$(DATA)" "$(RUN)" $(OPTIONS)
+
+# UNFREEZE_WEIGHTS=FILE where ImageNet weights cannot be downloaded.
+notebook: data $(VENV)/ready
+	UNFREEZE_DATA="$(DATA)" $(BIN)/python scripts/notebook.py examples/cats_and_dogs.ipynb
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
