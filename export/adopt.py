@@ -19,8 +19,9 @@ from export.artefacts import INPUT, OUTPUT
 from export.foreign import load_keras
 from toolkit.data import Part, load_part
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.files import file_digest
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, file_digest, open_run, read_images
+from toolkit.run import Run, open_run, read_images
 from toolkit.settings import ADOPTED, Settings
 from toolkit.train import probabilities, put_model
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
+from toolkit.files import atomic, file_digest, read_json, write_json
 from toolkit.folder import ImageFolder
 from toolkit.images import RECIPE
-from toolkit.run import Run, atomic, file_digest, read_json, write_json
+from toolkit.run import Run
 
 INPUT, OUTPUT = "image", "probabilities"
 UNSTATED = "not stated"  # the licence of a model, where nobody said

@@ -16,9 +16,9 @@ import numpy as np
 
 from export.runners import load, said
 from toolkit.errors import UnfreezeError
+from toolkit.files import atomic
 from toolkit.paired import paired
 from toolkit.progress import Progress, silent
-from toolkit.run import atomic
 
 BATCH, TIMED = 32, 20  # images
 

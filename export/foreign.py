@@ -22,9 +22,9 @@ from export.verify import draw_flips, judged
 from toolkit.arrays import decoded
 from toolkit.defaults import MARGIN, PIXELS, TOLERANCE
 from toolkit.errors import UnfreezeError
+from toolkit.files import remove, write_json
 from toolkit.folder import ImageFolder, scan
 from toolkit.progress import Progress, silent
-from toolkit.run import remove, write_json
 
 BATCH = 32
 

@@ -42,8 +42,9 @@ from export.variants import VARIANTS, Variant, choose
 from toolkit.data import load_part
 from toolkit.defaults import CALIBRATION, MARGIN
 from toolkit.errors import UnfreezeError
+from toolkit.files import file_digest, remove, write_text
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, file_digest, remove, write_text
+from toolkit.run import Run
 from toolkit.train import load_model, probabilities
 
 JUDGED = 1000  # images on which the ways to int8 are compared, if there are so many

@@ -7,7 +7,8 @@ import pytest
 
 from tests.pictures import write_pictures
 from toolkit.errors import UnfreezeError
-from toolkit.run import atomic, load_run, prepare, read_json, write_json
+from toolkit.files import atomic, read_json, write_json
+from toolkit.run import load_run, prepare
 from toolkit.settings import Settings
 
 SETTINGS = Settings(weights="none")

@@ -9,7 +9,9 @@
     layout     DATA -> the files it names, each with label and part
     folder     DATA -> ImageFolder, every file checked
     split      train, val and test: stratified, seeded, by content
-    run        the run folder, written atomically
+    files      files that are whole: written atomically
+    lock       one process at a time in a run folder
+    run        the run folder: what a run is
     arrays     decoded images on disk, memory-mapped
     augment    one augmented view of one image
     data       what training reads: sources and batches
@@ -34,6 +36,7 @@
     options    the options that commands share
     api        the public functions: one for each command
     commands   the commands
+    interrupt  Ctrl-C and SIGTERM
     cli        the application
 
 Modules without a mark load neither TensorFlow nor Keras.

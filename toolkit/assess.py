@@ -13,9 +13,10 @@ from toolkit import plots
 from toolkit.arrays import decoded
 from toolkit.data import load_part
 from toolkit.evaluate import Evaluation, evaluate, worst_mistakes
+from toolkit.files import atomic, read_json, write_json
 from toolkit.folder import ImageFolder, scan
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, atomic, read_json, write_json
+from toolkit.run import Run
 from toolkit.train import load_model, probabilities, read_history
 
 SHOWN = 24  # mistakes on the picture sheet

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.evaluate import Evaluation
+from toolkit.files import atomic
 from toolkit.paired import HOLDS, LOSES
-from toolkit.run import atomic
 
 TRAIN, VAL = "#7a7a7a", "#1f6fb4"
 VERDICTS = {HOLDS: VAL, LOSES: "#c8553d"}  # any other is grey

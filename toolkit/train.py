@@ -20,10 +20,11 @@ import numpy as np
 from toolkit.data import Part, Source, augmented, balanced_weights, load_part, plain
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.events import FOLDER, POINT, Curve, write_space
+from toolkit.files import atomic, read_json, remove, write_json, write_text
 from toolkit.fit import answering, fit, predicted
 from toolkit.model import build_model, set_unfreeze
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, atomic, read_json, remove, write_json, write_text
+from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.spec import ModelSpec
 

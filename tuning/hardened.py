@@ -16,7 +16,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from toolkit.run import write_json
+from toolkit.files import write_json
 from tuning import private
 from tuning.points import Point, draw, points
 from tuning.trials import FINISHED, completed, read_record, read_trials, trial_seed

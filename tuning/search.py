@@ -21,8 +21,9 @@ import numpy as np
 from toolkit.data import load_part
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.events import FOLDER, Curve, has_events, write_curve
+from toolkit.files import read_json, write_json, write_text
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, read_json, write_json, write_text
+from toolkit.run import Run
 from toolkit.spec import ModelSpec
 from toolkit.train import Row, probabilities, read_history, refit, save_model, without_optimizer
 from tuning import memory

@@ -1,7 +1,7 @@
 """The trials of a search: as they are on disk, which of them count, which failed, and the seed of each.
 
 KerasTuner writes JSON in place, and a file that a crash left empty or cut ends a search for good. Here each
-file is whole (`toolkit.run`), and a trial's record stands twice, in its own `trial.json` and in
+file is whole (`toolkit.files`), and a trial's record stands twice, in its own `trial.json` and in
 `oracle.json`: either is enough.
 """
 

@@ -20,7 +20,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.errors import UnfreezeError
-from toolkit.run import write_json
+from toolkit.files import write_json
 from tuning import memory, private
 from tuning.trials import trial_seed
 
@@ -33,7 +33,8 @@ class Tuner(keras_tuner.Tuner):
     starts with the weights of its parent's best epoch.
 
     A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.oracles.failures`.
-    What is not an Exception (Ctrl-C) passes through, and that trial runs again on the next call.
+    What is no fault of its point passes through, and that trial runs again on the next call: Ctrl-C, or a disk that is
+    full.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Tuner(keras_tuner.Tuner):
         try:
             self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
             trial.status = TrialStatus.COMPLETED
-        except (keras_tuner.errors.FatalError, UnfreezeError):  # no other point would fare better
+        except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # no other point would fare better
             raise
         except Exception as error:
             trial.status = TrialStatus.FAILED

@@ -13,9 +13,10 @@ import numpy as np
 
 from toolkit.errors import UnfreezeError
 from toolkit.evaluate import Evaluation, evaluate
+from toolkit.files import file_digest, read_json
 from toolkit.folder import ImageFolder
 from toolkit.paired import HOLDS
-from toolkit.run import Run, file_digest, read_json
+from toolkit.run import Run
 
 Read = TypeVar("Read")
 UNVERIFIED = "not verified"
