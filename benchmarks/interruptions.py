@@ -1,13 +1,13 @@
-"""`unfreeze run` killed, interrupted or terminated at random moments, then typed again: does it end as if it had not been?
+"""`unfreeze run` killed, interrupted or terminated at random moments, and typed again: is anything lost?
 
     python benchmarks/interruptions.py DATA [--signal KILL] [--count 30] [--seed 0] [--folder DIR] -- OPTIONS OF RUN
 
 One undisturbed run tells when its stages begin and end. Then one run after another is disturbed, each up to three
 times, at a random moment of a random stage or, with KILL, in the middle of a random write: before or after the renaming
-of a file. When as many signals were sent as asked for, and the last run is complete, it prints a line for each signal
-(stage, seconds until the process and its children were gone, exit code) and compares every run with the undisturbed one:
-trials, weights, answers and artefacts, bit for bit; times are left out. A trial that had ended before a signal has to be
-the same file after it. Exit 1 where anything differs, a process stays, or INT or TERM take 5 s or more.
+of a file. A line for each signal says where it came, the seconds until the process had ended, and its exit code. Every
+run is compared with the undisturbed one: trials, weights, answers and artefacts, bit for bit; times are left out. A
+trial that had ended before a signal has to be the same file after it. Exit 1 where anything differs, where a process
+stays, or where INT or TERM take 5 s or more.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 import os
 import random
@@ -144,9 +145,7 @@ def stages(running: Running, ended: float) -> list[Stage]:
     """Those that took a moment, each as often as it was named."""
     times = [(running.started, "imports"), *running.began, (ended, "")]
     return [
-        Stage(name, after - at)
-        for (at, name), (after, _) in zip(times, times[1:], strict=False)
-        if name and after - at > 0.05
+        Stage(name, after - at) for (at, name), (after, _) in itertools.pairwise(times) if name and after - at > 0.05
     ]
 
 
@@ -183,9 +182,9 @@ def _trials(path: Path) -> str:
 def _timeless(value: object) -> object:
     """Without what measures time or memory, and without the digests of files that no two conversions write alike."""
     if isinstance(value, dict):
-        volatile = value.get("format") == "onnx" or str(value.get("name", "")).endswith(".onnx")
+        volatile = value.get("format") in ("onnx", "saved_model") or str(value.get("name", "")).endswith(".onnx")
         skip = (*TIMES, *(("sha256", "bytes") if volatile else ()), "model_sha256")
-        skip += ("sha256",) if value.get("format") == "saved_model" else ()
+        skip += ("sha256", "bytes") if value.get("format") == "saved_model" else ()
         return {key: _timeless(item) for key, item in value.items() if key not in skip}
     return [_timeless(item) for item in value] if isinstance(value, list) else value
 

@@ -40,7 +40,9 @@ def owner(tmp_path: Path):
 
 def test_a_second_process_is_refused_and_told_who_has_it(owner: subprocess.Popen, tmp_path: Path) -> None:
     with (
-        pytest.raises(UnfreezeError, match=rf"in use by process {owner.pid} on .*; wait until it has ended, or stop it"),
+        pytest.raises(
+            UnfreezeError, match=rf"in use by process {owner.pid} on .*; wait until it has ended, or stop it"
+        ),
         alone(tmp_path / "run"),
     ):
         pass

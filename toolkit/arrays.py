@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import UnfreezeError
-from toolkit.files import remove
+from toolkit.files import remove, reserve
 from toolkit.folder import ImageFolder
 from toolkit.images import DECODE_VERSION, decode
 from toolkit.lock import in_turn
@@ -104,9 +104,7 @@ def _kept(part: Path) -> Iterator[None]:
 def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
     """A new .npy file to write into. OSError where the disk has no room for all of it."""
     array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and not a signal when a page is written
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    reserve(path, path.stat().st_size)  # a full disk is an error here, and not a signal when a page is written
     return array
 
 

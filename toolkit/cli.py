@@ -7,6 +7,7 @@ fault of Unfreeze; 130 interrupted, 143 ended by SIGTERM.
 
 from __future__ import annotations
 
+import errno
 import io
 import signal
 import sys
@@ -25,7 +26,7 @@ from toolkit.commands.report import report
 from toolkit.commands.run import demo, run
 from toolkit.commands.search import train, tune
 from toolkit.commands.verify import verify
-from toolkit.errors import NoAnswerError, UnfreezeError, of_system
+from toolkit.errors import NoAnswerError, UnfreezeError, disk_is_full, of_system
 from toolkit.interrupt import Interrupted, leave, listen
 
 ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
@@ -106,6 +107,8 @@ def _main(arguments: list[str]) -> int:
     except OSError as error:
         return _fail(of_system(error), 2, arguments)
     except Exception as error:
+        if disk_is_full(error):
+            return _fail(of_system(OSError(errno.ENOSPC, str(error))), 2, arguments)
         text = f"unexpected: {type(error).__name__}: {error} (--debug shows where; please report it)"
         return _fail(text, 3, arguments)
 

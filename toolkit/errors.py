@@ -16,11 +16,17 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error says so. HDF5 and TensorFlow have no number in theirs, only the text."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+
+
 def of_system(error: OSError) -> str:
-    """What the system says of a file, as one line with what to do. HDF5 has no number in its errors, only the text."""
+    """What the system says of a file, as one line with what to do."""
     said = error.strerror or first_line(error)
     where = f" at {error.filename}" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
+    if disk_is_full(error):
         return f"no space left on the device{where}; make room (bytes and files), then type the same command again"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"not allowed{where} ({said}); check whose it is, or give a folder that can be written"

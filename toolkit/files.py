@@ -71,6 +71,30 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A folder inside `folder` for what is not kept: removed when the block ends, or swept if it is killed."""
+    path = folder / f".scratch.{os.getpid()}.tmp"
+    remove(path)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Have the disk set aside `size` bytes for a file, where the system can; OSError where it has no room."""
+    if not hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+        return
+    with path.open("ab") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            error.filename = str(path)
+            raise
+
+
 def write_text(path: Path, text: str) -> None:
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -45,8 +45,9 @@ def listen(tell: Callable[[Interrupted], None]) -> None:
     read, write = socket.socketpair()  # a pipe does not do on Windows
     write.setblocking(False)
     signal.set_wakeup_fd(write.detach(), warn_on_full_buffer=False)
+    handle = _once()
     for number in numbers:
-        signal.signal(number, _interrupt)
+        signal.signal(number, handle)
     threading.Thread(target=_watch, args=(read, numbers, tell), daemon=True).start()
 
 
@@ -58,8 +59,17 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number)
+def _once() -> Callable[[int, FrameType | None], None]:
+    """A handler that raises for the first signal. A second one is heard by `_watch` alone."""
+    raised = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal raised
+        if not raised:
+            raised = True
+            raise Interrupted(number)
+
+    return handle
 
 
 def _watch(read: socket.socket, numbers: list[int], tell: Callable[[Interrupted], None]) -> None:
