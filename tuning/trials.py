@@ -7,16 +7,21 @@ file is whole (`toolkit.files`), and a trial's record stands twice, in its own `
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from toolkit.files import remove, write_text
+
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+DEATHS = 5  # of the process, in the same trial, after which it is not the process
 Record = dict[str, Any]  # what `Trial.get_state()` gives
 
 
@@ -46,6 +51,26 @@ def _measured(trial: Trial) -> bool:
     """A trial that diverged is COMPLETED too, with a made-up score: its message tells it from a good one."""
     finite = trial.score is not None and math.isfinite(trial.score)
     return bool(trial.status == TrialStatus.COMPLETED and finite and trial.message is None)
+
+
+@contextlib.contextmanager
+def counted(folder: Path) -> Iterator[None]:
+    """A trial runs in here. A process that is killed in it leaves the count of its starts behind; any other end,
+    good or bad, takes it away."""
+    path = folder / "starts"
+    write_text(path, str(starts(folder) + 1))
+    try:
+        yield
+    finally:
+        remove(path)
+
+
+def starts(folder: Path) -> int:
+    """How many processes have begun with a trial and were killed in it."""
+    try:
+        return int((folder / "starts").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return 0
 
 
 def read_record(path: Path) -> Record | None:

@@ -23,7 +23,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from toolkit.errors import UnfreezeError
 from toolkit.files import remove, reserve, write_json
 from tuning import memory, private
-from tuning.trials import trial_seed
+from tuning.trials import counted, trial_seed
 
 
 class Tuner(keras_tuner.Tuner):
@@ -100,7 +100,8 @@ class Tuner(keras_tuner.Tuner):
 
     def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
         try:
-            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            with counted(Path(self.get_trial_dir(trial.trial_id))):
+                self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
             trial.status = TrialStatus.COMPLETED
         except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # no other point would fare better
             raise
