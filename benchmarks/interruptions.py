@@ -29,7 +29,9 @@ import threading
 import time
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
@@ -48,9 +50,8 @@ def replaced(*names):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 os.replace = replaced
-sys.argv[0] = "unfreeze"
-from toolkit.cli import main
-main()
+import runpy
+runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
 TIMES = ("seconds", "timings", "memory_mb", "latency_ms")  # keys and columns that no two runs share
 AT_MOST = 5.0  # seconds from INT or TERM to the end
@@ -68,6 +69,7 @@ class Stage:
 class Running:
     """A command, whose progress is read while it runs."""
 
+    program: str
     arguments: list[str]
     writes: int | None = None  # it is killed at that one
     began: list[tuple[float, str]] = field(default_factory=list)
@@ -78,10 +80,10 @@ class Running:
     gone_too: bool = True  # its children
 
     def __post_init__(self) -> None:
-        program = ["-m", "toolkit"] if self.writes is None else ["-c", KILLED_AT_WRITE, str(self.writes)]
+        how = ["-m"] if self.writes is None else ["-c", KILLED_AT_WRITE, str(self.writes)]
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, *program, *self.arguments],
+            [sys.executable, *how, self.program, *self.arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -124,7 +126,7 @@ class Running:
 
 def stage_of(line: str) -> str:
     """What a line of progress is about, without its numbers."""
-    if re.match(r"\s*\d+\s+\d+\s", line):
+    if re.match(r"\s*\d+\s+\d+\s|trial  ", line):
         return "trial"
     return re.split(r":| \.\.\.|,", line.strip())[0]
 
@@ -221,10 +223,12 @@ def ended_trials(run: Path) -> dict[Path, str]:
 # The disturbance
 
 
-def disturb(arguments: list[str], what: signal.Signals, rng: random.Random, plan: list[Stage], writes: int) -> Running:
+def disturb(
+    start: Callable[..., Running], what: signal.Signals, rng: random.Random, plan: list[Stage], writes: int
+) -> Running:
     """The command, ended by one signal or by itself, whichever was first; where, how and how soon stands in it."""
     at_write = what == signal.SIGKILL and rng.random() < 0.3
-    running = Running(arguments, rng.randint(1, writes) if at_write else None)
+    running = start(writes=rng.randint(1, writes) if at_write else None)
     if at_write:
         moment = f"write {running.writes}"
     else:
@@ -246,21 +250,29 @@ def disturb(arguments: list[str], what: signal.Signals, rng: random.Random, plan
 
 @click.command()
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option("--signal", "name", default="KILL", type=click.Choice(["KILL", "INT", "TERM"]), show_default=True)
+@click.option("--signal", "names", default=["KILL"], multiple=True, type=click.Choice(["KILL", "INT", "TERM"]))
+@click.option("--program", default="toolkit", show_default=True, help="The module that is run as `unfreeze`.")
 @click.option("--count", default=30, show_default=True, help="Signals.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where runs go.  [a temporary folder]")
 @click.argument("options", nargs=-1)
-def main(data: Path, name: str, count: int, seed: int, folder: Path | None, options: tuple[str, ...]) -> None:
-    what, rng = signal.Signals[f"SIG{name}"], random.Random(seed)
-    folder = folder or Path(tempfile.mkdtemp())
+def main(
+    data: Path,
+    names: tuple[str, ...],
+    program: str,
+    count: int,
+    seed: int,
+    folder: Path | None,
+    options: tuple[str, ...],
+) -> None:
+    rng, folder = random.Random(seed), folder or Path(tempfile.mkdtemp())
     reference = folder / "undisturbed"
 
-    def command(run: Path) -> list[str]:
-        return ["run", str(data), str(run), *options]
+    def starting(run: Path) -> Callable[..., Running]:
+        return partial(Running, program, ["run", str(data), str(run), *options])
 
     shutil.rmtree(reference, ignore_errors=True)
-    first = Running(command(reference), writes=10**9)
+    first = starting(reference)(writes=10**9)
     if first.end() not in (0, 1):
         sys.exit(first.said)
     plan, expected = stages(first, time.monotonic()), facts(reference)
@@ -270,8 +282,10 @@ def main(data: Path, name: str, count: int, seed: int, folder: Path | None, opti
     while sent < count:
         run, number = folder / f"disturbed-{number}", number + 1
         shutil.rmtree(run, ignore_errors=True)
+        ended: dict[Path, str] = {}
         for _ in range(min(3, count - sent)):
-            running = disturb(command(run), what, rng, plan, writes)
+            what = signal.Signals[f"SIG{rng.choice(names)}"]
+            running = disturb(starting(run), what, rng, plan, writes)
             if running.code in (0, 1):  # it was over before
                 break
             sent += 1
@@ -285,12 +299,18 @@ def main(data: Path, name: str, count: int, seed: int, folder: Path | None, opti
                 faults.append(f"signal {sent}: {running.seconds:.1f} s until it ended")
             if not running.gone_too:
                 faults.append(f"signal {sent}: a process stays")
-            before = ended_trials(run)
+            if (
+                what != signal.SIGKILL
+                and "type the same command to go on" not in last[0]
+                and "imports" not in running.moment
+            ):
+                faults.append(f"signal {sent}: it does not say how to go on")
+            ended = ended_trials(run) | ended
         else:
-            last = Running(command(run))
+            last = starting(run)()
             if last.end() not in (0, 1):
                 sys.exit(last.said)
-        faults += [f"{path} was written again" for path, then in before.items() if ended_trials(run).get(path) != then]
+        faults += [f"{path} was written again" for path, then in ended.items() if ended_trials(run).get(path) != then]
         different = [key for key, value in facts(run).items() if expected.get(key) != value]
         different += [key for key in expected if key not in facts(run)]
         faults += [f"{run.name}: {key} differs" for key in different]

@@ -271,7 +271,7 @@ def test_run_from_one_end_to_the_other(pictures: Path, tmp_path: Path) -> None:
     assert not [word for word in noise if word in first.stderr]
     kept = ("run.json", "trials.csv", "model.keras", "model.json", "history.csv", "metrics.json", "parity.json")
     kept = (*kept, "test_probabilities.npz", "report.html", "report.md", "tensorboard")
-    assert {path.name for path in run.iterdir()} == {*kept, ".lock", "search", "plots", "cache", "export"}
+    assert {path.name for path in run.iterdir()} == {*kept, ".run.json", ".lock", "search", "plots", "cache", "export"}
     assert not list(run.rglob(".*.tmp*"))
 
 
@@ -339,6 +339,7 @@ def test_damaged_files_of_a_run_are_one_line(
     name: str, content: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (run / name).write_text(content)
+    (run / ".run.json").unlink()
     command = "verify" if name.startswith("export") else "evaluate"
     code, _, err = typed(capsys, command, run)
     assert code == 2
@@ -406,7 +407,8 @@ def test_json_has_no_number_that_is_none(
 def test_a_run_json_that_is_none_is_no_run_to_go_on_with(
     content: str, run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (run / "run.json").write_text(content)
+    for name in ("run.json", ".run.json"):
+        (run / name).write_text(content)
     code, out, err = typed(capsys, "tune", pictures, run, "--weights", "none", "--image-size", 32)
     assert (code, out) == (2, "")
     assert "run.json is not of format 1" in err.splitlines()[-1]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,10 @@ def test_a_run_in_use_refuses_every_command_that_writes(
     for call in calls.values():
         with pytest.raises(UnfreezeError, match="is in use by process"):
             call()
+
+
+def test_a_clock_before_1980_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(0))
+    with pytest.raises(UnfreezeError, match=r"clock says .*; set it to today"), alone(tmp_path / "run"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -61,8 +61,16 @@ def foreign(path: Path) -> None:
     path.write_text("[1, 2]")
 
 
+def other(path: Path) -> None:
+    path.write_text('{"trials": 5, "trial_id": 9, "hyperparameters": []}')
+
+
+def others(path: Path) -> None:
+    path.write_text('{"trials": {"0000": null, "x": {"trial_id": "../x"}}, "trial_id": "9"}')
+
+
 FILES = ["oracle.json", "tuner0.json", "trial_0001/trial.json", "trial_0002/trial.json"]
-DAMAGES = [empty, cut, foreign, Path.unlink]
+DAMAGES = [empty, cut, foreign, other, others, Path.unlink]
 
 
 @pytest.mark.usefixtures("no_training")
@@ -90,7 +98,7 @@ def test_stock_fails_or_starts_over(tmp_path: Path, file: str, damage: Callable[
         again = search(stock(tmp_path, loss, "random", grid(**SPACE), max_trials=6))
     except Exception:
         return
-    harmless = file == "tuner0.json" and damage is foreign
+    harmless = file == "tuner0.json" and damage in (foreign, other, others)
     kept = [name for name, _ in again.ran] == ["2", "3", "4", "5"]
     assert kept == harmless
 

@@ -66,7 +66,8 @@ class Finished:
     evaluation: Evaluation
     manifest: Manifest
     parities: list[Parity]
-    page: Path  # report.html
+    page: Path | None  # report.html
+    trouble: UnfreezeError | OSError | None = None  # why it could not be written: all else is there all the same
 
     def __bool__(self) -> bool:
         return bool(self.parities) and all(self.parities)
@@ -117,8 +118,11 @@ def run(
             progress=progress,
         )
         parities = verify(run, formats=formats, precisions=precisions, margin=margin, progress=progress)
-        page, _ = report(run)
-    return Finished(result, evaluation, manifest, parities, page)
+        try:
+            page, trouble = report(run)[0], None
+        except (UnfreezeError, OSError) as error:
+            page, trouble = None, error
+    return Finished(result, evaluation, manifest, parities, page, trouble)
 
 
 _run = run  # where a parameter has its name

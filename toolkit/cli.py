@@ -77,10 +77,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a file name that the terminal cannot show
     arguments = sys.argv[1:]
     listen(lambda ended: _cut_short(ended, arguments))
-    code = _main(arguments)
-    if code > 128:
-        leave(code)
-    sys.exit(code)
+    try:
+        code = _main(arguments)
+    except Interrupted as ended:  # between the end of the command and here
+        code = _end(ended, arguments)
+    leave(code)  # without the seconds that TensorFlow takes to tidy up memory that goes all the same
 
 
 def _main(arguments: list[str]) -> int:

@@ -25,7 +25,8 @@ def disk_is_full(error: BaseException) -> bool:
 def of_system(error: OSError) -> str:
     """What the system says of a file, as one line with what to do."""
     said = error.strerror or first_line(error)
-    where = f" at {error.filename}" if error.filename else ""
+    name = error.filename2 or error.filename  # of a renaming what it was to become
+    where = f" at {name}" if name else ""
     if disk_is_full(error):
         return f"no space left on the device{where}; make room (bytes and files), then type the same command again"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):

@@ -52,7 +52,7 @@ def listen(tell: Callable[[Interrupted], None]) -> None:
 
 
 def leave(code: int) -> None:
-    """End the process without waiting for its threads: nothing that they are at is wanted any more."""
+    """End the process, without waiting for its threads: nothing that they are at is wanted any more."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()

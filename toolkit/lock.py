@@ -29,6 +29,7 @@ def alone(run: Path) -> Iterator[None]:
     of it."""
     import filelock  # here: `--help` answers without it
 
+    _check_clock()
     try:
         made = _make(run)
         lock = filelock.FileLock(run.resolve() / LOCK, timeout=0, is_singleton=True)
@@ -69,6 +70,12 @@ def in_turn(path: Path, waiting: Callable[[int, int], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _check_clock() -> None:
+    """A .keras file is a zip archive, which cannot say such times: it would fail when the model is saved."""
+    if time.localtime().tm_year < 1980:
+        raise UnfreezeError(f"this computer's clock says {time.strftime('%Y-%m-%d')}; set it to today, 1980 or later")
 
 
 def _me() -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import UnfreezeError
-from toolkit.files import file_digest, read_json, write_json
+from toolkit.files import file_digest, read_json, remove, write_json, write_text
 from toolkit.folder import ImageFolder, scan
 from toolkit.layout import Rejected
 from toolkit.progress import Progress, silent
@@ -20,6 +20,7 @@ from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.split import split
 
 FORMAT = 1
+COPY = ".run.json"  # of run.json, without which a search of hours could not be gone on with
 PACKAGES = (
     "unfreeze",
     "keras",
@@ -55,13 +56,16 @@ def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: b
     `searches`: whether it is a search that asks. One in which nothing was trained yet may be made anew with others.
     """
     file = path / "run.json"
+    _restore(path)
     if file.exists() and any((path / name).exists() for name in ("search", "model.keras")):
         _refuse_another(path, read_json(file), images, settings, searches)
     elif path.is_dir() and any(_shown(path)) and not file.exists():
-        raise UnfreezeError(f"{path} is not empty and holds no run; give an empty or a new folder")
+        lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
+        raise UnfreezeError(f"{path} is not empty and holds no run{lost}; give an empty or a new folder")
     run = Run(path, images, settings)
     try:
-        write_json(file, _to_json(run))
+        for name in (file, path / COPY):
+            write_json(name, _to_json(run))
     except (FileExistsError, NotADirectoryError):
         raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:
@@ -109,8 +113,24 @@ def read_images(
     )
 
 
+def _restore(path: Path) -> None:
+    """Take run.json from its copy where it was damaged or lost."""
+    if not _is_run(path / "run.json") and _is_run(path / COPY):
+        remove(path / "run.json")
+        write_text(path / "run.json", (path / COPY).read_text(encoding="utf-8"))
+
+
+def _is_run(file: Path) -> bool:
+    try:
+        stored = read_json(file)
+    except UnfreezeError:
+        return False
+    return isinstance(stored, dict) and {"settings", "data", "class_names"} <= set(stored)
+
+
 def load_run(path: Path, data: Path | None = None) -> Run:
     """The run in a folder; UnfreezeError where there is none. `data`: where its images are now, if they were moved."""
+    _restore(path)
     if not (path / "run.json").is_file():
         raise UnfreezeError(f"{path} is not a run folder (it has no run.json); `unfreeze run DATA {path}` makes one")
     stored = read_json(path / "run.json")
@@ -118,7 +138,9 @@ def load_run(path: Path, data: Path | None = None) -> Run:
         images = _images_from_json(stored["data"], stored["class_names"])
         settings = Settings.from_json(stored["settings"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnfreezeError(f"{path / 'run.json'} is not of format {FORMAT} ({error}); make the run anew") from None
+        raise UnfreezeError(
+            f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder"
+        ) from None
     return Run(path, replace(images, root=_root(data)) if data else images, settings)
 
 

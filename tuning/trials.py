@@ -87,8 +87,17 @@ def read_trials(project: Path) -> dict[str, Trial]:
 
     `trial.json` is written before `oracle.json`, so it is the newer one wherever it can be read.
     """
-    records = dict((read_record(project / "oracle.json") or {}).get("trials", {}))
-    for path in project.glob("trial_*/trial.json"):
-        if record := read_record(path):
-            records[record["trial_id"]] = record
-    return {name: Trial.from_state(records[name]) for name in sorted(records, key=int)}
+    stored = (read_record(project / "oracle.json") or {}).get("trials")
+    found = list(stored.values()) if isinstance(stored, dict) else []
+    found += [read_record(path) for path in sorted(project.glob("trial_*/trial.json"))]
+    trials = {trial.trial_id: trial for trial in map(_trial, found) if trial}
+    return {name: trials[name] for name in sorted(trials, key=int)}
+
+
+def _trial(record: Record | None) -> Trial | None:
+    """None where the record is that of no trial."""
+    try:
+        trial = Trial.from_state(record)
+        return trial if trial.trial_id == f"{int(trial.trial_id):04d}" else None
+    except Exception:  # KerasTuner takes apart whatever it is given
+        return None
