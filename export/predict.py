@@ -12,6 +12,7 @@ from export.artefacts import read_manifest
 from export.runners import Runner, load
 from toolkit.errors import UnfreezeError
 from toolkit.images import SUFFIXES, decode
+from toolkit.reading import read
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
@@ -74,7 +75,7 @@ def files_in(images: Sequence[Path]) -> list[Path]:
 def _predict(runner: Runner, image: Path) -> Prediction:
     description = runner.description or {}
     try:
-        pixels = decode(image.read_bytes(), description["input"]["shape"][1])
+        pixels = decode(read(image), description["input"]["shape"][1])
     except OSError as error:
         return Prediction(str(image), error=f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
