@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the application shows what the other packages return, and i
     from tuning.search import SearchResult
 
 LISTED = 20  # files, before the rest are only counted
+ROWS = 1000  # classes, likewise
 
 
 def show_folder(images: ImageFolder) -> None:
@@ -28,8 +29,9 @@ def show_folder(images: ImageFolder) -> None:
     together = images.counts()
     rows = [
         [name, *(str(counts[part][number]) for part in parts), str(together[number])]
-        for number, name in enumerate(images.class_names)
+        for number, name in enumerate(images.class_names[:ROWS])
     ]
+    rows += _unlisted(images.class_names)
     rows.append(["all", *(str(counts[part].sum()) for part in parts), str(len(images))])
     show(["class", *parts, "images"], rows)
     smallest, middle, largest = (np.percentile(images.sizes, q, axis=0).astype(int) for q in (0, 50, 100))
@@ -43,6 +45,11 @@ def show_folder(images: ImageFolder) -> None:
     if images.ignored:
         click.echo(f"ignored, as not named like images: {images.ignored}")
     click.echo(f"fingerprint {images.fingerprint()[:16]}")
+
+
+def _unlisted(classes: Sequence[str]) -> list[list[str]]:
+    """The row that stands for the classes behind the first `ROWS`."""
+    return [[f"and {len(classes) - ROWS} more (--json lists all)"]] if len(classes) > ROWS else []
 
 
 def leaks(images: ImageFolder) -> list[str]:
@@ -106,7 +113,7 @@ def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None
     images = evaluation.confusion.sum(axis=1)
     show(
         ["class", "precision", "recall", "F1", "images"],
-        [[*row, str(n)] for row, n in zip(rows, images, strict=True)],
+        [[*row, str(n)] for row, n in zip(rows, images, strict=True)][:ROWS] + _unlisted(evaluation.class_names),
     )
 
 
