@@ -9,8 +9,9 @@ import io
 import os
 import socket
 import struct
+import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -19,6 +20,10 @@ import numpy as np
 from PIL import Image
 
 from tests.pictures import draw, encode
+from toolkit.arrays import read_unchanged
+from toolkit.errors import UnfreezeError, one_line
+from toolkit.folder import scan
+from toolkit.images import check, decode
 
 INTERESTING = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 50_000, 65535, 2**24 - 1, 2**31 - 1, 2**31, 2**32 - 1)
 NAMES = (  # odd names of files and classes
@@ -67,8 +72,8 @@ def seeds() -> dict[str, tuple[str, bytes]]:
         "palette alpha": encode(palette, "PNG", transparency=b"\0\x80\xff"),
         "key": encode(rgb, "PNG", transparency=rgb.getpixel((0, 0))),
         "16": encode(Image.fromarray(np.arange(576, dtype=np.uint16).reshape(24, 24) * 113), "PNG"),
-        "16 rgb": png_of(24, 24, 16, 2, os_free_noise(24 * (1 + 24 * 6))),
-        "interlaced": png_of(24, 24, 8, 0, os_free_noise(24 * 24 + 45), interlace=1),
+        "16 rgb": png_of(24, 24, 16, 2, bytes(24 * (1 + 24 * 6))),
+        "interlaced": png_of(24, 24, 8, 0, bytes(24 * 24 + 45), interlace=1),
         "exif": encode(rgb, "PNG", exif=tags),
         "animated": encode(rgb, "PNG", save_all=True, append_images=[second]),
     }
@@ -97,11 +102,6 @@ def seeds() -> dict[str, tuple[str, bytes]]:
     }
     kinds = {".jpg": jpeg, ".png": png, ".gif": gif, ".bmp": bmp, ".webp": webp}
     return {f"{suffix[1:]} {name}": (suffix, data) for suffix, own in kinds.items() for name, data in own.items()}
-
-
-def os_free_noise(count: int) -> bytes:
-    """Rows of a PNG whose filter bytes are 0 wherever they may stand: small values, then zeros."""
-    return bytes(count)
 
 
 def png_chunk(name: bytes, content: bytes) -> bytes:
@@ -210,7 +210,6 @@ def bombs() -> dict[str, tuple[str, bytes]]:
         "text called transparency": png_chunk(b"tEXt", b"transparency\0x"),
         "exif": png_chunk(b"eXIf", tiff_of(65535)),
     }
-    row = 1 + 30_000 * 4
     made = {
         "png 50000": (".png", png_of(50_000, 50_000, 8, 2, b"\0" * 1000)),
         "png 2^31": (".png", png_of(2**31 - 1, 2**31 - 1, 8, 2, b"\0" * 1000)),
@@ -247,7 +246,6 @@ def bombs() -> dict[str, tuple[str, bytes]]:
         "text": (".gif", b"GIF8" * 1000),
         "two in one": (".png", png + jpeg),
     }
-    del row
     made |= {f"png {name}": (".png", png[:33] + chunks + png[33:]) for name, chunks in text.items()}
     return made
 
@@ -360,12 +358,13 @@ def write_folder(root: Path, random: Random) -> Path:
     root.mkdir(parents=True)
     good = [seeds()[name] for name in ("jpg rgb", "png rgb", "gif plain", "bmp rgb", "webp lossy")]
     parts = random.choice(((), (), ("train",), ("train", "val"), ("train", "test", "other")))
+    labels = _labels(random)
     for part in parts or ("",):
-        for label in random.sample(("cat", "dog", *NAMES), random.choice((0, 1, 2, 3, 5))):
+        for label in labels:
             folder = root / part / label
             if _allowed(lambda folder=folder: folder.mkdir(parents=True, exist_ok=True)):
-                for number in range(random.choice((0, 1, 1, 2, 4))):
-                    suffix, data = random.choice(good) if random.random() < 0.6 else damaged(random)
+                for number in range(random.choice((3, 4, 5, 6, 0) if random.random() < 0.3 else (3, 4))):
+                    suffix, data = random.choice(good) if random.random() < 0.7 else damaged(random)
                     name = random.choice((str(number), random.choice(NAMES))) + suffix
                     extra = random.randbytes(4) if random.random() < 0.7 else b""  # otherwise the same file again
                     _allowed(lambda file=folder / name, data=data + extra: file.write_bytes(data))
@@ -374,6 +373,13 @@ def write_folder(root: Path, random: Random) -> Path:
     for _ in range(random.choice((0, 0, 1))):
         _allowed(lambda: random.choice(ODDITIES)(root, root, random))
     return root
+
+
+def _labels(random: Random) -> list[str]:
+    """Class names: in two cases of three those that a class may have."""
+    fine = [name for name in ("cat", "dog", *NAMES) if not name.startswith(".") and one_line(name) == name]
+    names = fine if random.random() < 0.67 else ["cat", "dog", *NAMES]
+    return random.sample(names, random.choice((1, 2, 2, 2, 3, 3, 5, 0)))
 
 
 def _allowed(make: Callable[[], object]) -> bool:
@@ -428,22 +434,24 @@ ODDITIES = (_fifo, _socket, _link, _link, _link, _folder_named_like_an_image, _d
 
 def csv_bytes(random: Random) -> bytes:
     """A CSV as somebody may write it; beside it stand 0.jpg to 3.jpg and sub/0.jpg."""
-    header = random.choice(("path,label", "path,label", "path,label,split", "label,path", "Path;Label", "file,class", "",
+    header = random.choice((*["path,label"] * 8, *["path,label,split"] * 5, "label,path", "Path;Label", "file,class", "",
                             "path", '"path","label"', " PATH , label ,split,note", "path,label,label"))  # fmt: skip
     paths = ("0.jpg", "1.jpg", "2.jpg", "3.jpg", "./0.jpg", "sub/0.jpg", "sub/../1.jpg", "../outside.jpg", "/etc/passwd",
              "/dev/zero", "fifo.jpg", "", ".", "..", "/", "gone.jpg", "sub", "x" * 5000, "\0", "0.jpg\0", "~/0.jpg",
              "C:\\0.jpg", "\\\\host\\share", "file:///etc/passwd", "https://example.org/0.jpg", *NAMES)  # fmt: skip
-    labels = ("cat", "cat", "dog", "dog", "", "y" * 2000, '"', "=1+1", *NAMES)
-    rows = [header]
+    labels = ("cat", "dog", *_labels(random), *random.choice(((), (), ("", "y" * 2000, '"', "=1+1", *NAMES))))
+    splits = ("", "", "train", "val", "TEST", *random.choice(((), (), ("nonsense",))))
+    rows = [header, "0.jpg,cat", "1.jpg,dog"]
     for _ in range(random.choice((0, 1, 2, 5, 20))):
-        cells = [random.choice(paths), random.choice(labels), random.choice(("", "train", "val", "TEST", "nonsense"))]
+        cells = [random.choice(paths), random.choice(labels), random.choice(splits)]
         cells = cells[: random.choice((1, 2, 2, 2, 3, 3))] + ["more"] * random.choice((0, 0, 0, 5))
         quote = random.random() < 0.3
         rows.append(",".join('"' + cell.replace('"', '""') + '"' if quote else cell for cell in cells))
     text = random.choice(("\n", "\r\n", "\n\n", "\r")).join(rows) + random.choice(("", "\n", '"', "\0"))
-    encoding = random.choice(("utf-8", "utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16"))
-    data = text.encode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace")
-    return data if random.random() < 0.7 else _garble(data, random)
+    encoding = random.choice((*["utf-8"] * 5, *["utf-8-sig"] * 2, "latin-1", "utf-16"))
+    escaped = "surrogateescape" if encoding == "utf-8" and random.random() < 0.2 else "replace"
+    data = text.encode(encoding, escaped)
+    return data if random.random() < 0.8 else _garble(data, random)
 
 
 def write_csv_folder(root: Path, random: Random) -> Path:
@@ -459,6 +467,50 @@ def write_csv_folder(root: Path, random: Random) -> Path:
     return file
 
 
-def numbered(first: int, count: int) -> Iterator[Random]:
-    for number in range(first, first + count):
-        yield Random(number)
+# What must hold.
+
+
+def judged(suffix: str, data: bytes, size: int = 16) -> str:
+    """"ok" or "refused"; AssertionError where the decoder does anything else, or the check says otherwise."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        why = check(data, suffix)
+        try:
+            pixels = decode(data, size)
+        except UnfreezeError as error:
+            reason = str(error)
+        else:
+            reason = None
+            assert pixels.shape == (size, size, 3)
+            assert pixels.dtype == np.uint8
+    assert not warned, warned[0].message
+    for said in filter(None, (why, reason)):
+        assert said == one_line(said)
+        assert "more memory" not in said
+    named = why is not None and why.startswith("named ")
+    assert named or (why is None) == (reason is None), f"check: {why}; decode: {reason}"
+    return "refused" if why else "ok"
+
+
+def judged_scan(data: Path, size: int = 16) -> str:
+    """"ok" or "refused" for a folder or CSV; AssertionError where the scan does anything else, or lets in a file that
+    cannot be decoded."""
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            images = scan(data)
+    except UnfreezeError as error:
+        assert str(error) == one_line(str(error))
+        return "refused"
+    assert not warned, warned[0].message
+    assert len(images) >= 2
+    assert len(set(images.class_names)) == len(images.class_names) >= 2
+    for name in images.class_names:
+        assert name.splitlines() == [name]
+    for left in images.rejected:
+        left.path.encode()
+        assert left.reason == one_line(left.reason)
+    for row in range(len(images)):
+        decode(read_unchanged(images, row), size)
+    assert not {left.path for left in images.rejected} & set(images.paths) or data.is_file()
+    return "ok"

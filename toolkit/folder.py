@@ -156,7 +156,7 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
         others = [pair for pair in labelled[image.digest].items() if pair[0] != image.entry.label]
         if others:
             label, path = others[0]
-            disputed.append(Rejected(image.entry.path, f"the same file as {one_line(path)}, which is labelled {label}"))
+            disputed.append(Rejected(image.entry.path, one_line(f"the same file as {path}, which is labelled {label}")))
         else:
             kept.append(image)
     return kept, disputed
@@ -165,6 +165,7 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
 def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[str, ...]:
     """The classes to learn, sorted, if there are two and each has an image to learn from."""
     where = one_line(str(data))
+    said = {name: one_line(name) for name, _ in listing.classes}
     given = {name for name, part in listing.classes if part in ("train", "")}
     names = sorted(given)
     parts = sorted({part for _, part in listing.classes} - {""})
@@ -173,14 +174,14 @@ def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[st
         raise UnfreezeError(f"{where} has {found} but no train/ with a sub-folder per class: add it")
     for name, part in sorted(listing.classes):
         if name not in given:
-            raise UnfreezeError(f"{where}: class {name} is in {part} but not in train: add it there or remove it")
+            raise UnfreezeError(f"{where}: class {said[name]} is in {part} but not in train: add it there or remove it")
     if len(names) < 2:
-        found = f"only one class, {names[0]}" if names else "no class to train on"
+        found = f"only one class, {said[names[0]]}" if names else "no class to train on"
         raise UnfreezeError(f"{where} has {found}: a classifier needs two or more")
     usable = {image.entry.label for image in images if image.entry.part in ("train", "")}
     for name in names:
         if name not in usable:
-            raise UnfreezeError(f"{where}: class {name} has no usable image to train on: add some or remove it")
+            raise UnfreezeError(f"{where}: class {said[name]} has no usable image to train on: add some or remove it")
     return tuple(names)
 
 
@@ -189,9 +190,8 @@ def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[st
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:
-            raise UnfreezeError(
-                f"{one_line(str(data))}: the model has no class {name}, only {', '.join(classes)}: rename or remove it"
-            )
+            only = ", ".join(classes)
+            raise UnfreezeError(one_line(f"{data}: the model has no class {name}, only {only}: rename or remove it"))
     if not images:
         raise UnfreezeError(f"{one_line(str(data))} has no usable image: add some")
     return classes

@@ -141,7 +141,8 @@ def _reasons(source: Path | bytes = b"") -> Iterator[None]:
     except Exception as error:  # Pillow raises a dozen types on garbage
         if isinstance(error, OSError) and error.errno:
             raise UnfreezeError(one_line(f"{prefix}cannot be read: {error.strerror}")) from error
-        detail = " ".join(str(error).split()) or type(error).__name__
+        early = isinstance(error, (struct.error, IndexError))  # of Pillow's reading, in words for programmers
+        detail = "its header ends early" if early else " ".join(str(error).split()) or type(error).__name__
         raise UnfreezeError(one_line(f"{prefix}cut short or damaged ({detail})")) from error
 
 

@@ -57,7 +57,8 @@ class Listing:
     ignored: int = 0  # files without an image's suffix
 
     def reject(self, path: Path, reason: str) -> None:
-        self.rejected.append(Rejected(path.relative_to(self.root).as_posix(), reason))
+        name = path.relative_to(self.root).as_posix().encode("utf-8", "backslashreplace").decode()
+        self.rejected.append(Rejected(name, reason))
 
 
 def read_layout(data: Path) -> Listing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.folder import ImageFolder
 
 SOURCES = ("train", "")  # parts from which a missing one is taken
@@ -52,7 +52,7 @@ def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str
     if wanted and len(digests) <= len(wanted):
         parts = " and ".join(wanted)
         raise UnfreezeError(
-            f"class {name} has {len(digests)} distinct images to split {parts} off from, "
+            f"class {one_line(name)} has {len(digests)} distinct images to split {parts} off from, "
             f"and needs at least {len(wanted) + 1}: add images"
         )
     divided: dict[str, str] = {}
