@@ -190,7 +190,9 @@ def main(count: int, seed: int, workers: int, only: int | None) -> None:
     peak = max(one.peak for one in results)
     usual = max((one.seconds for one in results if one not in bombs), default=0.0)
     click.echo(f"{len(results)} inputs in {time.monotonic() - began:.0f} s, {len(wrong)} wrong")
-    click.echo(f"slowest: {slowest.seconds:.2f} s, input {slowest.number} ({slowest.what}); without bombs {usual:.2f} s")
+    click.echo(
+        f"slowest: {slowest.seconds:.2f} s, input {slowest.number} ({slowest.what}); without bombs {usual:.2f} s"
+    )
     click.echo(f"peak memory of a worker: {peak / 1e6:.0f} MB; grown over its second half: {max(grown) / 1e6:.1f} MB")
     for one in wrong[:50]:
         click.echo(f"WRONG input {one.number} ({one.what}): {one.outcome}")

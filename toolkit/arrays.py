@@ -93,7 +93,8 @@ def read_unchanged(images: ImageFolder, row: int) -> bytes:
         raise UnfreezeError(f"{one_line(str(file))} changed after it was scanned: {error}") from None
     except OSError as error:
         raise UnfreezeError(
-            f"{one_line(str(file))} cannot be read any more ({error.strerror}); put it back, or say with --data where it is now"
+            f"{one_line(str(file))} cannot be read any more ({error.strerror}); put it back, or say with --data "
+            "where it is now"
         ) from None
     if hashlib.sha256(content).hexdigest() != images.digests[row]:
         raise UnfreezeError(f"{one_line(str(file))} changed after it was scanned; put it back, or use a new run folder")

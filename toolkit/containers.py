@@ -103,7 +103,9 @@ def _refuse_runs(data: bytes) -> None:
         return
     width, height, compression = struct.unpack_from("<ii4xI", data, 18)  # planes and depth between them
     if compression in (1, 2) and abs(width * height) > MAX_RUNS:
-        raise UnfreezeError(f"a run-length encoded BMP of more than {MAX_RUNS // 10**6} million pixels: convert it to PNG")
+        raise UnfreezeError(
+            f"a run-length encoded BMP of more than {MAX_RUNS // 10**6} million pixels: convert it to PNG"
+        )
 
 
 def _refuse_grown(data: bytes) -> None:

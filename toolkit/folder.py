@@ -111,7 +111,9 @@ def scan(
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
     if strict and rejected:
         first = f"{one_line(rejected[0].path)}: {rejected[0].reason}"
-        raise UnfreezeError(f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}")
+        raise UnfreezeError(
+            f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
+        )
     names = _class_names(data, listing, images) if classes is None else _known(data, listing, images, classes)
     return _folder(listing, names, images, rejected)
 

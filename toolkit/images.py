@@ -48,7 +48,9 @@ SUFFIXES = {
     ".bmp": "BMP",
     ".webp": "WebP",
 }
-LARGE = 25_000_000  # pixels from which images are decoded one at a time, whatever the number of threads: up to 2 GB each
+LARGE = (
+    25_000_000  # pixels from which images are decoded one at a time, whatever the number of threads: up to 2 GB each
+)
 
 _one_large = threading.RLock()
 

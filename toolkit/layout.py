@@ -5,7 +5,7 @@ A folder with a sub-folder per class; or with train/, val/, test/, each with a s
 
 Links: one to a file is followed, wherever it leads, and so is one that stands for a class or a part: data sets are put
 together so. One to a folder further down is not, nor one that leads up to a folder it is in: either may go round for
-ever. Paths in a CSV are relative to its folder and stay in it; one elsewhere is written as an absolute path, on purpose.
+ever. Paths in a CSV are relative to its folder and stay in it; elsewhere leads an absolute path, written on purpose.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def read_layout(data: Path) -> Listing:
         listing = _read_csv(data)
     else:
         what = "is neither a folder nor a .csv file" if _surely(data.exists) else "does not exist"
-        raise UnfreezeError(f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label")
+        raise UnfreezeError(
+            f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
+        )
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
     return listing
 
@@ -86,7 +88,9 @@ def _read_folder(root: Path) -> Listing:
         _add_classes(listing, folders, "")
     _reject_loose(listing, loose)
     if not listing.classes:
-        raise UnfreezeError(f"{one_line(str(root))} has no class folders: put each class's images into a sub-folder of its own")
+        raise UnfreezeError(
+            f"{one_line(str(root))} has no class folders: put each class's images into a sub-folder of its own"
+        )
     return listing
 
 
