@@ -27,9 +27,9 @@ from toolkit.images import check, decode
 INTERESTING = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 50_000, 65535, 2**24 - 1, 2**31 - 1, 2**31, 2**32 - 1)
 NAMES = (  # odd names of files and classes
     "new\nline", "emoji 🐈‍⬛", "x" * 240, "-rf", "--help", "trailing ", " leading", "tab\t", "\x1b[31mred\x1b[0m",
-    "\x1b]0;title\x07", "bell\x07", "\x9b2J", "\u202egpj.exe", "\u2028line", "\x85next", "null\\0", "a'b\"c", "<b>&amp;",
-    "[red]rich[/red]", "$(reboot)", "%s%n", "é", "é", "..dots", "a,b;c", "*", "?", "\\", "\udcff\udcfe", "\x7f",
-    "{{7*7}}", "CON.", "\r",
+    "\x1b]0;title\x07", "bell\x07", "\x9b2J", "\u202egpj.exe", "\u2028line", "\x85next", "null\\0", "a'b\"c",
+    "<b>&amp;", "[red]rich[/red]", "$(reboot)", "%s%n", "é", "é", "..dots", "a,b;c", "*", "?", "\\",
+    "\udcff\udcfe", "\x7f", "{{7*7}}", "CON.", "\r",
 )  # fmt: skip
 
 
@@ -344,8 +344,8 @@ def _chunk(data: bytes, random: Random) -> bytes:
     name, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
     if random.random() < 0.5:
         return data[:at] + png_chunk(name, _garble(content, random)) + data[at + 12 + size :]
-    name = random.choice((b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"tRNS", b"PLTE", b"acTL", b"fcTL", b"fdAT", b"eXIf", b"gAMA",
-                          b"cHRM", b"pHYs", b"sRGB", b"IDAT", b"IEND", b"IHDR", b"abCD"))  # fmt: skip
+    name = random.choice((b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"tRNS", b"PLTE", b"acTL", b"fcTL", b"fdAT", b"eXIf",
+                          b"gAMA", b"cHRM", b"pHYs", b"sRGB", b"IDAT", b"IEND", b"IHDR", b"abCD"))  # fmt: skip
     word = random.choice((b"exif", b"transparency", b"icc_profile", b"Raw profile type exif", b"interlace", b"bbox"))
     content = random.choice((b"", word + b"\0" + random.randbytes(9), random.randbytes(random.randint(0, 40)), content))
     return data[:at] + png_chunk(name, content) + data[at:]
@@ -451,7 +451,8 @@ def csv_bytes(random: Random) -> bytes:
                             "", "path", '"path","label"', " PATH , label ,split,note", "path,label,label"))  # fmt: skip
     paths = ("0.jpg", "1.jpg", "2.jpg", "3.jpg", "./0.jpg", "sub/0.jpg", "sub/../1.jpg", "../outside.jpg",
              "/etc/passwd", "/dev/zero", "fifo.jpg", "", ".", "..", "/", "gone.jpg", "sub", "x" * 5000, "\0", "0.jpg\0",
-             "~/0.jpg", "C:\\0.jpg", "\\\\host\\share", "file:///etc/passwd", "https://example.org/0.jpg", *NAMES)  # fmt: skip
+             "~/0.jpg", "C:\\0.jpg", "\\\\host\\share", "file:///etc/passwd", "https://example.org/0.jpg",
+             *NAMES)  # fmt: skip
     labels = ("cat", "dog", *_labels(random), *random.choice(((), (), ("", "y" * 2000, '"', "=1+1", *NAMES))))
     splits = ("", "", "train", "val", "TEST", *random.choice(((), (), ("nonsense",))))
     rows = [header, "0.jpg,cat", "1.jpg,dog"]

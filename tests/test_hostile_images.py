@@ -454,7 +454,7 @@ def test_the_confusion_matrix_of_many_classes_is_no_larger_picture(tmp_path: Pat
         with Image.open(tmp_path / "confusion.png") as picture:
             sides.append(picture.size)
         page = pictures.confusion(found)
-        assert len(page.source) < 2_000_000
+        assert len(page.svg) < 2_000_000
     assert max(max(size) for size in sides) < 2500
 
 
