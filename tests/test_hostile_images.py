@@ -203,6 +203,13 @@ def test_memory_that_is_not_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -
         decode(seeds()["jpg rgb"][1], 8)
 
 
+def test_a_palette_png_without_its_palette_is_left_out_by_the_scan() -> None:
+    """Found by the fuzzer: the scan let it in and the training failed."""
+    data = png_of(4, 4, 8, 3, bytes(20))
+    assert judged(".png", data) == "refused"
+    assert check(data, ".png") == "cut short or damaged (its colours are missing)"
+
+
 # Files that are none.
 
 

@@ -171,6 +171,8 @@ def _opened(data: bytes, named: str | None = None, suffix: str = "") -> ImageFil
     refuse_bomb(form, data)
     image = _READERS[form](io.BytesIO(png_pixels(data) if form == "PNG" else data))
     refuse_size(image.width, image.height)
+    if image.mode == "P" and image.palette is None:
+        raise UnfreezeError("cut short or damaged (its colours are missing)")
     return image
 
 
