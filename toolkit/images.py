@@ -1,8 +1,8 @@
 """The one decoder: the bytes of a file -> `uint8 [S, S, 3]`, and why a file cannot be used.
 
 Everything that feeds a model decodes here, so no two parts of the project can see different pixels. Which
-files there are is left to `toolkit.folder`, arrays of many images to `toolkit.data`, and normalisation is
-inside the model.
+files there are is left to `toolkit.folder`, what asks for too much is refused by `toolkit.containers`, arrays
+of many images are made by `toolkit.arrays`, and normalisation is inside the model.
 """
 
 from __future__ import annotations
