@@ -4,8 +4,9 @@
 
 Seven inputs in ten are one damaged picture (`tests/hostile.py`), the others a folder or a CSV of odd names, links,
 pipes and broken files; the bombs come first. Each is judged in a worker process that may take 4 GB: the call refuses
-with one line or gives an image, the check says the same as the decoder, and standard error stays empty. A worker that says nothing
-for 20 s is killed and counted as hung, one that dies as a crash. `--only` judges one input here, for a debugger.
+with one line or gives an image, the check says the same as the decoder, and standard error stays empty. A worker that
+says nothing for 20 s is killed and counted as hung, one that dies as a crash. `--only` judges one input here, for a
+debugger. Exit code 1 where any is wrong.
 """
 
 from __future__ import annotations
@@ -190,10 +191,8 @@ def main(count: int, seed: int, workers: int, only: int | None) -> None:
     peak = max(one.peak for one in results)
     usual = max((one.seconds for one in results if one not in bombs), default=0.0)
     click.echo(f"{len(results)} inputs in {time.monotonic() - began:.0f} s, {len(wrong)} wrong")
-    click.echo(
     worst = f"{slowest.seconds:.2f} s of processor time, input {slowest.number} ({slowest.what})"
     click.echo(f"slowest: {worst}; without bombs {usual:.2f} s")
-    )
     click.echo(f"peak memory of a worker: {peak / 1e6:.0f} MB; grown over its second half: {max(grown) / 1e6:.1f} MB")
     for one in wrong[:50]:
         click.echo(f"WRONG input {one.number} ({one.what}): {one.outcome}")
