@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 
 from export.artefacts import read_manifest
 from export.runners import Runner, load
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.images import SUFFIXES, decode
+from toolkit.reading import read
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
@@ -61,24 +63,38 @@ def first_of(names: Sequence[str]) -> str:
 
 
 def files_in(images: Sequence[Path]) -> list[Path]:
-    """The same files, and for a folder the images below it, sorted."""
+    """The same files, and for a folder the images below it, sorted; links to folders inside it are not followed."""
     found: list[Path] = []
     for path in images:
-        inside = (
-            sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
-        )
-        found += inside
+        found += sorted(_below(path)) if os.path.isdir(path) else [path]
     return found
+
+
+def _below(top: Path) -> Iterator[Path]:
+    waiting = [top]  # no recursion: folders may be nested more deeply than Python's stack
+    while waiting:
+        folder = waiting.pop()
+        try:
+            inside = list(os.scandir(folder))
+        except OSError as error:
+            raise UnfreezeError(f"{one_line(str(folder))} cannot be read: {error.strerror}") from None
+        for one in inside:
+            if one.is_dir(follow_symlinks=False):
+                waiting.append(folder / one.name)
+            elif Path(one.name).suffix.lower() in SUFFIXES:
+                yield folder / one.name
 
 
 def _predict(runner: Runner, image: Path) -> Prediction:
     description = runner.description or {}
     try:
-        pixels = decode(image.read_bytes(), description["input"]["shape"][1])
+        pixels = decode(read(image), description["input"]["shape"][1])
     except OSError as error:
         return Prediction(str(image), error=f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
         return Prediction(str(image), error=str(error))
+    except ValueError:  # a null byte
+        return Prediction(str(image), error="not a path that a file can have")
     answers = runner.predict(pixels[np.newaxis])[0]
     names, top = description["class_names"], int(answers.argmax())
     shares = {name: float(share) for name, share in zip(names, answers, strict=True)}

@@ -1,9 +1,11 @@
 """The library: a folder of images in, a fine-tuned and measured Keras model out.
 
-    errors     the one exception that a person can put right
+    errors     the one exception that a person can put right; names in one line
     spec       ModelSpec, and the table of backbones with their cut layers
     defaults   what exports and their proof take where nobody says otherwise
     settings   Settings: all that, besides the data, determines a run
+    reading    the bytes of a regular file, never of a pipe or a device
+    containers what an image file asks for, before any decoder
     images     the one decoder: file -> uint8 [S, S, 3]
     resize     its resampling, in numpy
     layout     DATA -> the files it names, each with label and part

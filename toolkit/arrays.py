@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.files import remove, reserve
 from toolkit.folder import ImageFolder
 from toolkit.images import DECODE_VERSION, decode
 from toolkit.lock import in_turn
+from toolkit.reading import read
 
 CHUNK = 64  # images that a thread decodes before it reports
 
@@ -112,13 +113,16 @@ def read_unchanged(images: ImageFolder, row: int) -> bytes:
     """The bytes of one file, as they were scanned; UnfreezeError where they are gone or others."""
     file = images.root / images.paths[row]
     try:
-        content = file.read_bytes()
+        content = read(file)
+    except UnfreezeError as error:
+        raise UnfreezeError(f"{one_line(str(file))} changed after it was scanned: {error}") from None
     except OSError as error:
         raise UnfreezeError(
-            f"{file} cannot be read any more ({error.strerror}); put it back, or say with --data where it is now"
+            f"{one_line(str(file))} cannot be read any more ({error.strerror}); put it back, or say with --data "
+            "where it is now"
         ) from None
     if hashlib.sha256(content).hexdigest() != images.digests[row]:
-        raise UnfreezeError(f"{file} changed after it was scanned; put it back, or use a new run folder")
+        raise UnfreezeError(f"{one_line(str(file))} changed after it was scanned; put it back, or use a new run folder")
     return content
 
 

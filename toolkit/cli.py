@@ -26,7 +26,7 @@ from toolkit.commands.report import report
 from toolkit.commands.run import demo, run
 from toolkit.commands.search import train, tune
 from toolkit.commands.verify import verify
-from toolkit.errors import NoAnswerError, UnfreezeError, disk_is_full, of_system
+from toolkit.errors import NoAnswerError, UnfreezeError, disk_is_full, of_system, one_line
 from toolkit.interrupt import Interrupted, leave, listen
 
 ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
@@ -142,5 +142,5 @@ def _hoisted(arguments: list[str]) -> list[str]:
 def _fail(text: str, code: int, arguments: list[str] | tuple[()] = ()) -> int:
     if "--debug" in arguments:
         traceback.print_exc()
-    click.echo(f"error: {' '.join(text.split())}", err=True)
+    click.echo(f"error: {one_line(' '.join(text.split()))}", err=True)
     return code

@@ -1,6 +1,9 @@
 """The two ways in which a command ends without what was asked for: the text of each is one line for the user."""
 
 import errno
+import unicodedata
+
+_JOINERS = "\u200c\u200d"  # format characters that words and emoji are made with
 
 
 class UnfreezeError(Exception):
@@ -36,3 +39,15 @@ def of_system(error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"too many files are open{where} ({said}); raise the limit: `ulimit -n 4096`"
     return f"{said}{where}" if error.errno else str(error)
+
+
+def one_line(text: str) -> str:
+    """The same text with what a terminal would act upon written as an escape: `\\n`, `\\x1b`, `\\u202e`. A file's name
+    may hold anything but a slash, and whoever chose it may mean to move the cursor or to hide its end."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    """Escapes control and format characters, line ends of Unicode, and bytes that are not UTF-8."""
+    acts = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS
+    return character.encode("unicode_escape").decode() if acts else character

@@ -21,6 +21,7 @@ from toolkit.split import split
 
 FORMAT = 1
 COPY = ".run.json"  # of run.json, without which a search of hours could not be gone on with
+MAX_CLASSES = 2000  # metrics.json holds their confusion matrix: 36 MB; of 10,000 it would be a gigabyte
 PACKAGES = (
     "unfreeze",
     "keras",
@@ -105,8 +106,14 @@ def read_images(
     """The data of a run in the folder `path`, with its split. `classes`: those of a model that is there already."""
     if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
         raise UnfreezeError(f"{path} lies inside {data}, so its pictures would become data; give a folder elsewhere")
+    images = scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning"))
+    if len(images.class_names) > MAX_CLASSES:
+        raise UnfreezeError(
+            f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "
+            "still be kept and shown: merge classes"
+        )
     return split(
-        scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning")),
+        images,
         val=settings.val,
         test=settings.test,
         seed=settings.seed,
