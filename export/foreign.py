@@ -17,12 +17,13 @@ from export.artefacts import Artefact, Reference, digest, pictures, size
 from export.locate import locate, telling_rows
 from export.measure import Measurement, Outcome, cores, measure
 from export.parity import Parity, to_json
-from export.runners import Runner, load, said
+from export.runners import Runner, load
 from export.verify import draw_flips, judged
 from toolkit.arrays import decoded
 from toolkit.defaults import MARGIN, PIXELS, TOLERANCE
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, said
 from toolkit.folder import ImageFolder, scan
+from toolkit.keras_file import read_model
 from toolkit.progress import Progress, silent
 from toolkit.run import remove, write_json
 
@@ -62,7 +63,10 @@ def verify_foreign(
     images = _images(data, labels, progress)
     with tempfile.TemporaryDirectory() as cache:
         array: Any = decoded(images, Path(cache), image_size, progress=partial(progress, "decoding"))
-        answers = _answers(model, array, pixels)
+        try:
+            answers = _answers(model, array, pixels)
+        except Exception as error:  # a layer's own
+            raise UnfreezeError(f"{reference} does not run on images of {image_size} px ({said(error)})") from None
         if answers.shape[1] != len(images.class_names):
             raise UnfreezeError(
                 f"{reference} gives {answers.shape[1]} classes and {data} has {len(images.class_names)}; "
@@ -94,10 +98,7 @@ def load_keras(path: Path, what: str) -> keras.Model:
     """A .keras file of images in and classes out. It may be a stranger's: nothing in it is executed."""
     if not path.is_file():
         raise UnfreezeError(f"{path} does not exist; give {what}, a .keras file")
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its layers do
-        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({said(error)})") from None
+    model = read_model(path)
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
         raise UnfreezeError(f"{path} must have one input, images, and one output, the classes")
     return model

@@ -19,7 +19,7 @@ import numpy as np
 from export.adapt import feed, in_batches
 from export.tensors import dequantised
 from export.variants import again
-from toolkit.errors import UnfreezeError, first_line
+from toolkit.errors import UnfreezeError, said
 from toolkit.quiet import hushed, start_tensorflow
 
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -157,9 +157,3 @@ def _absent(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
 
 RUNTIMES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter"}
 LOADERS = {".onnx": load_onnx, ".tflite": load_tflite}
-
-
-def said(error: BaseException) -> str:
-    """What a runtime says, in one line of bearable length."""
-    text = first_line(error)
-    return text if len(text) <= 160 else text[:157] + "..."

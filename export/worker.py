@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from export.adapt import shares
-from export.runners import Runner, import_runtime, load, said
+from export.runners import Runner, import_runtime, load
 from export.variants import again
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, said
 
 BATCH = 32
 
