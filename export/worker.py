@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,16 @@ def load_again() -> float:
     started = time.perf_counter()
     _runner = _reload()
     return time.perf_counter() - started
+
+
+def described() -> tuple[dict[str, Any] | None, tuple[Any, ...]]:
+    """What the artefact says of itself, and the shape of its input."""
+    return _runner.description, _runner.shape
+
+
+def ask(images: np.ndarray) -> np.ndarray:
+    """uint8 [N, S, S, 3] -> what the artefact answers."""
+    return np.asarray(_predict(images))
 
 
 def _batch(images: Path, rows: np.ndarray) -> np.ndarray:

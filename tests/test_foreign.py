@@ -19,8 +19,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from PIL import Image
 
 from export.adapt import feed
-from export.foreign import precision, verify_foreign
+from export.foreign import verify_foreign
 from export.parity import Parity
+from export.precision import precision
 from export.runners import load
 from export.tflite import _quiet
 from tests.calibrate import shake

@@ -10,14 +10,17 @@ class NoAnswerError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library's exception says, or its class where it says nothing.
+    """The first line of what a library's exception says, or its class where it says nothing."""
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0])
 
-    It may quote a stranger's file: what is no character to be seen, as a terminal's commands are, becomes a "?"."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return "".join(one if one.isprintable() else "?" for one in line)
+
+def printable(text: str) -> str:
+    """A text that may be a stranger's, for a terminal: what is no character to be seen, as commands are, becomes a
+    "?"."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def said(error: BaseException) -> str:
-    """The same, of bearable length."""
+    """What a library says, in one line of bearable length."""
     text = first_line(error)
     return text if len(text) <= 160 else text[:157] + "..."

@@ -71,8 +71,8 @@ def _download(spec: ModelSpec) -> keras.Model:
 def _read(spec: ModelSpec, path: Path) -> keras.Model:
     if not path.is_file():
         raise UnfreezeError(f"no weights file at {path}; --weights takes imagenet, none or the path of an .h5 file")
-    _check(path)
     try:
+        _check(path)
         with warnings.catch_warnings():
             # Keras only warns where a file leaves layers as they were initialised.
             warnings.simplefilter("error", UserWarning)
@@ -91,7 +91,7 @@ def _check(path: Path) -> None:
     elif path.suffix in (".h5", ".hdf5"):
         check_hdf5(path, str(path))
     else:  # Keras would also take a .json that names files
-        raise UnfreezeError(f"{path} is no .h5 file; --weights takes imagenet, none or the path of an .h5 file")
+        raise UnfreezeError("its name does not end in .h5")
 
 
 def _finish_normalization(model: keras.Model, spec: ModelSpec, weights: str) -> None:
