@@ -79,7 +79,12 @@ def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        path,
+        options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # prints on standard output
+    )
     described = session.get_modelmeta().custom_metadata_map.get("unfreeze")
     _check_ends(session.get_inputs(), session.get_outputs())
     entry = session.get_inputs()[0]
