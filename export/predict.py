@@ -35,15 +35,15 @@ def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
     `source`: an `.onnx` or `.tflite` file, a SavedModel folder, or a run folder, of which the first artefact is
     used. UnfreezeError where that is none of these."""
     path = _artefact(source)
-    files = files_in(images)
-    if not files:
-        raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
     held = Held(path)  # a damaged file may crash its runtime: that process then, and not this one
     try:
         held.load(0, None)
         description, _ = held.call(worker.described)
         if not description:
             raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
+        files = files_in(images)
+        if not files:
+            raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
     except BaseException:
         _end(held)
         raise

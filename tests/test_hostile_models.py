@@ -539,6 +539,83 @@ def test_a_runs_model_is_checked_too(
     assert "'os.system'" in refused(capsys, "evaluate", run)
 
 
+def _with_files(content: bytes, files: dict[str, bytes]) -> bytes:
+    """A TFLite file with other metadata files at its end."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        out.write(content[: min(member.header_offset for member in archive.infolist())])
+        kept = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in (kept | files).items():
+            archive.writestr(name, text)
+    return out.getvalue()
+
+
+def test_what_a_tflite_file_says_of_itself(
+    finished: Run, tmp_path: Path, image: Path, in_process: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = (finished.path / "export" / "model.tflite").read_bytes()
+    path = tmp_path / "model.tflite"
+    cases = {
+        "names 3 classes": {"labels.txt": b"a\nb\nc\n"},
+        "names a class twice": {"labels.txt": b"a\na\n"},
+        "no JSON object": {"unfreeze.json": b"[1]"},
+        "cannot be loaded": {"unfreeze.json": b"\xff"},
+        "its description has 64,000,": {"unfreeze.json": b" " * 64_000_000},  # a zip bomb of 62 KB
+        "cannot be read (maximum recursion": {"unfreeze.json": b"[" * 100_000},
+    }
+    for expected, files in cases.items():
+        path.write_bytes(_with_files(content, files))
+        assert expected in refused(capsys, "predict", path, image)
+    path.write_bytes(_with_files(content, {}))
+    assert typed(capsys, "predict", path, image)[0] == 0
+
+
+RECORDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "text for a number": ("parity.json", lambda v: v[0].update(images="<img src=x onerror=alert(1)>")),
+    "a number for times": ("parity.json", lambda v: v[0].update(timings=5)),
+    "times without numbers": ("parity.json", lambda v: v[0].update(timings=[{"threads": "<b>", "median": 1}])),
+    "a list for reasons": ("export/manifest.json", lambda v: v.update(failed=[1])),
+    "a number for a description": ("export/manifest.json", lambda v: v.update(description=5)),
+    "text for a size": ("model.json", lambda v: v["spec"].update(image_size="x")),
+    "a number for a model": ("model.json", lambda v: v.update(spec=7)),
+    "a list for a search": ("model.json", lambda v: v.update(search=[1])),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_report_of_records_that_are_none(
+    name: str, finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(finished.path, tmp_path / "run", ignore=shutil.ignore_patterns("search", "cache")))
+    file, change = RECORDS[name]
+    record = json.loads((run / file).read_text())
+    change(record)
+    (run / file).write_text(json.dumps(record))
+    assert f"{file} is damaged" in refused(capsys, "report", run)
+
+
+def test_a_report_shows_no_file_but_the_images_that_were_scanned(
+    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run.json that names other files, as data or as a cache: each image is compared with its SHA-256."""
+    from PIL import Image
+
+    run = Path(shutil.copytree(finished.path, tmp_path / "run", ignore=shutil.ignore_patterns("search", "cache")))
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "private.png")
+    stored = json.loads((run / "run.json").read_text())
+    stored["data"]["root"] = str(tmp_path)
+    stored["settings"]["cache_dir"] = str(tmp_path / "absent")
+    (run / "run.json").write_text(json.dumps(stored))
+    for path in stored["data"]["paths"]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).symlink_to(tmp_path / "private.png")
+    assert typed(capsys, "report", run)[0] == 0
+    page = (run / "report.html").read_text()
+    assert "data:image/jpeg" not in page
+    assert not (tmp_path / "absent").exists()
+
+
 LOADS = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle", "torch"}
 SOURCES = [path for package in ("toolkit", "tuning", "export") for path in sorted((ROOT / package).rglob("*.py"))]
 
