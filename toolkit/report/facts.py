@@ -190,9 +190,9 @@ def _parities(run: Path) -> list[dict[str, Any]]:
 
 
 def _is_told(name: str, value: Any) -> bool:
-    """Whether an entry of a verdict is of its kind: text, records, or else numbers."""
-    if name in ("verdict", "reason"):
-        return isinstance(value, str)
+    """Whether an entry of a verdict is of its kind: text, true or false, records, or else numbers."""
+    if name in ("verdict", "reason", "holds"):
+        return isinstance(value, bool if name == "holds" else str)
     if name in ("artefact", "divergence"):
         return isinstance(value, (dict, type(None)))
     if name == "flips":
