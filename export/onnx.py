@@ -16,8 +16,7 @@ import onnx
 import onnxruntime
 
 from export.artefacts import INPUT, OUTPUT
-from export.runners import said
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, said
 from toolkit.files import atomic
 from toolkit.onnx_graph import to_onnx
 from toolkit.quiet import hushed

@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from export import worker
 from export.artefacts import read_manifest
-from export.runners import Runner, load
+from export.measure import Held
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.images import SUFFIXES, decode
 from toolkit.reading import read
@@ -35,13 +37,32 @@ def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
     `source`: an `.onnx` or `.tflite` file, a SavedModel folder, or a run folder, of which the first artefact is
     used. UnfreezeError where that is none of these."""
     path = _artefact(source)
-    runner = load(path)
-    if not runner.description:
-        raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
-    files = files_in(images)
-    if not files:
-        raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
-    return (_predict(runner, image) for image in files)
+    held = Held(path)  # a damaged file may crash its runtime: that process then, and not this one
+    try:
+        held.load(0, None)
+        description, _ = held.call(worker.described)
+        if not description:
+            raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
+        files = files_in(images)
+        if not files:
+            raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
+    except BaseException:
+        _end(held)
+        raise
+    return _predictions(held, description, files)
+
+
+def _predictions(held: Held, description: dict[str, Any], files: Sequence[Path]) -> Iterator[Prediction]:
+    try:
+        for image in files:
+            yield _predict(held, description, image)
+    finally:
+        _end(held)
+
+
+def _end(held: Held) -> None:
+    held.kill()
+    held.pool.shutdown(cancel_futures=True)
 
 
 def _artefact(source: Path) -> Path:
@@ -85,8 +106,7 @@ def _below(top: Path) -> Iterator[Path]:
                 yield folder / one.name
 
 
-def _predict(runner: Runner, image: Path) -> Prediction:
-    description = runner.description or {}
+def _predict(held: Held, description: dict[str, Any], image: Path) -> Prediction:
     try:
         pixels = decode(read(image), description["input"]["shape"][1])
     except OSError as error:
@@ -95,7 +115,14 @@ def _predict(runner: Runner, image: Path) -> Prediction:
         return Prediction(str(image), error=str(error))
     except ValueError:  # a null byte
         return Prediction(str(image), error="not a path that a file can have")
-    answers = runner.predict(pixels[np.newaxis])[0]
-    names, top = description["class_names"], int(answers.argmax())
-    shares = {name: float(share) for name, share in zip(names, answers, strict=True)}
-    return Prediction(str(image), names[top], float(answers[top]), shares)
+    names, answers = description["class_names"], held.call(worker.ask, pixels[np.newaxis])
+    if answers.shape != (1, len(names)):
+        raise UnfreezeError(
+            f"{held.path} answers with an array of shape {list(answers.shape)} and names {len(names)} classes; "
+            "export it anew"
+        )
+    if not np.isfinite(answers).all():
+        return Prediction(str(image), error=f"{held.path} answers with what is no number")
+    top = int(answers[0].argmax())
+    shares = {name: float(share) for name, share in zip(names, answers[0], strict=True)}
+    return Prediction(str(image), names[top], float(answers[0, top]), shares)

@@ -34,13 +34,13 @@ from export.golden import write_golden
 from export.int8 import check_layers, onnx_steps, tflite_steps
 from export.onnx import folded, write_graph, write_onnx, write_onnx_float16
 from export.onnx_int8 import looked_at
-from export.runners import load, said
+from export.runners import load
 from export.saved_model import write_float_saved_model, write_saved_model
 from export.tflite import write_tflite, write_tflite_int8, write_tflite_partly, write_tflite_wide
 from export.variants import VARIANTS, Variant, choose
 from toolkit.data import load_part
 from toolkit.defaults import CALIBRATION, MARGIN
-from toolkit.errors import UnfreezeError, disk_is_full
+from toolkit.errors import UnfreezeError, disk_is_full, said
 from toolkit.files import file_digest, remove, scratch, write_text
 from toolkit.progress import Progress, silent
 from toolkit.run import Run

@@ -18,6 +18,8 @@
     augment    one augmented view of one image
     data       what training reads: sources and batches
     model      ModelSpec -> keras.Model; prefix, suffix  (TensorFlow)
+    hdf5       weights of strangers: the file, before it is read
+    keras_file models of strangers: checked, then loaded
     weights    pre-trained weights into a model          (TensorFlow)
     fit        one stage: the step, the epochs, the callbacks (TensorFlow)
     train      the head stage, then the fine-tuning stage (TensorFlow)
