@@ -433,7 +433,6 @@ def test_code_in_a_reference_is_not_run(folder: Path, pictures: Path, tmp_path: 
     with pytest.raises(UnfreezeError, match=r"lambda\.keras uses 'keras.layers.Lambda'") as caught:
         verified(folder, ["plain.onnx"], pictures, reference=with_lambda(tmp_path))
     assert "\n" not in str(caught.value)
-    assert "ambda" in str(caught.value).partition("(")[2]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage"])
@@ -441,7 +440,9 @@ def test_a_reference_that_is_no_model(content: bytes | None, folder: Path, pictu
     path = tmp_path / "model.keras"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UnfreezeError, match=r"model\.keras (does not exist|cannot be loaded)") as caught:
+    with pytest.raises(
+        UnfreezeError, match=r"model\.keras (does not exist|is no \.keras file or is damaged)"
+    ) as caught:
         verified(folder, ["plain.onnx"], pictures, reference=path)
     assert "\n" not in str(caught.value)
 

@@ -416,7 +416,7 @@ def test_labels_command_no_terminal(
     code, out, _ = typed(capsys, "predict", onnx_model(tmp_path / "m.onnx", description(class_names=names)), image)
     assert code == 0
     assert out.rstrip("\n").isprintable()
-    assert "b?[2J?<b>" in out
+    assert r"b\x1b[2J\u202e<b>" in out
 
 
 def test_broken_files_are_told_of(

@@ -105,7 +105,11 @@ def _kept(part: Path) -> Iterator[None]:
 def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
     """A new .npy file to write into. OSError where the disk has no room for all of it."""
     array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    reserve(path, path.stat().st_size)  # a full disk is an error here, and not a signal when a page is written
+    try:
+        reserve(path, path.stat().st_size)  # a full disk is an error here, and not a signal when a page is written
+    except OSError:
+        remove(path)
+        raise
     return array
 
 

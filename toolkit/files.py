@@ -88,9 +88,11 @@ def reserve(path: Path, size: int) -> None:
     if not hasattr(os, "posix_fallocate"):  # not on macOS and Windows
         return
     with path.open("ab") as file:
+        before = file.tell()
         try:
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
+            file.truncate(before)  # it has all the room that there was
             error.filename = str(path)
             raise
 
