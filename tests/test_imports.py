@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+import toolkit
+
+ROOT = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel is installed
 HEAVY_PACKAGES = {"tensorflow", "keras", "keras_tuner", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
 HEAVY = {  # our modules that import one of them at the top; all others are light
     "toolkit.fit", "toolkit.model", "toolkit.weights", "toolkit.train", "toolkit.assess",
