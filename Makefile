@@ -46,6 +46,7 @@ test-wheel: $(VENV)/ready
 	$(BIN)/python scripts/wheel.py $(TESTED)/dist
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(TESTED)/dist/*.whl
 	git archive HEAD | tar -x -C $(TESTED)/checkout
+	git ls-files toolkit tuning export > $(TESTED)/files.txt
 	rm -r $(addprefix $(TESTED)/checkout/,toolkit tuning export)
 	cd $(TESTED)/checkout && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel $(abspath $(BIN))/python -m pytest; \
 		code=$$?; cd $(CURDIR) && rm -f $(VENV)/ready; exit $$code  # no longer an editable installation
