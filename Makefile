@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN ?= runs/mine
 BIN := $(VENV)/bin
 
-.PHONY: help demo data run notebook test slow lint docs clean
+.PHONY: help demo data run notebook test slow lint docs wheel oldest newest audit clean
 
 help:
 	@echo "make demo                                         the whole job on digits that are always there"
@@ -12,6 +12,9 @@ help:
 	@echo "make notebook DATA=FOLDER                         the example notebook, executed anew and written without photographs"
 	@echo "make test                                         every test that is not slow"
 	@echo "make docs                                         the site, into build/docs"
+	@echo "make wheel                                        wheel and source archive of the last commit, into dist, repeatable"
+	@echo "make oldest | newest                              a part of the tests with the lowest, the highest versions allowed"
+	@echo "make audit                                        known vulnerabilities of what is installed; needs a network"
 	@echo "make slow | lint | clean"
 
 demo: $(VENV)/ready
@@ -27,8 +30,48 @@ run: data $(VENV)/ready
 notebook: data $(VENV)/ready
 	UNFREEZE_DATA="$(DATA)" $(BIN)/python scripts/notebook.py examples/cats_and_dogs.ipynb
 
-test: $(VENV)/ready
+# FROM=wheel: the last commit's wheel, in place of the checkout, and the tests in a folder without the packages' sources.
+FROM ?= checkout
+SHARED ?= $(if $(UNFREEZE_SHARED),$(UNFREEZE_SHARED),$(abspath ../shared))
+TESTED := build/from-wheel
+
+test: test-$(FROM)
+
+test-checkout: $(VENV)/ready
 	$(BIN)/python -m pytest
+
+test-wheel: $(VENV)/ready
+	rm -rf $(TESTED)
+	mkdir -p $(TESTED)/checkout
+	$(BIN)/python scripts/wheel.py $(TESTED)/dist
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(TESTED)/dist/*.whl
+	git archive HEAD | tar -x -C $(TESTED)/checkout
+	git ls-files toolkit tuning export > $(TESTED)/files.txt
+	rm -r $(addprefix $(TESTED)/checkout/,toolkit tuning export)
+	cd $(TESTED)/checkout && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel $(abspath $(BIN))/python -m pytest; \
+		code=$$?; cd $(CURDIR) && rm -f $(VENV)/ready; exit $$code  # no longer an editable installation
+
+# The versions that pyproject.toml allows: our own dependencies' lowest, or everything's highest.
+PART := tests/test_run.py tests/test_export.py tests/test_verify.py tests/test_search.py tests/test_cli.py
+
+oldest newest:
+	rm -rf build/$@
+	$(PYTHON) -m venv build/$@
+	build/$@/bin/python -m pip install --quiet --disable-pip-version-check packaging
+	build/$@/bin/python scripts/bounds.py > build/$@/oldest.txt
+	build/$@/bin/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[mlflow]' \
+		'pytest>=9,<10' 'pytest-xdist>=3.8,<4' 'pyyaml>=6,<7' $(if $(filter oldest,$@),--constraint build/$@/oldest.txt)
+	build/$@/bin/python -m pytest -W default::DeprecationWarning $(PART)
+
+# Of what `pip install unfreeze` brings; a package that could not be looked up is a failure, too. CI does not call this.
+audit: $(VENV)/ready
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
+	$(BIN)/python scripts/licences.py --pins > build/audit/pins.txt
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement build/audit/pins.txt
+
+wheel: $(VENV)/ready
+	$(BIN)/python scripts/wheel.py dist
 
 # Every backbone of the table: minutes, and gigabytes of memory.
 slow: $(VENV)/ready
@@ -50,4 +93,4 @@ $(VENV)/ready: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build runs *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist runs *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -19,10 +19,12 @@ from urllib.parse import unquote, urldefrag
 import click
 import pytest
 
+import toolkit
 from docs.commands import PAGE, page
 from toolkit.cli import cli
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel is installed
 PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if path != PAGE)]
 FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 TYPED = re.compile(r"^ *(?:\$ |- run: |run: )?(unfreeze .+)$", re.MULTILINE)
@@ -122,7 +124,7 @@ def test_python_in_the_docs_is_python_and_imports_what_there_is(path: Path) -> N
 
 def defined(module: str) -> set[str]:
     """The names at the top of one of our modules, and the modules in a package; nothing is imported for it."""
-    path = ROOT / Path(*module.split("."))
+    path = PACKAGES / Path(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     names = {other.stem for other in path.parent.iterdir()} if path.stem == "__init__" else set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+import toolkit
+
+ROOT = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel is installed
 HEAVY_PACKAGES = {"tensorflow", "keras", "keras_tuner", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
 HEAVY = {  # our modules that import one of them at the top; all others are light
     "toolkit.fit", "toolkit.model", "toolkit.weights", "toolkit.train", "toolkit.assess",
-    "toolkit.onnx_graph", "toolkit.onnx_repairs",
+    "toolkit.onnx_graph", "toolkit.onnx_repairs", "toolkit.onnx_canonical",
     "tuning.space", "tuning.hardened", "tuning.halving", "tuning.oracles", "tuning.points", "tuning.trials",
     "tuning.tuner", "tuning.trial", "tuning.search", "tuning.cache", "tuning.passes", "tuning.prefix", "tuning.memory",
     "tuning.board",

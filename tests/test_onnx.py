@@ -14,6 +14,7 @@ import export.onnx
 from export.onnx import write_onnx
 from toolkit import onnx_graph
 from toolkit.errors import UnfreezeError
+from toolkit.onnx_canonical import canonical
 from toolkit.onnx_repairs import guard_max_pooling
 
 SIZE = 16
@@ -206,3 +207,32 @@ def test_gate_stops_wrong_numbers_and_keeps_the_older_file(fault: float, tmp_pat
     with pytest.raises(UnfreezeError, match="differ"):
         write_onnx(classifier(), path, {})
     assert path.read_text() == "older"
+
+
+def test_counters_and_the_order_of_constants_leave_no_trace(tmp_path: Path) -> None:
+    """Two graphs as two conversions give them, and a client's answers to either."""
+
+    def graph(count: int, kept: str, order: int) -> onnx.ModelProto:
+        one, two = np.array(1, np.float32), np.array([2, 3], np.float32)
+        constants = [onnx.numpy_helper.from_array(one, kept), onnx.numpy_helper.from_array(two, f"two__{count + 2}")]
+        nodes = [
+            onnx.helper.make_node("Add", ["image", kept], [f"layer/add__{count}:0"], name=f"layer/add__{count}"),
+            onnx.helper.make_node(
+                "Mul", [f"layer/add__{count}:0", f"two__{count + 2}"], ["m:0"], name=f"m__{count + 1}"
+            ),
+            onnx.helper.make_node("Clip", ["m:0", "", kept], ["answer"], name="clip"),
+        ]
+        ends = [onnx.helper.make_tensor_value_info(name, 1, ["batch", 2]) for name in ("image", "answer")]
+        body = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], constants[::order], doc_string=f"from f_{count}")
+        return onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+
+    first, second = graph(3, "low__9", 1), graph(400, "other/max__512", -1)
+    for one in (first, second):
+        canonical(one)
+        onnx.checker.check_model(one, full_check=True)
+    assert first.SerializeToString() == second.SerializeToString()
+    assert [node.name for node in first.graph.node] == ["layer/add", "m", "clip"]
+    assert [node.output[0] for node in first.graph.node] == ["layer/add:0", "m:0", "answer"]
+    session = onnxruntime.InferenceSession(first.SerializeToString(), providers=["CPUExecutionProvider"])
+    batch = np.array([[-3, -5], [-0.75, 4]], np.float32)
+    np.testing.assert_array_equal(session.run(None, {"image": batch})[0], np.minimum((batch + 1) * [2, 3], 1))

@@ -30,6 +30,7 @@
     evaluate   probabilities and labels -> Evaluation
     onnx_graph keras.Model -> ONNX graph                 (TensorFlow)
     onnx_repairs what stands between a Keras graph and a right ONNX file (TensorFlow)
+    onnx_canonical its names and order, left to no chance (onnx)
     plots      matplotlib figures
     report     a package: a run folder -> report.html and report.md
     progress   how long work reports

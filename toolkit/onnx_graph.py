@@ -15,6 +15,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from toolkit.onnx_canonical import canonical
 from toolkit.onnx_repairs import CUSTOM_OPS, convertible, guard_max_pooling
 
 OPSET = 17  # tf2onnx's highest is 18, which turns the global pooling into ReduceMean and Transpose
@@ -25,6 +26,7 @@ def to_onnx(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.Mode
     with _quiet():
         graph = _convert(convertible(model), entry, outputs)
     guard_max_pooling(graph)
+    canonical(graph)
     for end in (*graph.graph.input, *graph.graph.output):
         end.type.tensor_type.shape.dim[0].dim_param = "batch"
     return graph
