@@ -163,7 +163,7 @@ def facts(run: Path) -> dict[str, str]:
         with np.load(run / name, allow_pickle=False) as arrays:
             told[name] = " ".join(f"{key} {_sha(arrays[key].tobytes())}" for key in sorted(arrays.files))
     told["model.keras"] = _weights(run / "model.keras")
-    for path in sorted((run / "export").glob("*.tflite")):
+    for path in sorted([*(run / "export").glob("*.tflite"), *(run / "export").glob("*.onnx")]):
         told[path.name] = _sha(path.read_bytes())
     for path in sorted((run / "search").glob("trial_*/val_probabilities.npy")):
         told[f"{path.parent.name}/{path.name}"] = _sha(path.read_bytes())
@@ -182,10 +182,9 @@ def _trials(path: Path) -> str:
 
 
 def _timeless(value: object) -> object:
-    """Without what measures time or memory, and without the digests of files that no two conversions write alike."""
+    """Without what measures time or memory, and without the digest of a SavedModel: TensorFlow writes no two alike."""
     if isinstance(value, dict):
-        volatile = value.get("format") in ("onnx", "saved_model") or str(value.get("name", "")).endswith(".onnx")
-        skip = (*TIMES, *(("sha256", "bytes") if volatile else ()), "model_sha256")
+        skip = (*TIMES, "model_sha256")  # a .keras file is an archive, which holds the time
         skip += ("sha256", "bytes") if value.get("format") == "saved_model" else ()
         return {key: _timeless(item) for key, item in value.items() if key not in skip}
     return [_timeless(item) for item in value] if isinstance(value, list) else value

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 from pathlib import Path
 import numpy as np
 from export.measure import measure

@@ -131,8 +131,8 @@ def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.Keras
         if needed and needed > room:  # where nothing is missing a search can always go on
             raise UnfreezeError(
                 f"the prefix activations need {needed / 1e9:.1f} GB, {what} {max(0.0, room) / 1e9:.1f} GB beside what "
-                f"is in {folder.parent}; make room, or give fewer --views, a higher --cache-limit, another --cache-dir, "
-                "or --no-cache"
+                f"is in {folder.parent}; make room, or give fewer --views, a higher --cache-limit, another "
+                "--cache-dir, or --no-cache"
             )
     return needed
 
