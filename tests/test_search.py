@@ -250,6 +250,24 @@ def test_a_trial_whose_files_are_damaged_is_run_again(
     assert rows(run.path) == rows(finished.path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("model.json", b"[1]"), ("model.json", b"{"), ("model.json", b"{}"), ("history.csv", b""), ("model.keras", None)],
+)
+def test_a_damaged_model_is_made_again_of_its_trial(
+    name: str, content: bytes | None, finished: Run, tmp_path: Path
+) -> None:
+    run = replace(finished, path=Path(shutil.copytree(finished.path, tmp_path / "run")))
+    path = run.path / name
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + b"00" + whole[middle + 2 :] if content is None else content)
+    before = probabilities(load_model(finished), load_part(run, "val").images)
+    search(run)
+    np.testing.assert_array_equal(probabilities(load_model(run), load_part(run, "val").images), before)
+    assert name == "model.keras" or path.read_bytes() == whole
+
+
 def test_halving_goes_on_with_the_better_half(tiny: str, pictures: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, oracle="halving", trials=4, head_epochs=2, tune_epochs=3, patience=9)
     run = prepare(pictures, tmp_path / "run", settings)
