@@ -197,6 +197,13 @@ def test_a_run_without_a_model_has_nothing_to_report(copy: Path) -> None:
         write_report(load_run(copy))
 
 
+@pytest.mark.parametrize("content", ["{}", '{"spec": {}}', '{"spec": {"backbone": 3}}', '{"a": 1}'])
+def test_a_model_json_without_its_spec_is_damaged(content: str, copy: Path) -> None:
+    (copy / "model.json").write_text(content)
+    with pytest.raises(UnfreezeError, match=r"model\.json is damaged"):
+        write_report(load_run(copy))
+
+
 @pytest.mark.parametrize(
     "name", ["metrics.json", "parity.json", "model.json", "export/manifest.json", "test_probabilities.npz"]
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -17,11 +17,13 @@ from toolkit.files import file_digest, read_json
 from toolkit.folder import ImageFolder
 from toolkit.paired import HOLDS
 from toolkit.run import Run
+from toolkit.spec import ModelSpec
 
 Read = TypeVar("Read")
 UNVERIFIED = "not verified"
 OBJECT = "the model "  # before the name of one that was adopted as an object, not as a file
 PROVEN = {"verdict", "images", "accuracy", "accuracy_interval", "lost", "lost_at_most", "agreement", "flips"}
+SPEC = {field.name for field in fields(ModelSpec)}
 TIMED = {"threads", "median", "batch_median"}
 
 
@@ -142,7 +144,8 @@ def read_facts(run: Run) -> Facts:
     manifest = _record(run.path / "export" / "manifest.json", dict)
     _check_parts(run.path / "model.json", model, ("spec", "adopted", "best_epoch", "search"))
     _check_parts(run.path / "export" / "manifest.json", manifest, ("description", "failed"))
-    if type((model.get("spec") or {}).get("image_size", 1)) is not int:
+    spec = model.get("spec") or {}
+    if type(spec.get("image_size", 1)) is not int or not (model.get("adopted") or spec.keys() >= SPEC):
         raise _damaged(run.path / "model.json")
     outdated = bool(manifest) and manifest.get("model_sha256") != file_digest(run.path / "model.keras")
     answers = _answers(run, exported=not outdated)
