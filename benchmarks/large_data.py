@@ -1,15 +1,16 @@
-"""The commands on 10,000 to 100,000 generated photographs: seconds and memory of each stage, which should grow
-linearly and hardly.
+"""The commands on 10,000 to 100,000 generated photographs: time and memory of each stage, which should grow linearly
+and hardly.
 
-    python benchmarks/large_data.py [--counts 10000,30000,100000] [--classes 2] [--folder DIR] [--commands scan,tune,...]
+    python benchmarks/large_data.py [--counts 10000,30000,100000] [--classes 2] [--folder DIR] [--commands scan,...]
         [--plot FILE.png] [-- OPTIONS OF TUNE]
 
 Each count is a fresh set of JPEG files, each command a process of its own. What `tune` does is told apart by the lines
 that it prints: decoding, the pass of the views, the trials. Memory is that of the process and of those that it starts
-(`watched.py`): resident memory counts mapped files too; beside it what is not backed by a file.
+(`watched.py`): resident memory counts mapped files too; beside it what is not backed by a file. Seconds tell how busy
+the machine was as well; the time of processors (CPU) hardly.
 
-Exits with 1 where a stage at the largest count costs more than `SLOWER` times as much for a further image as at the
-smallest, or where memory that no file backs grows by more than `BYTES` for each image.
+Exits with 1 where a further image costs more than `SLOWER` times as much CPU up to the largest count as at first, or
+where memory that no file backs grows by more than `BYTES` for each image.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import json
 import multiprocessing
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -35,9 +38,10 @@ from watched import Usage, usage_of_all
 SIDE = 200  # pixels
 COMMANDS = ("scan", "tune", "evaluate", "export", "verify", "report")
 TUNE = (
-    *("--weights", "starter", "--views", "1", "--trials", "2", "--oracle", "random", "--seed", "0"),
-    *("--head-units", "0,32", "--dropout", "0.2", "--unfreeze", "1,2", "--head-epochs", "1", "--tune-epochs", "1"),
+    *("--weights", "starter", "--views", "1", "--trials", "1", "--oracle", "random", "--seed", "0"),
+    *("--head-units", "32", "--dropout", "0.2", "--unfreeze", "2", "--head-epochs", "1", "--tune-epochs", "1"),
 )
+EXPORT = ("--formats", "tflite,onnx", "--precisions", "float32")  # what else there is costs the same at any count
 ENDED = re.compile(r"^(scanning|decoding|views)\b.*: (?:\d+ in )?[\d.]+ (?:s|min|h)\b")
 SLOWER, BYTES = 1.5, 1500
 
@@ -49,6 +53,7 @@ class Stage:
     images: int  # of the whole data set
     name: str
     seconds: float
+    cpu: float  # seconds of processors
     resident: float  # MB at its peak
     anonymous: float
 
@@ -85,21 +90,22 @@ def stages(images: int, command: str, arguments: Sequence[str]) -> list[Stage]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    peak, began, told, said = Usage(), time.perf_counter(), [], []
+    peak, began, spent, told, said = Usage(), time.perf_counter(), 0.0, [], []
 
-    def end(name: str) -> None:
-        nonlocal peak, began
+    def end(name: str, cpu: float) -> None:
+        nonlocal peak, began, spent
         now = time.perf_counter()
-        told.append(Stage(images, f"{command}: {name}", now - began, peak.resident, peak.anonymous))
-        peak, began = Usage(), now
+        told.append(Stage(images, f"{command}: {name}", now - began, cpu - spent, peak.resident, peak.anonymous))
+        peak, began, spent = Usage(), now, cpu
 
     def listen() -> None:
         assert process.stderr is not None
         for line in process.stderr:
             said.append(line)
             if command == "tune" and (found := ENDED.match(line)):
-                end(found[1])
+                end(found[1], usage_of_all(process.pid).cpu)
 
+    before = processor_seconds()
     listener = threading.Thread(target=listen)
     listener.start()
     while process.poll() is None:
@@ -108,8 +114,14 @@ def stages(images: int, command: str, arguments: Sequence[str]) -> list[Stage]:
     listener.join()
     if process.returncode not in (0, 1 if command == "verify" else 0):  # a verdict is no failure here
         sys.exit("".join(said[-40:]))
-    end("trials" if command == "tune" else "")
+    end("trials" if command == "tune" else "", processor_seconds() - before)
     return merged(told)
+
+
+def processor_seconds() -> float:
+    """Of the children of this process that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def merged(told: Sequence[Stage]) -> list[Stage]:
@@ -121,6 +133,7 @@ def merged(told: Sequence[Stage]) -> list[Stage]:
             one = replace(
                 one,
                 seconds=before.seconds + one.seconds,
+                cpu=before.cpu + one.cpu,
                 resident=max(before.resident, one.resident),
                 anonymous=max(before.anonymous, one.anonymous),
             )
@@ -128,38 +141,37 @@ def merged(told: Sequence[Stage]) -> list[Stage]:
     return list(found.values())
 
 
-def measured(count: int, classes: int, where: Path, commands: Sequence[str], options: Sequence[str]) -> list[Stage]:
+def measured(count: int, classes: int, where: Path, commands: Sequence[str], options: Sequence[str]) -> Iterator[Stage]:
+    """Stage after stage, told when its command has ended."""
     generate(where / "data", count, classes)
     data, run = str(where / "data"), str(where / "run")
-    of = {"scan": [data], "tune": [data, run, *TUNE, *options]}
-    found = []
+    of = {"scan": [data], "tune": [data, run, *TUNE, *options], "export": [run, *EXPORT]}
     for command in commands:
         for stage in stages(count, command, of.get(command, [run])):
             print(
-                f"{count:7}  {stage.name:20} {stage.seconds:8.1f} {1e3 * stage.seconds / count:9.2f} "
+                f"{count:7}  {stage.name:20} {stage.seconds:8.1f} {stage.cpu:8.1f} {1e3 * stage.cpu / count:9.2f} "
                 f"{stage.resident:9.0f} {stage.anonymous:9.0f}",
                 flush=True,
             )
-            found.append(stage)
+            yield stage
     for name in ("run.json", "metrics.json", "parity.json", "report.html", "report.md"):
         if (path := where / "run" / name).exists():
             print(f"{count:7}  {name}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
-    return found
 
 
 def further(found: Sequence[Stage], name: str, value: str) -> list[tuple[int, float]]:
     """(images, what each further image adds to a stage's `value`), from one count to the next."""
     own = sorted((stage.images, getattr(stage, value)) for stage in found if stage.name == name)
-    return [(many, (high - low) / (many - few)) for (few, low), (many, high) in zip(own, own[1:], strict=False)]
+    return [(many, (high - low) / (many - few)) for (few, low), (many, high) in pairwise(own)]
 
 
 def verdicts(found: Sequence[Stage]) -> list[str]:
     """What grows faster than it may."""
     wrong = []
     for name in dict.fromkeys(stage.name for stage in found):
-        seconds, memory = further(found, name, "seconds"), further(found, name, "anonymous")
-        if len(seconds) > 1 and seconds[-1][1] > SLOWER * max(seconds[0][1], 1e-4):
-            costs = ", ".join(f"{1e3 * each:.2f} ms up to {many}" for many, each in seconds)
+        cpu, memory = further(found, name, "cpu"), further(found, name, "anonymous")
+        if len(cpu) > 1 and cpu[-1][1] > SLOWER * max(cpu[0][1], 1e-4):
+            costs = ", ".join(f"{1e3 * each:.2f} ms up to {many}" for many, each in cpu)
             wrong.append(f"{name}: a further image costs {costs}")
         if memory and 1e6 * memory[-1][1] > BYTES:
             wrong.append(f"{name}: a further image takes {1e6 * memory[-1][1]:.0f} bytes of memory")
@@ -175,9 +187,9 @@ def draw(found: Sequence[Stage], path: Path) -> None:
         own = sorted((stage for stage in found if stage.name == name), key=lambda stage: stage.images)
         how = {"color": f"C{number}", "marker": "os^vDP*Xh<>p"[number % 12], "label": name, "ms": 5, "lw": 1.4}
         counts = [stage.images for stage in own]
-        left.plot(counts, [1e3 * stage.seconds / stage.images for stage in own], **how)
+        left.plot(counts, [1e3 * stage.cpu / stage.images for stage in own], **how)
         right.plot(counts, [stage.anonymous for stage in own], **how)
-    left.set(title="Time", ylabel="ms an image, start-up included", yscale="log")
+    left.set(title="Processor time, start-up included", ylabel="ms an image", yscale="log")
     right.set(title="Memory at the peak, all processes of the command", ylabel="MB that no file backs", ylim=(0, None))
     for axes in (left, right):
         axes.set(xlabel="images in the data set", xscale="log")
@@ -208,12 +220,13 @@ def main(
 ) -> None:
     """Time and memory of each stage at each count."""
     found = [Stage(**one) for one in json.loads(results.read_text())] if results and results.exists() else []
-    print(" images  stage                 seconds  ms/image  resident  without mapped files (MB)")
+    print(" images  stage                 seconds      CPU  CPU ms/image  resident  without mapped files (MB)")
     for count in map(int, counts.split(",")):
         with tempfile.TemporaryDirectory(dir=folder) as where:
-            found += measured(count, classes, Path(where), commands.split(","), options)
-        if results:
-            results.write_text(json.dumps([asdict(stage) for stage in found], indent=1))
+            for stage in measured(count, classes, Path(where), commands.split(","), options):
+                found.append(stage)
+                if results:
+                    results.write_text(json.dumps([asdict(one) for one in found], indent=1))
     if plot:
         draw(found, plot)
     wrong = verdicts(found)

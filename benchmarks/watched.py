@@ -1,4 +1,4 @@
-"""A command of its own process, watched from outside by /proc: memory, threads and open files of it and of what it starts.
+"""A process, watched from outside by /proc: memory, processor time, threads, open files, of it and of what it starts.
 
 Linux only. Shared by `large_data.py` and `long_run.py`.
 """
@@ -6,6 +6,7 @@ Linux only. Shared by `large_data.py` and `long_run.py`.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ class Usage:
     anonymous: float = 0.0  # MB that no file backs
     threads: int = 0
     files: int = 0  # open
+    cpu: float = 0.0  # seconds of processors so far, those of children that have ended too
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -26,6 +28,7 @@ class Usage:
             self.anonymous + other.anonymous,
             self.threads + other.threads,
             self.files + other.files,
+            self.cpu + other.cpu,
         )
 
     def most(self, other: Usage) -> Usage:
@@ -35,6 +38,7 @@ class Usage:
             max(self.anonymous, other.anonymous),
             max(self.threads, other.threads),
             max(self.files, other.files),
+            max(self.cpu, other.cpu),
         )
 
 
@@ -44,10 +48,11 @@ def usage(pid: int) -> Usage:
     try:
         told = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
         files = sum(1 for _ in (place / "fd").iterdir())
-        kilobytes = {name: int(told[name].split()[0]) for name in ("VmRSS", "RssAnon", "Threads")}
+        resident, anonymous, threads = (int(told[name].split()[0]) for name in ("VmRSS", "RssAnon", "Threads"))
+        ticks = (place / "stat").read_text().rpartition(")")[2].split()[11:15]
     except (OSError, KeyError, ValueError):
         return Usage()
-    return Usage(kilobytes["VmRSS"] / 1e3, kilobytes["RssAnon"] / 1e3, kilobytes["Threads"], files)
+    return Usage(resident / 1e3, anonymous / 1e3, threads, files, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"))
 
 
 def family(pid: int) -> Iterator[int]:
