@@ -43,7 +43,7 @@ BOUNDS = {  # the most that a trial may add
     "open files": 0.0,
     "files in TMPDIR": 0.0,
     "maps of /dev/shm": 0.0,
-    "KB of a trial": 0.1,  # KB that a trial leaves in search/: what a later one leaves more than an earlier one
+    "KB of records": 0.05,  # by which a later trial leaves more than an earlier one
     "CPU ms of a trial": 2.0,
 }
 
@@ -59,7 +59,8 @@ class Sample:
     open: int  # files
     files: int  # in the run folder
     kilobytes: float  # of it
-    left: float  # KB in the trial's own folders
+    weights: float  # KB of the trial's checkpoint
+    records: float  # KB of what else there is in its folders
     temporary: int  # files in TMPDIR
     shared: int  # mappings of /dev/shm
     seconds: float  # since the trial before
@@ -119,7 +120,8 @@ def sample(
 ) -> Sample:
     """`used` at its moment, `spent` the processors' seconds at that of the sample before."""
     sizes, name = files_of(run), f"trial_{row['trial']}"
-    own = [size for part in ("search", "tensorboard") for size in files_of(run / part / name)]
+    own = sum(size for part in ("search", "tensorboard") for size in files_of(run / part / name)) / 1e3
+    weights = (run / "search" / name / "checkpoint.weights.h5").stat().st_size / 1e3
     return Sample(
         trial=int(row["trial"]),
         resident=used.resident,
@@ -128,7 +130,8 @@ def sample(
         open=used.files,
         files=len(sizes),
         kilobytes=sum(sizes) / 1e3,
-        left=sum(own) / 1e3,
+        weights=weights,
+        records=own - weights,
         temporary=len(files_of(temporary)),
         shared=mapped(pid, "/dev/shm/"),
         seconds=seconds,
@@ -143,7 +146,8 @@ VALUES: dict[str, Callable[[Sample], float]] = {
     "open files": lambda one: one.open,
     "files in TMPDIR": lambda one: one.temporary,
     "maps of /dev/shm": lambda one: one.shared,
-    "KB of a trial": lambda one: one.left,
+    "KB of records": lambda one: one.records,
+    "KB of weights": lambda one: one.weights,
     "CPU ms of a trial": lambda one: 1e3 * one.cpu,
     "ms of a trial": lambda one: 1e3 * one.seconds,
     "files in the run": lambda one: one.files,
@@ -177,11 +181,11 @@ def draw(samples: Sequence[Sample], path: Path, title: str) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6), layout="constrained")
-    panels = ("anonymous MB", "resident MB", "open files", "threads", "KB of a trial", "CPU ms of a trial")
+    panels = ("anonymous MB", "resident MB", "open files", "threads", "KB in the run", "CPU ms of a trial")
     for axes, name in zip(figure.subplots(2, 3).flat, panels, strict=True):
         values = [VALUES[name](one) for one in samples]
         axes.plot([one.trial for one in samples], values, ".", ms=3, color="#1f6fb4")
-        top = max(float(np.percentile(values, 99.5)) * 1.15, 1)
+        top = 1.2 * max(float(np.percentile(values, 98)), 1)
         axes.set(title=f"{name}: {slope(samples, VALUES[name])[0]:+.4f} a trial", xlabel="trial", ylim=(0, top))
         axes.axvline(WARM, color="black", lw=0.8, ls=":")
         axes.grid(alpha=0.25)
