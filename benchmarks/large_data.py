@@ -40,6 +40,7 @@ COMMANDS = ("scan", "tune", "evaluate", "export", "verify", "report")
 TUNE = (
     *("--weights", "starter", "--views", "1", "--trials", "1", "--oracle", "random", "--seed", "0"),
     *("--head-units", "32", "--dropout", "0.2", "--unfreeze", "2", "--head-epochs", "1", "--tune-epochs", "1"),
+    *("--image-size", "32", "--augment", "none"),
 )
 EXPORT = ("--formats", "tflite,onnx", "--precisions", "float32")  # what else there is costs the same at any count
 ENDED = re.compile(r"^(scanning|decoding|views)\b.*: (?:\d+ in )?[\d.]+ (?:s|min|h)\b")
@@ -155,7 +156,7 @@ def measured(count: int, classes: int, where: Path, commands: Sequence[str], opt
             )
             yield stage
     for name in ("run.json", "metrics.json", "parity.json", "report.html", "report.md"):
-        if (path := where / "run" / name).exists():
+        if (path := Path(run) / name).exists():
             print(f"{count:7}  {name}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
@@ -205,7 +206,9 @@ def draw(found: Sequence[Stage], path: Path) -> None:
 @click.option("--counts", default="10000,30000,100000")
 @click.option("--classes", default=2)
 @click.option("--commands", default=",".join(COMMANDS))
-@click.option("--folder", type=click.Path(path_type=Path), help="Where the images and runs go for the time being.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Where images go, and stay, and runs for the time being."
+)
 @click.option("--plot", type=click.Path(path_type=Path))
 @click.option("--results", type=click.Path(path_type=Path), help="JSON of all stages; what it has is added to.")
 @click.argument("options", nargs=-1)
@@ -223,7 +226,10 @@ def main(
     print(" images  stage                 seconds      CPU  CPU ms/image  resident  without mapped files (MB)")
     for count in map(int, counts.split(",")):
         with tempfile.TemporaryDirectory(dir=folder) as where:
-            for stage in measured(count, classes, Path(where), commands.split(","), options):
+            data = Path(folder or where) / f"images-{count}-{classes}"
+            if not data.exists():
+                generate(data, count, classes)
+            for stage in measured(count, str(data), f"{where}/run", commands.split(","), options):
                 found.append(stage)
                 if results:
                     results.write_text(json.dumps([asdict(one) for one in found], indent=1))
