@@ -142,10 +142,8 @@ def merged(told: Sequence[Stage]) -> list[Stage]:
     return list(found.values())
 
 
-def measured(count: int, classes: int, where: Path, commands: Sequence[str], options: Sequence[str]) -> Iterator[Stage]:
+def measured(count: int, data: str, run: str, commands: Sequence[str], options: Sequence[str]) -> Iterator[Stage]:
     """Stage after stage, told when its command has ended."""
-    generate(where / "data", count, classes)
-    data, run = str(where / "data"), str(where / "run")
     of = {"scan": [data], "tune": [data, run, *TUNE, *options], "export": [run, *EXPORT]}
     for command in commands:
         for stage in stages(count, command, of.get(command, [run])):

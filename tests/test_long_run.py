@@ -1,4 +1,4 @@
-"""What each trial of a search leaves in its process and on the disk; `benchmarks/long_run.py` does so for 200 of them."""
+"""What each trial of a search leaves in its process and on the disk; `benchmarks/long_run.py` does so for 200."""
 
 from __future__ import annotations
 
