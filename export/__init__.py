@@ -17,9 +17,13 @@ Writing:
 
 Proving:
 
+    description  what an artefact says of itself, checked
+    graph_files  a SavedModel looked through for what reads and writes files
     runners      artefact -> predict function, its runtime imported inside
     measure      artefacts in processes of their own: answers, times, memory
     worker       what runs in such a process
+    apart        one function in a process of its own
+    precision    what a file from elsewhere takes, and its precision
     parity       reference against artefact -> Parity, the verdict
     verify       a run's artefacts -> parity.json
     tensors      every intermediate tensor of an ONNX or TFLite file

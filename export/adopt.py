@@ -18,9 +18,10 @@ from export.adapt import SCALES, feed, read_labels, shares, side
 from export.artefacts import INPUT, OUTPUT
 from export.foreign import load_keras
 from toolkit.data import Part, load_part
-from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.errors import NoAnswerError, UnfreezeError, said
+from toolkit.files import file_digest
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, file_digest, open_run, read_images
+from toolkit.run import Run, open_run, read_images
 from toolkit.settings import ADOPTED, Settings
 from toolkit.train import probabilities, put_model
 
@@ -68,8 +69,13 @@ def adopt(
         )
     opened = open_run(run, images, settings)
     part = load_part(opened, "val", progress=progress)
-    logits, answers = _answers(own, name, part, pixels)
-    wrapped = wrap(own, pixels, logits)
+    try:
+        logits, answers = _answers(own, name, part, pixels)
+        wrapped = wrap(own, pixels, logits)
+    except UnfreezeError:
+        raise
+    except Exception as error:  # a layer's own
+        raise UnfreezeError(f"{name} does not run on images of {side(own.input_shape)} px ({said(error)})") from None
     _check_same(wrapped, part, answers)
     right = probabilities(wrapped, part.images).argmax(1) == part.labels
     adopted = {"model": name, "sha256": digest, "pixels": pixels, "logits": logits, "val_accuracy": float(right.mean())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from export.description import read_description
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
+from toolkit.files import atomic, file_digest, read_json, write_json
 from toolkit.folder import ImageFolder
 from toolkit.images import RECIPE
-from toolkit.run import Run, atomic, file_digest, read_json, write_json
+from toolkit.run import Run
 
 INPUT, OUTPUT = "image", "probabilities"
 UNSTATED = "not stated"  # the licence of a model, where nobody said
@@ -121,16 +124,22 @@ def read_manifest(folder: Path) -> Manifest:
         raise UnfreezeError(f"{folder} has no manifest.json; `unfreeze export {folder.parent}` writes one")
     values = read_json(path)
     try:
-        artefacts = tuple(_artefact(artefact) for artefact in values["artefacts"])
-        for entry in ("class_names", "input", "output"):
-            values["description"][entry]
+        artefacts = tuple(_artefact(artefact, folder) for artefact in values["artefacts"])
+        read_description(json.dumps(values["description"]))
+        values["description"]["output"]
         digests = values["reference_sha256"], values["model_sha256"]
         return Manifest(folder, values["description"], artefacts, *digests, dict(values.get("failed", {})))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UnfreezeError(f"{path} is damaged ({error}); repeat `unfreeze export {folder.parent}`") from None
 
 
-def _artefact(values: dict[str, Any]) -> Artefact:
+def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
+    """ValueError where it does not lie in its folder: a run may come from a stranger."""
+    name = values["name"]
+    if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
+        raise ValueError(f"{str(name)[:80]!a} is no name of a file in it")
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name} is a link that leads out of it")
     return Artefact(
         **values | {name: tuple(values.get(name, ())) for name in ("calibration", "attempts", "float_layers")}
     )

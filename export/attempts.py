@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from export.runners import load, said
-from toolkit.errors import UnfreezeError
+from export.runners import load
+from toolkit.errors import UnfreezeError, said
+from toolkit.files import atomic
 from toolkit.paired import paired
 from toolkit.progress import Progress, silent
-from toolkit.run import atomic
 
 BATCH, TIMED = 32, 20  # images
 

@@ -19,12 +19,12 @@ from export.runners import load
 from toolkit import plots
 from toolkit.arrays import read_unchanged
 from toolkit.defaults import MARGIN
+from toolkit.files import write_json
 from toolkit.folder import ImageFolder
 from toolkit.images import decode_whole
 from toolkit.paired import paired
 from toolkit.progress import Progress, silent
 from toolkit.resize import resize
-from toolkit.run import write_json
 
 BATCH = 32
 

@@ -13,18 +13,21 @@ import keras
 import numpy as np
 
 from export.adapt import feed, read_labels, shares, side
+from export.apart import apart
 from export.artefacts import Artefact, Reference, digest, pictures, size
 from export.locate import locate, telling_rows
 from export.measure import Measurement, Outcome, cores, measure
 from export.parity import Parity, to_json
-from export.runners import Runner, load, said
+from export.precision import look
+from export.runners import load
 from export.verify import draw_flips, judged
 from toolkit.arrays import decoded
 from toolkit.defaults import MARGIN, PIXELS, TOLERANCE
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, said
+from toolkit.files import remove, write_json
 from toolkit.folder import ImageFolder, scan
+from toolkit.keras_file import read_model
 from toolkit.progress import Progress, silent
-from toolkit.run import remove, write_json
 
 BATCH = 32
 
@@ -56,13 +59,18 @@ def verify_foreign(
     if twice:
         raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
     model = load_keras(reference, "--reference")
-    image_size = side(model.input_shape)
+    image_size, kinds = side(model.input_shape), {}
     for path in artefacts:
-        _check_entry(path, load(path, pixels=pixels), image_size)
+        shape, kinds[path] = apart(path, look, path, pixels)
+        if side(shape) != image_size:
+            raise UnfreezeError(f"{path} takes images of {side(shape)} px and the reference {image_size} px")
     images = _images(data, labels, progress)
     with tempfile.TemporaryDirectory() as cache:
         array: Any = decoded(images, Path(cache), image_size, progress=partial(progress, "decoding"))
-        answers = _answers(model, array, pixels)
+        try:
+            answers = _answers(model, array, pixels)
+        except Exception as error:  # a layer's own
+            raise UnfreezeError(f"{reference} does not run on images of {image_size} px ({said(error)})") from None
         if answers.shape[1] != len(images.class_names):
             raise UnfreezeError(
                 f"{reference} gives {answers.shape[1]} classes and {data} has {len(images.class_names)}; "
@@ -73,7 +81,7 @@ def verify_foreign(
         rows = np.arange(len(images))
         outcomes = measure(list(artefacts), Path(array.filename), rows, threads=count, pixels=pixels, progress=progress)
         how = {"reference": known, "class_names": images.class_names, "margin": margin, "tolerance": tolerance}
-        parities = [judged(_artefact(path), outcomes[path], **how) for path in artefacts]
+        parities = [judged(_artefact(path, kinds[path]), outcomes[path], **how) for path in artefacts]
         fed = partial(_both, model=model, pixels=pixels)
         if out is not None:
             for path in artefacts:
@@ -94,18 +102,10 @@ def load_keras(path: Path, what: str) -> keras.Model:
     """A .keras file of images in and classes out. It may be a stranger's: nothing in it is executed."""
     if not path.is_file():
         raise UnfreezeError(f"{path} does not exist; give {what}, a .keras file")
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its layers do
-        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({said(error)})") from None
+    model = read_model(path)
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
         raise UnfreezeError(f"{path} must have one input, images, and one output, the classes")
     return model
-
-
-def _check_entry(path: Path, runner: Runner, image_size: int) -> None:
-    if side(runner.shape) != image_size:
-        raise UnfreezeError(f"{path} takes images of {side(runner.shape)} px and the reference {image_size} px")
 
 
 def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
@@ -130,27 +130,9 @@ def _both(images: np.ndarray, *, model: keras.Model, pixels: str, path: Path) ->
     return _fed(images, model, pixels), load(path, pixels=pixels).feed(images)
 
 
-def _artefact(path: Path) -> Artefact:
+def _artefact(path: Path, precision: str) -> Artefact:
     form = "saved_model" if path.is_dir() else path.suffix.lower().lstrip(".")
-    return Artefact(path.name, form, precision(path), size(path), digest(path))
-
-
-def precision(path: Path) -> str:
-    """ "float32", "float16" or "int8", by the types of the tensors in a file."""
-    if path.suffix.lower() == ".onnx":
-        import onnx
-
-        kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
-        small, half = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}, {onnx.TensorProto.FLOAT16}
-    elif path.suffix.lower() == ".tflite":
-        from ai_edge_litert.interpreter import Interpreter
-
-        details = Interpreter(str(path)).get_tensor_details()
-        kinds = {tensor["dtype"] for tensor in details if tensor["quantization"][0] or tensor["dtype"] == np.float16}
-        small, half = {np.int8, np.uint8}, {np.float16}
-    else:
-        return "float32"
-    return "int8" if kinds & small else "float16" if kinds & half else "float32"
+    return Artefact(path.name, form, precision, size(path), digest(path))
 
 
 def _located(

@@ -11,8 +11,8 @@ from PIL import Image
 
 from export.artefacts import Artefact, Reference
 from export.runners import load
+from toolkit.files import atomic, write_json
 from toolkit.progress import Progress, silent
-from toolkit.run import atomic, write_json
 
 COUNT = 8
 UNSATURATED = 0.8  # probability near which an answer shows what is wrong with the pixels; one of 1.0 hides it

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from export.layers import LayerError, first_divergent, layer_errors, threshold
-from export.runners import said
 from export.tensors import tensors
 from toolkit import plots
+from toolkit.errors import said
 
 IMAGES = 4
 

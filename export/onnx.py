@@ -16,11 +16,10 @@ import onnx
 import onnxruntime
 
 from export.artefacts import INPUT, OUTPUT
-from export.runners import said
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, said
+from toolkit.files import atomic
 from toolkit.onnx_graph import to_onnx
 from toolkit.quiet import hushed
-from toolkit.run import atomic
 
 TOLERANCE = 1e-3  # of probabilities: tells a wrong graph from rounding
 HALF_TOLERANCE = 0.5  # of float16

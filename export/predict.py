@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from export import worker
 from export.artefacts import read_manifest
-from export.runners import Runner, load
-from toolkit.errors import UnfreezeError
+from export.measure import Held
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.images import SUFFIXES, decode
+from toolkit.reading import read
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
@@ -33,13 +37,32 @@ def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
     `source`: an `.onnx` or `.tflite` file, a SavedModel folder, or a run folder, of which the first artefact is
     used. UnfreezeError where that is none of these."""
     path = _artefact(source)
-    runner = load(path)
-    if not runner.description:
-        raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
-    files = files_in(images)
-    if not files:
-        raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
-    return (_predict(runner, image) for image in files)
+    held = Held(path)  # a damaged file may crash its runtime: that process then, and not this one
+    try:
+        held.load(0, None)
+        description, _ = held.call(worker.described)
+        if not description:
+            raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
+        files = files_in(images)
+        if not files:
+            raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
+    except BaseException:
+        _end(held)
+        raise
+    return _predictions(held, description, files)
+
+
+def _predictions(held: Held, description: dict[str, Any], files: Sequence[Path]) -> Iterator[Prediction]:
+    try:
+        for image in files:
+            yield _predict(held, description, image)
+    finally:
+        _end(held)
+
+
+def _end(held: Held) -> None:
+    held.kill()
+    held.pool.shutdown(cancel_futures=True)
 
 
 def _artefact(source: Path) -> Path:
@@ -61,25 +84,45 @@ def first_of(names: Sequence[str]) -> str:
 
 
 def files_in(images: Sequence[Path]) -> list[Path]:
-    """The same files, and for a folder the images below it, sorted."""
+    """The same files, and for a folder the images below it, sorted; links to folders inside it are not followed."""
     found: list[Path] = []
     for path in images:
-        inside = (
-            sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
-        )
-        found += inside
+        found += sorted(_below(path)) if os.path.isdir(path) else [path]
     return found
 
 
-def _predict(runner: Runner, image: Path) -> Prediction:
-    description = runner.description or {}
+def _below(top: Path) -> Iterator[Path]:
+    waiting = [top]  # no recursion: folders may be nested more deeply than Python's stack
+    while waiting:
+        folder = waiting.pop()
+        try:
+            inside = list(os.scandir(folder))
+        except OSError as error:
+            raise UnfreezeError(f"{one_line(str(folder))} cannot be read: {error.strerror}") from None
+        for one in inside:
+            if one.is_dir(follow_symlinks=False):
+                waiting.append(folder / one.name)
+            elif Path(one.name).suffix.lower() in SUFFIXES:
+                yield folder / one.name
+
+
+def _predict(held: Held, description: dict[str, Any], image: Path) -> Prediction:
     try:
-        pixels = decode(image.read_bytes(), description["input"]["shape"][1])
+        pixels = decode(read(image), description["input"]["shape"][1])
     except OSError as error:
         return Prediction(str(image), error=f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
         return Prediction(str(image), error=str(error))
-    answers = runner.predict(pixels[np.newaxis])[0]
-    names, top = description["class_names"], int(answers.argmax())
-    shares = {name: float(share) for name, share in zip(names, answers, strict=True)}
-    return Prediction(str(image), names[top], float(answers[top]), shares)
+    except ValueError:  # a null byte
+        return Prediction(str(image), error="not a path that a file can have")
+    names, answers = description["class_names"], held.call(worker.ask, pixels[np.newaxis])
+    if answers.shape != (1, len(names)):
+        raise UnfreezeError(
+            f"{held.path} answers with an array of shape {list(answers.shape)} and names {len(names)} classes; "
+            "export it anew"
+        )
+    if not np.isfinite(answers).all():
+        return Prediction(str(image), error=f"{held.path} answers with what is no number")
+    top = int(answers[0].argmax())
+    shares = {name: float(share) for name, share in zip(names, answers[0], strict=True)}
+    return Prediction(str(image), names[top], float(answers[0, top]), shares)

@@ -6,9 +6,8 @@ A runner takes uint8 [N, S, S, 3] and gives float32 [N, C]; N may change from ca
 from __future__ import annotations
 
 import importlib
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from export.adapt import feed, in_batches
+from export.description import read_description
+from export.graph_files import check_saved_model
 from export.tensors import dequantised
 from export.variants import again
-from toolkit.errors import UnfreezeError, first_line
+from toolkit.errors import UnfreezeError, said
 from toolkit.quiet import hushed, start_tensorflow
 
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -78,8 +79,14 @@ def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        path,
+        options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # prints on standard output
+    )
     described = session.get_modelmeta().custom_metadata_map.get("unfreeze")
+    _check_ends(session.get_inputs(), session.get_outputs())
     entry = session.get_inputs()[0]
     dtype = {"tensor(uint8)": np.uint8, "tensor(float16)": np.float16}.get(entry.type, np.float32)
 
@@ -88,17 +95,18 @@ def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
     def predict(images: np.ndarray) -> np.ndarray:
         return in_batches(lambda part: session.run(None, {entry.name: part})[0], entry.shape, fed(images))
 
-    return Runner(predict, fed, json.loads(described) if described else None, tuple(entry.shape))
+    return Runner(predict, fed, read_description(described), tuple(entry.shape))
 
 
 def load_tflite(path: Path, threads: int | None, pixels: str | None) -> Runner:
     from ai_edge_litert.interpreter import Interpreter
 
-    from export.tflite_metadata import read_description
+    from export.tflite_metadata import description_in
 
     content = path.read_bytes()
     interpreter = Interpreter(model_content=content, num_threads=threads or os.cpu_count())
     interpreter.allocate_tensors()
+    _check_ends(interpreter.get_input_details(), interpreter.get_output_details())
     entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     shape = tuple(int(size) for size in entry["shape_signature"])
     fed = partial(feed, shape=shape, dtype=entry["dtype"], pixels=pixels, quantization=entry["quantization"])
@@ -118,7 +126,7 @@ def load_tflite(path: Path, threads: int | None, pixels: str | None) -> Runner:
         answer = in_batches(invoked, shape, fed(images))
         return answer if pixels is None else dequantised(answer, result)
 
-    return Runner(predict, fed, read_description(content), shape)
+    return Runner(predict, fed, read_description(description_in(content)), shape)
 
 
 def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Runner:
@@ -128,12 +136,16 @@ def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Run
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
+    check_saved_model(path)
     loaded = tf.saved_model.load(str(path))
     name = next((name for name in ("serve", "serving_default") if name in loaded.signatures), "")
     if not name:
         raise ValueError(f"it has neither of the signatures serve and serving_default: {sorted(loaded.signatures)}")
     serve = loaded.signatures[name]
-    (entry,) = serve.structured_input_signature[1].values()
+    entries = serve.structured_input_signature[1].values()
+    if len(entries) != 1 or len(serve.structured_outputs) != 1:
+        raise ValueError(f"its signature {name} has {len(entries)} inputs and {len(serve.structured_outputs)} outputs")
+    (entry,) = entries
     description = path / "unfreeze.json"
 
     shape = tuple(entry.shape.as_list())
@@ -147,8 +159,15 @@ def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Run
         return in_batches(served, shape, fed(images))
 
     predict.keep = loaded  # type: ignore[attr-defined]  # a signature does not keep its variables alive
-    described = json.loads(description.read_text(encoding="utf-8")) if description.is_file() else None
-    return Runner(predict, fed, described, shape)
+    described = description.read_text(encoding="utf-8") if description.is_file() else None
+    return Runner(predict, fed, read_description(described), shape)
+
+
+def _check_ends(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            f"it has {len(inputs)} inputs and {len(outputs)} outputs; images in and classes out are one each"
+        )
 
 
 def _absent(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
@@ -157,9 +176,3 @@ def _absent(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
 
 RUNTIMES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter"}
 LOADERS = {".onnx": load_onnx, ".tflite": load_tflite}
-
-
-def said(error: BaseException) -> str:
-    """What a runtime says, in one line of bearable length."""
-    text = first_line(error)
-    return text if len(text) <= 160 else text[:157] + "..."

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from export.artefacts import INPUT, OUTPUT
-from toolkit.run import atomic, write_json, write_text
+from toolkit.files import atomic, write_json, write_text
 
 DESCRIPTION = "unfreeze.json"
 

@@ -55,7 +55,9 @@ def _onnx(path: Path, images: np.ndarray) -> list[Tensor]:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
     order = [name for name in names if name != answer] + [answer]
     entry = session.get_inputs()[0]
 

@@ -18,8 +18,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from export.tflite_metadata import attach
 from toolkit.errors import UnfreezeError
+from toolkit.files import atomic
 from toolkit.quiet import hushed
-from toolkit.run import atomic
 
 
 def write_tflite(saved_model: Path, path: Path, description: dict[str, Any], precision: str = "float32") -> None:

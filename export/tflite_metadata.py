@@ -15,6 +15,8 @@ from typing import Any
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+from export.description import MOST
+
 LABELS = "labels.txt"
 ENTRY = "unfreeze.json"  # the name of the custom metadata
 BUFFER = "TFLITE_METADATA"
@@ -45,15 +47,20 @@ def attach(model: bytes, description: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def read_description(model: bytes) -> dict[str, Any] | None:
-    """The description in a TFLite file written here, its class names those of the label file, which others read;
-    None where there is none."""
+def description_in(model: bytes) -> str | None:
+    """The description in a TFLite file written here, in JSON, its class names those of the label file, which others
+    read; None where there is none. ValueError where the two are not what they should be."""
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
-            labels = archive.read(LABELS).decode().splitlines()
-            return json.loads(archive.read(ENTRY)) | {"class_names": labels}
-    except (zipfile.BadZipFile, KeyError, ValueError):
+            sizes = [archive.getinfo(name).file_size for name in (LABELS, ENTRY)]
+            if sum(sizes) > MOST:
+                raise ValueError(f"its description has {sum(sizes):,} bytes, more than {MOST:,}")
+            labels, entry = archive.read(LABELS).decode().splitlines(), json.loads(archive.read(ENTRY))
+    except (zipfile.BadZipFile, KeyError):
         return None
+    except (NotImplementedError, RuntimeError, RecursionError) as error:  # of zipfile, and of json
+        raise ValueError(f"its description cannot be read ({error})") from None
+    return json.dumps(entry | {"class_names": labels} if isinstance(entry, dict) else entry)
 
 
 def _files(description: dict[str, Any]) -> dict[str, str]:

@@ -18,9 +18,10 @@ from toolkit import plots
 from toolkit.arrays import decoded
 from toolkit.defaults import MARGIN, TOLERANCE
 from toolkit.errors import UnfreezeError
+from toolkit.files import file_digest, read_json, remove, write_json
 from toolkit.progress import Progress, silent
 from toolkit.quiet import start_tensorflow
-from toolkit.run import Run, file_digest, read_json, remove, write_json
+from toolkit.run import Run
 
 SHOWN = 24  # flips on a picture sheet
 Measure = Callable[..., dict[Path, Outcome]]

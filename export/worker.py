@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from export.adapt import shares
-from export.runners import Runner, import_runtime, load, said
+from export.runners import Runner, import_runtime, load
 from export.variants import again
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, said
 
 BATCH = 32
 
@@ -56,6 +57,16 @@ def load_again() -> float:
     started = time.perf_counter()
     _runner = _reload()
     return time.perf_counter() - started
+
+
+def described() -> tuple[dict[str, Any] | None, tuple[Any, ...]]:
+    """What the artefact says of itself, and the shape of its input."""
+    return _runner.description, _runner.shape
+
+
+def ask(images: np.ndarray) -> np.ndarray:
+    """uint8 [N, S, S, 3] -> what the artefact answers."""
+    return np.asarray(_predict(images))
 
 
 def _batch(images: Path, rows: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -35,15 +34,16 @@ from export.golden import write_golden
 from export.int8 import check_layers, onnx_steps, tflite_steps
 from export.onnx import folded, write_graph, write_onnx, write_onnx_float16
 from export.onnx_int8 import looked_at
-from export.runners import load, said
+from export.runners import load
 from export.saved_model import write_float_saved_model, write_saved_model
 from export.tflite import write_tflite, write_tflite_int8, write_tflite_partly, write_tflite_wide
 from export.variants import VARIANTS, Variant, choose
 from toolkit.data import load_part
 from toolkit.defaults import CALIBRATION, MARGIN
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, disk_is_full, said
+from toolkit.files import file_digest, remove, scratch, write_text
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, file_digest, remove, write_text
+from toolkit.run import Run
 from toolkit.train import load_model, probabilities
 
 JUDGED = 1000  # images on which the ways to int8 are compared, if there are so many
@@ -86,9 +86,9 @@ def export(
     answers = _answered(model, part.images, "the model's own answers", progress)
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch(folder) as space:
         writer = _Writer(
-            run, model, folder, Path(scratch), description, calibration, tuple(float_layers), margin / 100, progress
+            run, model, folder, space, description, calibration, tuple(float_layers), margin / 100, progress
         )
         written, failed = writer.write(chosen)
     every = {artefact.name: artefact for artefact in (*(staying.artefacts if staying else ()), *written)}
@@ -173,8 +173,10 @@ class _Writer:
                 self._try(self.folder / variant.name)
                 written.append(artefact)
             except Exception as error:  # converters raise classes of their own
-                self.failed[variant.name] = said(error)
                 remove(self.folder / variant.name)
+                if isinstance(error, OSError) or disk_is_full(error):
+                    raise  # no other variant would fare better
+                self.failed[variant.name] = said(error)
         self.progress("exporting", len(variants), len(variants))
         return written, self.failed
 

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import procedural
 
-from toolkit.run import atomic
+from toolkit.files import atomic
 
 SIZE = 96  # pixels
 ROOM = 8  # pixels by which stored pictures are larger, for a random crop

@@ -204,7 +204,7 @@ def test_a_lambda_of_a_stranger_is_not_run(pictures: Path, tmp_path: Path, capsy
     keras.Model(entry, layers.Dense(2)(layers.GlobalAveragePooling2D()(x))).save(path)
     code, _, err = typed(capsys, "adopt", path, pictures, tmp_path / "run")
     assert code == 2
-    assert err.splitlines()[-1].startswith(f"error: {path} cannot be loaded as a Keras model")
+    assert err.splitlines()[-1].startswith(f"error: {path} uses 'keras.layers.Lambda'")
     assert not (tmp_path / "run").exists()
 
 

@@ -18,10 +18,11 @@ from export.artefacts import read_manifest, read_reference
 from export.clients import CLIENTS, TRAINED, Client, sensitivity, write_sensitivity
 from tests.pictures import draw, encode
 from toolkit.errors import UnfreezeError
+from toolkit.files import file_digest
 from toolkit.folder import ImageFolder
 from toolkit.images import decode, decode_whole
 from toolkit.paired import HOLDS, LOSES, UNSURE
-from toolkit.run import Run, file_digest
+from toolkit.run import Run
 
 SIZE = 24
 SHAPES = [(96, 144), (61, 90), (144, 60)]  # height and width

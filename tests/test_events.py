@@ -19,7 +19,8 @@ import pytest
 
 from tests.tiny import SETTINGS
 from toolkit.events import SCALARS, Curve, has_events, write_curve, write_space
-from toolkit.run import Run, prepare, read_json
+from toolkit.files import read_json
+from toolkit.run import Run, prepare
 from toolkit.train import read_history, train_run
 from tuning.search import search
 

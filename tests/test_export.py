@@ -18,7 +18,7 @@ import export.write as export_write
 from export.artefacts import digest, read_manifest, read_reference
 from export.layers import all_names
 from export.runners import load
-from export.tflite_metadata import read_description
+from export.tflite_metadata import description_in
 from export.variants import VARIANTS
 from export.write import export
 from toolkit.data import load_part
@@ -106,7 +106,7 @@ def test_each_artefact_describes_itself(folder: Path) -> None:
             assert set(properties) == {"unfreeze", "license"}
             said = json.loads(properties["unfreeze"])
         elif artefact.format == "tflite":
-            said = read_description(path.read_bytes())
+            said = json.loads(description_in(path.read_bytes()) or "")
         else:
             said = json.loads((path / "unfreeze.json").read_text())
         assert said is not None

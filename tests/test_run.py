@@ -7,7 +7,8 @@ import pytest
 
 from tests.pictures import write_pictures
 from toolkit.errors import UnfreezeError
-from toolkit.run import atomic, load_run, prepare, read_json, write_json
+from toolkit.files import atomic, read_json, write_json
+from toolkit.run import load_run, prepare
 from toolkit.settings import Settings
 
 SETTINGS = Settings(weights="none")
@@ -105,6 +106,27 @@ def test_a_damaged_run_json_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(UnfreezeError, match=r"run\.json"):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_text("{"), lambda file: file.write_text("[]")])
+def test_a_damaged_run_json_is_taken_from_its_copy(damage, pictures: Path, tmp_path: Path) -> None:
+    begun(pictures, tmp_path / "run", SETTINGS)
+    file = tmp_path / "run" / "run.json"
+    before = file.read_text()
+    damage(file)
+    assert load_run(tmp_path / "run").settings == SETTINGS
+    assert file.read_text() == before
+    damage(file)
+    prepare(pictures, tmp_path / "run", SETTINGS)
+    assert file.read_text() == before
+
+
+def test_a_search_without_run_json_and_its_copy_is_not_gone_on_with(pictures: Path, tmp_path: Path) -> None:
+    begun(pictures, tmp_path / "run", SETTINGS)
+    for name in ("run.json", ".run.json"):
+        (tmp_path / "run" / name).unlink()
+    with pytest.raises(UnfreezeError, match=r"its run\.json was lost"):
+        prepare(pictures, tmp_path / "run", SETTINGS)
 
 
 def test_a_folder_with_other_things_is_left_alone(pictures: Path, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ import pytest
 from tests.tiny import OPTIONS, SETTINGS
 from toolkit.data import load_part
 from toolkit.errors import NoAnswerError
-from toolkit.run import Run, load_run, prepare, read_json
+from toolkit.files import read_json
+from toolkit.run import Run, load_run, prepare
 from toolkit.train import load_model, probabilities, read_history
 from tuning import search as module
 from tuning.oracles import failures

@@ -14,8 +14,9 @@ import pytest
 from tests.tiny import OPTIONS
 from toolkit import cli, mlflow_store, tracking
 from toolkit.errors import UnfreezeError
+from toolkit.files import file_digest, read_json, write_json
 from toolkit.mlflow_store import experiment, normal, require, shown
-from toolkit.run import Run, file_digest, read_json, write_json
+from toolkit.run import Run
 from toolkit.tracking import log_to_mlflow
 from toolkit.train import read_history
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,12 +17,14 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow
 
 import tuning.hardened
 import tuning.tuner
 from tests.scripted import Cut, cut_after, grid, oracle, ours, plain, search, stock
 from tuning import memory
 from tuning.oracles import Tuner, completed, failures
+from tuning.trials import DEATHS, starts
 
 # keras_tuner.synchronized calls names that Python has renamed
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")
@@ -58,8 +61,16 @@ def foreign(path: Path) -> None:
     path.write_text("[1, 2]")
 
 
+def other(path: Path) -> None:
+    path.write_text('{"trials": 5, "trial_id": 9, "hyperparameters": []}')
+
+
+def others(path: Path) -> None:
+    path.write_text('{"trials": {"0000": null, "x": {"trial_id": "../x"}}, "trial_id": "9"}')
+
+
 FILES = ["oracle.json", "tuner0.json", "trial_0001/trial.json", "trial_0002/trial.json"]
-DAMAGES = [empty, cut, foreign, Path.unlink]
+DAMAGES = [empty, cut, foreign, other, others, Path.unlink]
 
 
 @pytest.mark.usefixtures("no_training")
@@ -87,7 +98,7 @@ def test_stock_fails_or_starts_over(tmp_path: Path, file: str, damage: Callable[
         again = search(stock(tmp_path, loss, "random", grid(**SPACE), max_trials=6))
     except Exception:
         return
-    harmless = file == "tuner0.json" and damage is foreign
+    harmless = file == "tuner0.json" and damage in (foreign, other, others)
     kept = [name for name, _ in again.ran] == ["2", "3", "4", "5"]
     assert kept == harmless
 
@@ -201,11 +212,54 @@ def test_kill_9_in_the_first_trial(tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path], env=environment, stderr=subprocess.DEVNULL)
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "search/trial_0000/trial.json").exists()
+    assert starts(tmp_path / "search/trial_0000") == 1
     cut = search(ours(tmp_path, cut_after(2, loss), "random", grid(**SPACE)))
     last = search(ours(tmp_path, loss, "random", grid(**SPACE)))
     whole = search(ours(tmp_path / "whole", loss, "random", grid(**SPACE)))
     assert cut.ran[:2] + last.ran == whole.ran
     assert results(last) == results(whole)
+    assert list(tmp_path.rglob("starts")) == []
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(("deaths", "fails"), [(DEATHS - 1, False), (DEATHS, True)])
+def test_a_trial_that_kills_its_process_again_and_again_is_given_up(deaths: int, fails: bool, tmp_path: Path) -> None:
+    search(ours(tmp_path, cut_after(2, loss), "grid", grid(**SPACE)))
+    (tmp_path / "search/trial_0002/starts").write_text(str(deaths))
+    again = search(ours(tmp_path, loss, "grid", grid(**SPACE)))
+    said = [("0002", f"its process was killed {DEATHS} times while it ran; did memory run out?")]
+    assert failures(again.oracle) == (said if fails else [])
+    assert len(completed(again.oracle)) == (5 if fails else 6)
+
+
+OUT_OF_MEMORY = [MemoryError("1 TB"), tensorflow.errors.ResourceExhaustedError(None, None, "OOM when allocating")]
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("error", [*OUT_OF_MEMORY, RuntimeError("a\nb")], ids=lambda error: type(error).__name__)
+def test_a_trial_that_raises_is_told_and_the_search_goes_on(error: Exception, tmp_path: Path) -> None:
+    def script(point: dict[str, Any]) -> float:
+        if point == {"a": 1, "b": 0}:
+            raise error
+        return loss(point)
+
+    made = search(ours(tmp_path, script, "grid", grid(**SPACE)))
+    ((_, said),) = failures(made.oracle)
+    assert said.startswith(type(error).__name__)
+    assert len(completed(made.oracle)) == 5
+    assert search(ours(tmp_path, loss, "grid", grid(**SPACE))).ran == []
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_full_disk_is_no_fault_of_the_trial(tmp_path: Path) -> None:
+    def full(point: dict[str, Any]) -> float:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        ours(tmp_path, full, "grid", grid(**SPACE)).search()
+    again = search(ours(tmp_path, loss, "grid", grid(**SPACE)))
+    assert failures(again.oracle) == []
+    assert len(again.ran) == len(completed(again.oracle)) == 6
 
 
 # KerasTuner itself reads the folder

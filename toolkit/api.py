@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.defaults import CALIBRATION, MARGIN, TOLERANCE
 from toolkit.errors import UnfreezeError
+from toolkit.lock import alone
 from toolkit.progress import Progress, silent
 from toolkit.quiet import start_tensorflow
 from toolkit.settings import Settings
@@ -65,7 +66,8 @@ class Finished:
     evaluation: Evaluation
     manifest: Manifest
     parities: list[Parity]
-    page: Path  # report.html
+    page: Path | None  # report.html
+    trouble: UnfreezeError | OSError | None = None  # why it could not be written: all else is there all the same
 
     def __bool__(self) -> bool:
         return bool(self.parities) and all(self.parities)
@@ -93,30 +95,34 @@ def run(
 
     choose(formats, precisions)  # what cannot be made is said before anything starts
     _check_export(calibration, margin)
-    result = tune(
-        data,
-        run,
-        settings=settings,
-        strict=strict,
-        progress=progress,
-        on_images=on_images,
-        on_epoch=on_epoch,
-        on_trials=on_trials,
-    )
-    evaluation = evaluate(run, progress=progress)
-    manifest = export(
-        run,
-        formats=formats,
-        precisions=precisions,
-        calibration=calibration,
-        float_layers=float_layers,
-        margin=margin,
-        license=license,
-        progress=progress,
-    )
-    parities = verify(run, formats=formats, precisions=precisions, margin=margin, progress=progress)
-    page, _ = report(run)
-    return Finished(result, evaluation, manifest, parities, page)
+    with alone(Path(run)):
+        result = tune(
+            data,
+            run,
+            settings=settings,
+            strict=strict,
+            progress=progress,
+            on_images=on_images,
+            on_epoch=on_epoch,
+            on_trials=on_trials,
+        )
+        evaluation = evaluate(run, progress=progress)
+        manifest = export(
+            run,
+            formats=formats,
+            precisions=precisions,
+            calibration=calibration,
+            float_layers=float_layers,
+            margin=margin,
+            license=license,
+            progress=progress,
+        )
+        parities = verify(run, formats=formats, precisions=precisions, margin=margin, progress=progress)
+        try:
+            page, trouble = report(run)[0], None
+        except (UnfreezeError, OSError) as error:
+            page, trouble = None, error
+    return Finished(result, evaluation, manifest, parities, page, trouble)
 
 
 _run = run  # where a parameter has its name
@@ -182,10 +188,11 @@ def tune(
     `on_images` is told of the images before anything is trained, `on_epoch` of each epoch, `on_trials` of all trials
     that have ended whenever one has.
     """
-    opened = _open(data, run, settings, strict, progress, on_images)
-    from tuning.search import search
+    with alone(Path(run)):
+        opened = _open(data, run, settings, strict, progress, on_images)
+        from tuning.search import search
 
-    return search(opened, progress=progress, on_epoch=on_epoch, on_trials=on_trials)
+        return search(opened, progress=progress, on_epoch=on_epoch, on_trials=on_trials)
 
 
 def train(
@@ -204,10 +211,11 @@ def train(
             f"train makes one model and the settings name {settings.points}; give head_units, dropout and unfreeze "
             "one value each, such as (0,), (0.2,) and (2,), or search with tune"
         )
-    opened = _open(data, run, settings, strict, progress, on_images, searches=False)
-    from toolkit.train import train_run
+    with alone(Path(run)):
+        opened = _open(data, run, settings, strict, progress, on_images, searches=False)
+        from toolkit.train import train_run
 
-    return train_run(opened, progress=progress, on_epoch=on_epoch)
+        return train_run(opened, progress=progress, on_epoch=on_epoch)
 
 
 def adopt(
@@ -233,30 +241,34 @@ def adopt(
     _start(progress)
     from export.adopt import adopt as adopted
 
-    opened = adopted(
-        Path(model) if isinstance(model, (str, Path)) else model,
-        Path(data),
-        Path(run),
-        pixels=pixels,
-        labels=Path(labels) if isinstance(labels, (str, Path)) else labels,
-        val=val,
-        test=test,
-        seed=seed,
-        strict=strict,
-        progress=progress,
-    )
-    on_images(opened.images)
-    return opened
+    with alone(Path(run)):
+        opened = adopted(
+            Path(model) if isinstance(model, (str, Path)) else model,
+            Path(data),
+            Path(run),
+            pixels=pixels,
+            labels=Path(labels) if isinstance(labels, (str, Path)) else labels,
+            val=val,
+            test=test,
+            seed=seed,
+            strict=strict,
+            progress=progress,
+        )
+        on_images(opened.images)
+        return opened
 
 
 def evaluate(run: PathLike, data: PathLike | None = None, *, progress: Progress = silent) -> Evaluation:
     """RUN's model on its test part: writes metrics.json and pictures. With DATA on that folder's test part, or on all
     of it where it has none; `trained_on` then says how many of those images are none that test the model."""
-    opened = _load(run)
-    _start(progress)
-    from toolkit.assess import assess, assess_other
+    with alone(Path(run)):
+        opened = _load(run)
+        _start(progress)
+        from toolkit.assess import assess, assess_other
 
-    return assess(opened, progress=progress) if data is None else assess_other(opened, Path(data), progress=progress)
+        return (
+            assess(opened, progress=progress) if data is None else assess_other(opened, Path(data), progress=progress)
+        )
 
 
 def export(
@@ -281,20 +293,21 @@ def export(
 
     choose(formats, precisions)
     _check_export(calibration, margin)
-    opened = _load(run, data)
-    _start(progress)
-    from export.write import export as write
+    with alone(Path(run)):
+        opened = _load(run, data)
+        _start(progress)
+        from export.write import export as write
 
-    return write(
-        opened,
-        formats=formats,
-        precisions=precisions,
-        calibration=calibration,
-        float_layers=float_layers,
-        margin=margin,
-        license=license,
-        progress=progress,
-    )
+        return write(
+            opened,
+            formats=formats,
+            precisions=precisions,
+            calibration=calibration,
+            float_layers=float_layers,
+            margin=margin,
+            license=license,
+            progress=progress,
+        )
 
 
 def verify(
@@ -316,19 +329,20 @@ def verify(
     the images are now, if they were moved since the run.
     """
     _check_verify(margin, tolerance, threads)
-    opened = _load(run, data)
-    from export.verify import verify as check
+    with alone(Path(run)):
+        opened = _load(run, data)
+        from export.verify import verify as check
 
-    return check(
-        opened,
-        formats=formats,
-        precisions=precisions,
-        margin=margin,
-        tolerance=tolerance,
-        threads=threads,
-        layers=layers,
-        progress=progress,
-    )
+        return check(
+            opened,
+            formats=formats,
+            precisions=precisions,
+            margin=margin,
+            tolerance=tolerance,
+            threads=threads,
+            layers=layers,
+            progress=progress,
+        )
 
 
 def verify_foreign(
@@ -380,20 +394,21 @@ def sensitivity(
     """What RUN's artefact of that name, or the one that stands for all, loses if an app decodes or resizes the test
     part's images in another way. Writes resize.json and a picture."""
     _check_verify(margin)
-    opened = _load(run, data)
-    from export.artefacts import read_manifest
-    from export.clients import sensitivity as measured
-    from export.clients import write_sensitivity
-    from export.predict import first_of
+    with alone(Path(run)):
+        opened = _load(run, data)
+        from export.artefacts import read_manifest
+        from export.clients import sensitivity as measured
+        from export.clients import write_sensitivity
+        from export.predict import first_of
 
-    written = [one.name for one in read_manifest(opened.path / "export").artefacts]
-    if not written or (artefact and artefact not in written):
-        raise UnfreezeError(f"{run} has no artefact {artefact or ''}; `unfreeze export {run}` writes them")
-    name, size = artefact or first_of(written), opened.settings.image_size
-    path, images = opened.path / "export" / name, opened.images.select("test")
-    rows = measured(path, images, size, margin=margin, progress=progress)
-    write_sensitivity(opened.path, name, rows, margin)
-    return rows
+        written = [one.name for one in read_manifest(opened.path / "export").artefacts]
+        if not written or (artefact and artefact not in written):
+            raise UnfreezeError(f"{run} has no artefact {artefact or ''}; `unfreeze export {run}` writes them")
+        name, size = artefact or first_of(written), opened.settings.image_size
+        path, images = opened.path / "export" / name, opened.images.select("test")
+        rows = measured(path, images, size, margin=margin, progress=progress)
+        write_sensitivity(opened.path, name, rows, margin)
+        return rows
 
 
 def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:

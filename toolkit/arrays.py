@@ -10,16 +10,19 @@ import hashlib
 import mmap
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
+from toolkit.files import remove, reserve
 from toolkit.folder import ImageFolder
 from toolkit.images import DECODE_VERSION, decode
-from toolkit.run import atomic
+from toolkit.lock import in_turn
+from toolkit.reading import read
 
 CHUNK = 64  # images that a thread decodes before it reports
 
@@ -37,8 +40,11 @@ def decoded(
     UnfreezeError where an image vanished or changed after the scan, or where the disk has no room.
     """
     path = cache / f"images-{_key(images, size, antialias)}.npy"
+    make_cache(cache)
     if not _is_array(path):
-        _write(images, path, size, antialias, progress)
+        with in_turn(path.with_suffix(".lock"), lambda done, total: progress(0, len(images.paths))):
+            if not _is_array(path):
+                _write(images, path, size, antialias, progress)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
@@ -64,9 +70,11 @@ def _key(images: ImageFolder, size: int, antialias: bool) -> str:
 
 def _write(images: ImageFolder, path: Path, size: int, antialias: bool, progress: Callable[[int, int], None]) -> None:
     total = len(images.paths)
+    part = path.with_suffix(".part.npy")  # written over by whoever comes next, should this process be killed
+    remove(part)
     _check_room(path.parent, total * size * size * 3)
-    with atomic(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(total, size, size, 3))
+    with _kept(part):
+        array = new_array(part, (total, size, size, 3), np.dtype(np.uint8))
 
         def fill(start: int) -> int:
             stop = min(start + CHUNK, total)
@@ -81,19 +89,40 @@ def _write(images: ImageFolder, path: Path, size: int, antialias: bool, progress
                 release(array)
                 progress(done, total)
         array.flush()
+        os.replace(part, path)
+
+
+@contextmanager
+def _kept(part: Path) -> Iterator[None]:
+    """Where the block does not end well, what it has written is removed."""
+    try:
+        yield
+    except BaseException:
+        remove(part)
+        raise
+
+
+def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+    """A new .npy file to write into. OSError where the disk has no room for all of it."""
+    array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    reserve(path, path.stat().st_size)  # a full disk is an error here, and not a signal when a page is written
+    return array
 
 
 def read_unchanged(images: ImageFolder, row: int) -> bytes:
     """The bytes of one file, as they were scanned; UnfreezeError where they are gone or others."""
     file = images.root / images.paths[row]
     try:
-        content = file.read_bytes()
+        content = read(file)
+    except UnfreezeError as error:
+        raise UnfreezeError(f"{one_line(str(file))} changed after it was scanned: {error}") from None
     except OSError as error:
         raise UnfreezeError(
-            f"{file} cannot be read any more ({error.strerror}); put it back, or say with --data where it is now"
+            f"{one_line(str(file))} cannot be read any more ({error.strerror}); put it back, or say with --data "
+            "where it is now"
         ) from None
     if hashlib.sha256(content).hexdigest() != images.digests[row]:
-        raise UnfreezeError(f"{file} changed after it was scanned; put it back, or use a new run folder")
+        raise UnfreezeError(f"{one_line(str(file))} changed after it was scanned; put it back, or use a new run folder")
     return content
 
 
@@ -114,7 +143,6 @@ def make_cache(folder: Path) -> None:
 
 
 def _check_room(folder: Path, needed: int) -> None:
-    make_cache(folder)
     free = shutil.disk_usage(folder).free
     if free < needed * 1.05:
         raise UnfreezeError(

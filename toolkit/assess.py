@@ -12,10 +12,12 @@ import numpy as np
 from toolkit import plots
 from toolkit.arrays import decoded
 from toolkit.data import load_part
+from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluate import Evaluation, evaluate, worst_mistakes
+from toolkit.files import atomic, read_json, write_json
 from toolkit.folder import ImageFolder, scan
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, atomic, read_json, write_json
+from toolkit.run import Run
 from toolkit.train import load_model, probabilities, read_history
 
 SHOWN = 24  # mistakes on the picture sheet
@@ -78,9 +80,13 @@ def _caption(images: ImageFolder, answers: np.ndarray, row: int) -> str:
 
 
 def _trials(path: Path) -> list[dict]:
-    with path.open(newline="") as file:
-        rows: list[dict] = [row for row in csv.DictReader(file) if row["unfreeze"]]  # "": its record was lost
-    for row in rows:
-        row["unfreeze"] = int(row["unfreeze"])
-        row.update({name: float(row[name]) if row[name] else None for name in ("val_loss", "val_accuracy")})
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows: list[dict] = [row for row in csv.DictReader(file) if row["unfreeze"]]  # "": its record was lost
+        for row in rows:
+            row["unfreeze"] = int(row["unfreeze"])
+            row.update({name: float(row[name]) if row[name] else None for name in ("val_loss", "val_accuracy")})
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+        again = "`unfreeze tune DATA RUN` writes it again"
+        raise UnfreezeError(f"{path} is damaged ({first_line(error)}); {again}") from None
     return rows

@@ -2,12 +2,14 @@
 
 The commands are `toolkit.commands`. Heavy packages are imported in the bodies of functions, so that `--help` and a
 wrong path answer at once. Exit codes: 0 done; 1 it ran and the answer is no; 2 the call or its input is wrong; 3 a
-fault of Unfreeze; 130 interrupted.
+fault of Unfreeze; 130 interrupted, 143 ended by SIGTERM.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import signal
 import sys
 import traceback
 from difflib import get_close_matches
@@ -24,7 +26,8 @@ from toolkit.commands.report import report
 from toolkit.commands.run import demo, run
 from toolkit.commands.search import train, tune
 from toolkit.commands.verify import verify
-from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.errors import NoAnswerError, UnfreezeError, disk_is_full, of_system, one_line
+from toolkit.interrupt import Interrupted, leave, listen
 
 ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
 
@@ -72,7 +75,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name that the terminal cannot show
-    sys.exit(_main(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    listen(lambda ended: _cut_short(ended, arguments))
+    try:
+        code = _main(arguments)
+    except Interrupted as ended:  # between the end of the command and here
+        code = _end(ended, arguments)
+    leave(code)  # without the seconds that TensorFlow takes to tidy up memory that goes all the same
 
 
 def _main(arguments: list[str]) -> int:
@@ -84,8 +93,9 @@ def _main(arguments: list[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return 2
-    except (KeyboardInterrupt, click.Abort):
-        return _fail(f"interrupted; {_after_interrupt(arguments)}", 130, arguments)
+    except (KeyboardInterrupt, click.Abort) as error:
+        cause = error.__cause__ or error  # click makes an Abort of it
+        return _end(cause if isinstance(cause, Interrupted) else Interrupted(signal.SIGINT), arguments)
     except click.MissingParameter as error:
         path = error.ctx.command_path if error.ctx else "unfreeze"
         return _fail(f"{error.format_message().rstrip('.')}; `{path} --help` shows how it is called", 2, arguments)
@@ -96,10 +106,22 @@ def _main(arguments: list[str]) -> int:
     except NoAnswerError as error:
         return _fail(str(error), 1, arguments)
     except OSError as error:
-        return _fail(str(error), 2, arguments)
+        return _fail(of_system(error), 2, arguments)
     except Exception as error:
+        if disk_is_full(error):
+            return _fail(of_system(OSError(errno.ENOSPC, str(error))), 2, arguments)
         text = f"unexpected: {type(error).__name__}: {error} (--debug shows where; please report it)"
         return _fail(text, 3, arguments)
+
+
+def _end(ended: Interrupted, arguments: list[str]) -> int:
+    return _fail(f"{ended}; {_after_interrupt(arguments)}", ended.code, arguments)
+
+
+def _cut_short(ended: Interrupted, arguments: list[str]) -> None:
+    """The same where the main thread is still at something: below a bar that moves no more, with the cursor shown."""
+    click.echo("\x1b[?25h" if sys.stderr.isatty() else "", err=True)
+    _end(ended, arguments)
 
 
 def _after_interrupt(arguments: list[str]) -> str:
@@ -120,5 +142,5 @@ def _hoisted(arguments: list[str]) -> list[str]:
 def _fail(text: str, code: int, arguments: list[str] | tuple[()] = ()) -> int:
     if "--debug" in arguments:
         traceback.print_exc()
-    click.echo(f"error: {' '.join(text.split())}", err=True)
+    click.echo(f"error: {one_line(' '.join(text.split()))}", err=True)
     return code

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from toolkit.errors import UnfreezeError
-from toolkit.run import atomic
+from toolkit.files import atomic
 
 MARGIN = 2  # cells of black around the 8 x 8, which the writing fills to the edge
 SIDE = 120  # pixels, of the files: what people can look at

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.run import remove
+from toolkit.files import remove
 from toolkit.settings import Settings
 
 FOLDER = "tensorboard"  # of a run

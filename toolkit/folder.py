@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.images import measure
 from toolkit.layout import Entry, Listing, Rejected, read_layout
+from toolkit.reading import read
 
 AT_A_TIME = 1024  # files that are handed to the threads
 
@@ -111,8 +112,10 @@ def scan(
     images, disputed = _without_disputed(images)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
     if strict and rejected:
-        first = f"{rejected[0].path}: {rejected[0].reason}"
-        raise UnfreezeError(f"{data}: {len(rejected)} left out, and --strict was given; the first is {first}")
+        first = f"{one_line(rejected[0].path)}: {rejected[0].reason}"
+        raise UnfreezeError(
+            f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
+        )
     names = _class_names(data, listing, images) if classes is None else _known(data, listing, images, classes)
     return _folder(listing, names, images, rejected)
 
@@ -137,7 +140,7 @@ def _read(root: Path, entry: Entry) -> _Image | Rejected:
     path = root / entry.path
     try:
         entry.path.encode()
-        content = path.read_bytes()
+        content = read(path)
         return _Image(entry, hashlib.sha256(content).hexdigest(), measure(content, path.suffix))
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
@@ -159,7 +162,7 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
         others = [pair for pair in labelled[image.digest].items() if pair[0] != image.entry.label]
         if others:
             label, path = others[0]
-            disputed.append(Rejected(image.entry.path, f"the same file as {path}, which is labelled {label}"))
+            disputed.append(Rejected(image.entry.path, one_line(f"the same file as {path}, which is labelled {label}")))
         else:
             kept.append(image)
     return kept, disputed
@@ -167,33 +170,36 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
 
 def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[str, ...]:
     """The classes to learn, sorted, if there are two and each has an image to learn from."""
-    names = sorted({name for name, part in listing.classes if part in ("train", "")})
+    where = one_line(str(data))
+    said = {name: one_line(name) for name, _ in listing.classes}
+    given = {name for name, part in listing.classes if part in ("train", "")}
+    names = sorted(given)
     parts = sorted({part for _, part in listing.classes} - {""})
     if data.is_dir() and parts and not names:
         found = ", ".join(f"{part}/" for part in parts)
-        raise UnfreezeError(f"{data} has {found} but no train/ with a sub-folder per class: add it")
+        raise UnfreezeError(f"{where} has {found} but no train/ with a sub-folder per class: add it")
     for name, part in sorted(listing.classes):
-        if name not in names:
-            raise UnfreezeError(f"{data}: class {name} is in {part} but not in train: add it there or remove it")
+        if name not in given:
+            raise UnfreezeError(f"{where}: class {said[name]} is in {part} but not in train: add it there or remove it")
     if len(names) < 2:
-        found = f"only one class, {names[0]}" if names else "no class to train on"
-        raise UnfreezeError(f"{data} has {found}: a classifier needs two or more")
+        found = f"only one class, {said[names[0]]}" if names else "no class to train on"
+        raise UnfreezeError(f"{where} has {found}: a classifier needs two or more")
     usable = {image.entry.label for image in images if image.entry.part in ("train", "")}
     for name in names:
         if name not in usable:
-            raise UnfreezeError(f"{data}: class {name} has no usable image to train on: add some or remove it")
+            raise UnfreezeError(f"{where}: class {said[name]} has no usable image to train on: add some or remove it")
     return tuple(names)
 
 
 def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[str, ...]) -> tuple[str, ...]:
     """The classes of the model, if DATA has no other and any usable image."""
+    known = set(classes)
     for name, _ in sorted(listing.classes):
-        if name not in classes:
-            raise UnfreezeError(
-                f"{data}: the model has no class {name}, only {', '.join(classes)}: rename or remove it"
-            )
+        if name not in known:
+            only = ", ".join(classes)
+            raise UnfreezeError(one_line(f"{data}: the model has no class {name}, only {only}: rename or remove it"))
     if not images:
-        raise UnfreezeError(f"{data} has no usable image: add some")
+        raise UnfreezeError(f"{one_line(str(data))} has no usable image: add some")
     return classes
 
 

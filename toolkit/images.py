@@ -1,16 +1,17 @@
 """The one decoder: the bytes of a file -> `uint8 [S, S, 3]`, and why a file cannot be used.
 
 Everything that feeds a model decodes here, so no two parts of the project can see different pixels. Which
-files there are is left to `toolkit.folder`, arrays of many images to `toolkit.data`, and normalisation is
-inside the model.
+files there are is left to `toolkit.folder`, what asks for too much is refused by `toolkit.containers`, arrays
+of many images are made by `toolkit.arrays`, and normalisation is inside the model.
 """
 
 from __future__ import annotations
 
 import io
 import struct
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from toolkit.errors import UnfreezeError
+from toolkit.containers import content, png_pixels, refuse_bomb, refuse_size
+from toolkit.errors import UnfreezeError, one_line
+from toolkit.reading import read
 from toolkit.resize import resize
 
 DECODE_VERSION = 1  # raise it whenever the pixels of any image change: decoded caches and artefacts carry it
@@ -45,24 +48,11 @@ SUFFIXES = {
     ".bmp": "BMP",
     ".webp": "WebP",
 }
-MAX_PIXELS = 100_000_000
-
-_MAGIC = (  # name, offset, the bytes that stand there
-    ("JPEG", 0, b"\xff\xd8\xff"),
-    ("PNG", 0, b"\x89PNG\r\n\x1a\n"),
-    ("GIF", 0, b"GIF8"),
-    ("BMP", 0, b"BM"),
-    ("WebP", 8, b"WEBP"),
-    ("TIFF", 0, b"II*\0"),
-    ("TIFF", 0, b"MM\0*"),
-    ("AVIF", 4, b"ftypavif"),
-    ("HEIC", 4, b"ftyphei"),
-    ("HEIC", 4, b"ftypmif1"),
-    ("JPEG 2000", 4, b"jP  "),
-    ("JPEG XL", 4, b"JXL "),
-    ("JPEG XL", 0, b"\xff\x0a"),
-    ("PDF", 0, b"%PDF"),
+LARGE = (
+    25_000_000  # pixels from which images are decoded one at a time, whatever the number of threads: up to 2 GB each
 )
+
+_one_large = threading.RLock()
 
 
 class _Jpeg(JpegImageFile):
@@ -98,19 +88,18 @@ def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarr
     Takes a path or a file's bytes, in any format of `SUFFIXES` whatever the name says; of an animation the
     first frame. Raises `UnfreezeError` with the reason, after the path if that was given.
     """
-    with _reasons(f"{source}: " if isinstance(source, Path) else ""):
-        image = _upright_rgb(_opened(source if isinstance(source, bytes) else source.read_bytes()))
-    if antialias:
-        return np.array(image.resize((size, size), Image.Resampling.BILINEAR))
-    return resize(np.asarray(image), size)
+    with _reasons(source), _large(image := _opened(_bytes(source))):
+        rgb = _upright_rgb(image)
+        if antialias:
+            return np.array(rgb.resize((size, size), Image.Resampling.BILINEAR))
+        return resize(np.asarray(rgb), size)
 
 
 def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True) -> np.ndarray:
     """`uint8 [H, W, 3]`, not resized. `upright=False` ignores the EXIF orientation. `shrink`: 2, 4 or 8 decodes a JPEG
     at that fraction of its size, as a phone's decoder does to save memory; other formats as they are. Raises
     `UnfreezeError` as `decode` does."""
-    with _reasons(f"{source}: " if isinstance(source, Path) else ""):
-        image = _opened(source if isinstance(source, bytes) else source.read_bytes())
+    with _reasons(source), _large(image := _opened(_bytes(source))):
         if shrink > 1:
             image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
         image.load()
@@ -131,43 +120,59 @@ def measure(data: bytes, suffix: str) -> tuple[int, int]:
 
     A known suffix must be that of the content. The whole image is decoded: only that finds one cut short.
     """
-    with _reasons():
-        image = _opened(data, named=SUFFIXES.get(suffix.lower()), suffix=suffix)
+    with _reasons(), _large(image := _opened(data, named=SUFFIXES.get(suffix.lower()), suffix=suffix)):
         width, height = image.size
         # A JPEG decoded at an eighth of its size is read to the end all the same, in a fifth of the time.
         image.draft("L", (max(1, width // 8), max(1, height // 8)))
         image.load()
+        _rgb(image.crop((0, 0, 1, 1)))  # what `decode` will do, to one pixel: a palette may be none
         return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
 
 
 @contextmanager
-def _reasons(prefix: str = "") -> Iterator[None]:
-    """Whatever goes wrong inside becomes an `UnfreezeError` that gives the reason in one line."""
+def _reasons(source: Path | bytes = b"") -> Iterator[None]:
+    """Whatever goes wrong inside becomes an `UnfreezeError` that gives the reason in one line, after the path if the
+    source is one."""
+    prefix = f"{source}: " if isinstance(source, Path) else ""
     try:
         yield
     except UnfreezeError as error:
-        raise UnfreezeError(f"{prefix}{error}") from error
-    except Exception as error:  # Pillow raises a dozen types on garbage, MemoryError among them
+        raise UnfreezeError(one_line(f"{prefix}{error}")) from error
+    except MemoryError as error:
+        raise UnfreezeError(one_line(f"{prefix}needs more memory than there is: make it smaller")) from error
+    except Exception as error:  # Pillow raises a dozen types on garbage
         if isinstance(error, OSError) and error.errno:
-            raise UnfreezeError(f"{prefix}cannot be read: {error.strerror}") from error
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise UnfreezeError(f"{prefix}cut short or damaged ({detail})") from error
+            raise UnfreezeError(one_line(f"{prefix}cannot be read: {error.strerror}")) from error
+        early = isinstance(error, (struct.error, IndexError))  # of Pillow's reading, in words for programmers
+        detail = "its header ends early" if early else " ".join(str(error).split()) or type(error).__name__
+        raise UnfreezeError(one_line(f"{prefix}cut short or damaged ({detail})")) from error
+
+
+def _bytes(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else read(source)
+
+
+def _large(image: Image.Image) -> AbstractContextManager[object]:
+    """To be held while the pixels of an image are in memory."""
+    return _one_large if image.width * image.height > LARGE else nullcontext()
 
 
 def _opened(data: bytes, named: str | None = None, suffix: str = "") -> ImageFile.ImageFile:
     """The image, its header read; refuses what is no image, not what its name says, or too large."""
     if not data:
         raise UnfreezeError("the file is empty")
-    content = next((name for name, at, magic in _MAGIC if data.startswith(magic, at)), None)
-    if content is None:
+    form = content(data)
+    if form is None:
         raise UnfreezeError("not an image")
-    if named and named != content:
-        raise UnfreezeError(f"named {suffix} but its content is {content}")
-    if content not in _READERS:
-        raise UnfreezeError(f"{content} is not supported: convert it to JPEG or PNG")
-    image = _READERS[content](io.BytesIO(data))
-    if image.width * image.height > MAX_PIXELS:
-        raise UnfreezeError(f"{image.width} x {image.height} pixels are more than {MAX_PIXELS // 10**6} million")
+    if named and named != form:
+        raise UnfreezeError(f"named {suffix} but its content is {form}")
+    if form not in _READERS:
+        raise UnfreezeError(f"{form} is not supported: convert it to JPEG or PNG")
+    refuse_bomb(form, data)
+    image = _READERS[form](io.BytesIO(png_pixels(data) if form == "PNG" else data))
+    refuse_size(image.width, image.height)
+    if image.mode == "P" and image.palette is None:
+        raise UnfreezeError("cut short or damaged (its colours are missing)")
     return image
 
 

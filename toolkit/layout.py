@@ -2,16 +2,22 @@
 
 A folder with a sub-folder per class; or with train/, val/, test/, each with a sub-folder per class; or a CSV
 `path,label[,split]`. What is in the files, and whether the classes will do, is left to `toolkit.folder`.
+
+Links: one to a file is followed, wherever it leads, and so is one that stands for a class or a part: data sets are put
+together so. One to a folder further down is not, nor one that leads up to a folder it is in: either may go round for
+ever. Paths in a CSV are relative to its folder and stay in it; elsewhere leads an absolute path, written on purpose.
 """
 
 from __future__ import annotations
 
 import csv
 import posixpath
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.images import SUFFIXES
 
 PARTS = {  # as people write it, in lower case -> as the project does
@@ -51,18 +57,21 @@ class Listing:
     ignored: int = 0  # files without an image's suffix
 
     def reject(self, path: Path, reason: str) -> None:
-        self.rejected.append(Rejected(path.relative_to(self.root).as_posix(), reason))
+        name = path.relative_to(self.root).as_posix().encode("utf-8", "backslashreplace").decode()
+        self.rejected.append(Rejected(name, reason))
 
 
 def read_layout(data: Path) -> Listing:
     """The entries of DATA sorted by path; `UnfreezeError` where it is none of the three layouts."""
-    if data.is_dir():
+    if _surely(data.is_dir):
         listing = _read_folder(data)
-    elif data.is_file() and data.suffix.lower() == ".csv":
+    elif _surely(data.is_file) and data.suffix.lower() == ".csv":
         listing = _read_csv(data)
     else:
-        what = "is neither a folder nor a .csv file" if data.exists() else "does not exist"
-        raise UnfreezeError(f"{data} {what}; give a folder with a sub-folder per class, or a CSV path,label")
+        what = "is neither a folder nor a .csv file" if _surely(data.exists) else "does not exist"
+        raise UnfreezeError(
+            f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
+        )
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
     return listing
 
@@ -79,7 +88,9 @@ def _read_folder(root: Path) -> Listing:
         _add_classes(listing, folders, "")
     _reject_loose(listing, loose)
     if not listing.classes:
-        raise UnfreezeError(f"{root} has no class folders: put each class's images into a sub-folder of its own")
+        raise UnfreezeError(
+            f"{one_line(str(root))} has no class folders: put each class's images into a sub-folder of its own"
+        )
     return listing
 
 
@@ -95,19 +106,38 @@ def _add_parts(listing: Listing, folders: list[Path], parts: dict[Path, str]) ->
 
 def _add_classes(listing: Listing, folders: list[Path], part: str) -> None:
     for folder in folders:
+        outer = folder.parent.resolve()
+        if folder.is_symlink() and folder.resolve() in (outer, *outer.parents):
+            listing.reject(folder, "a symbolic link to a folder that it is in, which is not followed")
+            continue
+        _check_label(folder.name, one_line(str(listing.root)))
         listing.classes.add((folder.name, part))
         _add_tree(listing, folder, folder.name, part)
 
 
-def _add_tree(listing: Listing, folder: Path, label: str, part: str) -> None:
-    folders, files = _visible(folder)
-    for file in _images(listing, files):
-        listing.entries.append(Entry(file.relative_to(listing.root).as_posix(), label, part))
-    for inner in folders:
-        if inner.is_symlink():  # it may lead back up, and round for ever
-            listing.reject(inner, "a symbolic link to a folder, which is not followed")
-        else:
-            _add_tree(listing, inner, label, part)
+def _add_tree(listing: Listing, top: Path, label: str, part: str) -> None:
+    waiting = [top]  # no recursion: folders may be nested more deeply than Python's stack
+    while waiting:
+        folders, files = _visible(waiting.pop())
+        for file in _images(listing, files):
+            listing.entries.append(Entry(file.relative_to(listing.root).as_posix(), label, part))
+        for inner in folders:
+            if inner.is_symlink():  # it may lead back up, and round for ever
+                listing.reject(inner, "a symbolic link to a folder, which is not followed")
+            else:
+                waiting.append(inner)
+
+
+def _check_label(label: str, where: str) -> None:
+    """UnfreezeError where a class's name cannot be a line of labels.txt."""
+    kinds = {unicodedata.category(letter) for letter in label}
+    if "Cs" in kinds:
+        raise UnfreezeError(f"{where}: the class name {one_line(label)} is not UTF-8: rename it")
+    if kinds & {"Cc", "Zl", "Zp"}:
+        raise UnfreezeError(
+            f"{where}: the class name {one_line(label)[:80]} has a line break or another control character, and "
+            "labels.txt takes a name a line: rename it"
+        )
 
 
 def _reject_loose(listing: Listing, files: list[Path]) -> None:
@@ -127,8 +157,18 @@ def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
     except OSError as error:
-        raise UnfreezeError(f"{folder} cannot be read: {error.strerror}") from error
-    return [path for path in paths if path.is_dir()], [path for path in paths if not path.is_dir()]
+        raise UnfreezeError(f"{one_line(str(folder))} cannot be read: {error.strerror}") from error
+    kinds = [(path, _surely(path.is_dir)) for path in paths]
+    return [path for path, is_folder in kinds if is_folder], [path for path, is_folder in kinds if not is_folder]
+
+
+def _surely(ask: Callable[[], bool]) -> bool:
+    """False, too, where the system does not say: `Path.is_dir` and its like raise for a name that is too long and for a
+    link that leads where one may not look."""
+    try:
+        return ask()
+    except OSError:
+        return False
 
 
 def _read_csv(file: Path) -> Listing:
@@ -136,24 +176,33 @@ def _read_csv(file: Path) -> Listing:
     seen: set[Entry] = set()
     for line, row in _csv_rows(file):
         entry = _csv_entry(file, line, row)
-        if not entry.path or not entry.label:
-            reason = f"line {line} of {file.name} has no {'label' if entry.path else 'path'}"
-            listing.rejected.append(Rejected(entry.path, reason))
-        elif entry in seen:
-            listing.rejected.append(Rejected(entry.path, f"line {line} of {file.name} repeats an earlier one"))
+        if reason := _unusable(entry, seen):
+            listing.rejected.append(Rejected(entry.path, f"line {line} of {one_line(file.name)} {reason}"))
         else:
             seen.add(entry)
             listing.entries.append(entry)
             listing.classes.add((entry.label, entry.part))
     if not listing.entries:
-        raise UnfreezeError(f"{file} has no row with a path and a label: add a row per image")
+        first = f" (the first: {listing.rejected[0].reason})" if listing.rejected else ""
+        raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{first}: add a row per image")
     return listing
+
+
+def _unusable(entry: Entry, seen: set[Entry]) -> str:
+    """What is wrong with a row, or nothing."""
+    if not entry.path or not entry.label:
+        return f"has no {'label' if entry.path else 'path'}"
+    if entry.path.split("/", 1)[0] == "..":
+        return "leads out of the CSV's folder: move the CSV up, or write an absolute path"
+    return "repeats an earlier one" if entry in seen else ""
 
 
 def _csv_entry(file: Path, line: int, row: dict[str, str]) -> Entry:
     split = row.get("split", "").lower()
+    where = one_line(f"{file}, line {line}")
     if split and split not in PARTS:
-        raise UnfreezeError(f"{file}, line {line}: split is {split!r}; write train, val, test or nothing")
+        raise UnfreezeError(f"{where}: split is {split[:40]!r}; write train, val, test or nothing")
+    _check_label(row["label"], where)
     path = posixpath.normpath(row["path"]) if row["path"] else ""
     return Entry(path, row["label"], PARTS.get(split, ""))
 
@@ -166,8 +215,8 @@ def _csv_rows(file: Path) -> list[tuple[int, dict[str, str]]]:
             columns = [name.strip().lower() for name in next(reader, [])]
             rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UnfreezeError(f"{file} cannot be read as a CSV in UTF-8: {error}") from error
+        raise UnfreezeError(one_line(f"{file} cannot be read as a CSV in UTF-8: {error}")) from error
     if not {"path", "label"} <= set(columns):
-        found = ", ".join(columns) or "none"
-        raise UnfreezeError(f"{file}: expected the columns path,label[,split], found {found}: name them so")
+        found = ", ".join(columns)[:200] or "none"
+        raise UnfreezeError(one_line(f"{file}: expected the columns path,label[,split], found {found}: name them so"))
     return [(line, dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False))) for line, cells in rows]

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.evaluate import Evaluation
+from toolkit.files import atomic
 from toolkit.paired import HOLDS, LOSES
-from toolkit.run import atomic
 
 TRAIN, VAL = "#7a7a7a", "#1f6fb4"
 VERDICTS = {HOLDS: VAL, LOSES: "#c8553d"}  # any other is grey
+NUMBERED = 30  # classes, up to which a confusion matrix has names and numbers
 NAMED = 12  # layers in a picture
 CLEAR = 60  # decibels from what stands out to what is drawn as nothing
 
@@ -31,11 +32,12 @@ def confusion(evaluation: Evaluation) -> Figure:
     """Rows true, columns answered; colour is the share of the row, the number is images."""
     counts, names = evaluation.confusion, evaluation.class_names
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(3.6, 0.5 * len(names) + 2)
+    # Without numbers it need not grow: 2,000 classes at half an inch each would be 58 GB of pixels.
+    side = max(3.6, 0.5 * min(len(names), NUMBERED) + 2)
     figure = Figure(figsize=(side + 0.8, side))
     axes = figure.add_subplot()
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    if len(names) <= 30:
+    if len(names) <= NUMBERED:
         for (row, column), count in np.ndenumerate(counts):
             axes.text(
                 column,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+WIDE = 8192  # pixels across, beyond which whole rows would take more memory than picking each pixel takes time
+
 
 def resize(pixels: np.ndarray, size: int, *, centers: bool = True) -> np.ndarray:
     """`uint8 [H, W, C]` -> `uint8 [size, size, C]`, stretched; rounded half to even. `centers=False`: without
@@ -15,6 +17,8 @@ def resize(pixels: np.ndarray, size: int, *, centers: bool = True) -> np.ndarray
     left, right, across = _neighbours(pixels.shape[1], size, centers)
 
     def rows(y: np.ndarray) -> np.ndarray:  # float32 [size, size, C]
+        if pixels.shape[1] > WIDE:
+            return _blend(pixels[y[:, None], left], pixels[y[:, None], right], across[:, None])
         picked = pixels[y]
         return _blend(picked[:, left], picked[:, right], across[:, None])
 

@@ -1,15 +1,7 @@
-"""The run folder: atomic files, and `run.json`, which says what the run is and refuses to become another one.
-
-A file that is there is whole: everything is written to a temporary name beside it, synced and renamed.
-"""
+"""The run folder: `run.json` says what the run is, and refuses to become another one."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import UnfreezeError
+from toolkit.files import file_digest, read_json, remove, write_json, write_text
 from toolkit.folder import ImageFolder, scan
 from toolkit.layout import Rejected
 from toolkit.progress import Progress, silent
@@ -27,6 +20,8 @@ from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.split import split
 
 FORMAT = 1
+COPY = ".run.json"  # of run.json, without which a search of hours could not be gone on with
+MAX_CLASSES = 2000  # metrics.json holds their confusion matrix: 36 MB; of 10,000 it would be a gigabyte
 PACKAGES = (
     "unfreeze",
     "keras",
@@ -40,82 +35,6 @@ PACKAGES = (
     "pillow",
 )
 MAY_CHANGE = {"trials", "pick", "refit", "cache_limit", "cache_dir"}  # settings that a resumed search may be given anew
-
-
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` when the block ends well, and is removed when it does not.
-
-    The block may write a file or make a folder there.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        yield temporary
-        if temporary.is_dir():
-            remove(path)
-        else:
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    finally:
-        remove(temporary)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what `atomic` left behind in processes that were killed."""
-    for path in folder.rglob(".*.tmp*"):
-        pid = path.name.partition(".tmp")[0].rpartition(".")[2]
-        if pid.isdigit() and not _alive(int(pid)):
-            remove(path)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Without it a power cut may undo the renaming."""
-    with contextlib.suppress(OSError):  # not every file system can
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder; none is fine."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """The value in a JSON file of a run; UnfreezeError where it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UnfreezeError(f"{path} is missing; is {path.parent} a run folder whose step was completed?") from None
-    except (ValueError, OSError) as error:
-        raise UnfreezeError(f"{path} cannot be read ({error}); remove it and repeat the step that writes it") from None
 
 
 @dataclass(frozen=True)
@@ -138,19 +57,26 @@ def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: b
     `searches`: whether it is a search that asks. One in which nothing was trained yet may be made anew with others.
     """
     file = path / "run.json"
+    _restore(path)
     if file.exists() and any((path / name).exists() for name in ("search", "model.keras")):
         _refuse_another(path, read_json(file), images, settings, searches)
-    elif path.is_dir() and any(path.iterdir()) and not file.exists():
-        raise UnfreezeError(f"{path} is not empty and holds no run; give an empty or a new folder")
+    elif path.is_dir() and any(_shown(path)) and not file.exists():
+        lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
+        raise UnfreezeError(f"{path} is not empty and holds no run{lost}; give an empty or a new folder")
     run = Run(path, images, settings)
-    _sweep(path)
     try:
-        write_json(file, _to_json(run))
+        for name in (file, path / COPY):
+            write_json(name, _to_json(run))
     except (FileExistsError, NotADirectoryError):
         raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:
         raise UnfreezeError(f"cannot write to {path} ({error.strerror}); give a folder that can be written") from None
     return run
+
+
+def _shown(folder: Path) -> Iterator[Path]:
+    """What a person sees in a folder: a lock, or what the system leaves there, makes it no other one."""
+    return (path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def prepare(
@@ -180,16 +106,38 @@ def read_images(
     """The data of a run in the folder `path`, with its split. `classes`: those of a model that is there already."""
     if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
         raise UnfreezeError(f"{path} lies inside {data}, so its pictures would become data; give a folder elsewhere")
+    images = scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning"))
+    if len(images.class_names) > MAX_CLASSES:
+        raise UnfreezeError(
+            f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "
+            "still be kept and shown: merge classes"
+        )
     return split(
-        scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning")),
+        images,
         val=settings.val,
         test=settings.test,
         seed=settings.seed,
     )
 
 
+def _restore(path: Path) -> None:
+    """Take run.json from its copy where it was damaged or lost."""
+    if not _is_run(path / "run.json") and _is_run(path / COPY):
+        remove(path / "run.json")
+        write_text(path / "run.json", (path / COPY).read_text(encoding="utf-8"))
+
+
+def _is_run(file: Path) -> bool:
+    try:
+        stored = read_json(file)
+    except UnfreezeError:
+        return False
+    return isinstance(stored, dict) and {"settings", "data", "class_names"} <= set(stored)
+
+
 def load_run(path: Path, data: Path | None = None) -> Run:
     """The run in a folder; UnfreezeError where there is none. `data`: where its images are now, if they were moved."""
+    _restore(path)
     if not (path / "run.json").is_file():
         raise UnfreezeError(f"{path} is not a run folder (it has no run.json); `unfreeze run DATA {path}` makes one")
     stored = read_json(path / "run.json")
@@ -197,7 +145,9 @@ def load_run(path: Path, data: Path | None = None) -> Run:
         images = _images_from_json(stored["data"], stored["class_names"])
         settings = Settings.from_json(stored["settings"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnfreezeError(f"{path / 'run.json'} is not of format {FORMAT} ({error}); make the run anew") from None
+        raise UnfreezeError(
+            f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder"
+        ) from None
     return Run(path, replace(images, root=_root(data)) if data else images, settings)
 
 
@@ -246,14 +196,6 @@ def _images_from_json(columns: dict[str, Any], class_names: list[str]) -> ImageF
         rejected=tuple(Rejected(path, reason) for path, reason in columns["rejected"]),
         ignored=columns["ignored"],
     )
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file in hex; "" where there is none."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"

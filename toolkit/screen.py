@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from toolkit.errors import one_line
 from toolkit.pace import Plan, seconds_left
 
 WIDTH = 120  # columns, where there is no terminal to ask
@@ -60,7 +61,7 @@ class Screen:
         self.bars.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print("\n".join(map(one_line, text.split("\n"))), markup=False)
 
     def next(self, command: str) -> None:
         """Each command ends by saying what to type next."""
@@ -156,7 +157,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | Non
             column, justify="left" if position < left else "right", no_wrap=position >= left, overflow="fold"
         )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(one_line, row))
     console = Console(highlight=False)
     console.width = console.width if console.is_terminal else max(WIDTH, console.width)
     console.print(table, markup=False)

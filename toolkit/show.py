@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from toolkit.errors import one_line
 from toolkit.evaluate import Evaluation
 from toolkit.folder import ImageFolder
 from toolkit.screen import show
@@ -18,16 +19,19 @@ if TYPE_CHECKING:  # the application shows what the other packages return, and i
     from tuning.search import SearchResult
 
 LISTED = 20  # files, before the rest are only counted
+ROWS = 1000  # classes, likewise
 
 
 def show_folder(images: ImageFolder) -> None:
     """Classes and parts, sizes, and everything that is wrong."""
     parts = [part for part in ("train", "val", "test") if part in images.parts]
     counts = {part: images.counts(part) for part in parts}
+    together = images.counts()
     rows = [
-        [name, *(str(counts[part][number]) for part in parts), str(images.counts()[number])]
-        for number, name in enumerate(images.class_names)
+        [name, *(str(counts[part][number]) for part in parts), str(together[number])]
+        for number, name in enumerate(images.class_names[:ROWS])
     ]
+    rows += _unlisted(images.class_names)
     rows.append(["all", *(str(counts[part].sum()) for part in parts), str(len(images))])
     show(["class", *parts, "images"], rows)
     smallest, middle, largest = (np.percentile(images.sizes, q, axis=0).astype(int) for q in (0, 50, 100))
@@ -41,6 +45,11 @@ def show_folder(images: ImageFolder) -> None:
     if images.ignored:
         click.echo(f"ignored, as not named like images: {images.ignored}")
     click.echo(f"fingerprint {images.fingerprint()[:16]}")
+
+
+def _unlisted(classes: Sequence[str]) -> list[list[str]]:
+    """The row that stands for the classes behind the first `ROWS`."""
+    return [[f"and {len(classes) - ROWS} more (--json lists all)"]] if len(classes) > ROWS else []
 
 
 def leaks(images: ImageFolder) -> list[str]:
@@ -57,7 +66,7 @@ def warnings(images: ImageFolder) -> Iterator[str]:
     }.items():
         if lines:
             yield f"{what}: {len(lines)}"
-            yield from (f"  {line}" for line in lines[:LISTED])
+            yield from (f"  {one_line(line)}" for line in lines[:LISTED])
             if len(lines) > LISTED:
                 yield f"  and {len(lines) - LISTED} more (`unfreeze scan DATA --json` lists all)"
 
@@ -66,7 +75,7 @@ def listed(what: str, lines: Sequence[str], most: int = LISTED) -> None:
     """How many there are, and the first of them."""
     click.echo(f"{what}: {len(lines) or 'none'}")
     for line in lines[:most]:
-        click.echo(f"  {line}")
+        click.echo(f"  {one_line(line)}")
     if len(lines) > most:
         click.echo(f"  and {len(lines) - most} more (--json lists all)")
 
@@ -104,7 +113,7 @@ def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None
     images = evaluation.confusion.sum(axis=1)
     show(
         ["class", "precision", "recall", "F1", "images"],
-        [[*row, str(n)] for row, n in zip(rows, images, strict=True)],
+        [[*row, str(n)] for row, n in zip(rows, images, strict=True)][:ROWS] + _unlisted(evaluation.class_names),
     )
 
 
@@ -120,7 +129,7 @@ def show_places(run: Path) -> None:
         "parity.json": "the proof: every number",
     }.items():
         if (run / name).exists():
-            click.echo(f"  {run / name}  {what}")
+            click.echo(f"  {one_line(str(run / name))}  {what}")
 
 
 def show_training(best: dict[str, Any]) -> None:
@@ -131,7 +140,7 @@ def show_training(best: dict[str, Any]) -> None:
 def show_adopted(adopted: dict[str, Any], images: ImageFolder) -> None:
     """What was taken for granted, and a number by which one sees whether it is right."""
     counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
-    click.echo(f"{len(images.class_names)} classes in this order: {', '.join(images.class_names)}")
+    click.echo(f"{len(images.class_names)} classes in this order: {one_line(', '.join(images.class_names))}")
     answers = "logits, made probabilities" if adopted["logits"] else "probabilities"
     click.echo(f"takes {adopted['image_size']} px, {adopted['pixels']}; gives {answers}; images: {counts}")
     click.echo(

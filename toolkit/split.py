@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.folder import ImageFolder
 
 SOURCES = ("train", "")  # parts from which a missing one is taken
@@ -28,8 +28,8 @@ def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int
             raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")
     given = {digest: part for digest, part in zip(folder.digests, folder.parts, strict=True) if part not in SOURCES}
     moved: dict[str, str] = {}  # digest -> part; all else of the sources is for training
-    for number, name in enumerate(folder.class_names):
-        own = _distinct(folder, number) - given.keys()
+    for name, distinct in zip(folder.class_names, _distinct(folder), strict=True):
+        own = distinct - given.keys()
         moved |= _divide(name, sorted(own, key=lambda digest: _rank(seed, digest)), wanted)
     parts = (
         moved.get(digest, "train" if part else given.get(digest, "train")) if part in SOURCES else part
@@ -38,10 +38,13 @@ def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int
     return replace(folder, parts=tuple(parts))
 
 
-def _distinct(folder: ImageFolder, label: int) -> set[str]:
-    """The digests of one class's images that may be divided."""
-    rows = zip(folder.digests, folder.labels, folder.parts, strict=True)
-    return {digest for digest, own, given in rows if own == label and given in SOURCES}
+def _distinct(folder: ImageFolder) -> list[set[str]]:
+    """For each class the digests of its images that may be divided."""
+    found: list[set[str]] = [set() for _ in folder.class_names]
+    for digest, label, given in zip(folder.digests, folder.labels.tolist(), folder.parts, strict=True):
+        if given in SOURCES:
+            found[label].add(digest)
+    return found
 
 
 def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str, str]:
@@ -49,7 +52,7 @@ def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str
     if wanted and len(digests) <= len(wanted):
         parts = " and ".join(wanted)
         raise UnfreezeError(
-            f"class {name} has {len(digests)} distinct images to split {parts} off from, "
+            f"class {one_line(name)} has {len(digests)} distinct images to split {parts} off from, "
             f"and needs at least {len(wanted) + 1}: add images"
         )
     divided: dict[str, str] = {}

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.files import file_digest, read_json, write_json
 from toolkit.mlflow_store import connected, experiment, normal, reason, shown
-from toolkit.run import file_digest, read_json, write_json
 
 RECORD = "mlflow.json"  # in the run's folder: store -> {"run_id": of MLflow, "files": path -> SHA-256 of what was sent}
 FILES = (  # of a run, if it has them

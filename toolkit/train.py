@@ -20,10 +20,12 @@ import numpy as np
 from toolkit.data import Part, Source, augmented, balanced_weights, load_part, plain
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.events import FOLDER, POINT, Curve, write_space
+from toolkit.files import atomic, read_json, remove, write_json, write_text
 from toolkit.fit import answering, fit, predicted
+from toolkit.keras_file import read_model
 from toolkit.model import build_model, set_unfreeze
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, atomic, read_json, remove, write_json, write_text
+from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.spec import ModelSpec
 
@@ -344,9 +346,9 @@ def load_model(run: Run) -> keras.Model:
     if not isinstance(read_json(path.with_name("model.json")), dict):
         raise UnfreezeError(f"model.json beside {path} is damaged; repeat `{again}`")
     try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise UnfreezeError(f"{path} cannot be loaded ({error}); repeat `{again}`") from None
+        return read_model(path)
+    except UnfreezeError as error:
+        raise UnfreezeError(f"{error}; repeat `{again}`") from None
 
 
 def train_run(run: Run, *, progress: Progress = silent, on_epoch: Callable[[Row], None] = lambda row: None) -> History:

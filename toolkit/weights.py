@@ -14,6 +14,8 @@ import keras
 import numpy as np
 
 from toolkit.errors import UnfreezeError, first_line
+from toolkit.hdf5 import check_hdf5
+from toolkit.keras_file import check_keras
 from toolkit.spec import ModelSpec, backbone
 
 STARTER = Path(__file__).with_name("starter.npz")
@@ -70,6 +72,7 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
     if not path.is_file():
         raise UnfreezeError(f"no weights file at {path}; --weights takes imagenet, none or the path of an .h5 file")
     try:
+        _check(path)
         with warnings.catch_warnings():
             # Keras only warns where a file leaves layers as they were initialised.
             warnings.simplefilter("error", UserWarning)
@@ -79,6 +82,16 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
             f"{path} does not hold the weights of {spec.backbone}, alpha {spec.alpha:g}, include_top=False "
             f"({first_line(error).rstrip('.')}); check the file, --backbone and --alpha"
         ) from error
+
+
+def _check(path: Path) -> None:
+    """UnfreezeError where a file refers to others, or claims to hold more than it does."""
+    if path.suffix == ".keras":
+        check_keras(path, set(keras.saving.get_custom_objects()))
+    elif path.suffix in (".h5", ".hdf5"):
+        check_hdf5(path, str(path))
+    else:  # Keras would also take a .json that names files
+        raise UnfreezeError("its name does not end in .h5")
 
 
 def _finish_normalization(model: keras.Model, spec: ModelSpec, weights: str) -> None:

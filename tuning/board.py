@@ -8,7 +8,8 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 
 from toolkit.events import FOLDER, POINT, Curve, has_events, write_curve, write_space
-from toolkit.run import Run, remove
+from toolkit.files import remove
+from toolkit.run import Run
 from toolkit.train import Row, read_history
 from tuning.trials import completed
 

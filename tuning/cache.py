@@ -15,9 +15,9 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import filelock
 import keras
 import numpy as np
 
@@ -26,6 +26,7 @@ from toolkit.augment import VERSION as AUGMENT_VERSION
 from toolkit.data import Part, Source, augmented, copied, plain
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.images import DECODE_VERSION
+from toolkit.lock import in_turn
 from toolkit.model import backbone_weights, cut_tensor
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
@@ -72,7 +73,8 @@ def compute(
     images = sum(len(sources[part].labels) for part, _ in views)  # whether they are there already or not
     folder = run.cache / f"activations-{_key(run, model, fastest(images))}"
     make_cache(folder)
-    with _alone(folder, progress), _faults_told():
+    waiting = partial(progress, "waiting for another search that computes the same activations")
+    with in_turn(folder.with_suffix(".lock"), waiting), _faults_told():
         absent = {(part, n): [d for d in tensors if not is_whole(folder, stem(part, n, d))] for part, n in views}
         passes = [Pass(sources[part], part, n, tuple(missing)) for (part, n), missing in absent.items() if missing]
         size = _check_room(folder, passes, tensors, run.settings)
@@ -132,23 +134,6 @@ def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.Keras
                 f"is in {folder.parent}; give fewer --views, a higher --cache-limit, another --cache-dir, or --no-cache"
             )
     return needed
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, progress: Progress) -> Iterator[None]:
-    """One process at a time computes the same activations; the others wait, and find them there."""
-    lock = filelock.FileLock(folder.with_suffix(".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        what = "waiting for another search that computes the same activations"
-        progress(what, 0, 1)
-        lock.acquire()
-        progress(what, 1, 1)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -17,10 +17,10 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from toolkit.run import write_json, write_text
+from toolkit.files import write_json, write_text
 from tuning import private
 from tuning.points import Point, draw, points
-from tuning.trials import FINISHED, completed, read_record, read_trials, trial_seed
+from tuning.trials import DEATHS, FINISHED, completed, read_record, read_trials, starts, trial_seed
 
 DIRECTIONS = {"val_loss": "min", "val_accuracy": "max"}
 WORST_LOSS = -math.log(1e-7)  # nats: the most that Keras' crossentropy says of one image, as it clips at 1e-7
@@ -136,6 +136,11 @@ class HardenedOracle(keras_tuner.Oracle):
         self.trials = {known[number].trial_id: known[number] for number in sorted(known)}
 
     def _restart(self) -> None:
+        for trial in self.trials.values():
+            deaths = starts(self._file(trial).parent)
+            if trial.status not in FINISHED and deaths >= DEATHS:
+                trial.status = TrialStatus.FAILED
+                trial.message = f"its process was killed {deaths} times while it ran; did memory run out?"
         cut = [trial for trial in self.trials.values() if trial.status not in FINISHED]
         for trial in cut:
             trial.status = TrialStatus.RUNNING

@@ -7,7 +7,6 @@ A pass that was cut short goes on from its last mark, at most `MARK_SECONDS` bac
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.arrays import release
+from toolkit.arrays import new_array, release
 from toolkit.data import Source, ahead
 from toolkit.errors import UnfreezeError
-from toolkit.run import file_digest, remove, write_json
+from toolkit.files import file_digest, remove, write_json
 from tuning.prefix import Forward
 
 BATCH = 32  # images in a step
@@ -119,8 +118,4 @@ def _resumed(one: Pass, folder: Path) -> int:
 def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype, start: int) -> np.memmap:
     if start:
         return np.lib.format.open_memmap(path, mode="r+")
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and not a signal in the middle of the pass
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return array
+    return new_array(path, shape, dtype)

@@ -35,6 +35,7 @@ HYPERBAND = {
     "_start_new_bracket": "opens the next bracket",
 }
 TUNER = {
+    "_build_and_fit_model": "what is handed the checkpoint of the best epoch",
     "_build_hypermodel": "where a promoted trial gets its parent's weights, as in KerasTuner's Hyperband",
     "_configure_tensorboard_dir": "imports tensorboard in every trial; TensorFlow 2.21 does not install it",
     "_get_checkpoint_fname": "where the best epoch's weights of a trial are",

@@ -21,8 +21,9 @@ import numpy as np
 from toolkit.data import load_part
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.events import FOLDER, Curve, has_events, write_curve
+from toolkit.files import read_json, write_json, write_text
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, read_json, write_json, write_text
+from toolkit.run import Run
 from toolkit.spec import ModelSpec
 from toolkit.train import Row, probabilities, read_history, refit, save_model, without_optimizer
 from tuning import memory
@@ -259,11 +260,14 @@ def _kept(run: Run) -> dict[str, Any]:
 
 def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:
     """Whether the run already has this trial's model: it is not written again, so that its export stays its own."""
-    if not all((run.path / name).is_file() for name in ("model.keras", "model.json", "history.csv")):
-        return False
-    stored = read_json(run.path / "model.json").get("search", {})
-    same = all(stored.get(name, 0) == numbers[name] for name in ("taken", "refit"))
-    return bool(same and zipfile.is_zipfile(run.path / "model.keras"))
+    try:
+        stored = read_json(run.path / "model.json")["search"]
+        same = all(stored.get(name, 0) == numbers[name] for name in ("taken", "refit"))
+        read_history(run.path / "history.csv")
+        with zipfile.ZipFile(run.path / "model.keras") as archive:
+            return bool(same and archive.testzip() is None)
+    except (UnfreezeError, OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile):
+        return False  # damaged: it is made again of the trial
 
 
 def _folder(run: Run, trial: str) -> Path:

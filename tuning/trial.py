@@ -20,9 +20,10 @@ import keras_tuner
 import numpy as np
 
 from toolkit.data import Part, Source
+from toolkit.files import atomic, write_json
 from toolkit.model import assemble, build_model, fresh_suffix
 from toolkit.progress import Progress, silent
-from toolkit.run import Run, atomic, write_json
+from toolkit.run import Run
 from toolkit.spec import ModelSpec, deepest
 from toolkit.train import COLUMNS, Course, Row, is_finite, train_whole
 from tuning.cache import Activations, compute

@@ -1,22 +1,27 @@
 """The trials of a search: as they are on disk, which of them count, which failed, and the seed of each.
 
 KerasTuner writes JSON in place, and a file that a crash left empty or cut ends a search for good. Here each
-file is whole (`toolkit.run`), and a trial's record stands twice, in its own `trial.json` and in
+file is whole (`toolkit.files`), and a trial's record stands twice, in its own `trial.json` and in
 `oracle.json`: either is enough.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from toolkit.files import remove, write_text
+
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+DEATHS = 5  # of the process, in the same trial, after which it is not the process
 Record = dict[str, Any]  # what `Trial.get_state()` gives
 
 
@@ -48,6 +53,26 @@ def _measured(trial: Trial) -> bool:
     return bool(trial.status == TrialStatus.COMPLETED and finite and trial.message is None)
 
 
+@contextlib.contextmanager
+def counted(folder: Path) -> Iterator[None]:
+    """A trial runs in here. A process that is killed in it leaves the count of its starts behind; any other end,
+    good or bad, takes it away."""
+    path = folder / "starts"
+    write_text(path, str(starts(folder) + 1))
+    try:
+        yield
+    finally:
+        remove(path)
+
+
+def starts(folder: Path) -> int:
+    """How many processes have begun with a trial and were killed in it."""
+    try:
+        return int((folder / "starts").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
 def read_record(path: Path) -> Record | None:
     """The object in a JSON file; None where it is missing, empty, cut, or holds something else."""
     try:
@@ -62,8 +87,17 @@ def read_trials(project: Path) -> dict[str, Trial]:
 
     `trial.json` is written before `oracle.json`, so it is the newer one wherever it can be read.
     """
-    records = dict((read_record(project / "oracle.json") or {}).get("trials", {}))
-    for path in project.glob("trial_*/trial.json"):
-        if record := read_record(path):
-            records[record["trial_id"]] = record
-    return {name: Trial.from_state(records[name]) for name in sorted(records, key=int)}
+    stored = (read_record(project / "oracle.json") or {}).get("trials")
+    found = list(stored.values()) if isinstance(stored, dict) else []
+    found += [read_record(path) for path in sorted(project.glob("trial_*/trial.json"))]
+    trials = {trial.trial_id: trial for trial in map(_trial, found) if trial}
+    return {name: trials[name] for name in sorted(trials, key=int)}
+
+
+def _trial(record: Record | None) -> Trial | None:
+    """None where the record is that of no trial."""
+    try:
+        trial = Trial.from_state(record)
+        return trial if trial.trial_id == f"{int(trial.trial_id):04d}" else None
+    except Exception:  # KerasTuner takes apart whatever it is given
+        return None

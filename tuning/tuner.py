@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -20,9 +21,9 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.errors import UnfreezeError
-from toolkit.run import write_json
+from toolkit.files import remove, reserve, write_json
 from tuning import memory, private
-from tuning.trials import trial_seed
+from tuning.trials import counted, trial_seed
 
 
 class Tuner(keras_tuner.Tuner):
@@ -33,7 +34,8 @@ class Tuner(keras_tuner.Tuner):
     starts with the weights of its parent's best epoch.
 
     A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.oracles.failures`.
-    What is not an Exception (Ctrl-C) passes through, and that trial runs again on the next call.
+    What is no fault of its point passes through, and that trial runs again on the next call: Ctrl-C, or a disk that is
+    full.
     """
 
     def __init__(
@@ -67,6 +69,10 @@ class Tuner(keras_tuner.Tuner):
             fit_kwargs.update(epochs=values["tuner/epochs"], initial_epoch=values["tuner/initial_epoch"])
         return super().run_trial(trial, *fit_args, **fit_kwargs)
 
+    def _build_and_fit_model(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
+        fit_kwargs["callbacks"] = [_checked(callback) for callback in fit_kwargs["callbacks"]]
+        return super()._build_and_fit_model(trial, *fit_args, **fit_kwargs)
+
     def load_model(self, trial: Trial) -> keras.Model:
         with _without_optimizer():
             return super().load_model(trial)
@@ -94,13 +100,33 @@ class Tuner(keras_tuner.Tuner):
 
     def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
         try:
-            self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            with counted(Path(self.get_trial_dir(trial.trial_id))):
+                self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
             trial.status = TrialStatus.COMPLETED
-        except (keras_tuner.errors.FatalError, UnfreezeError):  # no other point would fare better
+        except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # no other point would fare better
             raise
         except Exception as error:
             trial.status = TrialStatus.FAILED
             trial.message = f"{type(error).__name__}: {' '.join(str(error).split())}\n{traceback.format_exc()}"
+
+
+def _checked(callback: Any) -> Any:
+    """KerasTuner's checkpoint of the best epoch, with a look at the disk before each: HDF5 does not outlive a disk that
+    is full when a file is closed; the process ends in a segmentation fault."""
+    if type(callback).__name__ == "SaveBestEpoch":
+        write = callback._save_model
+
+        def write_if_there_is_room() -> None:
+            path, variables = Path(callback.filepath), [*callback.model.variables, *callback.model.optimizer.variables]
+            probe = path.with_name(".room.tmp")
+            try:
+                reserve(probe, 2**20 + 2 * sum(math.prod(variable.shape) * 4 for variable in variables))
+            finally:
+                remove(probe)
+            write()
+
+        callback._save_model = write_if_there_is_room
+    return callback
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
         model, data, run, **values, progress=screen.progress, on_images=lambda images: warn(screen, images)
     )
     from toolkit import show
-    from toolkit.run import read_json
+    from toolkit.files import read_json
 
     adopted = read_json(opened.path / "model.json")["adopted"]
     told = adopted | {"class_names": opened.images.class_names, "image_size": opened.settings.image_size}

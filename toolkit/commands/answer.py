@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
     from export.parity import Parity
 
 
+_UNSHOWN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # in names; json escapes the other control characters
+
+
 def answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:
     """The result on standard output: as JSON, or as people read it."""
     screen.close()
     if as_json:
-        click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+        text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+        click.echo(_UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
     else:
         show()
 

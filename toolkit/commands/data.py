@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bo
     images = api.scan(data, val=val, test=test, seed=seed, strict=strict, progress=screen.progress)
     from toolkit import show
 
+    counts = {part: images.counts(part) for part in ("train", "val", "test")}
     classes = {
-        name: {part: int(images.counts(part)[number]) for part in ("train", "val", "test")}
+        name: {part: int(count[number]) for part, count in counts.items()}
         for number, name in enumerate(images.class_names)
     }
     listed = {
@@ -40,4 +42,4 @@ def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bo
         "fingerprint": images.fingerprint(),
     }
     answer(screen, as_json, listed, lambda: show.show_folder(images))
-    screen.next(f"unfreeze run {data} RUN")
+    screen.next(f"unfreeze run {shlex.quote(str(data))} RUN")

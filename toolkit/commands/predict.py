@@ -11,7 +11,7 @@ import click
 from toolkit import api
 from toolkit import options as o
 from toolkit.commands.answer import answer
-from toolkit.errors import NoAnswerError
+from toolkit.errors import NoAnswerError, one_line
 
 
 @click.command(short_help="Class and probability of each image.")
@@ -29,7 +29,7 @@ def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) 
         predictions.append(prediction)
         if not as_json:
             said = prediction.error or f"{prediction.answer}  {prediction.probability:.4f}"
-            click.echo(f"{prediction.path}  {said}", err=bool(prediction.error))
+            click.echo(one_line(f"{prediction.path}  {said}"), err=bool(prediction.error))
     answer(screen, as_json, [asdict(prediction) for prediction in predictions], lambda: None)
     broken = sum(prediction.error is not None for prediction in predictions)
     if broken:

@@ -81,6 +81,8 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
     told = {"search": asdict(finished.search), "test": finished.evaluation.to_json(), "artefacts": artefacts}
     answer(screen, as_json, told, summary)
     track(screen, run, mlflow)
+    if finished.trouble:
+        raise finished.trouble
     require(finished.parities)
     first = first_of([parity.artefact.name for parity in finished.parities])
     screen.next(f"unfreeze predict {run / 'export' / first} IMAGE...")

@@ -13,14 +13,16 @@ import numpy as np
 
 from toolkit.errors import UnfreezeError
 from toolkit.evaluate import Evaluation, evaluate
+from toolkit.files import file_digest, read_json
 from toolkit.folder import ImageFolder
 from toolkit.paired import HOLDS
-from toolkit.run import Run, file_digest, read_json
+from toolkit.run import Run
 
 Read = TypeVar("Read")
 UNVERIFIED = "not verified"
 OBJECT = "the model "  # before the name of one that was adopted as an object, not as a file
 PROVEN = {"verdict", "images", "accuracy", "accuracy_interval", "lost", "lost_at_most", "agreement", "flips"}
+TIMED = {"threads", "median", "batch_median"}
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,10 @@ def read_facts(run: Run) -> Facts:
         )
     model = _record(run.path / "model.json", dict)
     manifest = _record(run.path / "export" / "manifest.json", dict)
+    _check_parts(run.path / "model.json", model, ("spec", "adopted", "best_epoch", "search"))
+    _check_parts(run.path / "export" / "manifest.json", manifest, ("description", "failed"))
+    if type((model.get("spec") or {}).get("image_size", 1)) is not int:
+        raise _damaged(run.path / "model.json")
     outdated = bool(manifest) and manifest.get("model_sha256") != file_digest(run.path / "model.keras")
     answers = _answers(run, exported=not outdated)
     return Facts(
@@ -163,15 +169,48 @@ def _record(path: Path, kind: type) -> Any:
     """Of a JSON file; empty where the step that writes it was not taken, UnfreezeError where it holds another kind."""
     value = read_json(path) if path.is_file() else kind()
     if not isinstance(value, kind):
-        raise UnfreezeError(f"{path} is damaged; remove it and repeat the step that writes it")
+        raise _damaged(path)
     return value
+
+
+def _damaged(path: Path) -> UnfreezeError:
+    return UnfreezeError(f"{path} is damaged; remove it and repeat the step that writes it")
+
+
+def _check_parts(path: Path, record: dict[str, Any], names: tuple[str, ...]) -> None:
+    """UnfreezeError where one of a record's parts that are there is no record."""
+    if not all(isinstance(record.get(name) or {}, dict) for name in names):
+        raise _damaged(path)
 
 
 def _parities(run: Path) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = _record(run / "parity.json", list)
-    if not all(isinstance(one, dict) for one in records):
+    if not all(isinstance(one, dict) and all(_is_told(*entry) for entry in one.items()) for one in records):
         raise UnfreezeError(f"{run / 'parity.json'} is damaged; `unfreeze verify {run}` writes it again")
     return records
+
+
+def _is_told(name: str, value: Any) -> bool:
+    """Whether an entry of a verdict is of its kind: text, true or false, records, or else numbers."""
+    if name in ("verdict", "reason", "holds"):
+        return isinstance(value, bool if name == "holds" else str)
+    if name in ("artefact", "divergence"):
+        return isinstance(value, (dict, type(None)))
+    if name == "flips":
+        return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+    if name == "timings":
+        return isinstance(value, list) and all(_is_timing(one) for one in value)
+    if name == "accuracy_interval":
+        return value is None or (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)))
+    return value is None or _is_number(value)
+
+
+def _is_timing(entry: Any) -> bool:
+    return isinstance(entry, dict) and entry.keys() >= TIMED and all(map(_is_number, entry.values()))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _whole(path: Path, read: Callable[[], Read]) -> Read:
@@ -260,7 +299,7 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise UnfreezeError(f"{path} cannot be read ({error}); remove it and repeat the step that writes it") from None
     if any(row.get(name) is None for row in rows for name in needed):
         raise UnfreezeError(f"{path} is damaged; remove it and repeat the step that writes it")

@@ -41,6 +41,7 @@ STYLE: Any = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), INK),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
 }
+LARGEST = 15.0  # inches of a confusion matrix: 200 classes; with more, the cells are smaller
 NUMBERED = 12  # classes, up to which a confusion matrix has its numbers
 NAMED = 40  # classes, up to which it has their names
 RIGHT, WRONG = "#1f6fb4", "#c8553d"  # cells of a confusion matrix
@@ -298,7 +299,7 @@ def confusion(evaluation: Evaluation) -> Picture:
     side = {True: 0.78, False: 0.26 if many <= NAMED else 0.075}[many <= NUMBERED]
 
     def draw() -> Figure:
-        length = max(2.3, side * many)
+        length = min(max(2.3, side * many), LARGEST)
         figure = Figure(figsize=(length, length))
         axes = figure.add_subplot()
         cells = np.zeros((many, many, 4))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toolkit.files import write_text
 from toolkit.report.facts import read_facts
-from toolkit.run import Run, write_text
+from toolkit.run import Run
 
 
 def write_report(run: Run) -> tuple[Path, Path]:

@@ -1,0 +1,37 @@
+"""What an artefact says of itself, as a stranger may have written it: checked before anything relies on it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MOST = 4 << 20  # characters: 10,000 class names of 100 letters have 1 MB
+SIDE = 8192  # pixels
+
+
+def read_description(text: str | None) -> dict[str, Any] | None:
+    """The description in JSON; None where there is none, ValueError where it is not what `export.artefacts.describe`
+    writes."""
+    if not text:
+        return None
+    if len(text) > MOST:
+        raise ValueError(f"its description has {len(text):,} characters, more than {MOST:,}")
+    try:
+        description = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("its description is no JSON") from None
+    if not isinstance(description, dict):
+        raise ValueError("its description is no JSON object")
+    _check_names(description.get("class_names"))
+    entry = description.get("input")
+    shape = entry.get("shape") if isinstance(entry, dict) else None
+    if not isinstance(shape, list) or len(shape) != 4 or type(shape[1]) is not int or not 0 < shape[1] <= SIDE:
+        raise ValueError(f"its description gives no input of [batch, 1..{SIDE}, 1..{SIDE}, 3]")
+    return description
+
+
+def _check_names(names: Any) -> None:
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("its description gives no list of class names")
+    if len(set(names)) < len(names):
+        raise ValueError("its description names a class twice")

@@ -1,0 +1,82 @@
+"""A SavedModel that may be a stranger's: it is a program, which may read and write files. Here it is looked through
+before TensorFlow runs it.
+
+What is refused is known to reach beyond the graph; that nothing else does is TensorFlow's word, which says of itself
+that models are to be treated as code. So a process of its own runs it, but no sandbox: see docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+REACHES_OUT = re.compile(  # names of operations
+    "File|Save|Restore|Checkpoint|Dataset|Iterator|Reader|Record|Summary|PyFunc|Print|Debug|Dump|Rpc|Remote|Session"
+    "|Vocab|LoadAndRemap|Collective|ImportEvent|Worker|Server|Lmdb|Sql|Bigtable|^_?Send|^_?Recv|^_?Host(Send|Recv)"
+)
+STARTS = ("saved_model_main_op", "legacy_init_op")  # collections of what TensorFlow 1 runs when it loads
+
+
+def check_saved_model(path: Path) -> None:
+    """ValueError where a signature, or what loading runs, reads or writes files, or where a file in the folder lies
+    elsewhere."""
+    file = path / "saved_model.pb"
+    if file.is_symlink() or not file.is_file():
+        raise ValueError("its saved_model.pb is no file")
+    root = path.resolve()
+    for inside in path.rglob("*"):
+        if not inside.resolve().is_relative_to(root):
+            raise ValueError(f"{str(inside.relative_to(path))[:80]!a} in it is a link that leads out of the folder")
+    stat = file.stat()
+    _check(file, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(8)  # as long as the process lives and the file does not change: loading is timed, the looking is not
+def _check(file: Path, changed: int, size: int) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    parsed = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for graph in parsed.meta_graphs:
+        for asset in graph.asset_file_def:
+            if Path(asset.filename).name != asset.filename:
+                raise ValueError(f"its asset {asset.filename[:80]!a} is not in its folder")
+        found = sorted({operation for operation in _reached(graph) if REACHES_OUT.search(operation)})
+        if found:
+            raise ValueError(f"it runs {', '.join(found)[:100]}, which reads or writes more than the model")
+
+
+def _reached(graph: Any) -> set[str]:
+    """The operations that a signature, an object's function or the loading may run. Every SavedModel has functions
+    that save and restore its variables: those are left out as long as nothing but the saver calls them."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    functions = {function.signature.name: function for function in graph.graph_def.library.function}
+    names = [tensor.name for one in graph.signature_def.values() for tensor in one.outputs.values()]
+    names += [
+        name for key in STARTS if key in graph.collection_def for name in graph.collection_def[key].node_list.value
+    ]
+    called = list(graph.object_graph_def.concrete_functions)
+    for node in graph.object_graph_def.nodes:
+        called += [node.bare_concrete_function.concrete_function_name, *node.function.concrete_functions]
+    operations: set[str] = set()
+    seen: set[str] = set()
+    while names or called:
+        if names:
+            name = names.pop().lstrip("^").partition(":")[0]
+            found = [nodes[name]] if name in nodes and f"node {name}" not in seen else []
+            seen.add(f"node {name}")
+            names += [entry for node in found for entry in node.input]
+        else:
+            name = called.pop()
+            found = list(functions[name].node_def) if name in functions and f"call {name}" not in seen else []
+            seen.add(f"call {name}")
+        operations |= {node.op for node in found}
+        called += [one for node in found for one in _called(node)]
+    return operations
+
+
+def _called(node: Any) -> list[str]:
+    """Functions that a node names; an operation may itself be the name of one."""
+    lists = [value.list.func for value in node.attr.values()]
+    return [node.op, *(value.func.name for value in node.attr.values()), *(one.name for many in lists for one in many)]

@@ -1,0 +1,158 @@
+"""One process at a time in a run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from toolkit import api
+from toolkit.errors import UnfreezeError
+from toolkit.lock import alone, in_turn
+
+ROOT = Path(__file__).parents[1]
+HOLD = """
+import sys, time
+from pathlib import Path
+from toolkit.lock import alone
+with alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def owner(tmp_path: Path):
+    """Another process that has the folder."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused_and_told_who_has_it(owner: subprocess.Popen, tmp_path: Path) -> None:
+    with (
+        pytest.raises(
+            UnfreezeError, match=rf"in use by process {owner.pid} on .*; wait until it has ended, or stop it"
+        ),
+        alone(tmp_path / "run"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_dead_owners_lock_is_free(number: signal.Signals, owner: subprocess.Popen, tmp_path: Path) -> None:
+    owner.send_signal(number)
+    owner.wait()
+    run = tmp_path / "run"
+    with alone(run):
+        assert json.loads((run / ".owner.json").read_text())["pid"] == os.getpid()
+
+
+def test_an_owner_that_cannot_be_read_is_another_process(owner: subprocess.Popen, tmp_path: Path) -> None:
+    (tmp_path / "run" / ".owner.json").write_text("{")
+    with pytest.raises(UnfreezeError, match="in use by another process"), alone(tmp_path / "run"):
+        pass
+
+
+def test_it_may_be_asked_for_again_by_its_owner_but_not_by_another_thread(tmp_path: Path) -> None:
+    said = []
+
+    def other() -> None:
+        try:
+            with alone(tmp_path / "run"):
+                said.append("got it")
+        except UnfreezeError as error:
+            said.append(str(error))
+
+    with alone(tmp_path / "run"):
+        with alone(tmp_path / ".." / tmp_path.name / "run"):
+            pass
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert "in use by process" in said[0]
+    other()
+    assert said[1] == "got it"
+
+
+@pytest.mark.parametrize("name", ["run", "deeper/run"])
+def test_where_no_run_begins_nothing_is_left(name: str, tmp_path: Path) -> None:
+    with alone(tmp_path / name):
+        assert (tmp_path / name / ".lock").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_file_is_left_in_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(UnfreezeError, match="is not a run folder"):
+        api.evaluate(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_what_a_killed_process_left_is_swept(owner: subprocess.Popen, tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "export"
+    folder.mkdir()
+    mine, others = folder / f".model.{os.getpid()}.tmp.onnx", folder / f".model.{owner.pid}.tmp.onnx"
+    mine.touch()  # of a process of the same number, in another container
+    others.touch()
+    (folder / ".keep.tmp").touch()
+    owner.kill()
+    owner.wait()
+    with alone(tmp_path / "run"):
+        assert [path.name for path in folder.iterdir()] == [".keep.tmp"]
+
+
+def test_in_a_cache_one_waits_for_the_other(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    free, order = threading.Event(), []
+
+    def waiting(done: int, total: int) -> None:
+        told.append((done, total))
+        free.set()
+
+    def second() -> None:
+        with in_turn(tmp_path / "x.lock", waiting):
+            order.append("second")
+
+    with in_turn(tmp_path / "x.lock", waiting):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert free.wait(10)
+        order.append("first")
+    thread.join(10)
+    assert (order, told) == (["first", "second"], [(0, 1), (1, 1)])
+
+
+def test_a_run_in_use_refuses_every_command_that_writes(
+    owner: subprocess.Popen, finished, pictures: Path, tmp_path: Path
+) -> None:
+    calls = {
+        "run": lambda: api.run(pictures, tmp_path / "run"),
+        "tune": lambda: api.tune(pictures, tmp_path / "run"),
+        "train": lambda: api.train(pictures, tmp_path / "run"),
+        "evaluate": lambda: api.evaluate(tmp_path / "run"),
+        "export": lambda: api.export(tmp_path / "run"),
+        "verify": lambda: api.verify(tmp_path / "run"),
+        "sensitivity": lambda: api.sensitivity(tmp_path / "run"),
+        "adopt": lambda: api.adopt(tmp_path / "model.keras", pictures, tmp_path / "run"),
+    }
+    for call in calls.values():
+        with pytest.raises(UnfreezeError, match="is in use by process"):
+            call()
+
+
+def test_a_clock_before_1980_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(0))
+    with pytest.raises(UnfreezeError, match=r"clock says .*; set it to today"), alone(tmp_path / "run"):
+        pass
+    assert list(tmp_path.iterdir()) == []
