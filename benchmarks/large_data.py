@@ -9,8 +9,8 @@ that it prints: decoding, the pass of the views, the trials. Memory is that of t
 (`watched.py`): resident memory counts mapped files too; beside it what is not backed by a file. Seconds tell how busy
 the machine was as well; the time of processors (CPU) hardly.
 
-Exits with 1 where a further image costs more than `SLOWER` times as much CPU up to the largest count as at first, or
-where memory that no file backs grows by more than `BYTES` for each image.
+Exits with 1 where an image costs more than `SLOWER` times as much CPU at one count as at the one before (what grew with
+the square would cost 3 times as much), or where memory that no file backs grows by more than `BYTES` for each image.
 """
 
 from __future__ import annotations
@@ -168,10 +168,11 @@ def verdicts(found: Sequence[Stage]) -> list[str]:
     """What grows faster than it may."""
     wrong = []
     for name in dict.fromkeys(stage.name for stage in found):
-        cpu, memory = further(found, name, "cpu"), further(found, name, "anonymous")
-        if len(cpu) > 1 and cpu[-1][1] > SLOWER * max(cpu[0][1], 1e-4):
-            costs = ", ".join(f"{1e3 * each:.2f} ms up to {many}" for many, each in cpu)
-            wrong.append(f"{name}: a further image costs {costs}")
+        own = sorted((stage.images, stage.cpu / stage.images) for stage in found if stage.name == name)
+        memory = further(found, name, "anonymous")
+        if any(after > SLOWER * before for (_, before), (_, after) in pairwise(own)):
+            costs = ", ".join(f"{1e3 * each:.2f} ms at {count}" for count, each in own)
+            wrong.append(f"{name}: an image costs {costs}")
         if memory and 1e6 * memory[-1][1] > BYTES:
             wrong.append(f"{name}: a further image takes {1e6 * memory[-1][1]:.0f} bytes of memory")
     return wrong
