@@ -190,7 +190,7 @@ def draw(found: Sequence[Stage], path: Path) -> None:
         left.plot(counts, [1e3 * stage.cpu / stage.images for stage in own], **how)
         right.plot(counts, [stage.anonymous for stage in own], **how)
     left.set(title="Processor time, start-up included", ylabel="ms an image", yscale="log")
-    right.set(title="Memory at the peak, all processes of the command", ylabel="MB that no file backs", ylim=(0, None))
+    right.set(title="Peak memory, all processes", ylabel="MB that no file backs", ylim=(0, None))
     for axes in (left, right):
         axes.set(xlabel="images in the data set", xscale="log")
         axes.set_xticks(sorted({stage.images for stage in found}), minor=False)
