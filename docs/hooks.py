@@ -15,6 +15,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).parents[1]
 PAGES = {"benchmarks/RESULTS.md": "results.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 OUTSIDE = re.compile(rf"\]\((?:\.\./)+({'|'.join(map(re.escape, PAGES))})")
+INSIDE = re.compile(r"\]\((?:\.\./)+docs/")
 DRAWING = re.compile(r"^!\[[^]]*\]\(([^)]+\.svg)\)$", re.MULTILINE)
 
 
@@ -27,7 +28,7 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     folder = Path(page.file.src_uri).parent
     up = "../" * len(folder.parts)
-    linked = OUTSIDE.sub(lambda found: f"]({up}{PAGES[found[1]]}", markdown)
+    linked = INSIDE.sub(f"]({up}", OUTSIDE.sub(lambda found: f"]({up}{PAGES[found[1]]}", markdown))
     return DRAWING.sub(lambda found: _drawn(ROOT / "docs" / folder / found[1]), linked)
 
 

@@ -122,20 +122,27 @@ def test_a_trial_lost_twice_leaves_a_hole_and_no_more(tmp_path: Path) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, after: bool) -> None:
     """The process is gone before, or right after, the first write; the second; and so on through a whole search."""
-    space, write = grid(**SPACE), tuning.hardened.write_json
+    space = grid(**SPACE)
     settings: dict[str, Any] = {"max_trials": 3, "max_epochs": 3}
     whole = search(ours(tmp_path / "whole", loss, kind, space, **settings))
 
-    def crashing(path: Path, content: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left != 0 or after:
-            write(path, content)
-        if left == 0:
-            raise Cut
+    def crashing(write: Callable[[Path, Any], None]) -> Callable[[Path, Any], None]:
+        def crash(path: Path, content: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left != 0 or after:
+                write(path, content)
+            if left == 0:
+                raise Cut
 
-    for module in (tuning.hardened, tuning.tuner):
-        monkeypatch.setattr(module, "write_json", crashing)
+        return crash
+
+    for module, name in (
+        (tuning.hardened, "write_json"),
+        (tuning.hardened, "write_text"),
+        (tuning.tuner, "write_json"),
+    ):
+        monkeypatch.setattr(module, name, crashing(getattr(module, name)))
     crashes = 0
     while True:
         folder, left = tmp_path / str(crashes), crashes + 1

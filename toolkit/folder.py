@@ -22,6 +22,8 @@ from toolkit.images import measure
 from toolkit.layout import Entry, Listing, Rejected, read_layout
 from toolkit.reading import read
 
+AT_A_TIME = 1024  # files that are handed to the threads
+
 
 @dataclass(frozen=True, eq=False)
 class ImageFolder:
@@ -121,14 +123,16 @@ def scan(
 def _read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[_Image], list[Rejected]]:
     images: list[_Image] = []
     broken: list[Rejected] = []
+    total = len(listing.entries)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        results = threads.map(lambda entry: _read(listing.root, entry), listing.entries)
-        for done, result in enumerate(results, 1):
-            if isinstance(result, _Image):
-                images.append(result)
-            else:
-                broken.append(result)
-            progress(done, len(listing.entries))
+        for start in range(0, total, AT_A_TIME):  # a pool takes a kilobyte for each call that waits in it
+            some = listing.entries[start : start + AT_A_TIME]
+            for done, result in enumerate(threads.map(lambda entry: _read(listing.root, entry), some), start + 1):
+                if isinstance(result, _Image):
+                    images.append(result)
+                else:
+                    broken.append(result)
+                progress(done, total)
     return images, broken
 
 

@@ -8,6 +8,7 @@ names of KerasTuner that are used here are told in `tuning.private`.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from toolkit.files import write_json
+from toolkit.files import write_json, write_text
 from tuning import private
 from tuning.points import Point, draw, points
 from tuning.trials import DEATHS, FINISHED, completed, read_record, read_trials, starts, trial_seed
@@ -100,7 +101,8 @@ class HardenedOracle(keras_tuner.Oracle):
         return max([WORST_LOSS, *(trial.score for trial in completed(self))])
 
     def save(self) -> None:
-        write_json(Path(self._get_oracle_fname()), self.get_state())
+        """Twice a trial, with all trials: without indentation Python writes JSON in C, in a fifth of the time."""
+        write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state(), ensure_ascii=False, allow_nan=False))
 
     def _save_trial(self, trial: Trial) -> None:
         write_json(self._file(trial), trial.get_state())

@@ -30,6 +30,7 @@ from tuning.cache import Activations, compute
 from tuning.space import spec_of
 
 ANSWERS = "val_probabilities.npy"
+CHECKPOINT = "checkpoint.weights.h5"  # KerasTuner's name
 Callbacks = Sequence[keras.callbacks.Callback]
 
 
@@ -135,6 +136,7 @@ class TrialModel(keras_tuner.HyperModel):
         course.history.write(self.folder / "history.csv")
         if course.best.answers is not None:
             write_answers(self.folder / ANSWERS, course.best.answers)
+            write_weights(self.folder / CHECKPOINT, course.owner)
         parameters = self.backbone_parameters + head_parameters(course.owner)
         facts: dict[str, Any] = {"seconds": round(seconds, 2), "parameters": parameters, "best": course.history.best}
         write_json(self.folder / "result.json", facts)
@@ -148,6 +150,18 @@ def head_parameters(model: keras.Model) -> int:
 def write_answers(path: Path, answers: np.ndarray) -> None:
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.save(file, answers, allow_pickle=False)
+
+
+def write_weights(path: Path, model: keras.Model) -> None:
+    """In place of KerasTuner's checkpoint, which holds Adam's two moments of each weight too: three times the bytes in
+    each trial, and nobody reads them."""
+    optimizer, model.optimizer = model.optimizer, None
+    try:
+        whole = path.with_name(f"whole.{path.name}")  # Keras takes names that end with .weights.h5 alone
+        model.save_weights(whole)
+        whole.replace(path)
+    finally:
+        model.optimizer = optimizer
 
 
 def write_head(path: Path, weights: list[np.ndarray], answers: np.ndarray, rows: list[Row]) -> None:
