@@ -7,6 +7,7 @@ hardened   what our oracles share: KerasTuner's Oracle, hardened by subclassing
 oracles    random, bayesian, hyperband, halving, grid
 halving    the fifth: every head, then fine-tuning for the better half and the better quarter
 tuner      KerasTuner's Tuner, hardened: silent, repeatable, killed at any moment
+checkpoints  weights of a trial on disk
 memory     what TensorFlow keeps of each trial, freed
 private    the private names of KerasTuner that are used, with the reasons
 prefix     the frozen prefix as a function, in the faster runtime

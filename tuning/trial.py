@@ -27,10 +27,10 @@ from toolkit.run import Run
 from toolkit.spec import ModelSpec, deepest
 from toolkit.train import COLUMNS, Course, Row, is_finite, train_whole
 from tuning.cache import Activations, compute
+from tuning.checkpoints import CHECKPOINT, write_weights
 from tuning.space import spec_of
 
 ANSWERS = "val_probabilities.npy"
-CHECKPOINT = "checkpoint.weights.h5"  # KerasTuner's name
 Callbacks = Sequence[keras.callbacks.Callback]
 
 
@@ -150,18 +150,6 @@ def head_parameters(model: keras.Model) -> int:
 def write_answers(path: Path, answers: np.ndarray) -> None:
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.save(file, answers, allow_pickle=False)
-
-
-def write_weights(path: Path, model: keras.Model) -> None:
-    """In place of KerasTuner's checkpoint, which holds Adam's two moments of each weight too: three times the bytes in
-    each trial, and nobody reads them."""
-    optimizer, model.optimizer = model.optimizer, None
-    try:
-        whole = path.with_name(f"whole.{path.name}")  # Keras takes names that end with .weights.h5 alone
-        model.save_weights(whole)
-        whole.replace(path)
-    finally:
-        model.optimizer = optimizer
 
 
 def write_head(path: Path, weights: list[np.ndarray], answers: np.ndarray, rows: list[Row]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -21,8 +20,9 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.errors import UnfreezeError
-from toolkit.files import remove, reserve, write_json
+from toolkit.files import write_json
 from tuning import memory, private
+from tuning.checkpoints import check_room
 from tuning.trials import counted, trial_seed
 
 
@@ -111,18 +111,12 @@ class Tuner(keras_tuner.Tuner):
 
 
 def _checked(callback: Any) -> Any:
-    """KerasTuner's checkpoint of the best epoch, with a look at the disk before each: HDF5 does not outlive a disk that
-    is full when a file is closed; the process ends in a segmentation fault."""
+    """KerasTuner's checkpoint of the best epoch, with a look at the disk before each."""
     if type(callback).__name__ == "SaveBestEpoch":
         write = callback._save_model
 
         def write_if_there_is_room() -> None:
-            path, variables = Path(callback.filepath), [*callback.model.variables, *callback.model.optimizer.variables]
-            probe = path.with_name(".room.tmp")
-            try:
-                reserve(probe, 2**20 + 2 * sum(math.prod(variable.shape) * 4 for variable in variables))
-            finally:
-                remove(probe)
+            check_room(Path(callback.filepath).parent, callback.model)
             write()
 
         callback._save_model = write_if_there_is_room

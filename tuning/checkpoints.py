@@ -1,0 +1,36 @@
+"""Weights of a trial on disk: KerasTuner's checkpoint while it trains, what is kept when it has ended."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import keras
+
+from toolkit.files import remove, reserve
+
+CHECKPOINT = "checkpoint.weights.h5"  # KerasTuner's name
+
+
+def check_room(folder: Path, model: keras.Model) -> None:
+    """OSError where the disk cannot hold another checkpoint: HDF5 does not outlive a disk that is full when a file is
+    closed, the process ends in a segmentation fault."""
+    variables = [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
+    probe = folder / ".room.tmp"
+    try:
+        reserve(probe, 2**20 + 2 * sum(math.prod(variable.shape) * 4 for variable in variables))
+    finally:
+        remove(probe)
+
+
+def write_weights(path: Path, model: keras.Model) -> None:
+    """In place of KerasTuner's checkpoint, which holds Adam's two moments of each weight too: three times the bytes in
+    each trial, and nobody reads them."""
+    optimizer, model.optimizer = model.optimizer, None
+    try:
+        check_room(path.parent, model)
+        whole = path.with_name(f"whole.{path.name}")  # Keras takes names that end with .weights.h5 alone
+        model.save_weights(whole)
+        whole.replace(path)
+    finally:
+        model.optimizer = optimizer
