@@ -18,7 +18,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     "toolkit.onnx_graph", "toolkit.onnx_repairs", "toolkit.onnx_canonical",
     "tuning.space", "tuning.hardened", "tuning.halving", "tuning.oracles", "tuning.points", "tuning.trials",
     "tuning.tuner", "tuning.trial", "tuning.search", "tuning.cache", "tuning.passes", "tuning.prefix", "tuning.memory",
-    "tuning.board",
+    "tuning.board", "tuning.checkpoints",
     "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx", "export.onnx_int8", "export.int8",
     "export.layers", "export.locate", "export.write", "export.foreign", "export.adopt",
 }  # fmt: skip
