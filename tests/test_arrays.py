@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,22 @@ def test_progress_ends_with_the_total(pictures: Path, tmp_path: Path) -> None:
     assert calls[-1] == (40, 40)
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"another")])
+def a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def endless(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"another"), a_folder, a_pipe, endless])
 def test_a_file_that_went_or_changed_after_the_scan_is_named(spoil, tmp_path: Path) -> None:
     images = scan(write_pictures(tmp_path / "data"))
     spoil(tmp_path / "data" / images.paths[5])
