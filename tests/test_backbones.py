@@ -163,7 +163,7 @@ def write_and_load_onnx(model: keras.Model, folder: Path) -> Runner:
 
 def write_and_load_tflite(model: keras.Model, folder: Path) -> Runner:
     ends = {
-        "input": {"name": "image", "resize": ""},
+        "input": {"name": "image", "shape": [None, *model.input_shape[1:]], "resize": ""},
         "output": {"name": "probabilities"},
         "unfreeze": "",
         "license": "",

@@ -158,7 +158,7 @@ def test_a_fault_in_the_pass_ends_the_search_and_not_its_trials(run: Run, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(passes, "_open", full)
-        with pytest.raises(UnfreezeError, match="No space left"):
+        with pytest.raises(OSError, match="No space left"):
             search(run)
     assert all(trial.status == "COMPLETED" for trial in search(run).trials)
 

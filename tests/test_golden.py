@@ -93,7 +93,7 @@ def test_the_images_are_the_test_images_without_any_loss(golden: Path, finished:
     names = {path.name for path in golden.iterdir()}
     assert names == {
         "expected.json",
-        *(path.name for path in CHECKERS.iterdir()),
+        *(path.name for path in CHECKERS.iterdir() if path.is_file()),  # an installation compiles check.py
         *(f"{number}.png" for number in range(COUNT)),
     }
 

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 import pytest
 
+import toolkit
 from tests.test_cli import typed
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run
@@ -617,10 +618,12 @@ def test_a_report_shows_no_file_but_the_images_that_were_scanned(
 
 
 LOADS = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle", "torch"}
-SOURCES = [path for package in ("toolkit", "tuning", "export") for path in sorted((ROOT / package).rglob("*.py"))]
+INSTALLED = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel was installed
+SOURCES = [path for name in ("toolkit", "tuning", "export") for path in sorted((INSTALLED / name).rglob("*.py"))]
+assert SOURCES
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(INSTALLED)))
 def test_nothing_is_unpickled_or_executed(path: Path) -> None:
     """multiprocessing pickles between our own processes: what passes there was made by this program."""
     for node in ast.walk(ast.parse(path.read_text())):
