@@ -213,3 +213,21 @@ def test_the_site_asks_nothing_of_the_network(site: Path, built: dict[Path, _Pag
     for path in built:
         text = path.read_text(encoding="utf-8")
         assert not [mark for mark in DORMANT.values() if mark in text], path.name
+
+
+def test_what_holds_a_promise_is_there() -> None:
+    """docs/reliability.md names a test or a script for each promise."""
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    named = set(re.findall(r"`(test_\w+\.py)(?:::(\w+))?|`(benchmarks/\w+\.py)", text))
+    assert len(named) > 20
+    for file, function, script in named:
+        path = ROOT / (script or f"tests/{file}")
+        assert f"def {function}" in path.read_text()
+
+
+def test_every_promise_has_a_figure_or_a_test() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    rows = re.findall(r"^\| (?!promise|---)(.*?) \| (.*?) ?\|(.*)\|$", text, re.MULTILINE)
+    assert len(rows) > 40
+    assert [promise for promise, held, figure in rows if not held.strip() and not figure.strip()] == []
+    assert not re.search(r"\| [A-Z]{4,} \|", text)
