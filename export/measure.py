@@ -100,7 +100,7 @@ class Held:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.class_names: tuple[str, ...] | None = None
-        self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), worker.begin)
         self.lock, self.ended = threading.Lock(), False
 
     def load(self, threads: int, pixels: str | None) -> None:

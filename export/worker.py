@@ -31,11 +31,15 @@ _before: float | None
 _adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answers -> probabilities
 
 
+def begin() -> None:
+    """First of all in the process: it ends when its parent tells it to, or is no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
 def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
     """Import the runtime, and load the artefact; the class names that it has."""
     global _path, _reload, _before, _adapted
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     _adapted = shares if pixels is not None else lambda answers: answers
     import_runtime(path)
     _before = _resident("VmRSS")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import subprocess
@@ -74,3 +75,14 @@ def test_an_array_that_does_not_fit_is_an_error_and_no_signal(tmp_path: Path, mo
     with pytest.raises(OSError, match="No space"):
         reserve(tmp_path / "b", 10**6)
     assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == {"b": 2}
+
+
+def test_a_file_system_that_cannot_reserve_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int, start: int, size: int) -> None:
+        assert not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_APPEND  # glibc could not write instead
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    array = new_array(tmp_path / "a.npy", (10,), "uint8")
+    array[:] = 7
+    assert array.sum() == 70

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -80,7 +82,7 @@ def test_it_may_be_asked_for_again_by_its_owner_but_not_by_another_thread(tmp_pa
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
-    assert "in use by process" in said[0]
+    assert "in use by another thread of this program" in said[0]
     other()
     assert said[1] == "got it"
 
@@ -106,10 +108,11 @@ def test_what_a_killed_process_left_is_swept(owner: subprocess.Popen, tmp_path: 
     mine.touch()  # of a process of the same number, in another container
     others.touch()
     (folder / ".keep.tmp").touch()
+    (folder / ".x.99999999999999999999.tmp").touch()  # no process has such a number
     owner.kill()
     owner.wait()
     with alone(tmp_path / "run"):
-        assert [path.name for path in folder.iterdir()] == [".keep.tmp"]
+        assert {path.name for path in folder.iterdir()} == {".keep.tmp", ".x.99999999999999999999.tmp"}
 
 
 def test_in_a_cache_one_waits_for_the_other(tmp_path: Path) -> None:
@@ -136,6 +139,7 @@ def test_in_a_cache_one_waits_for_the_other(tmp_path: Path) -> None:
 def test_a_run_in_use_refuses_every_command_that_writes(
     owner: subprocess.Popen, finished, pictures: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "run" / "run.json").touch()
     calls = {
         "run": lambda: api.run(pictures, tmp_path / "run"),
         "tune": lambda: api.tune(pictures, tmp_path / "run"),
@@ -154,5 +158,31 @@ def test_a_run_in_use_refuses_every_command_that_writes(
 def test_a_clock_before_1980_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(0))
     with pytest.raises(UnfreezeError, match=r"clock says .*; set it to today"), alone(tmp_path / "run"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_no_obstacle(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with alone(tmp_path / "run"), in_turn(tmp_path / "x.lock", lambda done, total: None):
+        (tmp_path / "run" / "run.json").touch()
+    assert not (tmp_path / "run" / ".owner.json").exists()
+
+
+def test_what_was_made_goes_where_the_lock_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(UnfreezeError, match=r"cannot write to .* \(Input/output error\)"),
+        alone(tmp_path / "a" / "run"),
+    ):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -101,7 +101,7 @@ def test_other_weights_are_refused_and_moved_ones_are_not(pictures: Path, tmp_pa
         prepare(pictures, tmp_path / "run", replace(SETTINGS, weights=str(other)))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "[" * 200_000], ids=["empty", "cut", "list", "none", "deep"])
 def test_a_damaged_run_json_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(UnfreezeError, match=r"run\.json"):

@@ -22,9 +22,10 @@ import tensorflow
 import tuning.hardened
 import tuning.tuner
 from tests.scripted import Cut, cut_after, grid, oracle, ours, plain, search, stock
+from toolkit import interrupt
 from tuning import memory
 from tuning.oracles import Tuner, completed, failures
-from tuning.trials import DEATHS, starts
+from tuning.trials import DEATHS, counted, starts
 
 # keras_tuner.synchronized calls names that Python has renamed
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")
@@ -70,7 +71,13 @@ def others(path: Path) -> None:
 
 
 FILES = ["oracle.json", "tuner0.json", "trial_0001/trial.json", "trial_0002/trial.json"]
-DAMAGES = [empty, cut, foreign, other, others, Path.unlink]
+
+
+def deep(path: Path) -> None:
+    path.write_text("[" * 200_000)
+
+
+DAMAGES = [deep, empty, cut, foreign, other, others, Path.unlink]
 
 
 @pytest.mark.usefixtures("no_training")
@@ -237,6 +244,16 @@ def test_a_trial_that_kills_its_process_again_and_again_is_given_up(deaths: int,
     said = [("0002", f"its process was killed {DEATHS} times while it ran; did memory run out?")]
     assert failures(again.oracle) == (said if fails else [])
     assert len(completed(again.oracle)) == (5 if fails else 6)
+
+
+def test_a_second_ctrl_c_is_no_death(tmp_path: Path) -> None:
+    """Whatever runs no `finally`: what has to be done is done when the process is left."""
+    with counted(tmp_path):
+        assert starts(tmp_path) == 1
+        for last in interrupt.AT_LEAVING:
+            last()
+        assert starts(tmp_path) == 0
+    assert interrupt.AT_LEAVING == []
 
 
 OUT_OF_MEMORY = [MemoryError("1 TB"), tensorflow.errors.ResourceExhaustedError(None, None, "OOM when allocating")]

@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.defaults import CALIBRATION, MARGIN, TOLERANCE
 from toolkit.errors import UnfreezeError
-from toolkit.lock import alone
+from toolkit.lock import alone, check_run
 from toolkit.progress import Progress, silent
 from toolkit.quiet import start_tensorflow
 from toolkit.settings import Settings
@@ -261,14 +262,15 @@ def adopt(
 def evaluate(run: PathLike, data: PathLike | None = None, *, progress: Progress = silent) -> Evaluation:
     """RUN's model on its test part: writes metrics.json and pictures. With DATA on that folder's test part, or on all
     of it where it has none; `trained_on` then says how many of those images are none that test the model."""
-    with alone(Path(run)):
+    check_run(Path(run))
+    with alone(Path(run)) if data is None else nullcontext():  # other data are not written of in RUN
         opened = _load(run)
         _start(progress)
         from toolkit.assess import assess, assess_other
 
-        return (
-            assess(opened, progress=progress) if data is None else assess_other(opened, Path(data), progress=progress)
-        )
+        if data is None:
+            return assess(opened, progress=progress)
+        return assess_other(opened, Path(data), progress=progress)
 
 
 def export(
@@ -293,6 +295,7 @@ def export(
 
     choose(formats, precisions)
     _check_export(calibration, margin)
+    check_run(Path(run))
     with alone(Path(run)):
         opened = _load(run, data)
         _start(progress)
@@ -329,6 +332,7 @@ def verify(
     the images are now, if they were moved since the run.
     """
     _check_verify(margin, tolerance, threads)
+    check_run(Path(run))
     with alone(Path(run)):
         opened = _load(run, data)
         from export.verify import verify as check
@@ -394,6 +398,7 @@ def sensitivity(
     """What RUN's artefact of that name, or the one that stands for all, loses if an app decodes or resizes the test
     part's images in another way. Writes resize.json and a picture."""
     _check_verify(margin)
+    check_run(Path(run))
     with alone(Path(run)):
         opened = _load(run, data)
         from export.artefacts import read_manifest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
+
+CANNOT_RESERVE = (errno.EBADF, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that cannot
 
 
 @contextlib.contextmanager
@@ -38,12 +41,15 @@ def atomic(path: Path) -> Iterator[Path]:
 def sweep(folder: Path) -> None:
     """Remove what `atomic` left behind in processes that were killed: before this one writes there itself."""
     for path in folder.rglob(".*.tmp*"):
-        pid = path.name.partition(".tmp")[0].rpartition(".")[2]
-        if pid.isdigit() and (int(pid) == os.getpid() or not _alive(int(pid))):  # in a container all may be process 1
+        number = path.name.partition(".tmp")[0].rpartition(".")[2]
+        pid = int(number) if number.isdigit() and len(number) < 10 else None
+        if pid is not None and (pid == os.getpid() or not _alive(pid)):  # in a container all may be process 1
             remove(path)
 
 
 def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # there `os.kill` is no question
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -87,14 +93,18 @@ def reserve(path: Path, size: int) -> None:
     """Have the disk set aside `size` bytes for a file, where the system can; OSError where it has no room."""
     if not hasattr(os, "posix_fallocate"):  # not on macOS and Windows
         return
-    with path.open("ab") as file:
-        before = file.tell()
-        try:
-            os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
-            file.truncate(before)  # it has all the room that there was
-            error.filename = str(path)
-            raise
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        before = os.fstat(handle).st_size
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        if error.errno in CANNOT_RESERVE:
+            return
+        os.ftruncate(handle, before)  # it has all the room that there was
+        error.filename = str(path)
+        raise
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -112,7 +122,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UnfreezeError(f"{path} is missing; is {path.parent} a run folder whose step was completed?") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UnfreezeError(f"{path} cannot be read ({error}); remove it and repeat the step that writes it") from None
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from types import FrameType
 
 GRACE = 2.5  # seconds; a converter may hold the interpreter's lock for as long again, and 5 are promised
+AT_LEAVING: list[Callable[[], None]] = []  # what has to be done even when nothing is waited for
 NAMES = tuple(name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -53,6 +54,9 @@ def listen(tell: Callable[[Interrupted], None]) -> None:
 
 def leave(code: int) -> None:
     """End the process, without waiting for its threads: nothing that they are at is wanted any more."""
+    for last in AT_LEAVING:
+        with suppress(OSError):
+            last()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()

@@ -7,6 +7,7 @@ owner's lock is simply free. Who the owner of a run folder is stands beside its 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.files import remove, sweep, write_json
 
 LOCK, OWNER = ".lock", ".owner.json"
+COPY = ".run.json"  # of run.json, without which a search of hours could not be gone on with
 
 
 @contextmanager
@@ -30,17 +32,21 @@ def alone(run: Path) -> Iterator[None]:
     import filelock  # here: `--help` answers without it
 
     _check_clock()
+    made: list[Path] = []
     try:
         made = _make(run)
         lock = filelock.FileLock(run.resolve() / LOCK, timeout=0, is_singleton=True)
-        lock.acquire()
+        with _where_there_are_locks():
+            lock.acquire()
     except filelock.Timeout:
         raise UnfreezeError(f"{run} is in use{_owner(run)}; wait until it has ended, or stop it") from None
     except (FileExistsError, NotADirectoryError):
         raise UnfreezeError(f"{run} is a file or lies below one; give a folder") from None
     except OSError as error:
+        with suppress(OSError):
+            _unmake(run, made)
         raise UnfreezeError(f"cannot write to {run} ({error.strerror}); give a folder that can be written") from None
-    outermost = lock.lock_counter == 1
+    outermost = lock.lock_counter <= 1
     try:
         if outermost:
             sweep(run)
@@ -60,16 +66,33 @@ def in_turn(path: Path, waiting: Callable[[int, int], None]) -> Iterator[None]:
     import filelock
 
     lock = filelock.FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        waiting(0, 1)
-        lock.acquire()
-        waiting(1, 1)
+    with _where_there_are_locks():
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            waiting(0, 1)
+            lock.acquire()
+            waiting(1, 1)
     try:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _where_there_are_locks() -> Iterator[None]:
+    """Some network file systems have none: then it is left to the user that one command runs at a time."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+
+
+def check_run(run: Path) -> None:
+    """UnfreezeError where a folder is no run, before it is locked."""
+    if not any((run / name).is_file() for name in ("run.json", COPY)):
+        raise UnfreezeError(f"{run} is not a run folder (it has no run.json); `unfreeze run DATA {run}` makes one")
 
 
 def _check_clock() -> None:
@@ -88,6 +111,8 @@ def _owner(run: Path) -> str:
     """As much of it as can be read."""
     try:
         told = json.loads((run / OWNER).read_text(encoding="utf-8"))
+        if (told["pid"], told["host"]) == (os.getpid(), platform.node()):
+            return " by another thread of this program"
         return f" by process {told['pid']} on {told['host']}, since {told['since']} (`{told['command']}`)"
     except (OSError, ValueError, KeyError, TypeError):
         return " by another process"

@@ -15,12 +15,12 @@ from toolkit.errors import UnfreezeError
 from toolkit.files import file_digest, read_json, remove, write_json, write_text
 from toolkit.folder import ImageFolder, scan
 from toolkit.layout import Rejected
+from toolkit.lock import COPY, check_run
 from toolkit.progress import Progress, silent
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.split import split
 
 FORMAT = 1
-COPY = ".run.json"  # of run.json, without which a search of hours could not be gone on with
 MAX_CLASSES = 2000  # metrics.json holds their confusion matrix: 36 MB; of 10,000 it would be a gigabyte
 PACKAGES = (
     "unfreeze",
@@ -137,9 +137,8 @@ def _is_run(file: Path) -> bool:
 
 def load_run(path: Path, data: Path | None = None) -> Run:
     """The run in a folder; UnfreezeError where there is none. `data`: where its images are now, if they were moved."""
+    check_run(path)
     _restore(path)
-    if not (path / "run.json").is_file():
-        raise UnfreezeError(f"{path} is not a run folder (it has no run.json); `unfreeze run DATA {path}` makes one")
     stored = read_json(path / "run.json")
     try:
         images = _images_from_json(stored["data"], stored["class_names"])

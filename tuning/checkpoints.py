@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import keras
@@ -16,7 +17,7 @@ def check_room(folder: Path, model: keras.Model) -> None:
     """OSError where the disk cannot hold another checkpoint: HDF5 does not outlive a disk that is full when a file is
     closed, the process ends in a segmentation fault."""
     variables = [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
-    probe = folder / ".room.tmp"
+    probe = folder / f".room.{os.getpid()}.tmp"
     try:
         reserve(probe, 2**20 + 2 * sum(math.prod(variable.shape) * 4 for variable in variables))
     finally:
@@ -29,8 +30,10 @@ def write_weights(path: Path, model: keras.Model) -> None:
     optimizer, model.optimizer = model.optimizer, None
     try:
         check_room(path.parent, model)
-        whole = path.with_name(f"whole.{path.name}")  # Keras takes names that end with .weights.h5 alone
+        whole = path.with_name(f".whole.{os.getpid()}.tmp.weights.h5")  # Keras takes no name that ends otherwise
         model.save_weights(whole)
+        with whole.open("rb") as file:
+            os.fsync(file.fileno())
         whole.replace(path)
     finally:
         model.optimizer = optimizer

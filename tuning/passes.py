@@ -53,7 +53,7 @@ def is_whole(folder: Path, name: str) -> bool:
     try:
         told = json.loads((folder / f"{name}.json").read_text())
         return bool(file_digest(folder / f"{name}.npy") == told["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
@@ -111,7 +111,7 @@ def _resumed(one: Pass, folder: Path) -> int:
         told = json.loads((folder / one.mark).read_text())
         there = all((folder / f"{name}.part.npy").is_file() for name in one.stems)
         return int(told["done"]) if told["stems"] == one.stems and there else 0
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.files import remove, write_text
+from toolkit.interrupt import AT_LEAVING
 
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 DEATHS = 5  # of the process, in the same trial, after which it is not the process
@@ -59,10 +61,13 @@ def counted(folder: Path) -> Iterator[None]:
     good or bad, takes it away."""
     path = folder / "starts"
     write_text(path, str(starts(folder) + 1))
+    forget = partial(remove, path)
+    AT_LEAVING.append(forget)  # Ctrl-C twice, or a conversion that does not come back, is no fault of the trial
     try:
         yield
     finally:
-        remove(path)
+        AT_LEAVING.remove(forget)
+        forget()
 
 
 def starts(folder: Path) -> int:
@@ -77,7 +82,7 @@ def read_record(path: Path) -> Record | None:
     """The object in a JSON file; None where it is missing, empty, cut, or holds something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
