@@ -274,12 +274,19 @@ def test_a_trial_that_raises_is_told_and_the_search_goes_on(error: Exception, tm
     assert search(ours(tmp_path, loss, "grid", grid(**SPACE))).ran == []
 
 
-@pytest.mark.usefixtures("no_training")
-def test_a_full_disk_is_no_fault_of_the_trial(tmp_path: Path) -> None:
-    def full(point: dict[str, Any]) -> float:
-        raise OSError(errno.ENOSPC, "No space left on device")
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    tensorflow.errors.ResourceExhaustedError(None, None, "build_config.json; No space left on device"),
+]
 
-    with pytest.raises(OSError, match="No space"):
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
+def test_a_full_disk_is_no_fault_of_the_trial(error: Exception, tmp_path: Path) -> None:
+    def full(point: dict[str, Any]) -> float:
+        raise error
+
+    with pytest.raises(type(error), match="No space"):
         ours(tmp_path, full, "grid", grid(**SPACE)).search()
     again = search(ours(tmp_path, loss, "grid", grid(**SPACE)))
     assert failures(again.oracle) == []

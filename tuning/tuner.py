@@ -19,7 +19,7 @@ import keras
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, disk_is_full
 from toolkit.files import write_json
 from tuning import memory, private
 from tuning.checkpoints import check_room
@@ -106,6 +106,8 @@ class Tuner(keras_tuner.Tuner):
         except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # no other point would fare better
             raise
         except Exception as error:
+            if disk_is_full(error):  # TensorFlow has a class of its own for that, the same as for memory
+                raise
             trial.status = TrialStatus.FAILED
             trial.message = f"{type(error).__name__}: {' '.join(str(error).split())}\n{traceback.format_exc()}"
 
