@@ -49,7 +49,8 @@ def listen(tell: Callable[[Interrupted], None]) -> None:
     handle = _once()
     for number in numbers:
         signal.signal(number, handle)
-    threading.Thread(target=_watch, args=(read, numbers, tell), daemon=True).start()
+    stderr = os.dup(2)
+    threading.Thread(target=_watch, args=(read, numbers, stderr, tell), daemon=True).start()
 
 
 def leave(code: int) -> None:
@@ -76,13 +77,14 @@ def _once() -> Callable[[int, FrameType | None], None]:
     return handle
 
 
-def _watch(read: socket.socket, numbers: list[int], tell: Callable[[Interrupted], None]) -> None:
+def _watch(read: socket.socket, numbers: list[int], stderr: int, tell: Callable[[Interrupted], None]) -> None:
     """Hears of a signal even while the main thread is busy elsewhere."""
     first = _heard(read, numbers)
     read.settimeout(GRACE)
     with suppress(TimeoutError):
         _heard(read, numbers)
     ended = Interrupted(first)
+    os.dup2(stderr, 2)  # what a library says may just be held back
     tell(ended)
     leave(ended.code)
 
