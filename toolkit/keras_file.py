@@ -121,7 +121,10 @@ def _check_config(config: Any, known: Collection[str], path: Path) -> None:
             if "class_name" in entry and not _allowed(entry, known):
                 name = entry.get("config") if entry["class_name"] == "function" else entry["class_name"]
                 what = ".".join(str(one) for one in (entry.get("module"), name) if one)
-                raise _refused(path, f"uses {what[:80]!a}, which is none of the layers that are safe to load")
+                raise UnfreezeError(
+                    f"{path} uses {what[:80]!a}, which is none of the layers that are safe to load; build the model of "
+                    "Keras' own layers, or verify an ONNX or TFLite file of it"
+                )
             waiting += entry.values()
         elif isinstance(entry, list):
             waiting += entry
@@ -142,7 +145,7 @@ def _allowed(entry: dict[str, Any], known: Collection[str]) -> bool:
     if name in VALUES or name in known or registered in known:
         return True
     if module is None:  # of an older Keras, which looks among its own layers only
-        return name[:1].isupper()
+        return name[:1].isupper() and not registered  # registered: of the program that saved it
     if module in ("keras", "keras.models"):
         return name in OF_KERAS or name.endswith("DTypePolicy")
     return name[:1].isupper() and any(module == one or module.startswith(f"{one}.") for one in CLASSES)
