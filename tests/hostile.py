@@ -11,6 +11,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import chdir
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -412,8 +413,13 @@ def _fifo(folder: Path, root: Path, random: Random) -> None:
 
 
 def _socket(folder: Path, root: Path, random: Random) -> None:
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(folder / "s.jpg"))
+    put_socket(folder, "s.jpg")
+
+
+def put_socket(folder: Path, name: str) -> None:
+    """A socket's address holds 107 bytes, which no folder's path may be held to: named from inside the folder."""
+    with chdir(folder), socket.socket(socket.AF_UNIX) as made:
+        made.bind(name)
 
 
 def _link(folder: Path, root: Path, random: Random) -> None:

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import random
-import socket
 import struct
 from pathlib import Path
 
@@ -22,7 +21,18 @@ from PIL import Image
 
 from export.predict import files_in
 from tests import hostile
-from tests.hostile import bmp_of, bombs, gif_framed, jpeg_of_scans, judged, judged_scan, png_chunk, png_of, seeds
+from tests.hostile import (
+    bmp_of,
+    bombs,
+    gif_framed,
+    jpeg_of_scans,
+    judged,
+    judged_scan,
+    png_chunk,
+    png_of,
+    put_socket,
+    seeds,
+)
 from tests.pictures import draw, encode, write_pictures
 from toolkit import containers, images, layout, plots, reading
 from toolkit.cli import cli
@@ -220,8 +230,7 @@ def odd(classes: Path) -> Path:
     for name, target in {"zero": "/dev/zero", "null": "/dev/null", "loop": "loop.jpg", "far": "x" * 300}.items():
         (folder / f"{name}.jpg").symlink_to(target)
     (folder / "memory.jpg").symlink_to("/proc/self/mem")
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(os.path.relpath(folder / "socket.jpg"))
+    put_socket(folder, "socket.jpg")
     return classes
 
 
