@@ -18,6 +18,7 @@ import onnx
 from export.artefacts import (
     UNSTATED,
     Artefact,
+    Call,
     Manifest,
     describe,
     pictures,
@@ -91,6 +92,7 @@ def export(
             run, model, folder, space, description, calibration, tuple(float_layers), margin / 100, progress
         )
         written, failed = writer.write(chosen)
+    call = Call(_names(formats), _names(precisions), calibration, tuple(float_layers), margin)
     every = {artefact.name: artefact for artefact in (*(staying.artefacts if staying else ()), *written)}
     manifest = Manifest(
         folder,
@@ -99,6 +101,7 @@ def export(
         write_reference(folder, run.images.select("test"), answers),
         digest,
         (staying.failed if staying else {}) | failed,
+        (*_calls(staying), call),
         tuple(artefact.name for artefact in written),
     )
     write_golden(folder, description, manifest.artefacts, read_reference(manifest), part.images, progress)
@@ -126,6 +129,20 @@ def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Mani
     artefacts = (artefact for artefact in manifest.artefacts if artefact.name not in names)
     whole = tuple(artefact for artefact in artefacts if _whole(folder, artefact))
     return replace(manifest, artefacts=whole, failed={n: why for n, why in manifest.failed.items() if n not in names})
+
+
+def _names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)
+
+
+def _calls(staying: Manifest | None) -> tuple[Call, ...]:
+    """Those that wrote something of what stays."""
+    names = {artefact.name for artefact in staying.artefacts} | staying.failed.keys() if staying else set()
+    return tuple(
+        call
+        for call in (staying.calls if staying else ())
+        if names & {variant.name for variant in choose(call.formats, call.precisions)}
+    )
 
 
 def _whole(folder: Path, artefact: Artefact) -> bool:

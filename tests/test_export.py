@@ -15,7 +15,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 import export.write as export_write
-from export.artefacts import digest, read_manifest, read_reference
+from export.artefacts import Call, digest, read_manifest, read_reference
 from export.layers import all_names
 from export.runners import load
 from export.tflite_metadata import description_in
@@ -326,6 +326,17 @@ def test_what_was_drawn_of_a_file_goes_when_it_is_written_anew(finished: Run, tm
     assert manifest.written == ("model.onnx",)
     assert not any(path.exists() for path in drawn)
     assert all(path.exists() for path in kept)
+
+
+def test_the_calls_that_wrote_what_is_there_are_kept(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+    all_of_them = Call(None, None, 200, (), 0.5)
+    assert read_manifest(run.path / "export").calls == (all_of_them,)
+    one = Call(("onnx",), ("float32",), 200, (), 0.5)
+    for calls in ((all_of_them, one), (all_of_them, one)):  # the second writes all that the first did
+        export(run, formats=["onnx"], precisions=["float32"])
+        assert read_manifest(run.path / "export").calls == calls
 
 
 def test_an_export_says_what_it_is_at(finished: Run, tmp_path: Path) -> None:

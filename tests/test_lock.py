@@ -142,6 +142,7 @@ def test_a_run_in_use_refuses_every_command_that_writes(
     (tmp_path / "run" / "run.json").touch()
     calls = {
         "run": lambda: api.run(pictures, tmp_path / "run"),
+        "demo": lambda: api.demo(tmp_path / "run"),
         "tune": lambda: api.tune(pictures, tmp_path / "run"),
         "train": lambda: api.train(pictures, tmp_path / "run"),
         "evaluate": lambda: api.evaluate(tmp_path / "run"),
@@ -153,6 +154,7 @@ def test_a_run_in_use_refuses_every_command_that_writes(
     for call in calls.values():
         with pytest.raises(UnfreezeError, match="is in use by process"):
             call()
+    assert not (tmp_path / "run-images").exists()  # the demo's
 
 
 def test_a_clock_before_1980_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from toolkit import options as o
 from toolkit.cli import cli
 from toolkit.paired import HOLDS, LOSES
 from toolkit.report.effects import LEAST, correlation_ratio, effects
-from toolkit.report.facts import UNVERIFIED, File, Trial, read_facts
+from toolkit.report.facts import UNVERIFIED, Call, File, Trial, read_facts
 from toolkit.report.recommend import recommend
 from toolkit.report.reproduce import commands
 from toolkit.run import Run
@@ -180,6 +180,20 @@ def test_the_command_as_typed_gives_the_runs_settings(finished: Run) -> None:
     assert values["data"] == Path(finished.images.root.name)
     for line in others:
         typed(line)
+
+
+def test_exports_are_typed_as_they_were_asked_for(finished: Run) -> None:
+    facts = read_facts(finished)
+    assert facts.exports == (Call((), (), 200, (), 0.5),)
+    some = Call(("onnx", "tflite"), ("int8",), 50, ("head", "dense 2"), 0.25)
+    first, second, verify, _ = commands(replace(facts, exports=(some, Call(("onnx",), (), 200, (), 0.5))))
+    for name in ("formats", "precisions", "calibration", "float_layers"):
+        assert typed(first)[name] == getattr(some, name)
+    assert typed(first)["margin"] == 0.5  # that of the verification
+    assert (second, verify) == ("unfreeze export run --formats onnx", "unfreeze verify run")
+    lines = commands(replace(facts, exports=(some,), search={}, trials=()))
+    assert typed(lines[2])["margin"] == 0.25
+    assert commands(replace(facts, exports=())) == commands(facts)  # of a version that did not record it
 
 
 def test_a_single_training_is_typed_as_one(finished: Run) -> None:

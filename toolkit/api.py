@@ -146,8 +146,9 @@ def demo(
     path = Path(run).resolve()
     if not path.name or any(one.is_file() for one in (path, *path.parents)):
         raise UnfreezeError(f"{run} cannot be a run folder; give a new one, such as runs/demo")
-    images = write_digits(path.with_name(f"{path.name}-images"))
-    return _run(images, path, settings=settings, progress=progress, on_epoch=on_epoch, on_trials=on_trials)
+    with alone(path):
+        images = write_digits(path.with_name(f"{path.name}-images"))
+        return _run(images, path, settings=settings, progress=progress, on_epoch=on_epoch, on_trials=on_trials)
 
 
 def scan(

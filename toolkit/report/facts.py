@@ -85,6 +85,17 @@ class File:
 
 
 @dataclass(frozen=True)
+class Call:
+    """How an export was asked for."""
+
+    formats: tuple[str, ...]  # (): all
+    precisions: tuple[str, ...]
+    calibration: int  # training images
+    float_layers: tuple[str, ...]
+    margin: float  # points of accuracy
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that a report is made of."""
 
@@ -101,6 +112,7 @@ class Facts:
     description: dict[str, Any]  # what every artefact says of itself; {} before an export
     files: tuple[File, ...]
     failed: dict[str, str]  # name -> why that file could not be written
+    exports: tuple[Call, ...]  # that wrote the files, the earliest first
     outdated: bool  # the export is of an earlier model
     resize: dict[str, Any]  # resize.json
 
@@ -163,6 +175,7 @@ def read_facts(run: Run) -> Facts:
         description=manifest.get("description", {}),
         files=_whole(run.path / "export" / "manifest.json", lambda: _files(manifest, _parities(run.path))),
         failed=manifest.get("failed", {}),
+        exports=_whole(run.path / "export" / "manifest.json", lambda: _exports(manifest)),
         outdated=outdated,
         resize=_record(run.path / "resize.json", dict),
     )
@@ -220,7 +233,7 @@ def _whole(path: Path, read: Callable[[], Read]) -> Read:
     """What a file says; UnfreezeError where it is not what the step that writes it had written."""
     try:
         return read()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UnfreezeError(f"{path} is damaged ({error}); remove it and repeat the step that writes it") from None
 
 
@@ -320,6 +333,19 @@ def _epochs(path: Path) -> int | None:
         return int(read_json(path)["hyperparameters"]["values"]["tuner/epochs"])
     except (UnfreezeError, KeyError, TypeError, ValueError):  # the search may have been removed: it is only detail
         return None
+
+
+def _exports(manifest: dict[str, Any]) -> tuple[Call, ...]:
+    return tuple(
+        Call(
+            formats=tuple(map(str, call["formats"] or ())),
+            precisions=tuple(map(str, call["precisions"] or ())),
+            calibration=int(call["calibration"]),
+            float_layers=tuple(map(str, call["float_layers"])),
+            margin=float(call["margin"]),
+        )
+        for call in manifest.get("calls", [])
+    )
 
 
 def _files(manifest: dict[str, Any], parities: list[dict[str, Any]]) -> tuple[File, ...]:

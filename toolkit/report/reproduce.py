@@ -6,8 +6,8 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
-from toolkit.defaults import PIXELS
-from toolkit.report.facts import Facts
+from toolkit.defaults import CALIBRATION, MARGIN, PIXELS
+from toolkit.report.facts import Call, Facts
 from toolkit.settings import Settings
 from toolkit.spec import BACKBONES
 
@@ -22,10 +22,12 @@ def commands(facts: Facts) -> tuple[str, ...]:
     searched = bool(facts.search or facts.trials)
     data, run = facts.run.images.root.name or "DATA", facts.name
     report = _line("unfreeze", "report", run)
-    resize = [_line("unfreeze", "verify", run, "--resize")] if facts.resize else []
+    first, *others = facts.exports or (None,)
+    exports = [_line("unfreeze", "export", run, *_export(facts, call, margin=True)) for call in others]
     if searched and facts.evaluation is not None and facts.verified:
-        options = [*_options(facts.run.settings, searched), *_license(facts), *_margin(facts)]
-        return (_line("unfreeze", "run", data, run, *options), *resize, report)
+        options = [*_options(facts.run.settings, searched), *_export(facts, first), *_margin(facts)]
+        again = [*exports, _verify(facts)] if exports else [_verify(facts)] if facts.resize else []
+        return (_line("unfreeze", "run", data, run, *options), *again, report)
     if facts.adopted:
         lines = [_line("unfreeze", "adopt", facts.adopted_file, data, run, *_adopt_options(facts))]
     else:
@@ -33,9 +35,9 @@ def commands(facts: Facts) -> tuple[str, ...]:
     if facts.evaluation is not None:
         lines.append(_line("unfreeze", "evaluate", run))
     if facts.files:
-        lines.append(_line("unfreeze", "export", run, *_license(facts)))
+        lines += [_line("unfreeze", "export", run, *_export(facts, first, margin=True)), *exports]
     if facts.verified:
-        lines += resize or [_line("unfreeze", "verify", run, *_margin(facts))]
+        lines.append(_verify(facts))
     return (*lines, report)
 
 
@@ -54,14 +56,31 @@ def _adopt_options(facts: Facts) -> list[str]:
     return [*pixels, *labels, *split]
 
 
+def _verify(facts: Facts) -> str:
+    return _line("unfreeze", "verify", facts.name, *(["--resize"] if facts.resize else []), *_margin(facts))
+
+
+def _export(facts: Facts, call: Call | None, *, margin: bool = False) -> list[str]:
+    """What differs from the defaults; `run` has one `--margin` for the export and the verification."""
+    if call is None:  # exported before calls were recorded
+        return _license(facts)
+    options = [("--formats", call.formats), ("--precisions", call.precisions), ("--float-layers", call.float_layers)]
+    words = [word for name, values in options if values for word in (name, ",".join(values))]
+    if call.calibration != CALIBRATION:
+        words += ["--calibration", str(call.calibration)]
+    if margin and call.margin != MARGIN:
+        words += ["--margin", f"{call.margin:g}"]
+    return [*words, *_license(facts)]
+
+
 def _license(facts: Facts) -> list[str]:
     stated = facts.description.get("license", "not stated")
     return [] if stated == "not stated" else ["--license", stated]
 
 
 def _margin(facts: Facts) -> list[str]:
-    points = 100 * (facts.verified[0].parity.get("margin") or 0.005)
-    return [] if abs(points - 0.5) < 1e-9 else ["--margin", f"{points:g}"]
+    points = 100 * (facts.verified[0].parity.get("margin") or MARGIN / 100)
+    return [] if abs(points - MARGIN) < 1e-9 else ["--margin", f"{points:g}"]
 
 
 def _options(settings: Settings, searched: bool) -> list[str]:
