@@ -20,6 +20,7 @@ from PIL import Image
 
 from toolkit import api, cli
 from toolkit.errors import UnfreezeError
+from toolkit.report.words import signed
 from toolkit.report.write import write_report
 from toolkit.run import Run, load_run
 
@@ -467,3 +468,11 @@ def test_a_model_that_came_as_an_object_has_no_file(adopted: Path, pictures: Pat
     _, card = report(tmp_path / "object")
     assert "It came as an object of Python; own.keras stands for a file of it." in card
     assert f"unfreeze adopt own.keras {pictures.name} object\n" in card
+
+
+@pytest.mark.parametrize(
+    ("share", "points"),
+    [(None, "–"), (0.0, "0.00"), (-0.00001, "0.00"), (0.00001, "0.00"), (-0.005, "\u22120.50"), (0.0123, "+1.23")],
+)
+def test_points_have_a_sign_unless_they_are_none(share: float | None, points: str) -> None:
+    assert signed(share) == points

@@ -19,7 +19,10 @@ def percent(share: float | None, digits: int = 2) -> str:
 
 def signed(share: float | None) -> str:
     """Points of accuracy, with a true minus sign."""
-    return "–" if share is None else f"{100 * share:+.2f}".replace("-", "\u2212").replace("+0.00", "0.00")
+    if share is None:
+        return "–"
+    points = round(100 * share, 2) + 0.0  # no negative zero
+    return f"{points:+.2f}".replace("-", "\u2212").replace("+0.00", "0.00")
 
 
 def one_line(text: object) -> str:
