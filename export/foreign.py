@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,6 @@ from export.locate import locate, telling_rows
 from export.measure import Measurement, Outcome, cores, measure
 from export.parity import Parity, to_json
 from export.precision import look
-from export.runners import load
 from export.verify import draw_flips, judged
 from toolkit.arrays import decoded
 from toolkit.defaults import MARGIN, PIXELS, TOLERANCE
@@ -82,12 +81,11 @@ def verify_foreign(
         outcomes = measure(list(artefacts), Path(array.filename), rows, threads=count, pixels=pixels, progress=progress)
         how = {"reference": known, "class_names": images.class_names, "margin": margin, "tolerance": tolerance}
         parities = [judged(_artefact(path, kinds[path]), outcomes[path], **how) for path in artefacts]
-        fed = partial(_both, model=model, pixels=pixels)
         if out is not None:
             for path in artefacts:
                 remove(pictures(out, path.name)[1])
         parities = [
-            _located(parity, path, outcomes[path], model, known, array, partial(fed, path=path), out)
+            _located(parity, path, outcomes[path], model, known, array, pixels, out)
             if layers or parity.broken
             else parity
             for parity, path in zip(parities, artefacts, strict=True)
@@ -125,11 +123,6 @@ def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:
     return feed(images, model.input_shape, model.inputs[0].dtype, pixels)
 
 
-def _both(images: np.ndarray, *, model: keras.Model, pixels: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """What the reference and what the artefact takes."""
-    return _fed(images, model, pixels), load(path, pixels=pixels).feed(images)
-
-
 def _artefact(path: Path, precision: str) -> Artefact:
     form = "saved_model" if path.is_dir() else path.suffix.lower().lstrip(".")
     return Artefact(path.name, form, precision, size(path), digest(path))
@@ -142,14 +135,19 @@ def _located(
     model: keras.Model,
     reference: Reference,
     images: np.ndarray,
-    fed: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    pixels: str,
     out: Path | None,
 ) -> Parity:
     if not isinstance(outcome, Measurement) or outcome.probabilities.shape != reference.probabilities.shape:
         return parity
     rows = telling_rows(reference.probabilities, outcome.probabilities)
-    picture = pictures(out, path.name)[1] if out else None
-    return replace(
-        parity,
-        divergence=locate(model, path, np.asarray(images[rows]), parity.artefact.precision, feed=fed, picture=picture),
+    found = locate(
+        model,
+        path,
+        np.asarray(images[rows]),
+        parity.artefact.precision,
+        feed=partial(_fed, model=model, pixels=pixels),
+        pixels=pixels,
+        picture=pictures(out, path.name)[1] if out else None,
     )
+    return replace(parity, divergence=found)

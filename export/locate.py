@@ -10,8 +10,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from export import worker
+from export.apart import apart
 from export.layers import LayerError, first_divergent, layer_errors, threshold
-from export.tensors import tensors
 from toolkit import plots
 from toolkit.errors import said
 
@@ -38,17 +39,17 @@ def locate(
     images: np.ndarray,
     precision: str,
     *,
-    feed: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] = lambda images: (images, images),
+    feed: Callable[[np.ndarray], np.ndarray] = lambda images: images,
+    pixels: str | None = None,
     picture: Path | None = None,
     command: str = "",
 ) -> Divergence:
-    """`images`: uint8 [N, S, S, 3]; `feed` gives of them what the model and what the artefact take. `command`: what is
-    typed to leave layers in float."""
+    """`images`: uint8 [N, S, S, 3]; `feed` gives of them what the model takes, `pixels` is the range that an artefact
+    from elsewhere takes, as in `export.runners.load`. `command`: what is typed to leave layers in float."""
     if path.is_dir():
         return _none("a SavedModel does not show what it computes in between")
     try:
-        own, other = feed(images)
-        errors = layer_errors(model, own, tensors(path, other))
+        errors = layer_errors(model, feed(images), apart(path, worker.computed, path, images, pixels))
     except Exception as error:  # each runtime has exceptions of its own
         return _none(f"its layers cannot be compared ({said(error)})")
     if not errors:

@@ -19,6 +19,7 @@ import numpy as np
 
 from export.adapt import shares
 from export.runners import Runner, import_runtime, load
+from export.tensors import Tensor, tensors
 from export.variants import again
 from toolkit.errors import UnfreezeError, said
 
@@ -87,6 +88,11 @@ def _predict(images: np.ndarray) -> np.ndarray:
 def answer(images: Path, rows: np.ndarray) -> np.ndarray:
     parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     return _adapted(np.concatenate([_predict(_batch(images, part)) for part in parts]))
+
+
+def computed(path: Path, images: np.ndarray, pixels: str | None) -> list[Tensor]:
+    """Every intermediate tensor of a file that was not started up; uint8 `images`, `pixels` as in `load`."""
+    return tensors(path, images if pixels is None else load(path, pixels=pixels).feed(images))
 
 
 def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:

@@ -475,7 +475,7 @@ def csv_bytes(random: Random) -> bytes:
 
 
 def write_csv_folder(root: Path, random: Random) -> Path:
-    """The same CSV with files beside it; its path."""
+    """A CSV with files beside it; its path."""
     (root / "sub").mkdir(parents=True)
     for number in range(4):
         (root / f"{number}.jpg").write_bytes(seeds()["jpg rgb"][1] + bytes([number]))
@@ -485,6 +485,11 @@ def write_csv_folder(root: Path, random: Random) -> Path:
     file = root / "images.csv"
     file.write_bytes(csv_bytes(random))
     return file
+
+
+def crash(*_: object) -> None:
+    """What a file may do to the process that reads it."""
+    os.abort()
 
 
 # What must hold.

@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import artefacts
+from export import artefacts, worker
 from export.artefacts import digest, size
 from export.measure import Measurement, Outcome, measure
 from export.parity import FAILED
@@ -24,6 +24,7 @@ from export.runners import NoRuntimeError, load
 from export.tflite_metadata import attach
 from export.variants import VARIANTS
 from export.verify import verify
+from tests import hostile
 from toolkit.errors import UnfreezeError
 from toolkit.paired import HOLDS, UNSURE
 from toolkit.run import Run, load_run
@@ -136,6 +137,15 @@ def test_layers_of_those_that_hold_are_compared_when_asked_for(run: Run) -> None
     assert (parity.divergence.layer, parity.divergence.error) == ("", "")
     assert parity.divergence.compared >= 4
     assert (run.path / "plots" / "layers_model.tflite.png").is_file()
+
+
+def test_a_file_that_crashes_while_its_layers_are_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "computed", hostile.crash)
+    (parity,) = verify(run, formats=("onnx",), precisions=("float32",), threads=(), layers=True)
+    assert parity
+    assert parity.divergence is not None
+    assert "its layers cannot be compared" in parity.divergence.error
+    assert "it crashed, or memory ran out" in parity.divergence.error
 
 
 def test_images_that_moved(run: Run, tmp_path: Path) -> None:
