@@ -44,6 +44,8 @@ test-wheel: $(VENV)/ready
 	rm -rf $(TESTED)
 	mkdir -p $(TESTED)/checkout
 	$(BIN)/python scripts/wheel.py $(TESTED)/dist
+	umask 077; TZ=Pacific/Auckland PYTHONHASHSEED=1 $(BIN)/python scripts/wheel.py $(TESTED)/again
+	diff -r $(TESTED)/dist $(TESTED)/again  # the same bytes
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(TESTED)/dist/*.whl
 	git archive HEAD | tar -x -C $(TESTED)/checkout
 	git ls-files toolkit tuning export > $(TESTED)/files.txt

@@ -323,16 +323,33 @@ def kill_when(file: Path, command: list[str]) -> None:
     process.communicate()
 
 
-def test_killed_in_the_middle_of_a_trial_and_called_again(finished: Run, pictures: Path, tmp_path: Path) -> None:
-    """kill -9 in the second trial; the first is kept as it was, and the end is that of an undisturbed search."""
+SET_BACK = """
+import runpy, time
+now, now_ns, local, universal = time.time, time.time_ns, time.localtime, time.gmtime
+time.time = lambda: now() - 7 * 365 * 86400
+time.time_ns = lambda: now_ns() - 7 * 365 * 86400 * 10**9
+time.localtime = lambda seconds=None: local(time.time() if seconds is None else seconds)
+time.gmtime = lambda seconds=None: universal(time.time() if seconds is None else seconds)
+runpy.run_module("tests.tiny", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("program", [["-m", "tests.tiny"], ["-c", SET_BACK]], ids=["", "seven years ago"])
+def test_killed_in_the_middle_of_a_trial_and_called_again(
+    program: list[str], finished: Run, pictures: Path, tmp_path: Path
+) -> None:
+    """kill -9 in the second trial; the first is kept as it was, and the end is that of an undisturbed search, whatever
+    the clock says."""
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "tests.tiny", "tune", str(pictures), str(run), *OPTIONS, "--trials", "3"]
+    arguments = ["tune", str(pictures), str(run), *OPTIONS, "--trials", "3"]
     first, second = (run / "search" / f"trial_000{number}" for number in (0, 1))
-    kill_when(second / "trial.json", command)
+    kill_when(second / "trial.json", [sys.executable, "-m", "tests.tiny", *arguments])
     assert read_json(second / "trial.json")["status"] == "RUNNING"
     kept = (first / "checkpoint.weights.h5").stat().st_mtime_ns, (first / "result.json").read_bytes()
 
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, *program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
     assert ended.returncode == 0, ended.stderr
     assert ((first / "checkpoint.weights.h5").stat().st_mtime_ns, (first / "result.json").read_bytes()) == kept
