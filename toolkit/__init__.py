@@ -46,3 +46,7 @@
 
 Modules without a mark load neither TensorFlow nor Keras.
 """
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime, from 1.29 on, reports to its makers without it
