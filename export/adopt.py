@@ -72,12 +72,12 @@ def adopt(
     try:
         logits, answers = _answers(own, name, part, pixels)
         wrapped = wrap(own, pixels, logits)
-    except UnfreezeError:
+        _check_same(wrapped, part, answers)
+        right = probabilities(wrapped, part.images).argmax(1) == part.labels
+    except (UnfreezeError, NoAnswerError):
         raise
     except Exception as error:  # a layer's own
         raise UnfreezeError(f"{name} does not run on images of {side(own.input_shape)} px ({said(error)})") from None
-    _check_same(wrapped, part, answers)
-    right = probabilities(wrapped, part.images).argmax(1) == part.labels
     adopted = {"model": name, "sha256": digest, "pixels": pixels, "logits": logits, "val_accuracy": float(right.mean())}
     put_model(opened, wrapped, {"adopted": adopted, "best_epoch": None})
     return opened

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from export.measure import Held
+from export.measure import ANSWER, Held
 
 Given = TypeVar("Given")
 
 
 def apart(path: Path, function: Callable[..., Given], *arguments: object) -> Given:
     """What `function`, of a module's top level, gives for `arguments`; UnfreezeError where the process that deals with
-    the artefact `path` dies."""
+    the artefact `path` dies, or does not come to an end."""
     held = Held(path)
     try:
-        given: Given = held.call(function, *arguments)
+        given: Given = held.call(function, *arguments, limit=ANSWER)
         return given
     finally:
         held.kill()

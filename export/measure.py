@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from export.worker import BATCH
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 
+ANSWER = 600.0  # seconds in which a file has to answer a first time: a model may hold a loop without end
 ROUNDS = 10  # turns of each artefact
 SINGLES = 6  # images, one at a time, in a turn
 _STARTING = threading.Lock()  # one process at a time
@@ -113,7 +115,8 @@ class Held:
             for process in list((self.pool._processes or {}).values()):
                 process.terminate()
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
+        """What the function gives there; UnfreezeError where the process ends, or takes more than `limit` seconds."""
         ended = UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out")
         with self.lock, _STARTING, _deaf(), _without_script():
             if self.ended:
@@ -123,9 +126,12 @@ class Held:
             except BrokenProcessPool:
                 raise ended from None
         try:
-            return future.result()
+            return future.result(limit)
         except (BrokenProcessPool, CancelledError):
             raise ended from None
+        except FutureTimeout:
+            self.kill()
+            raise UnfreezeError(f"{self.path} does not answer within {limit:g} s") from None
 
 
 class Processes:
@@ -213,7 +219,7 @@ def _answered(
     def answer(path: Path) -> tuple[Held, Measurement] | UnfreezeError:
         try:
             held = processes.hold(path, 1, pixels)
-            memory = held.call(worker.memory, images, rows)
+            memory = held.call(worker.memory, images, rows, limit=ANSWER)
             return held, Measurement(held.call(worker.answer, images, rows), (), held.class_names, memory)
         except NoRuntimeError:
             raise

@@ -12,7 +12,7 @@ import numpy as np
 
 from export import worker
 from export.artefacts import read_manifest
-from export.measure import Held
+from export.measure import ANSWER, Held
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.images import SUFFIXES, decode
 from toolkit.reading import read
@@ -115,7 +115,7 @@ def _predict(held: Held, description: dict[str, Any], image: Path) -> Prediction
         return Prediction(str(image), error=str(error))
     except ValueError:  # a null byte
         return Prediction(str(image), error="not a path that a file can have")
-    names, answers = description["class_names"], held.call(worker.ask, pixels[np.newaxis])
+    names, answers = description["class_names"], held.call(worker.ask, pixels[np.newaxis], limit=ANSWER)
     if answers.shape != (1, len(names)):
         raise UnfreezeError(
             f"{held.path} answers with an array of shape {list(answers.shape)} and names {len(names)} classes; "

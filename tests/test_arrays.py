@@ -70,7 +70,15 @@ def endless(file: Path) -> None:
     file.symlink_to("/dev/zero")
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"another"), a_folder, a_pipe, endless])
+def unreadable(file: Path) -> None:
+    """As a folder's permissions, a lost mount or a bad sector make it; root may read what `chmod` forbids others."""
+    file.unlink()
+    file.symlink_to("/proc/self/mem")  # the system answers with an error
+
+
+@pytest.mark.parametrize(
+    "spoil", [Path.unlink, lambda file: file.write_bytes(b"another"), a_folder, a_pipe, endless, unreadable]
+)
 def test_a_file_that_went_or_changed_after_the_scan_is_named(spoil, tmp_path: Path) -> None:
     images = scan(write_pictures(tmp_path / "data"))
     spoil(tmp_path / "data" / images.paths[5])

@@ -28,9 +28,11 @@ def run_in(folder: Path, hash_seed: str, *, backwards: bool) -> Path:
             path.unlink()
             path.write_bytes(content)
     command = [sys.executable, "-m", "tests.tiny", "run", str(data), str(folder / "run"), *OPTIONS, "--trials", "2"]
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "CUDA_VISIBLE_DEVICES": ""}
+    (temporary := folder / "temporary").mkdir()
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "CUDA_VISIBLE_DEVICES": "", "TMPDIR": str(temporary)}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+    assert list(temporary.iterdir()) == []
     return folder / "run"
 
 

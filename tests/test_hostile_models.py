@@ -391,7 +391,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from export import worker
     from export.measure import Held
 
-    def call(self: Held, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self: Held, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
         if function is not worker.start_up:
             return function(*arguments)
         worker._path, worker._adapted = arguments[0], lambda answers: answers
@@ -573,6 +573,10 @@ def test_what_a_tflite_file_says_of_itself(
 
 
 RECORDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "a licence that is none": ("export/manifest.json", lambda v: v["description"].update(license=None)),
+    "an output without a name": ("export/manifest.json", lambda v: v["description"]["output"].update(name=[])),
+    "a format that is none": ("export/manifest.json", lambda v: v["artefacts"][2].update(format=True)),
+    "versions that are none": ("run.json", lambda v: v.update(versions=[1])),
     "text for a number": ("parity.json", lambda v: v[0].update(images="<img src=x onerror=alert(1)>")),
     "a number for times": ("parity.json", lambda v: v[0].update(timings=5)),
     "times without numbers": ("parity.json", lambda v: v[0].update(timings=[{"threads": "<b>", "median": 1}])),
@@ -596,6 +600,109 @@ def test_a_report_of_records_that_are_none(
     change(record)
     (run / file).write_text(json.dumps(record))
     assert f"{file} is damaged" in refused(capsys, "report", run)
+
+
+COLUMNS: dict[str, Callable[[Any], Any]] = {
+    "labels too few": lambda data: data["labels"].pop(),
+    "a label of no class": lambda data: data["labels"].__setitem__(0, 99),
+    "a label below all": lambda data: data["labels"].__setitem__(0, -1),
+    "numbers for paths": lambda data: data.update(paths=[1] * len(data["paths"])),
+    "parts that are none": lambda data: data.update(parts=["x"] * len(data["parts"])),
+    "numbers for digests": lambda data: data.update(sha256=[5] * len(data["sha256"])),
+    "NUL in a path": lambda data: data.update(root="\0"),
+    "text for a number": lambda data: data.update(ignored="many"),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_run_whose_columns_do_not_fit(
+    name: str, finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(finished.path, tmp_path / "run", ignore=shutil.ignore_patterns("search", "cache")))
+    stored = json.loads((run / "run.json").read_text())
+    COLUMNS[name](stored["data"])
+    for file in ("run.json", ".run.json"):
+        (run / file).write_text(json.dumps(stored))
+    for command in ("evaluate", "report"):
+        assert "is not of format 1" in refused(capsys, command, run)
+
+
+def test_a_pipe_for_a_record_is_not_waited_for(
+    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(finished.path, tmp_path / "run", ignore=shutil.ignore_patterns("search", "cache")))
+    (run / "run.json").unlink()
+    os.mkfifo(run / "run.json")
+    assert typed(capsys, "evaluate", run)[0] == 0  # from its copy
+    (run / "run.json").write_text("{")
+    (run / ".run.json").unlink()
+    os.mkfifo(run / ".run.json")
+    assert "run.json cannot be read" in refused(capsys, "evaluate", run)
+    for file in ("model.json", "metrics.json", "parity.json", "export/manifest.json"):
+        shutil.copy(finished.path / "run.json", run / "run.json")
+        (run / file).unlink()
+        os.mkfifo(run / file)
+        assert typed(capsys, "report", run)[0] in (0, 2)
+
+
+def endless(path: Path) -> Path:
+    """A model whose loop goes on for ever, whatever the image."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    def info(name: str, kind: int, shape: list[Any]) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["old"], ["new"])],
+        "body",
+        [info("number", TensorProto.INT64, []), info("go", TensorProto.BOOL, []), info("old", TensorProto.FLOAT, None)],
+        [info("on", TensorProto.BOOL, []), info("new", TensorProto.FLOAT, None)],
+    )
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Slice", ["mean", "zero", "two", "one"], ["both"]),
+        helper.make_node("Loop", ["", "true", "both"], ["probabilities"], body=body),
+    ]
+    constants = {"axes": [1, 2], "zero": [0], "two": [2], "one": [1]}
+    given = [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in constants.items()]
+    given.append(numpy_helper.from_array(np.array(True), "true"))
+    image = info("image", TensorProto.UINT8, ["n", SIZE, SIZE, 3])
+    answer = info("probabilities", TensorProto.FLOAT, ["n", 2])
+    graph = helper.make_graph(nodes, "endless", [image], [answer], given)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    model.metadata_props.append(onnx.StringStringEntryProto(key="unfreeze", value=json.dumps(description())))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_a_model_that_never_answers_is_left(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("export.predict.ANSWER", 2.0)
+    assert "does not answer within 2 s" in refused(capsys, "predict", endless(tmp_path / "endless.onnx"), image)
+
+
+def test_a_huge_layer_inside_others(tmp_path: Path) -> None:
+    """In a Sequential, in a nested model whose own input is open, in a wrapper: found where nothing is computed."""
+    import keras
+
+    from toolkit.keras_file import read_model
+
+    layers = keras.layers
+    large = keras.Sequential([keras.Input((None, None, 3)), layers.UpSampling2D(4000), layers.GlobalAveragePooling2D()])
+    models = {
+        "sequential": keras.Sequential([keras.Input((SIZE, SIZE, 3)), *large.layers]),
+        "nested": keras.Sequential([keras.Input((SIZE, SIZE, 3)), large]),
+        "wrapped": keras.Sequential(
+            [keras.Input((SIZE, SIZE, 3)), layers.Reshape((1, SIZE, SIZE, 3)), layers.TimeDistributed(large)]
+        ),
+    }
+    for name, model in models.items():
+        model.save(tmp_path / f"{name}.keras")
+        with pytest.raises(UnfreezeError, match=f"gives {3 * (4000 * SIZE) ** 2:,} numbers for an image"):
+            read_model(tmp_path / f"{name}.keras")
 
 
 def test_a_report_shows_no_file_but_the_images_that_were_scanned(

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 from PIL import Image
 
 from toolkit import api, cli
 from toolkit.errors import UnfreezeError
-from toolkit.report.words import signed
+from toolkit.report.words import readable, signed
 from toolkit.report.write import write_report
 from toolkit.run import Run, load_run
 
@@ -476,3 +477,11 @@ def test_a_model_that_came_as_an_object_has_no_file(adopted: Path, pictures: Pat
 )
 def test_points_have_a_sign_unless_they_are_none(share: float | None, points: str) -> None:
     assert signed(share) == points
+
+
+def test_what_hides_or_reverses_text_is_written_as_an_escape() -> None:
+    assert readable("a\u202eb\x1b]0;c\x07") == "a\\u202eb\\x1b]0;c\\x07"
+    assert readable(Markup("<b>\u2066</b>\n\tx")) == Markup("<b>\\u2066</b>\n\tx")
+    assert isinstance(readable(Markup("\u2066")), Markup)
+    assert readable("größe 猫 👩\u200d🔬") == "größe 猫 👩\u200d🔬"
+    assert readable(5) == 5

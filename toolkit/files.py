@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
+from toolkit.reading import read
 
 CANNOT_RESERVE = (errno.EBADF, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that cannot
 
@@ -119,10 +120,10 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """The value in a JSON file of a run; UnfreezeError where it is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read(path).decode())
     except FileNotFoundError:
         raise UnfreezeError(f"{path} is missing; is {path.parent} a run folder whose step was completed?") from None
-    except (ValueError, OSError, RecursionError) as error:
+    except (ValueError, OSError, RecursionError, UnfreezeError) as error:
         raise UnfreezeError(f"{path} cannot be read ({error}); remove it and repeat the step that writes it") from None
 
 

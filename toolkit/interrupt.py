@@ -49,6 +49,7 @@ def listen(tell: Callable[[Interrupted], None]) -> None:
     handle = _once()
     for number in numbers:
         signal.signal(number, handle)
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # of helpers: what is left as it stands is swept
     stderr = os.dup(2)
     threading.Thread(target=_watch, args=(read, numbers, stderr, tell), daemon=True).start()
 

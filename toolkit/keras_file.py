@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import json
 import math
 import re
@@ -64,7 +65,10 @@ def read_model(path: Path) -> keras.Model:
     stored = check_keras(path, known)
     try:
         _check_size(stored, path)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        _name(model)
+        _check_inside(model, path)
+        return model
     except UnfreezeError:
         raise
     except Exception as error:  # Keras raises whatever its layers do
@@ -169,6 +173,35 @@ def _check_size(stored: Stored, path: Path) -> None:
     if needed > stored.weights + SLACK:
         raise _refused(path, f"describes {needed / 1e6:,.0f} MB of weights and holds {stored.weights / 1e6:,.0f} MB")
     given = max((_numbers(one) for one in getattr(model, "operations", ())), default=0)
+    if given > ACTIVATIONS:
+        raise _refused(path, f"has a layer that gives {given:,} numbers for an image")
+
+
+def _name(model: Any) -> None:
+    """Give layers names that TensorFlow takes in graphs, each another: it has neither blanks nor umlauts there."""
+    layers = getattr(model, "_flatten_layers", lambda **_: ())(include_self=False)
+    taken = {layer.name for layer in layers}
+    for layer in layers:
+        name = re.sub(r"[^A-Za-z0-9_.-]", "_", layer.name)
+        name = name if name[:1].isalnum() else f"layer{name}"
+        if name != layer.name:
+            numbered = (f"{name}_{number}" for number in itertools.count(2))
+            layer.name = next(one for one in itertools.chain((name,), numbered) if one not in taken)
+            taken.add(layer.name)
+
+
+def _check_inside(model: Any, path: Path) -> None:
+    """The same as `_check_size` for one image at every operation, those of nested models and wrapped layers too: a
+    graph is drawn, and nothing computed."""
+    import tensorflow as tf
+
+    inputs: Any = getattr(model, "inputs", None) or ()
+    if len(inputs) != 1 or None in inputs[0].shape[1:]:
+        return  # refused later: no image goes in
+    entry = tf.TensorSpec((1, *inputs[0].shape[1:]), inputs[0].dtype)
+    drawn = tf.function(lambda image: model(image, training=False), autograph=False).get_concrete_function(entry)
+    shapes = (tensor.shape for operation in drawn.graph.get_operations() for tensor in operation.outputs)
+    given = max((shape.num_elements() or 0 for shape in shapes if shape.is_fully_defined()), default=0)
     if given > ACTIVATIONS:
         raise _refused(path, f"has a layer that gives {given:,} numbers for an image")
 

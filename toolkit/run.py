@@ -184,6 +184,8 @@ def _images_to_json(images: ImageFolder) -> dict[str, Any]:
 
 
 def _images_from_json(columns: dict[str, Any], class_names: list[str]) -> ImageFolder:
+    """ValueError or the like where the columns do not fit together."""
+    _check_columns(columns, class_names)
     return ImageFolder(
         root=Path(columns["root"]),
         class_names=tuple(class_names),
@@ -195,6 +197,23 @@ def _images_from_json(columns: dict[str, Any], class_names: list[str]) -> ImageF
         rejected=tuple(Rejected(path, reason) for path, reason in columns["rejected"]),
         ignored=columns["ignored"],
     )
+
+
+def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
+    """A run may come from a stranger, or from an editor."""
+    texts = [columns["root"], *class_names, *columns["paths"], *columns["sha256"], *columns["parts"]]
+    if not all(isinstance(text, str) and "\0" not in text for text in texts):
+        raise ValueError("a name in it is no text")
+    if len(set(class_names)) < len(class_names) or not set(columns["parts"]) <= {"train", "val", "test"}:
+        raise ValueError("its classes or its parts are none")
+    if len({len(columns[name]) for name in ("paths", "labels", "sha256", "parts", "sizes")}) > 1:
+        raise ValueError("its columns have different lengths")
+    if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
+        raise ValueError("a label in it is of no class")
+    if type(columns["ignored"]) is not int or not all(
+        isinstance(one, str) for row in columns["rejected"] for one in row
+    ):
+        raise ValueError("what was left out is none")
 
 
 DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"

@@ -10,7 +10,7 @@ from toolkit.report.facts import Facts
 from toolkit.report.loading import loading
 from toolkit.report.recommend import recommend
 from toolkit.report.reproduce import commands
-from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, signed, start, unseen, verdict
+from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, readable, signed, start, unseen, verdict
 
 LICENSES = (  # identifiers that hubs know, of those that models come under most
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "cc0-1.0", "openrail"),
@@ -28,6 +28,7 @@ def render_card(facts: Facts) -> str:
         loader=PackageLoader("toolkit.report"),
         autoescape=False,  # Markdown: `md` and `code` escape, and every value passes one of them
         undefined=StrictUndefined,
+        finalize=readable,
         trim_blocks=True,
         lstrip_blocks=True,
     )

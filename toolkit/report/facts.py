@@ -154,8 +154,11 @@ def read_facts(run: Run) -> Facts:
         )
     model = _record(run.path / "model.json", dict)
     manifest = _record(run.path / "export" / "manifest.json", dict)
+    stored = read_json(run.path / "run.json")
+    _check_parts(run.path / "run.json", stored, ("versions",))
     _check_parts(run.path / "model.json", model, ("spec", "adopted", "best_epoch", "search"))
     _check_parts(run.path / "export" / "manifest.json", manifest, ("description", "failed"))
+    _check_texts(run.path / "export" / "manifest.json", manifest)
     spec = model.get("spec") or {}
     if type(spec.get("image_size", 1)) is not int or not (model.get("adopted") or spec.keys() >= SPEC):
         raise _damaged(run.path / "model.json")
@@ -163,7 +166,7 @@ def read_facts(run: Run) -> Facts:
     answers = _answers(run, exported=not outdated)
     return Facts(
         run=run,
-        stored=read_json(run.path / "run.json"),
+        stored=stored,
         spec=model.get("spec") or {},
         adopted=model.get("adopted") or {},
         best_epoch=model.get("best_epoch") or {},
@@ -196,6 +199,18 @@ def _damaged(path: Path) -> UnfreezeError:
 def _check_parts(path: Path, record: dict[str, Any], names: tuple[str, ...]) -> None:
     """UnfreezeError where one of a record's parts that are there is no record."""
     if not all(isinstance(record.get(name) or {}, dict) for name in names):
+        raise _damaged(path)
+
+
+def _check_texts(path: Path, manifest: dict[str, Any]) -> None:
+    """UnfreezeError where what an export says of itself and of its files is no text."""
+    said, files = manifest.get("description") or {}, manifest.get("artefacts") or []
+    ends = [said.get(name, {}) for name in ("input", "output")]
+    if not all(isinstance(one, dict) for one in (*ends, *files)):
+        raise _damaged(path)
+    texts = [said.get("license", ""), *(one.get("name", "") for one in ends), *manifest.get("failed", {}).values()]
+    texts += [file.get(name) for file in files for name in ("name", "format", "precision", "sha256")]
+    if not all(isinstance(text, str) for text in texts) or not all(_is_number(file.get("bytes")) for file in files):
         raise _damaged(path)
 
 

@@ -16,7 +16,19 @@ from toolkit.report.loading import loading
 from toolkit.report.recommend import recommend
 from toolkit.report.reproduce import commands
 from toolkit.report.thumbnails import mistakes
-from toolkit.report.words import FORMATS, model, one_line, percent, put_inside, signed, start, told, unseen, verdict
+from toolkit.report.words import (
+    FORMATS,
+    model,
+    one_line,
+    percent,
+    put_inside,
+    readable,
+    signed,
+    start,
+    told,
+    unseen,
+    verdict,
+)
 
 LISTED = 30  # files, before the rest are only counted
 MARKS = {HOLDS: "good", LOSES: "bad", "could not run": "bad", UNSURE: "unsure", UNVERIFIED: "none"}
@@ -28,6 +40,7 @@ def render_page(facts: Facts) -> str:
         loader=PackageLoader("toolkit.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=readable,
         trim_blocks=True,
         lstrip_blocks=True,
     )

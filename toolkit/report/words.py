@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from toolkit import errors
 from toolkit.defaults import PIXELS
 from toolkit.report.effects import Effect
 from toolkit.report.facts import Facts
@@ -23,6 +26,13 @@ def signed(share: float | None) -> str:
         return "–"
     points = round(100 * share, 2) + 0.0  # no negative zero
     return f"{points:+.2f}".replace("-", "\u2212").replace("+0.00", "0.00")
+
+
+def readable(value: Any) -> Any:
+    """Text with what hides or reverses other text, or controls a terminal, written as an escape; line ends stay."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return type(value)(re.sub(r"[^\n\t]+", lambda found: errors.one_line(found[0]), value))
 
 
 def one_line(text: object) -> str:
