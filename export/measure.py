@@ -31,6 +31,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 
 ANSWER = 600.0  # seconds in which a file has to answer a first time: a model may hold a loop without end
+SLACK = 300  # times as long as that may its next 66 images take
 ROUNDS = 10  # turns of each artefact
 SINGLES = 6  # images, one at a time, in a turn
 _STARTING = threading.Lock()  # one process at a time
@@ -219,7 +220,8 @@ def _answered(
     def answer(path: Path) -> tuple[Held, Measurement] | UnfreezeError:
         try:
             held = processes.hold(path, 1, pixels)
-            memory = held.call(worker.memory, images, rows, limit=ANSWER)
+            (seconds,) = held.call(worker.times, images, rows, 1, 1, limit=ANSWER)
+            memory = held.call(worker.memory, images, rows, limit=max(ANSWER, SLACK * seconds))
             return held, Measurement(held.call(worker.answer, images, rows), (), held.class_names, memory)
         except NoRuntimeError:
             raise

@@ -575,6 +575,7 @@ def test_what_a_tflite_file_says_of_itself(
 RECORDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "a licence that is none": ("export/manifest.json", lambda v: v["description"].update(license=None)),
     "an output without a name": ("export/manifest.json", lambda v: v["description"]["output"].update(name=[])),
+    "a number for files": ("export/manifest.json", lambda v: v.update(artefacts=5)),
     "a format that is none": ("export/manifest.json", lambda v: v["artefacts"][2].update(format=True)),
     "versions that are none": ("run.json", lambda v: v.update(versions=[1])),
     "text for a number": ("parity.json", lambda v: v[0].update(images="<img src=x onerror=alert(1)>")),
@@ -611,6 +612,7 @@ COLUMNS: dict[str, Callable[[Any], Any]] = {
     "numbers for digests": lambda data: data.update(sha256=[5] * len(data["sha256"])),
     "NUL in a path": lambda data: data.update(root="\0"),
     "text for a number": lambda data: data.update(ignored="many"),
+    "a number of many digits": lambda data: data["sizes"].__setitem__(0, [10**30, 1]),
 }
 
 

@@ -143,7 +143,7 @@ def load_run(path: Path, data: Path | None = None) -> Run:
     try:
         images = _images_from_json(stored["data"], stored["class_names"])
         settings = Settings.from_json(stored["settings"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UnfreezeError(
             f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder"
         ) from None
@@ -210,9 +210,8 @@ def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
         raise ValueError("its columns have different lengths")
     if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
         raise ValueError("a label in it is of no class")
-    if type(columns["ignored"]) is not int or not all(
-        isinstance(one, str) for row in columns["rejected"] for one in row
-    ):
+    left = [text for row in columns["rejected"] for text in row]
+    if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in left):
         raise ValueError("what was left out is none")
 
 

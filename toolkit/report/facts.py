@@ -158,7 +158,7 @@ def read_facts(run: Run) -> Facts:
     _check_parts(run.path / "run.json", stored, ("versions",))
     _check_parts(run.path / "model.json", model, ("spec", "adopted", "best_epoch", "search"))
     _check_parts(run.path / "export" / "manifest.json", manifest, ("description", "failed"))
-    _check_texts(run.path / "export" / "manifest.json", manifest)
+    _whole(run.path / "export" / "manifest.json", lambda: _check_texts(run.path / "export" / "manifest.json", manifest))
     spec = model.get("spec") or {}
     if type(spec.get("image_size", 1)) is not int or not (model.get("adopted") or spec.keys() >= SPEC):
         raise _damaged(run.path / "model.json")
