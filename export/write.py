@@ -109,6 +109,28 @@ def export(
     return manifest
 
 
+def finished(
+    run: Run,
+    *,
+    formats: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+    calibration: int = CALIBRATION,
+    float_layers: Sequence[str] = (),
+    margin: float = MARGIN,
+    license: str | None = None,
+) -> Manifest | None:
+    """What the very same call of `export` wrote before, of the same model, if all of it is there and whole."""
+    call = Call(_names(formats), _names(precisions), calibration, tuple(float_layers), margin)
+    manifest = _staying(run.path / "export", file_digest(run.path / "model.keras"), ())
+    if manifest is None or manifest.calls[-1:] != (call,) or not (manifest.folder / "golden").is_dir():
+        return None
+    names = {artefact.name for artefact in manifest.artefacts}
+    description = describe(run, run.settings.image_size, license or manifest.description.get("license", UNSTATED))
+    if manifest.description != description or not {one.name for one in choose(formats, precisions)} <= names:
+        return None
+    return replace(manifest, written=tuple(artefact.name for artefact in manifest.artefacts))
+
+
 def _answered(model: keras.Model, images: np.ndarray, what: str, progress: Progress) -> np.ndarray:
     progress(what, 0, len(images))
     answers = probabilities(model, images)

@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -337,6 +338,22 @@ def test_the_calls_that_wrote_what_is_there_are_kept(finished: Run, tmp_path: Pa
     for calls in ((all_of_them, one), (all_of_them, one)):  # the second writes all that the first did
         export(run, formats=["onnx"], precisions=["float32"])
         assert read_manifest(run.path / "export").calls == calls
+
+
+def test_what_the_same_call_wrote_is_known_to_be_finished(finished: Run, tmp_path: Path) -> None:
+    shutil.copytree(finished.path, tmp_path / "run")
+    run = Run(tmp_path / "run", finished.images, finished.settings)
+    known = export_write.finished(run)
+    assert known is not None
+    assert known.written == tuple(artefact.name for artefact in read_manifest(finished.path / "export").artefacts)
+    others: list[dict[str, Any]] = [
+        {"margin": 1.0}, {"formats": ("onnx",)}, {"calibration": 50}, {"float_layers": ("head",)}, {"license": "MIT"},
+    ]  # fmt: skip
+    assert not any(export_write.finished(run, **other) for other in others)
+    (run.path / "export" / "model.onnx").write_bytes(b"another")
+    assert export_write.finished(run) is None
+    (run.path / "model.keras").write_bytes(b"another")
+    assert export_write.finished(run) is None
 
 
 def test_an_export_says_what_it_is_at(finished: Run, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.defaults import CALIBRATION, MARGIN, TOLERANCE
 from toolkit.errors import UnfreezeError
@@ -108,22 +108,23 @@ def run(
             on_trials=on_trials,
         )
         evaluation = evaluate(run, progress=progress)
-        manifest = export(
-            run,
-            formats=formats,
-            precisions=precisions,
-            calibration=calibration,
-            float_layers=float_layers,
-            margin=margin,
-            license=license,
-            progress=progress,
-        )
+        how: Any = {"formats": formats, "precisions": precisions, "calibration": calibration}
+        how |= {"float_layers": float_layers, "margin": margin, "license": license}
+        manifest = _exported(run, how) or export(run, **how, progress=progress)
         parities = verify(run, formats=formats, precisions=precisions, margin=margin, progress=progress)
         try:
             page, trouble = report(run)[0], None
         except (UnfreezeError, OSError) as error:
             page, trouble = None, error
     return Finished(result, evaluation, manifest, parities, page, trouble)
+
+
+def _exported(run: PathLike, how: dict[str, Any]) -> Manifest | None:
+    """By this call, typed before."""
+    from export.write import finished
+    from toolkit.run import load_run
+
+    return finished(load_run(Path(run)), **how)
 
 
 _run = run  # where a parameter has its name

@@ -59,7 +59,7 @@ def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: b
     file = path / "run.json"
     _restore(path)
     if file.exists() and any((path / name).exists() for name in ("search", "model.keras")):
-        _refuse_another(path, read_json(file), images, settings, searches)
+        _refuse_another(path, _stored(path), images, settings, searches)
     elif path.is_dir() and any(_shown(path)) and not file.exists():
         lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
         raise UnfreezeError(f"{path} is not empty and holds no run{lost}; give an empty or a new folder")
@@ -127,6 +127,17 @@ def _restore(path: Path) -> None:
         write_text(path / "run.json", (path / COPY).read_text(encoding="utf-8"))
 
 
+def _stored(path: Path) -> Any:
+    """What run.json says, after `_restore`."""
+    try:
+        return read_json(path / "run.json")
+    except UnfreezeError:
+        raise UnfreezeError(
+            f"{path / 'run.json'} cannot be read, and {COPY}, its copy, cannot either; put one of them back from a "
+            "backup, or give another run folder"
+        ) from None
+
+
 def _is_run(file: Path) -> bool:
     try:
         stored = read_json(file)
@@ -139,7 +150,7 @@ def load_run(path: Path, data: Path | None = None) -> Run:
     """The run in a folder; UnfreezeError where there is none. `data`: where its images are now, if they were moved."""
     check_run(path)
     _restore(path)
-    stored = read_json(path / "run.json")
+    stored = _stored(path)
     try:
         images = _images_from_json(stored["data"], stored["class_names"])
         settings = Settings.from_json(stored["settings"])
