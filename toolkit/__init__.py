@@ -49,5 +49,4 @@ Modules without a mark load neither TensorFlow nor Keras.
 
 import os
 
-for _switch in ("ORT_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TELEMETRY"):  # both report to their makers without it
-    os.environ.setdefault(_switch, "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime, from 1.29 on, reports to its makers without it
