@@ -51,8 +51,10 @@ def register() -> None:
 
 if __name__ == "__main__":
     from toolkit.cli import main
+    from toolkit.interrupt import own_temporary_folder
     from toolkit.quiet import start_tensorflow
 
+    own_temporary_folder()  # Keras imports matplotlib, which may make a temporary folder at once
     start_tensorflow()
     register()
     sys.argv[0] = "unfreeze"

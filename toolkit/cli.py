@@ -27,7 +27,7 @@ from toolkit.commands.run import demo, run
 from toolkit.commands.search import train, tune
 from toolkit.commands.verify import verify
 from toolkit.errors import NoAnswerError, UnfreezeError, disk_is_full, of_system, one_line
-from toolkit.interrupt import Interrupted, leave, listen
+from toolkit.interrupt import Interrupted, leave, listen, own_temporary_folder
 
 ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
 
@@ -76,6 +76,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name that the terminal cannot show
     arguments = sys.argv[1:]
+    own_temporary_folder()
     listen(lambda ended: _cut_short(ended, arguments))
     try:
         code = _main(arguments)

@@ -9,9 +9,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-
-from toolkit.interrupt import AT_LEAVING
 
 
 @contextlib.contextmanager
@@ -31,17 +28,8 @@ def hushed() -> Iterator[None]:
 
 def start_tensorflow() -> None:
     """Import TensorFlow without its start-up notes (oneDNN, no GPU) and its hints about retracing."""
-    if _forget_generated not in AT_LEAVING:
-        AT_LEAVING.append(_forget_generated)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with hushed():
         import tensorflow
 
         tensorflow.get_logger().setLevel("ERROR")
-
-
-def _forget_generated() -> None:
-    """AutoGraph's sources lie in the temporary folder until Python ends in its own way."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("__autograph_generated_file") and module.__file__:
-            Path(module.__file__).unlink(missing_ok=True)
