@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-
-import pytest
 
 from tests import ordinary
 from toolkit.run import Run
@@ -23,23 +20,28 @@ subprocess.run([sys.executable, "-c", "import tempfile; tempfile.mkdtemp()"], ch
 print(*os.listdir(os.environ["MINE"]))
 leave(0)
 """
+SAVES = """
+import sys
+from pathlib import Path
+import keras
+from export.saved_model import write_float_saved_model, write_saved_model
+
+model = keras.models.load_model(sys.argv[1], compile=False)
+write_saved_model(model, Path(sys.argv[2], "saved"), {"class_names": ["dots", "stripes"]})
+write_float_saved_model(model, Path(sys.argv[2], "float"))
+assert not sys.dont_write_bytecode
+"""
 
 
-def test_a_saved_model_is_written_without_a_temporary_file(
-    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In a program that goes on, with Python compiling what it imports, as it does unless it is told not to."""
-    from export.saved_model import write_float_saved_model, write_saved_model
-    from toolkit.train import load_model
-
-    (temporary := tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    model = load_model(finished)
-    write_saved_model(model, tmp_path / "saved", {"class_names": ["dots", "stripes"]})
-    write_float_saved_model(model, tmp_path / "float")
-    assert list(temporary.rglob("*")) == []
-    assert not sys.dont_write_bytecode
+def test_a_saved_model_is_written_without_a_temporary_file(finished: Run, tmp_path: Path) -> None:
+    """In a program that ends in its own way, which removes what AutoGraph wrote and not what Python compiled of it. It
+    is a program of its own, as AutoGraph writes nothing for a function that it knows from an earlier test."""
+    environment = ordinary.environment(tmp_path) | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", SAVES, str(finished.path / "model.keras"), str(tmp_path)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "saved" / "saved_model.pb").is_file()
+    assert list((tmp_path / "temporary").rglob("*")) == []
 
 
 def test_the_program_leaves_no_temporary_file_of_a_library(tmp_path: Path) -> None:
