@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.settings import Settings
-from toolkit.spec import BACKBONES, Backbone
 
 ROW = Backbone("Tiny", 32, "tf", ("second_relu", "first_relu"))
 SETTINGS = Settings(
@@ -50,8 +50,8 @@ def register() -> None:
 
 
 if __name__ == "__main__":
-    from toolkit.cli import main
-    from toolkit.quiet import start_tensorflow
+    from toolkit.process.quiet import start_tensorflow
+    from unfreeze.cli import main
 
     start_tensorflow()
     register()
