@@ -48,8 +48,8 @@ test-wheel: $(VENV)/ready
 	diff -r $(TESTED)/dist $(TESTED)/again  # the same bytes
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(TESTED)/dist/*.whl
 	git archive HEAD | tar -x -C $(TESTED)/checkout
-	git ls-files toolkit tuning export > $(TESTED)/files.txt
-	rm -r $(addprefix $(TESTED)/checkout/,toolkit tuning export)
+	git ls-files unfreeze tuning export toolkit > $(TESTED)/files.txt
+	rm -r $(addprefix $(TESTED)/checkout/,unfreeze tuning export toolkit)
 	cd $(TESTED)/checkout && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel "$(abspath $(BIN))/python" -m pytest; \
 		code=$$?; cd "$(CURDIR)" && rm -f $(VENV)/ready; exit $$code  # no longer an editable installation
 

@@ -48,9 +48,9 @@ def trained_weights(backbone: str, data: Path, path: Path, epochs: int) -> None:
     import numpy as np
 
     from tests.calibrate import calibrate_normalization
-    from toolkit.images import decode
-    from toolkit.model import build_model
-    from toolkit.spec import ModelSpec
+    from toolkit.models.build import build_model
+    from toolkit.models.spec import ModelSpec
+    from toolkit.pixels.decode import decode
 
     keras.utils.set_random_seed(0)
     files = np.random.default_rng(0).permutation(sorted(data.rglob("*.png")))[:1200]

@@ -46,9 +46,9 @@ def faults(path: Path, every: int) -> Iterator[tuple[str, str, object]]:
 
 def write(model: object, folder: Path, name: str) -> list[Path]:
     """As ONNX and as TFLite."""
-    from export.onnx import write_onnx
-    from export.saved_model import write_saved_model
-    from export.tflite import write_tflite
+    from export.formats.onnx import write_onnx
+    from export.formats.saved_model import write_saved_model
+    from export.formats.tflite import write_tflite
 
     said = {
         "class_names": ["cat", "dog"],

@@ -37,9 +37,9 @@ def main(weights: str, alpha: float, image_size: int, count: int) -> None:
     """Time each way at each batch size."""
     import keras
 
-    from toolkit.model import build_model, cut_tensor
-    from toolkit.spec import ModelSpec
-    from tuning.prefix import in_onnxruntime, in_tensorflow
+    from toolkit.models.build import build_model, cut_tensor
+    from toolkit.models.spec import ModelSpec
+    from tuning.activations.prefix import in_onnxruntime, in_tensorflow
 
     spec = ModelSpec("MobileNetV2", alpha, image_size, 2, 0, 0.0, 0)
     model = build_model(spec, weights)

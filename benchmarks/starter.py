@@ -2,7 +2,7 @@
 
     PYTHONPATH=. python benchmarks/starter.py OUT [--seeds 0,1,2] [--epochs 5] [--photographs DIR]
 
-Frozen: a logistic regression on the pooled features. Fine-tuned: the whole backbone by `toolkit.train`, where
+Frozen: a logistic regression on the pooled features. Fine-tuned: the whole backbone by `toolkit.training.train`, where
 BatchNormalization stays frozen; and for random weights, which that cripples, by Keras' `fit` with BatchNormalization
 in training as well. Each seed has a split and an initialisation of its own. Numbers are accuracies on the test part.
 """
@@ -15,18 +15,18 @@ from pathlib import Path
 import click
 import numpy as np
 
-from toolkit.quiet import start_tensorflow
+from toolkit.process.quiet import start_tensorflow
 
 start_tensorflow()
 import keras  # noqa: E402
 
-from toolkit.data import Part, load_part  # noqa: E402
-from toolkit.digits import write_digits  # noqa: E402
-from toolkit.model import build_model  # noqa: E402
+from toolkit.models.applications import deepest  # noqa: E402
+from toolkit.models.build import build_model  # noqa: E402
 from toolkit.run import Run, prepare  # noqa: E402
 from toolkit.settings import Settings  # noqa: E402
-from toolkit.spec import deepest  # noqa: E402
-from toolkit.train import train  # noqa: E402
+from toolkit.training.batches import Part, load_part  # noqa: E402
+from toolkit.training.train import train  # noqa: E402
+from unfreeze.digits_demo import write_digits  # noqa: E402
 
 PARTS = ("train", "val", "test")
 WEIGHTS = ("starter", "none")

@@ -97,6 +97,6 @@ def _escaped(text: str) -> str:
 
 
 if __name__ == "__main__":
-    from toolkit.cli import cli
+    from unfreeze.cli import cli
 
     PAGE.write_text(page(cli), encoding="utf-8")

@@ -5,10 +5,10 @@ python examples/five_lines.py PHOTOS RUN
 
 import sys
 
-from toolkit import api
-from toolkit.settings import Settings
+import unfreeze
 
-finished = api.run(sys.argv[1], sys.argv[2], settings=Settings(weights="starter", trials=4), precisions=["float32"])
+settings = unfreeze.Settings(weights="starter", trials=4)
+finished = unfreeze.run(sys.argv[1], sys.argv[2], settings=settings, precisions=["float32"])
 print(f"test accuracy {finished.evaluation.accuracy:.2%}, the report is {finished.page}")
 for parity in finished.parities:
     print(parity.artefact.name, parity.verdict)

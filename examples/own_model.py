@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from toolkit import api
-from toolkit.images import decode
+import unfreeze
+from toolkit.pixels.decode import decode
 
 SIZE = 64  # pixels
 
@@ -34,7 +34,7 @@ def network(classes: int) -> keras.Model:
 
 
 def train(photos: str, epochs: int) -> keras.Model:
-    images = api.scan(photos)  # every image with its class and part: train, val or test
+    images = unfreeze.scan(photos)  # every image with its class and part: train, val or test
     chosen = images.select("train")
     pixels = np.stack([decode((chosen.root / path).read_bytes(), SIZE) for path in chosen.paths])
     model = network(len(images.class_names))
@@ -45,13 +45,13 @@ def train(photos: str, epochs: int) -> keras.Model:
 
 def main(photos: str, run: str, epochs: int = 20) -> None:
     model = train(photos, epochs)
-    api.adopt(model, photos, run, pixels="-1..1")
-    print(f"test accuracy {api.evaluate(run).accuracy:.2%}")
-    api.export(run, precisions=["float32"])
-    for parity in api.verify(run, threads=()):
+    unfreeze.adopt(model, photos, run, pixels="-1..1")
+    print(f"test accuracy {unfreeze.evaluate(run).accuracy:.2%}")
+    unfreeze.export(run, precisions=["float32"])
+    for parity in unfreeze.verify(run, threads=()):
         print(parity.artefact.name, parity.verdict, f"largest difference {parity.max_difference:.1e}")
     (first, *_) = sorted(Path(photos).rglob("*.jpg"))
-    print(next(api.predict(run, first)))
+    print(next(unfreeze.predict(run, first)))
 
 
 if __name__ == "__main__":

@@ -1,39 +1,18 @@
-"""A run's model as SavedModel, TFLite and ONNX, in float32, float16 and int8, each proven in its own runtime.
+"""A run's model as SavedModel, TFLite and ONNX, each file proven in its own runtime.
 
-Writing:
-
-    variants     which files there are
-    artefacts    Artefact, the manifest, the description, the reference answers
-    saved_model  keras.Model -> SavedModel      (TensorFlow)
-    tflite       SavedModel -> TFLite           (TensorFlow)
-    tflite_metadata  labels and description inside a TFLite file
-    onnx         keras.Model -> ONNX, float16   (TensorFlow)
-    onnx_int8    ONNX -> int8
-    calibration  the training images whose activations set the ranges of int8
-    int8         the ways to int8, in the order in which they are tried (TensorFlow)
-    attempts     the first way that holds
-    golden       images, answers and checkers to prove an app with
-    write        a run's model -> all of it     (TensorFlow)
-
-Proving:
-
-    description  what an artefact says of itself, checked
-    graph_files  a SavedModel looked through for what reads and writes files
-    runners      artefact -> predict function, its runtime imported inside
-    measure      artefacts in processes of their own: answers, times, memory
-    worker       what runs in such a process
-    apart        one function in a process of its own
-    precision    what a file from elsewhere takes, and its precision
-    parity       reference against artefact -> Parity, the verdict
-    verify       a run's artefacts -> parity.json
-    tensors      every intermediate tensor of an ONNX or TFLite file
-    layers       what each layer adds to the error  (TensorFlow)
-    locate       the first layer that differs       (TensorFlow)
-    clients      accuracy if an app decodes or resizes in another way
-    adapt        what a model from elsewhere takes and gives
-    adopt        a model from elsewhere -> a run folder (TensorFlow)
-    foreign      a model from elsewhere against what was made of it (TensorFlow)
-    predict      any artefact or run, and image files -> class and probability
+    settings      what an export is asked for
+    variants      which files there are
+    artefacts     Artefact, the manifest, the reference answers
+    description   what an artefact says of itself, checked
+    write         a run's model -> all of its files   (TensorFlow)
+    write_one     one variant -> its file             (TensorFlow)
+    predict       any artefact or run, and image files -> class and probability
+    formats       one writer for each format
+    quantise      ways to an int8 file, and which one is kept
+    runtimes      artefacts run by their own runtimes, in processes of their own
+    proof         reference against artefact: the verdict, and where a file starts to differ
+    foreign       models from elsewhere
+    targets       what goes along for those who build an app
 
 Modules without a mark load neither TensorFlow nor Keras.
 """

@@ -13,11 +13,11 @@ import numpy as np
 
 from export.description import read_description
 from export.variants import Variant, choose
+from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError
-from toolkit.files import atomic, file_digest, read_json, write_json
-from toolkit.folder import ImageFolder
-from toolkit.images import RECIPE
+from toolkit.pixels.decode import RECIPE
 from toolkit.run import Run
+from toolkit.storage.files import atomic, file_digest, read_json, write_json
 
 INPUT, OUTPUT = "image", "probabilities"
 UNSTATED = "not stated"  # the licence of a model, where nobody said
@@ -33,7 +33,7 @@ class Artefact:
     bytes: int
     sha256: str  # of the file; of a folder: over its files' names and digests
     calibration: tuple[str, ...] = ()  # int8: the images whose activations set the ranges, paths as in run.json
-    attempts: tuple[dict[str, Any], ...] = ()  # int8: what was tried, as in `export.attempts.Attempt`
+    attempts: tuple[dict[str, Any], ...] = ()  # int8: what was tried, as in `export.quantise.first_that_holds.Attempt`
     float_layers: tuple[str, ...] = ()  # int8: layers of the model that were left in float
 
 

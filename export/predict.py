@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from export import worker
 from export.artefacts import read_manifest
-from export.measure import ANSWER, Held
+from export.runtimes import worker
+from export.runtimes.processes import ANSWER, Held
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.images import SUFFIXES, decode
-from toolkit.reading import read
+from toolkit.pixels.decode import SUFFIXES, decode
+from toolkit.storage.safe_read import read
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 

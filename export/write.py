@@ -3,17 +3,9 @@ beside."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import keras
-import numpy as np
-import onnx
 
 from export.artefacts import (
     UNSTATED,
@@ -24,32 +16,21 @@ from export.artefacts import (
     pictures,
     read_manifest,
     read_reference,
-    record,
     write_manifest,
     write_reference,
 )
 from export.artefacts import digest as artefact_digest
-from export.attempts import Attempt, Judge, first_that_holds
-from export.calibration import calibration_rows
-from export.golden import write_golden
-from export.int8 import check_layers, onnx_steps, tflite_steps
-from export.onnx import folded, write_graph, write_onnx, write_onnx_float16
-from export.onnx_int8 import looked_at
-from export.runners import load
-from export.saved_model import write_float_saved_model, write_saved_model
-from export.tflite import write_tflite, write_tflite_int8, write_tflite_partly, write_tflite_wide
+from export.quantise.ways import check_layers
+from export.settings import CALIBRATION, MARGIN
+from export.targets.golden import write_golden
 from export.variants import VARIANTS, Variant, choose
-from toolkit.data import load_part
-from toolkit.defaults import CALIBRATION, MARGIN
-from toolkit.errors import UnfreezeError, disk_is_full, said
-from toolkit.files import file_digest, remove, scratch, write_text
+from export.write_one import Writer, answered
+from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
-from toolkit.train import load_model, probabilities
-
-JUDGED = 1000  # images on which the ways to int8 are compared, if there are so many
-HISTOGRAMS = ("entropy", "percentile")  # the steps that calibrate so look at fewer images
-GATED = 20  # every so many of them pass through the gate of an ONNX file
+from toolkit.storage.files import file_digest, remove, scratch, write_text
+from toolkit.training.batches import load_part
+from toolkit.training.model_file import load_model
 
 
 def export(
@@ -84,11 +65,11 @@ def export(
         raise UnfreezeError(
             f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"
         )
-    answers = _answered(model, part.images, "the model's own answers", progress)
+    answers = answered(model, part.images, "the model's own answers", progress)
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
-        writer = _Writer(
+        writer = Writer(
             run, model, folder, space, description, calibration, tuple(float_layers), margin / 100, progress
         )
         written, failed = writer.write(chosen)
@@ -129,13 +110,6 @@ def finished(
     if manifest.description != description or not {one.name for one in choose(formats, precisions)} <= names:
         return None
     return replace(manifest, written=tuple(artefact.name for artefact in manifest.artefacts))
-
-
-def _answered(model: keras.Model, images: np.ndarray, what: str, progress: Progress) -> np.ndarray:
-    progress(what, 0, len(images))
-    answers = probabilities(model, images)
-    progress(what, len(images), len(images))
-    return answers
 
 
 def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Manifest | None:
@@ -185,159 +159,3 @@ def _clear(run: Path, staying: Manifest | None) -> None:
                 remove(old)
     for old in (run / "resize.json", run / "plots" / "resize.png", folder / "golden"):
         remove(old)
-
-
-@dataclass
-class _Writer:
-    """Writes variants; what several of them are made from is made once, in `scratch`."""
-
-    run: Run
-    model: keras.Model
-    folder: Path
-    scratch: Path
-    description: dict[str, Any]
-    calibration: int
-    float_layers: tuple[str, ...]
-    margin: float
-    progress: Progress
-    failed: dict[str, str] = field(default_factory=dict)
-
-    def write(self, variants: Sequence[Variant]) -> tuple[list[Artefact], dict[str, str]]:
-        """The artefacts that could be written, and why the others could not."""
-        written = []
-        for done, variant in enumerate(variants):
-            self.progress("exporting", done, len(variants))
-            try:
-                artefact = self._write(variant)
-                self._try(self.folder / variant.name)
-                written.append(artefact)
-            except Exception as error:  # converters raise classes of their own
-                remove(self.folder / variant.name)
-                if isinstance(error, OSError) or disk_is_full(error):
-                    raise  # no other variant would fare better
-                self.failed[variant.name] = said(error)
-        self.progress("exporting", len(variants), len(variants))
-        return written, self.failed
-
-    def _try(self, path: Path) -> None:
-        """UnfreezeError where what was written does not run."""
-        answers = load(path).predict(self.images[::GATED])
-        if not np.isfinite(answers).all():
-            raise UnfreezeError("its answers are not numbers")
-
-    def _write(self, variant: Variant) -> Artefact:
-        if variant.precision == "int8":
-            return self._int8(variant)
-        self.progress(variant.name, 0, 1)
-        path, described = self.folder / variant.name, self._described(variant)
-        if variant.format == "saved_model":
-            write_saved_model(self.model, path, described)
-        elif variant.format == "tflite":
-            write_tflite(self.saved_model, path, described, variant.precision)
-        elif variant.precision == "float16":
-            write_onnx_float16(self.onnx, path, _properties(described), self.model, self.images[::GATED])
-        else:
-            write_onnx(self.model, path, _properties(described), self.images[::GATED])
-        self.progress(variant.name, 1, 1)
-        return record(self.folder, variant)
-
-    def _int8(self, variant: Variant) -> Artefact:
-        """By the first way that holds."""
-
-        def described(how: str, layers: Sequence[str] = ()) -> dict[str, Any]:
-            said = {"calibration": how, "calibration_images": len(self._looked_at(how))}
-            return self._described(variant, **said, **({"float_layers": list(layers)} if layers else {}))
-
-        def save_onnx(graph: onnx.ModelProto, path: Path, how: str, layers: Sequence[str]) -> None:
-            properties, samples = _properties(described(how, layers)), self.images[::GATED]
-            write_graph(graph, path, properties, self.model, tolerance=math.inf, samples=samples)
-
-        def save_tflite(path: Path, how: str, layers: Sequence[str], keep: Sequence[str]) -> None:
-            if keep:
-                write_tflite_partly(self.saved_model, path, described(how, layers), self.images, keep)
-            else:
-                write_tflite_int8(self.float_saved_model, path, described(how), self.images)
-
-        def save_wide(path: Path, how: str) -> None:
-            write_tflite_wide(self.saved_model, path, described(how), self.images)
-
-        if variant.format == "onnx":
-            steps = onnx_steps(self.model, self.folded, self.images, self.float_layers, save_onnx)
-        else:
-            steps = tflite_steps(self.model, self.tflite, self.images, self.float_layers, save_tflite, save_wide)
-        attempts = first_that_holds(steps, self.folder / variant.name, self.judge, self.progress)
-        (kept,) = (attempt for attempt in attempts if attempt.kept)
-        paths = self.run.images.select("train").paths
-        return record(
-            self.folder,
-            variant,
-            calibration=tuple(paths[row] for row in self._looked_at(kept.step)),
-            attempts=tuple(map(asdict, attempts)),
-            float_layers=kept.float_layers,
-        )
-
-    def _looked_at(self, how: str) -> np.ndarray:
-        """The rows of the training part that a step calibrates on."""
-        return self.rows[looked_at(len(self.rows), how.partition(" ")[0] if how.startswith(HISTOGRAMS) else "min-max")]
-
-    def _described(self, variant: Variant, **quantisation: Any) -> dict[str, Any]:
-        return self.description | {"artefact": variant.name, "precision": variant.precision} | quantisation
-
-    @cached_property
-    def saved_model(self) -> Path:
-        """What TFLite is converted from."""
-        path = self.scratch / "saved_model"
-        write_saved_model(self.model, path, self.description)
-        return path
-
-    @cached_property
-    def float_saved_model(self) -> Path:
-        """What int8 TFLite is converted from."""
-        path = self.scratch / "float_saved_model"
-        write_float_saved_model(self.model, path)
-        return path
-
-    @cached_property
-    def tflite(self) -> Path:
-        path = self.scratch / "model.tflite"
-        write_tflite(self.saved_model, path, self.description)
-        return path
-
-    @cached_property
-    def onnx(self) -> Path:
-        path = self.scratch / "model.onnx"
-        write_onnx(self.model, path, {}, self.images[::GATED])
-        return path
-
-    @cached_property
-    def folded(self) -> Path:
-        path = self.scratch / "folded.onnx"
-        onnx.save(folded(self.onnx), path)
-        return path
-
-    @cached_property
-    def rows(self) -> np.ndarray:
-        """Of the training part, on which int8 files are calibrated."""
-        return calibration_rows(self.run.images.select("train").labels, self.calibration, self.run.settings.seed)
-
-    @cached_property
-    def images(self) -> np.ndarray:
-        return np.asarray(load_part(self.run, "train").images[self.rows])
-
-    @cached_property
-    def judge(self) -> Callable[[str, Path], Attempt]:
-        """By the validation part, and as many of the other training images as are needed to see a margin at all."""
-        val, train = load_part(self.run, "val"), load_part(self.run, "train")
-        other = np.setdiff1d(np.arange(len(train.labels)), self.rows)
-        more = other[calibration_rows(train.labels[other], max(0, JUDGED - len(val.labels)), self.run.settings.seed)]
-        first = calibration_rows(val.labels, JUDGED, self.run.settings.seed)
-        images = np.concatenate([val.images[first], train.images[more]])
-        labels = np.concatenate([val.labels[first], train.labels[more]])
-        return Judge(
-            images, labels, _answered(self.model, images, "its answers to judge int8 by", self.progress), self.margin
-        )
-
-
-def _properties(description: dict[str, Any]) -> dict[str, str]:
-    """ONNX' metadata: the whole description, and its parts as other readers look for them."""
-    return {"unfreeze": json.dumps(description, ensure_ascii=False), "license": str(description["license"])}

@@ -20,7 +20,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-from toolkit.files import write_text
+from toolkit.storage.files import write_text
 
 CHART, PHOTOGRAPHS = "chart", "photographs"  # tags of cells
 KERNEL = {

@@ -1,6 +1,6 @@
 """Pre-trains the starter backbone, MobileNetV2 alpha 0.35, on computed pictures, and writes it in float16.
 
-    python scripts/pretrain_starter.py toolkit/starter.npz --work /tmp/starter
+    python scripts/pretrain_starter.py toolkit/models/starter.npz --work /tmp/starter
 
 About an hour on two CPU cores; the pictures take 1.6 GB in the work folder, from which an interrupted training goes on,
 with the crops of its first epochs once more. The result stands in benchmarks/RESULTS.md. The starter is for trying
@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import procedural
 
-from toolkit.files import atomic
+from toolkit.storage.files import atomic
 
 SIZE = 96  # pixels
 ROOM = 8  # pixels by which stored pictures are larger, for a random crop
@@ -135,7 +135,7 @@ def _chunk(what: tuple[list[int], int, int]) -> np.ndarray:
 
 
 def write(model: keras.Model, target: Path) -> None:
-    """The backbone's weights in float16, by names as `block_1_expand/kernel`: what `toolkit.weights` reads."""
+    """The backbone's weights in float16, by names as `block_1_expand/kernel`: what `toolkit.models.weights` reads."""
     arrays = {
         f"{layer.name}/{weight.name}": np.asarray(weight).astype(np.float16)
         for layer in model.layers[:-1]

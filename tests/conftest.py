@@ -41,7 +41,7 @@ def tiny() -> Iterator[str]:
     import keras
 
     from tests import tiny as module
-    from toolkit.spec import BACKBONES
+    from toolkit.models.applications import BACKBONES
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "Tiny", module.ROW)
@@ -52,10 +52,10 @@ def tiny() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def finished(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with its search, evaluation, export and verification done, not timed. Copy it before changing it."""
-    from export.verify import verify
+    from export.proof.verify import verify
     from export.write import export
     from tests.tiny import SETTINGS
-    from toolkit.assess import assess
+    from toolkit.evaluation.evaluate_run import assess
     from toolkit.run import prepare
     from tuning.search import search
 

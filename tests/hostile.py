@@ -20,10 +20,9 @@ import numpy as np
 from PIL import Image
 
 from tests.pictures import draw, encode
-from toolkit.arrays import read_unchanged
+from toolkit.data.image_set import read_unchanged, scan
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.folder import scan
-from toolkit.images import check, decode
+from toolkit.pixels.decode import check, decode
 
 INTERESTING = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 50_000, 65535, 2**24 - 1, 2**31 - 1, 2**31, 2**32 - 1)
 NAMES = (  # odd names of files and classes

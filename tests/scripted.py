@@ -9,7 +9,7 @@ from typing import Any
 
 import keras_tuner
 
-from tuning.oracles import Tuner, make_oracle
+from tuning.oracles.make import Tuner, make_oracle
 
 Script = Callable[[dict[str, Any]], float]
 

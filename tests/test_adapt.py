@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from export.adapt import SCALES, feed, shares, side
+from export.runtimes.inputs_outputs import SCALES, feed, shares, side
 from toolkit.errors import UnfreezeError
 
 SIZE = 8

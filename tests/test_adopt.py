@@ -13,15 +13,16 @@ import onnxruntime
 import pytest
 from scipy.special import expit, softmax
 
-from export.adapt import SCALES
-from export.adopt import wrap
+from export.foreign.adopt import wrap
+from export.runtimes.inputs_outputs import SCALES
 from tests.test_cli import typed
-from toolkit import api
-from toolkit.data import load_part
 from toolkit.errors import UnfreezeError
-from toolkit.images import decode
+from toolkit.pixels.decode import decode
 from toolkit.run import Run
-from toolkit.train import load_model, probabilities
+from toolkit.training.answers import probabilities
+from toolkit.training.batches import load_part
+from toolkit.training.model_file import load_model
+from unfreeze import api
 
 SIZE = 32
 layers = keras.layers

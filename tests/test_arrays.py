@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.pictures import write_pictures
-from toolkit.arrays import decoded, release
+from toolkit.data.decoded_arrays import decoded, release
+from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
-from toolkit.folder import scan
-from toolkit.images import decode
+from toolkit.pixels.decode import decode
 
 
 def test_rows_are_the_decoded_files_in_order(pictures: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.attempts import Attempt, Judge, Step, first_that_holds
+from export.quantise.first_that_holds import Attempt, Judge, Step, first_that_holds
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run
 
@@ -65,7 +65,7 @@ def test_where_no_step_gives_a_file_the_older_one_stays(tmp_path: Path) -> None:
 def test_the_judge_counts_what_is_lost_against_the_model(finished: Run) -> None:
     path = finished.path / "export" / "model.onnx"
     images = np.load(next((finished.path / "cache").glob("images-*.npy")))
-    from export.runners import load
+    from export.runtimes.runners import load
 
     own = load(path).predict(images)
     answers = own.copy()

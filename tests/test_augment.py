@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.pictures import draw
-from toolkit.augment import STRENGTHS, Strength, augment
+from toolkit.pixels.augment import STRENGTHS, Strength, augment
 
 STILL = Strength(rotation=0, zoom=0, shift=0, light=0, contrast=0)
 IMAGE = draw(1, 40, np.random.default_rng(0))

@@ -17,14 +17,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.onnx import write_onnx
-from export.runners import Runner, load
-from export.saved_model import write_saved_model
-from export.tflite import write_tflite
+from export.formats.onnx import write_onnx
+from export.formats.saved_model import write_saved_model
+from export.formats.tflite import write_tflite
+from export.runtimes.runners import Runner, load
 from tests.calibrate import calibrate_normalization, distance, shake
-from toolkit.model import build_model, cut_tensor, split
-from toolkit.spec import BACKBONES, ModelSpec, backbone, deepest
-from tuning import prefix
+from toolkit.models.applications import BACKBONES, backbone, deepest
+from toolkit.models.build import build_model, cut_tensor, split
+from toolkit.models.spec import ModelSpec
+from tuning.activations import prefix
 
 CLASSES = 5
 

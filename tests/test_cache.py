@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tests.tiny import SETTINGS
-from toolkit.data import augmented, load_part, plain
 from toolkit.errors import UnfreezeError
-from toolkit.model import build_model, split
+from toolkit.models.build import build_model, split
 from toolkit.run import Run, prepare
-from tuning import cache, passes
-from tuning.cache import Activations, compute
+from toolkit.training.batches import augmented, load_part, plain
+from tuning.activations import cache, passes
+from tuning.activations.cache import Activations, compute
 
 DEPTHS = (0, 1, 2)
 CACHED = replace(SETTINGS, views=2, head_epochs=2, tune_epochs=2, cache_dtype="float32")

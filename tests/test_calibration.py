@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.calibration import calibration_rows
+from export.quantise.calibration import calibration_rows
 
 LABELS = np.random.default_rng(1).permutation(np.repeat([0, 1, 2], [700, 250, 50]))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from toolkit.evaluate import log_losses
-from tuning.choice import Candidate, smallest, standard_error, tied
+from toolkit.stats.metrics import log_losses
+from tuning.selection import Candidate, smallest, standard_error, tied
 
 LABELS = np.tile([0, 1], 100)
 

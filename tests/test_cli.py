@@ -13,8 +13,8 @@ import pytest
 
 from tests.pictures import write_pictures
 from tests.tiny import OPTIONS
-from toolkit import cli
 from toolkit.run import Run
+from unfreeze import cli
 
 ROOT = Path(__file__).parents[1]
 
@@ -351,7 +351,7 @@ def test_damaged_files_of_a_run_are_one_line(
 def test_an_unexpected_error_is_no_answer(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.verify.read_manifest", lambda folder: 1 / 0)
+    monkeypatch.setattr("export.proof.verify.read_manifest", lambda folder: 1 / 0)
     code, _, err = typed(capsys, "verify", run)
     assert code == 3
     assert err == "error: unexpected: ZeroDivisionError: division by zero (--debug shows where; please report it)\n"
@@ -360,7 +360,7 @@ def test_an_unexpected_error_is_no_answer(
 def test_scan_and_verify_load_no_tensorflow(run: Path, pictures: Path) -> None:
     code = f"""
 import sys
-from toolkit import cli
+from unfreeze import cli
 assert cli._main(["scan", {str(pictures)!r}]) == 0
 assert cli._main(["verify", {str(run)!r}, "--formats", "onnx,tflite"]) == 0
 assert not {{"tensorflow", "keras"}} & set(sys.modules)
@@ -451,7 +451,7 @@ def test_what_an_interrupt_costs(
         raise KeyboardInterrupt
 
     for name in ("tune", "verify", "export"):
-        monkeypatch.setattr(f"toolkit.api.{name}", interrupted)
+        monkeypatch.setattr(f"unfreeze.api.{name}", interrupted)
     code, out, err = typed(capsys, *command)
     assert (code, out) == (130, "")
     assert said in err

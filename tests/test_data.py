@@ -5,8 +5,8 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from tests.pictures import draw
-from toolkit.data import Part, Source, augmented, balanced_weights, in_order, plain, shuffled, view
 from toolkit.settings import Settings
+from toolkit.training.batches import Part, Source, augmented, balanced_weights, in_order, plain, shuffled, view
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from toolkit.digits import MARGIN, SIDE, write_digits
+from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
-from toolkit.folder import scan
+from unfreeze.digits_demo import MARGIN, SIDE, write_digits
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ import pytest
 
 import toolkit
 from docs.commands import PAGE, page
-from toolkit.cli import cli
+from unfreeze.cli import cli
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel is installed

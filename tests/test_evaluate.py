@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from toolkit.evaluate import calibration_error, evaluate, wilson, worst_mistakes
+from toolkit.stats.metrics import calibration_error, evaluate, wilson, worst_mistakes
 
 NAMES = ("a", "b", "c")
 

@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 
 from tests.tiny import SETTINGS
-from toolkit.events import SCALARS, Curve, has_events, write_curve, write_space
-from toolkit.files import read_json
 from toolkit.run import Run, prepare
-from toolkit.train import read_history, train_run
+from toolkit.storage.files import read_json
+from toolkit.training.event_files import SCALARS, Curve, has_events, write_curve, write_space
+from toolkit.training.history import read_history
+from toolkit.training.train import train_run
 from tuning.search import search
 
 Points = dict[str, list[tuple[int, float]]]  # tag -> (step, value)
@@ -130,7 +131,7 @@ def test_writing_loads_no_tensorflow(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from toolkit.events import write_curve, write_space
+from toolkit.training.event_files import write_curve, write_space
 from toolkit.settings import Settings
 assert "tensorboard" not in sys.modules
 write_space(Path({str(tmp_path)!r}), Settings())
@@ -207,7 +208,7 @@ def test_what_was_deleted_is_written_again(finished: Run, tmp_path: Path, monkey
     run = Run(tmp_path / "run", finished.images, finished.settings)
     before = {name: scalars(run.path / "tensorboard" / name) for name in places(run)}
     shutil.rmtree(run.path / "tensorboard")
-    monkeypatch.setattr("tuning.trial.TrialModel.fit", None)
+    monkeypatch.setattr("tuning.trial_model.TrialModel.fit", None)
     search(run)
     assert {name: scalars(run.path / "tensorboard" / name) for name in places(run)} == before
     assert has_events(run.path / "tensorboard")

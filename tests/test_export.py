@@ -17,15 +17,15 @@ from ai_edge_litert.interpreter import Interpreter
 
 import export.write as export_write
 from export.artefacts import Call, digest, read_manifest, read_reference
-from export.layers import all_names
-from export.runners import load
-from export.tflite_metadata import description_in
+from export.formats.tflite_metadata import description_in
+from export.proof.layers import all_names
+from export.runtimes.runners import load
 from export.variants import VARIANTS
 from export.write import export
-from toolkit.data import load_part
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run
-from toolkit.train import load_model
+from toolkit.training.batches import load_part
+from toolkit.training.model_file import load_model
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tests.pictures import draw, encode, write_pictures
+from toolkit.data.image_set import ImageFolder, scan
 from toolkit.errors import UnfreezeError
-from toolkit.folder import ImageFolder, scan
-from toolkit.reading import read
+from toolkit.storage.safe_read import read
 
 
 def picture(seed: int = 0, form: str = "JPEG", size: int = 16) -> bytes:
@@ -185,7 +185,7 @@ def test_progress_counts_every_file_in_order(classes: Path) -> None:
 
 def test_every_file_is_opened_once(classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("toolkit.folder.read", lambda path: opened.append(path.name) or read(path))
+    monkeypatch.setattr("toolkit.data.image_set.read", lambda path: opened.append(path.name) or read(path))
     scan(classes)
     assert sorted(opened) == sorted(["000.jpg", "001.jpg", "002.jpg"] * 2)
 

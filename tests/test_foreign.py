@@ -18,19 +18,19 @@ import tf2onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from PIL import Image
 
-from export.adapt import feed
-from export.foreign import verify_foreign
-from export.parity import Parity
-from export.precision import precision
-from export.runners import load
-from export.tflite import _quiet
+from export.foreign.verify import verify_foreign
+from export.formats.tflite import _quiet
+from export.proof.parity import Parity
+from export.runtimes.inputs_outputs import feed
+from export.runtimes.inspect_file import precision
+from export.runtimes.runners import load
 from tests.calibrate import shake
 from tests.pictures import write_pictures
-from toolkit import cli
+from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
-from toolkit.folder import scan
-from toolkit.images import decode
-from toolkit.paired import HOLDS, LOSES, UNSURE
+from toolkit.pixels.decode import decode
+from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from unfreeze import cli
 
 SIZE = 32
 GOOD = {

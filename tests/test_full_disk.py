@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import OPTIONS
-from toolkit.arrays import new_array
+from toolkit.data.decoded_arrays import new_array
 from toolkit.errors import disk_is_full, of_system
-from toolkit.files import reserve
+from toolkit.storage.files import reserve
 
 ROOT = Path(__file__).parents[1]
 

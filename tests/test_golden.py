@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 from export.artefacts import Reference, read_manifest, read_reference
-from export.golden import CHECKERS, COUNT, TOLERANCE, golden_rows
-from export.runners import load
+from export.runtimes.runners import load
+from export.targets.golden import CHECKERS, COUNT, TOLERANCE, golden_rows
 from export.variants import VARIANTS
-from toolkit.data import load_part
 from toolkit.run import Run
+from toolkit.training.batches import load_part
 
 # Which images
 

@@ -13,9 +13,9 @@ import pytest
 
 from tests.scripted import Ours, Script, cut_after, grid, ours, plain, search
 from tuning import memory
-from tuning.halving import rungs
-from tuning.oracles import completed, failures
-from tuning.points import points
+from tuning.oracles.halving import rungs
+from tuning.oracles.make import completed, failures
+from tuning.oracles.points import points
 
 # keras_tuner.synchronized calls names that Python has renamed
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")

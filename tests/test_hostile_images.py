@@ -34,17 +34,21 @@ from tests.hostile import (
     seeds,
 )
 from tests.pictures import draw, encode, write_pictures
-from toolkit import containers, images, layout, plots, reading
-from toolkit.cli import cli
+from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.sources import class_folders as layout
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.evaluate import evaluate
-from toolkit.folder import ImageFolder, scan
-from toolkit.images import check, decode, measure
-from toolkit.report import pictures
-from toolkit.resize import WIDE, resize
+from toolkit.evaluation import plots
+from toolkit.pixels import decode as images
+from toolkit.pixels import limits as containers
+from toolkit.pixels.decode import check, decode, measure
+from toolkit.pixels.resize import WIDE, resize
 from toolkit.run import prepare
 from toolkit.settings import Settings
-from toolkit.show import show_folder
+from toolkit.stats.metrics import evaluate
+from toolkit.storage import safe_read as reading
+from unfreeze.cli import cli
+from unfreeze.pages import pictures
+from unfreeze.screen.tables import show_folder
 
 NAMES = sorted(seeds())
 

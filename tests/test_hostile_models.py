@@ -127,7 +127,7 @@ def test_a_layer_is_of_keras_and_runs_nothing(
 def test_what_the_caller_registered_is_loaded(tmp_path: Path) -> None:
     import keras
 
-    from toolkit.keras_file import read_model
+    from toolkit.untrusted.keras_file import read_model
 
     class Mine(keras.layers.Conv2D):
         pass
@@ -173,7 +173,7 @@ def test_what_is_in_the_archive(
 
 def test_a_model_larger_than_its_file(members: Members, tmp_path: Path) -> None:
     """Keras would make 80 GB of random numbers first."""
-    from toolkit.keras_file import read_model
+    from toolkit.untrusted.keras_file import read_model
 
     config = json.loads(members["config.json"])
     config["config"]["layers"][-1]["config"]["units"] = 5 * 10**9
@@ -225,7 +225,7 @@ def test_weights_that_lie_elsewhere_or_nowhere(
     name: str, members: Members, tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Inside a .keras file, and as a file for --weights."""
-    from toolkit.hdf5 import check_hdf5
+    from toolkit.untrusted.hdf5 import check_hdf5
 
     change, expected = WEIGHTS[name]
     with h5py.File(tmp_path / "other.h5", "w") as other:
@@ -244,7 +244,7 @@ def test_weights_that_lie_elsewhere_or_nowhere(
 
 
 def test_weights_in_a_cycle_end(members: Members, tmp_path: Path) -> None:
-    from toolkit.hdf5 import check_hdf5
+    from toolkit.untrusted.hdf5 import check_hdf5
 
     path = tmp_path / "w.h5"
     path.write_bytes(members["model.weights.h5"])
@@ -328,9 +328,9 @@ def image(pictures: Path) -> Path:
 @pytest.mark.parametrize("inside", [False, True], ids=["graph", "sub-graph"])
 def test_external_data_outside_the_folder(inside: bool, tmp_path: Path) -> None:
     """By onnxruntime, which loads by path, and by onnx, for the comparison of layers and the precision."""
-    from export.precision import precision
-    from export.runners import load
-    from export.tensors import tensors
+    from export.runtimes.inspect_file import precision
+    from export.runtimes.runners import load
+    from export.runtimes.tensors import tensors
 
     folder = tmp_path / "in"
     folder.mkdir()
@@ -388,8 +388,8 @@ def test_an_onnx_file_that_is_no_classifier_of_ours(
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """`predict` without its process, which takes a second to start: for files that crash nothing."""
-    from export import worker
-    from export.measure import Held
+    from export.runtimes import worker
+    from export.runtimes.processes import Held
 
     def call(self: Held, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
         if function is not worker.start_up:
@@ -445,8 +445,8 @@ def test_a_crash_of_a_runtime_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """The process of `predict` and that of `verify --reference` die where the file is loaded; the command does not."""
-    from export.apart import apart
-    from export.measure import Held
+    from export.runtimes.isolated import apart
+    from export.runtimes.processes import Held
 
     monkeypatch.setattr(Held, "load", lambda self, *_: self.call(*crash))
     said = refused(capsys, "predict", onnx_model(tmp_path / "m.onnx", description()), image)
@@ -506,7 +506,7 @@ def test_a_saved_model_that_reads_or_writes_is_not_run(
 
 
 def test_a_saved_model_holds_its_own_files(tmp_path: Path, in_process: None) -> None:
-    from export.runners import load
+    from export.runtimes.runners import load
 
     folder = _Program.save(tmp_path / "saved", lambda: None)
     assert load(folder, pixels="0..255").predict(np.full((1, SIZE, SIZE, 3), 7, np.uint8)).tolist() == [[7.0, 7.0]]
@@ -690,7 +690,7 @@ def test_a_huge_layer_inside_others(tmp_path: Path) -> None:
     """In a Sequential, in a nested model whose own input is open, in a wrapper: found where nothing is computed."""
     import keras
 
-    from toolkit.keras_file import read_model
+    from toolkit.untrusted.keras_file import read_model
 
     layers = keras.layers
     large = keras.Sequential([keras.Input((None, None, 3)), layers.UpSampling2D(4000), layers.GlobalAveragePooling2D()])

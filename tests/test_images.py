@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 
 from tests.pictures import draw, encode
 from toolkit.errors import UnfreezeError
-from toolkit.images import DECODE_VERSION, RECIPE, SUFFIXES, check, decode, measure
-from toolkit.resize import resize
+from toolkit.pixels.decode import DECODE_VERSION, RECIPE, SUFFIXES, check, decode, measure
+from toolkit.pixels.resize import resize
 
 COLOUR = (200, 100, 40)
 GRAY = 123  # what Pillow makes of COLOUR in "L"

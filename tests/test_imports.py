@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,19 +15,29 @@ import toolkit
 ROOT = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel is installed
 HEAVY_PACKAGES = {"tensorflow", "keras", "keras_tuner", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
 HEAVY = {  # our modules that import one of them at the top; all others are light
-    "toolkit.fit", "toolkit.model", "toolkit.weights", "toolkit.train", "toolkit.assess",
-    "toolkit.onnx_graph", "toolkit.onnx_repairs", "toolkit.onnx_canonical",
-    "tuning.space", "tuning.hardened", "tuning.halving", "tuning.oracles", "tuning.points", "tuning.trials",
-    "tuning.tuner", "tuning.trial", "tuning.search", "tuning.cache", "tuning.passes", "tuning.prefix", "tuning.memory",
-    "tuning.board", "tuning.checkpoints",
-    "export.saved_model", "export.tflite", "export.tflite_metadata", "export.onnx", "export.onnx_int8", "export.int8",
-    "export.layers", "export.locate", "export.write", "export.foreign", "export.adopt",
-}  # fmt: skip
-APPLICATION = ("toolkit.api", "toolkit.cli", "toolkit.commands")  # may know all three packages, in bodies
+    *("toolkit.models.build", "toolkit.models.weights", "toolkit.evaluation.evaluate_run"),
+    *("toolkit.training.answers", "toolkit.training.course", "toolkit.training.fit"),
+    *("toolkit.training.model_file", "toolkit.training.train"),
+    *("toolkit.to_onnx.graph", "toolkit.to_onnx.repairs", "toolkit.to_onnx.canonical"),
+    *("tuning.oracles.base", "tuning.oracles.halving", "tuning.oracles.make", "tuning.oracles.points"),
+    *("tuning.activations.cache", "tuning.activations.passes", "tuning.activations.prefix"),
+    *("tuning.space", "tuning.trial_records", "tuning.tuner", "tuning.trial_model", "tuning.search", "tuning.memory"),
+    *("tuning.trial_curves", "tuning.checkpoints"),
+    *("export.formats.saved_model", "export.formats.tflite", "export.formats.tflite_metadata", "export.formats.onnx"),
+    *("export.quantise.onnx", "export.quantise.ways", "export.proof.layers", "export.proof.locate"),
+    *("export.write", "export.write_one", "export.foreign.verify", "export.foreign.adopt"),
+}
+MAY_IMPORT = {  # the one direction: an application on two packages that do not know each other, on a library
+    "toolkit": {"toolkit"},
+    "tuning": {"tuning", "toolkit"},
+    "export": {"export", "toolkit"},
+    "unfreeze": {"unfreeze", "tuning", "export", "toolkit"},
+}
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
-    for package in ("toolkit", "tuning", "export")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in MAY_IMPORT
     for path in sorted((ROOT / package).rglob("*.py"))
+    if "checkers" not in path.parts  # scripts that travel with an export
 }
 
 
@@ -57,33 +68,77 @@ def anywhere(path: Path) -> set[str]:
     return imported(tree)
 
 
+def outer(name: str) -> set[str]:
+    """A module and the packages that it is in, which are imported before it whoever imports it."""
+    parts = name.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+
+
 def packages(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_packages_import_in_one_direction(name: str) -> None:
-    forbidden = {"toolkit": {"tuning", "export"}, "tuning": {"export"}, "export": {"tuning"}}[name.partition(".")[0]]
-    if name.startswith(APPLICATION):
-        assert not packages(at_top(MODULES[name])) & forbidden
-    else:
-        assert not packages(anywhere(MODULES[name])) & forbidden
-        assert name == "toolkit.__main__" or not [one for one in anywhere(MODULES[name]) if one.startswith(APPLICATION)]
+    """In the bodies of functions too."""
+    own = packages(anywhere(MODULES[name])) & set(MAY_IMPORT)
+    assert own <= MAY_IMPORT[name.partition(".")[0]]
+
+
+def test_modules_import_in_no_circle() -> None:
+    """Neither at the top nor in the bodies of functions; the order that this finds is one floor on another."""
+    graph = {name: anywhere(path) & set(MODULES) - outer(name) for name, path in MODULES.items()}
+    assert len([*graphlib.TopologicalSorter(graph).static_order()]) == len(MODULES)
+
+
+def test_a_package_is_a_map_of_its_folder() -> None:
+    """`__init__.py` is a docstring that names each module and folder beside it. `unfreeze` is what people import, and
+    `toolkit` sets one switch before anything else is imported."""
+    for name, path in MODULES.items():
+        if path.name != "__init__.py":
+            continue
+        tree = ast.parse(path.read_text())
+        told = ast.get_docstring(tree) or ""
+        inside = [one for one in MODULES if one.rpartition(".")[0] == name and not one.endswith("__main__")]
+        assert [one for one in inside if one.rpartition(".")[2] not in told.split()] == [], name
+        assert len(tree.body) == 1 or name in ("unfreeze", "toolkit")
 
 
 def test_the_application_is_of_three_layers() -> None:
     """cli -> commands -> api."""
     for name, path in MODULES.items():
-        if name == "toolkit.api":
-            assert not {one for one in anywhere(path) if one.startswith(("toolkit.cli", "toolkit.commands"))}
-        elif name.startswith("toolkit.commands"):
-            assert "toolkit.cli" not in anywhere(path)
+        if name == "unfreeze.api":
+            assert not {one for one in anywhere(path) if one.startswith(("unfreeze.cli", "unfreeze.commands"))}
+        elif name.startswith("unfreeze.commands"):
+            assert "unfreeze.cli" not in anywhere(path)
 
 
 def test_every_command_is_a_public_function() -> None:
-    from toolkit import api, cli
+    import unfreeze
+    from unfreeze import cli
 
-    assert [name for name in cli.cli.commands if not callable(getattr(api, name, None))] == []
+    assert [name for name in cli.cli.commands if not callable(getattr(unfreeze, name, None))] == []
+
+
+def test_unfreeze_is_light_and_completes_in_an_editor(tmp_path: Path) -> None:
+    """`import unfreeze` loads no heavy package, and says what it offers."""
+    heavy = [*sorted(HEAVY_PACKAGES), "numpy", "matplotlib", "sklearn", "scipy", "cv2", "PIL", "jinja2", "click"]
+    code = f"import sys, unfreeze; print([one for one in {heavy!r} if one in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
+    import unfreeze
+
+    assert all(hasattr(unfreeze, name) for name in unfreeze.__all__)
+    assert (ROOT / "unfreeze" / "py.typed").is_file()
+
+
+def test_no_module_has_the_name_of_a_public_function() -> None:
+    """Importing it would put the module in the function's place."""
+    import unfreeze
+
+    assert {name.removeprefix("unfreeze.") for name in MODULES if name.startswith("unfreeze.")} & set(
+        unfreeze.__all__
+    ) == set()
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -112,7 +167,7 @@ def test_help_and_wrong_paths_load_nothing_heavy(arguments: list[str], tmp_path:
     heavy = [*sorted(HEAVY_PACKAGES), "matplotlib", "sklearn", "scipy", "cv2", "jinja2"]
     code = f"""
 import sys
-from toolkit import cli
+from unfreeze import cli
 code = cli._main({arguments!r})
 loaded = [name for name in {heavy!r} if name in sys.modules]
 print(loaded, file=sys.stderr)

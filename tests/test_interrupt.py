@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.interrupt import GRACE, Interrupted
+from toolkit.process.interrupt import GRACE, Interrupted
 
 ROOT = Path(__file__).parents[1]
 COMMAND = """
 import ctypes, os, sys, time
-from toolkit import interrupt
+from toolkit.process import interrupt
 
 def tell(ended):
     print(f"left: {ended}", flush=True)

@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 import pytest
 
-from export.layers import LayerError, first_divergent, layer_errors, mentions, threshold
-from export.onnx import write_onnx
-from export.saved_model import write_float_saved_model, write_saved_model
-from export.tensors import tensors
-from export.tflite import write_tflite, write_tflite_int8
+from export.formats.onnx import write_onnx
+from export.formats.saved_model import write_float_saved_model, write_saved_model
+from export.formats.tflite import write_tflite, write_tflite_int8
+from export.proof.layers import LayerError, first_divergent, layer_errors, mentions, threshold
+from export.runtimes.tensors import tensors
 from tests.calibrate import calibrate_normalization, shake
 
 SIZE = 24

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import api
 from toolkit.errors import UnfreezeError
-from toolkit.lock import alone, in_turn
+from toolkit.storage.lock import alone, in_turn
+from unfreeze import api
 
 ROOT = Path(__file__).parents[1]
 HOLD = """
 import sys, time
 from pathlib import Path
-from toolkit.lock import alone
+from toolkit.storage.lock import alone
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from tests import tiny
 tiny.register()
-from toolkit import api
+from unfreeze import api
 
 def open_files():
     names = []

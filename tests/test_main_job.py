@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from toolkit.images import decode
+from toolkit.pixels.decode import decode
 
 ROOT = Path(__file__).parents[1]
 PHOTOGRAPHS = {"train": 120, "test": 80}  # of each class

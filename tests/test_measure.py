@@ -17,7 +17,7 @@ import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 from pathlib import Path
 import numpy as np
-from export.measure import measure
+from export.runtimes.measure import measure
 
 told = lambda what, done, total: print("going", flush=True)
 try:

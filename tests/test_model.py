@@ -11,7 +11,8 @@ import pytest
 
 from tests.calibrate import calibrate_normalization, distance, shake
 from toolkit.errors import UnfreezeError
-from toolkit.model import (
+from toolkit.models.applications import cut_layer, deepest
+from toolkit.models.build import (
     backbone_weights,
     build_model,
     load_backbone,
@@ -19,7 +20,7 @@ from toolkit.model import (
     set_unfreeze,
     split,
 )
-from toolkit.spec import ModelSpec, cut_layer, deepest
+from toolkit.models.spec import ModelSpec
 
 # Keras 3.15 writes tensors with np.array(tensor, copy=False), for which numpy 2 wants more of TensorFlow.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

@@ -10,12 +10,12 @@ import onnx
 import onnxruntime
 import pytest
 
-import export.onnx
-from export.onnx import write_onnx
-from toolkit import onnx_graph
+import export.formats.onnx
+from export.formats.onnx import write_onnx
 from toolkit.errors import UnfreezeError
-from toolkit.onnx_canonical import canonical
-from toolkit.onnx_repairs import guard_max_pooling
+from toolkit.to_onnx import graph as onnx_graph
+from toolkit.to_onnx.canonical import canonical
+from toolkit.to_onnx.repairs import guard_max_pooling
 
 SIZE = 16
 
@@ -123,7 +123,7 @@ def mixed_precision() -> keras.Model:
     ],
 )
 def test_repaired_graph_answers_as_the_model(build, tolerance: float, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(export.onnx, "TOLERANCE", tolerance)
+    monkeypatch.setattr(export.formats.onnx, "TOLERANCE", tolerance)
     model = build()
     before = model.get_config(), [array.copy() for array in model.get_weights()]
     write_onnx(model, tmp_path / "model.onnx", {})

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from toolkit import options
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
+from unfreeze import options
 
 BASE = {"backbone": "MobileNetV2", "weights": "none"}
 

@@ -16,9 +16,9 @@ import pytest
 
 from tests.scripted import STOCK, cut_after, grid, oracle, ours, plain, search, stock
 from toolkit.errors import UnfreezeError
-from tuning import memory, private
-from tuning.oracles import completed, failures, make_oracle, trial_seed
-from tuning.points import continuous, coordinates, points
+from tuning import keras_tuner_private, memory
+from tuning.oracles.make import completed, failures, make_oracle, trial_seed
+from tuning.oracles.points import continuous, coordinates, points
 
 pytestmark = [
     # keras_tuner.synchronized calls names that Python has renamed
@@ -365,8 +365,8 @@ def private_names(module: Path) -> set[str]:
 
 
 def test_every_private_name_is_told_with_its_reason(tmp_path: Path) -> None:
-    folder = Path(private.__file__).parent
-    told = private.ORACLE | private.HYPERBAND | private.TUNER
+    folder = Path(keras_tuner_private.__file__).parent
+    told = keras_tuner_private.ORACLE | keras_tuner_private.HYPERBAND | keras_tuner_private.TUNER
     known: set[str] = set()
     for kind, space in zip(KINDS, [grid(a=9)] * 4, strict=True):
         plainly = stock(tmp_path / kind, bowl, kind, space)
@@ -378,4 +378,4 @@ def test_every_private_name_is_told_with_its_reason(tmp_path: Path) -> None:
 
 def test_a_kerastuner_without_one_of_them_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnfreezeError, match=r"has _gone.*pip install"):
-        private.check(oracle("random", grid(a=2)), {"_gone": "no reason"})
+        keras_tuner_private.check(oracle("random", grid(a=2)), {"_gone": "no reason"})

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
-from toolkit.paired import HOLDS, LOSES, UNSURE, Paired, paired
+from toolkit.stats.paired import HOLDS, LOSES, UNSURE, Paired, paired
 
 COUNTS = [(0, 0), (1, 0), (0, 1), (3, 3), (12, 5), (5, 12), (40, 2), (60, 60)]
 

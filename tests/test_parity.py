@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import binomtest
 
 from export.artefacts import Artefact, Reference
-from export.measure import Measurement
-from export.parity import Parity, compare
-from toolkit.evaluate import calibration_error, wilson
-from toolkit.paired import HOLDS, LOSES, UNSURE
+from export.proof.parity import Parity, compare
+from export.runtimes.measure import Measurement
+from toolkit.stats.metrics import calibration_error, wilson
+from toolkit.stats.paired import HOLDS, LOSES, UNSURE
 
 NAMES = ("cat", "dog")
 

@@ -64,7 +64,7 @@ def test_tensorflow_is_not_loaded(name: str, finished: Run) -> None:
     arguments = ["predict", str(sources(finished)[name]), str(image)]
     code = f"""
 import sys
-from toolkit import cli
+from unfreeze import cli
 assert cli._main({arguments!r}) == 0
 assert not {{"tensorflow", "keras"}} & set(sys.modules)
 """

@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
-
-from toolkit import onnx_graph
 from toolkit.model import build_model, cut_tensor
 from toolkit.spec import ModelSpec
-from tuning import prefix as module
 from tuning.prefix import MIN_IMAGES, prefix
+
+from toolkit.to_onnx import graph as onnx_graph
+from tuning import prefix as module
 
 DEPTHS = (0, 1, 2)
 

@@ -11,13 +11,13 @@ import pytest
 
 from tests.calibrate import shake
 from tests.tiny import SETTINGS
-from toolkit.data import load_part
 from toolkit.run import prepare
 from toolkit.settings import Settings
-from tuning import prefix
+from toolkit.training.batches import load_part
+from tuning.activations import prefix
 from tuning.search import search
 from tuning.space import hyperparameters
-from tuning.trial import Data, TrialModel
+from tuning.trial_model import Data, TrialModel
 
 
 def resident() -> int:
@@ -97,7 +97,7 @@ def test_equal_heads_are_trained_once_whatever_the_depth(
     tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    from toolkit.train import Course
+    from toolkit.training.course import Course
 
     real = Course.run
     monkeypatch.setattr(Course, "run", lambda self, stage, *rest: ran.append(stage) or real(self, stage, *rest))

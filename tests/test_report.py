@@ -19,11 +19,11 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from PIL import Image
 
-from toolkit import api, cli
 from toolkit.errors import UnfreezeError
-from toolkit.report.words import readable, signed
-from toolkit.report.write import write_report
 from toolkit.run import Run, load_run
+from unfreeze import api, cli
+from unfreeze.pages.sentences import readable, signed
+from unfreeze.pages.write_report import write_report
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 HOSTILE = (  # what a folder, and so a class, may be called, and worse
@@ -238,7 +238,7 @@ def test_a_file_of_another_form_is_named(name: str, content: bytes, copy: Path) 
 
 
 def test_a_block_of_code_in_the_card_cannot_be_ended() -> None:
-    from toolkit.report.card import fenced
+    from unfreeze.pages.card import fenced
 
     text = "a\n`````\n<img>"
     first, *inside, last = fenced(text, "python").splitlines()
@@ -386,8 +386,8 @@ def test_mistakes_show_the_image_else_its_decoded_copy_else_none(copy: Path) -> 
 
 
 def test_thumbnails_stand_upright(tmp_path: Path) -> None:
-    from toolkit.images import decode_whole
-    from toolkit.report.thumbnails import SIDE, thumbnail
+    from toolkit.pixels.decode import decode_whole
+    from unfreeze.pages.thumbnails import SIDE, thumbnail
 
     file, exif = tmp_path / "a.jpg", Image.Exif()
     exif[0x0112] = 6  # the camera was turned
@@ -398,7 +398,7 @@ def test_thumbnails_stand_upright(tmp_path: Path) -> None:
 def test_a_report_loads_no_tensorflow(copy: Path) -> None:
     code = """
 import sys
-from toolkit import cli
+from unfreeze import cli
 code = cli._main(["report", sys.argv[1], "--json"])
 heavy = [name for name in ("tensorflow", "keras", "onnxruntime", "ai_edge_litert", "sklearn") if name in sys.modules]
 sys.exit(f"loaded {heavy}" if heavy else code)

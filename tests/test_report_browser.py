@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from toolkit.report.write import write_report
 from toolkit.run import Run, load_run
+from unfreeze.pages.write_report import write_report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
 OWN = ("google.com", "googleapis.com", "gvt1.com", "gstatic.com")  # whom the browser itself may call

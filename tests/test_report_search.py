@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway
 
-from toolkit import options as o
-from toolkit.cli import cli
-from toolkit.paired import HOLDS, LOSES
-from toolkit.report.effects import LEAST, correlation_ratio, effects
-from toolkit.report.facts import UNVERIFIED, Call, File, Trial, read_facts
-from toolkit.report.recommend import recommend
-from toolkit.report.reproduce import commands
 from toolkit.run import Run
+from toolkit.stats.paired import HOLDS, LOSES
+from unfreeze import options as o
+from unfreeze.cli import cli
+from unfreeze.pages.effects import LEAST, correlation_ratio, effects
+from unfreeze.pages.recommend import recommend
+from unfreeze.pages.reproduce import commands
+from unfreeze.pages.run_facts import UNVERIFIED, Call, File, Trial, read_facts
 
 # Effects
 

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from toolkit.data import load_part
-from toolkit.report.facts import Facts, read_facts
-from toolkit.report.snippets import LITERALS, WAYS, Snippet, snippets
-from toolkit.resize import resize
+from export.targets.snippets import LITERALS, WAYS, Snippet
+from toolkit.pixels.resize import resize
 from toolkit.run import Run
+from toolkit.training.batches import load_part
+from unfreeze.pages.how_to_load import snippets_of
+from unfreeze.pages.run_facts import Facts, read_facts
 
 NAMES = (
     "plain",
@@ -38,7 +39,7 @@ def facts(finished: Run) -> Facts:
 
 
 def of(facts: Facts, name: str, form: str, language: str) -> list[Snippet]:
-    return [one for one in snippets(facts, name, form) if one.language == language]
+    return [one for one in snippets_of(facts, name, form) if one.language == language]
 
 
 FILES = {
@@ -96,7 +97,7 @@ def test_python_decodes_and_resizes_as_the_model_was_trained(
 @pytest.mark.parametrize("form", WAYS)
 def test_every_snippet_names_its_file_and_shape(form: str, facts: Facts) -> None:
     name = next(name for name, (of_form, _) in FILES.items() if of_form == form)
-    for snippet in snippets(facts, name, form):
+    for snippet in snippets_of(facts, name, form):
         assert name.rpartition(".")[0] in snippet.code or name in snippet.code
         assert str(facts.image_size) in snippet.code
         assert all(class_name in snippet.code for class_name in facts.class_names)

@@ -7,9 +7,9 @@ import pytest
 
 from tests.pictures import write_pictures
 from toolkit.errors import UnfreezeError
-from toolkit.files import atomic, read_json, write_json
 from toolkit.run import load_run, prepare
 from toolkit.settings import Settings
+from toolkit.storage.files import atomic, read_json, write_json
 
 SETTINGS = Settings(weights="none")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.pace import seconds_left
+from unfreeze.screen.time_left import seconds_left
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,7 +72,7 @@ def in_terminal(code: str, **environment: str) -> str:
 
 CODE = """
 import time
-from toolkit.screen import Screen
+from unfreeze.screen.terminal import Screen
 with Screen(quiet={quiet}) as screen:
     for done in range(4):
         screen.progress("decoding train", done * 10, 40)

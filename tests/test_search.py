@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 
 from tests.tiny import OPTIONS, SETTINGS
-from toolkit.data import load_part
 from toolkit.errors import NoAnswerError
-from toolkit.files import read_json
 from toolkit.run import Run, load_run, prepare
-from toolkit.train import load_model, probabilities, read_history
+from toolkit.storage.files import read_json
+from toolkit.training.answers import probabilities
+from toolkit.training.batches import load_part
+from toolkit.training.history import read_history
+from toolkit.training.model_file import load_model
 from tuning import search as module
-from tuning.oracles import failures
+from tuning.oracles.make import failures
 from tuning.search import search
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +90,7 @@ def test_a_kill_between_the_model_and_its_record_does_not_pass_one_for_the_other
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("toolkit.train.asdict", killed)  # the first thing after model.keras has its name
+        patch.setattr("toolkit.training.train.asdict", killed)  # the first thing after model.keras has its name
         with pytest.raises(KeyboardInterrupt):
             search(Run(run.path, run.images, replace(run.settings, refit=2)))
     assert search(run).kept == before.kept
@@ -111,14 +113,14 @@ def test_refit_that_is_no_better_keeps_the_trial(tiny: str, pictures: Path, tmp_
 
 
 def test_refit_sees_views_that_no_trial_has_seen(tiny: str, pictures: Path, tmp_path: Path, monkeypatch) -> None:
-    from toolkit import data
+    from toolkit.training import batches
 
     run = prepare(pictures, tmp_path / "run", replace(SETTINGS, views=2))
     search(run)
     seen: set[int] = set()
-    real = data.view
+    real = batches.view
     monkeypatch.setattr(
-        data, "view", lambda part, row, number, *rest: seen.add(number) or real(part, row, number, *rest)
+        batches, "view", lambda part, row, number, *rest: seen.add(number) or real(part, row, number, *rest)
     )
     search(Run(run.path, run.images, replace(run.settings, refit=2)))
     assert len(seen) == 2

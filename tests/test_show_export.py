@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from export.artefacts import Artefact, Manifest
-from export.locate import Divergence
-from export.parity import FAILED, Parity
-from toolkit.paired import HOLDS, LOSES, UNSURE
-from toolkit.show_export import shortfall, show_manifest, show_parity
+from export.proof.locate import Divergence
+from export.proof.parity import FAILED, Parity
+from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from unfreeze.screen.export_tables import shortfall, show_manifest, show_parity
 
 
 def artefact(name: str, **more: object) -> Artefact:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from toolkit.errors import UnfreezeError
-from toolkit.spec import BACKBONES, ModelSpec, backbone, check_spec, cut_layer, deepest
+from toolkit.models.applications import BACKBONES, backbone, cut_layer, deepest
+from toolkit.models.spec import ModelSpec, check_spec
 
 GOOD = ModelSpec("MobileNetV2", 1.0, 160, 2, 0, 0.2, 1)
 

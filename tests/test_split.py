@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toolkit.data.image_set import ImageFolder
+from toolkit.data.split import split
 from toolkit.errors import UnfreezeError
-from toolkit.folder import ImageFolder
-from toolkit.split import split
 
 PARTS = ("train", "val", "test")
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from toolkit.errors import UnfreezeError
+from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec
+from toolkit.models.weights import STARTER as FILE
 from toolkit.settings import Settings
-from toolkit.spec import STARTER, STARTER_SIZE, ModelSpec
-from toolkit.weights import STARTER as FILE
 
 SPEC = ModelSpec(*STARTER, STARTER_SIZE, classes=10, head_units=0, dropout=0.0, unfreeze=0)
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -37,7 +37,7 @@ def test_the_file_holds_every_weight_of_the_backbone_and_is_small() -> None:
 def test_a_model_gets_them_and_its_head_does_not() -> None:
     import keras
 
-    from toolkit.model import build_model
+    from toolkit.models.build import build_model
 
     keras.utils.set_random_seed(0)
     random = build_model(SPEC)
@@ -58,7 +58,7 @@ def test_its_features_tell_digits_apart_far_better_than_random_ones() -> None:
     from sklearn.datasets import load_digits
     from sklearn.neighbors import KNeighborsClassifier
 
-    from toolkit.model import build_model
+    from toolkit.models.build import build_model
 
     digits = load_digits()
     small = np.repeat(np.rint(digits.images[:800] * 15.9)[..., None], 3, axis=-1).astype(np.uint8)

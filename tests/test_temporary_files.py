@@ -12,7 +12,7 @@ from toolkit.run import Run
 ROOT = Path(__file__).parents[1]
 LEAVES = """
 import os, subprocess, sys, tempfile
-from toolkit.interrupt import leave, own_temporary_folder
+from toolkit.process.interrupt import leave, own_temporary_folder
 
 own_temporary_folder()
 tempfile.mkdtemp()  # as a library that removes it when Python ends in its own way, or a block that a signal cut short
@@ -24,7 +24,7 @@ SAVES = """
 import sys
 from pathlib import Path
 import keras
-from export.saved_model import write_float_saved_model, write_saved_model
+from export.formats.saved_model import write_float_saved_model, write_saved_model
 
 model = keras.models.load_model(sys.argv[1], compile=False)
 write_saved_model(model, Path(sys.argv[2], "saved"), {"class_names": ["dots", "stripes"]})

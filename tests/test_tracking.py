@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from tests.tiny import OPTIONS
-from toolkit import cli, mlflow_store, tracking
 from toolkit.errors import UnfreezeError
-from toolkit.files import file_digest, read_json, write_json
-from toolkit.mlflow_store import experiment, normal, require, shown
 from toolkit.run import Run
-from toolkit.tracking import log_to_mlflow
-from toolkit.train import read_history
+from toolkit.storage.files import file_digest, read_json, write_json
+from toolkit.training.history import read_history
+from unfreeze import cli
+from unfreeze.tracking import mlflow as tracking
+from unfreeze.tracking import mlflow_store
+from unfreeze.tracking.mlflow import log_to_mlflow
+from unfreeze.tracking.mlflow_store import experiment, normal, require, shown
 
 pytestmark = [
     # MLflow 3.17's store on SQLAlchemy 2.1
@@ -374,8 +376,8 @@ def refuse(host, *rest, **more):
     asked.append(host)
     raise OSError("no network here")
 socket.getaddrinfo = refuse
-from toolkit import mlflow_store
-from toolkit.tracking import log_to_mlflow
+from unfreeze.tracking import mlflow_store
+from unfreeze.tracking.mlflow import log_to_mlflow
 if sys.argv[3] == "careless":
     mlflow_store.PRIVATE.clear()
 mlflow_store.require(sys.argv[1])

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from tests.pictures import draw
-from toolkit.data import Part
-from toolkit.evaluate import log_losses
-from toolkit.model import build_model, split
+from toolkit.models.build import build_model, split
+from toolkit.models.spec import ModelSpec
 from toolkit.settings import Settings
-from toolkit.spec import ModelSpec
-from toolkit.train import COLUMNS, History, _optimizer, probabilities, read_history, train
+from toolkit.stats.metrics import log_losses
+from toolkit.training.answers import probabilities
+from toolkit.training.batches import Part
+from toolkit.training.course import _optimizer
+from toolkit.training.history import COLUMNS, History, read_history
+from toolkit.training.train import train
 
 SETTINGS = Settings(
     backbone="Tiny", image_size=32, unfreeze=(0, 2), weights="none", head_epochs=2, tune_epochs=2, batch_size=8

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 import tensorflow
 
-import tuning.hardened
+import tuning.oracles.base
 import tuning.tuner
 from tests.scripted import Cut, cut_after, grid, oracle, ours, plain, search, stock
-from toolkit import interrupt
+from toolkit.process import interrupt
 from tuning import memory
-from tuning.oracles import Tuner, completed, failures
-from tuning.trials import DEATHS, counted, starts
+from tuning.oracles.make import Tuner, completed, failures
+from tuning.trial_records import DEATHS, counted, starts
 
 # keras_tuner.synchronized calls names that Python has renamed
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")
@@ -145,8 +145,8 @@ def test_a_crash_at_any_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k
         return crash
 
     for module, name in (
-        (tuning.hardened, "write_json"),
-        (tuning.hardened, "write_text"),
+        (tuning.oracles.base, "write_json"),
+        (tuning.oracles.base, "write_text"),
         (tuning.tuner, "write_json"),
     ):
         monkeypatch.setattr(module, name, crashing(getattr(module, name)))

@@ -16,18 +16,19 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import artefacts, worker
+from export import artefacts
 from export.artefacts import digest, size
-from export.measure import Measurement, Outcome, measure
-from export.parity import FAILED
-from export.runners import NoRuntimeError, load
-from export.tflite_metadata import attach
+from export.formats.tflite_metadata import attach
+from export.proof.parity import FAILED
+from export.proof.verify import verify
+from export.runtimes import worker
+from export.runtimes.measure import Measurement, Outcome, measure
+from export.runtimes.runners import NoRuntimeError, load
 from export.variants import VARIANTS
-from export.verify import verify
 from tests import hostile
 from toolkit.errors import UnfreezeError
-from toolkit.paired import HOLDS, UNSURE
 from toolkit.run import Run, load_run
+from toolkit.stats.paired import HOLDS, UNSURE
 
 EVERY = [variant.name for variant in VARIANTS]
 
@@ -344,7 +345,7 @@ def test_no_process_stays_when_the_caller_is_killed(run: Run, tmp_path: Path) ->
         f"""
 import time
 from pathlib import Path
-from export.measure import Held
+from export.runtimes.measure import Held
 if __name__ == "__main__":
     held = Held(Path({str(run.path / "export" / "model.onnx")!r}))
     held.load(1, None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.settings import Settings
-from toolkit.spec import BACKBONES, Backbone
 
 ROW = Backbone("Tiny", 32, "tf", ("second_relu", "first_relu"))
 SETTINGS = Settings(
@@ -50,9 +50,9 @@ def register() -> None:
 
 
 if __name__ == "__main__":
-    from toolkit.cli import main
-    from toolkit.interrupt import own_temporary_folder
-    from toolkit.quiet import start_tensorflow
+    from toolkit.process.interrupt import own_temporary_folder
+    from toolkit.process.quiet import start_tensorflow
+    from unfreeze.cli import main
 
     own_temporary_folder()  # Keras imports matplotlib, which may make a temporary folder at once
     start_tensorflow()

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.sources.listing import Rejected
+from toolkit.data.split import split
 from toolkit.errors import UnfreezeError
-from toolkit.files import file_digest, read_json, remove, write_json, write_text
-from toolkit.folder import ImageFolder, scan
-from toolkit.layout import Rejected
-from toolkit.lock import COPY, check_run
 from toolkit.progress import Progress, silent
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
-from toolkit.split import split
+from toolkit.storage.files import file_digest, read_json, remove, write_json, write_text
+from toolkit.storage.lock import COPY, check_run
 
 FORMAT = 1
 MAX_CLASSES = 2000  # metrics.json holds their confusion matrix: 36 MB; of 10,000 it would be a gigabyte

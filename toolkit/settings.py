@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
-from toolkit.spec import STARTER, STARTER_SIZE, ModelSpec, backbone, check_spec, check_weights, deepest
+from toolkit.models.applications import backbone, deepest
+from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec, check_spec, check_weights
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from toolkit.files import remove, reserve
+from toolkit.storage.files import remove, reserve
 
 CHECKPOINT = "checkpoint.weights.h5"  # KerasTuner's name
 

@@ -1,6 +1,7 @@
 """The search: a run folder and its data -> trials by KerasTuner -> the model of the trial that is taken.
 
-Interrupted and called again it goes on. State on disk and oracles are `tuning.oracles`, a trial is `tuning.trial`.
+Interrupted and called again it goes on. State on disk and oracles are `tuning.oracles.make`, a trial is
+`tuning.trial_model`.
 """
 
 from __future__ import annotations
@@ -18,20 +19,23 @@ import h5py
 import keras_tuner
 import numpy as np
 
-from toolkit.data import load_part
 from toolkit.errors import NoAnswerError, UnfreezeError
-from toolkit.events import FOLDER, Curve, has_events, write_curve
-from toolkit.files import read_json, write_json, write_text
+from toolkit.models.spec import ModelSpec
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
-from toolkit.spec import ModelSpec
-from toolkit.train import Row, probabilities, read_history, refit, save_model, without_optimizer
+from toolkit.storage.files import read_json, write_json, write_text
+from toolkit.training.answers import probabilities
+from toolkit.training.batches import load_part
+from toolkit.training.event_files import FOLDER, Curve, has_events, write_curve
+from toolkit.training.history import Row, read_history
+from toolkit.training.model_file import save_model, without_optimizer
+from toolkit.training.train import refit
 from tuning import memory
-from tuning.board import Board
-from tuning.choice import Candidate, smallest, standard_error, tied
-from tuning.oracles import Tuner, completed, failures, make_oracle
+from tuning.oracles.make import Tuner, completed, failures, make_oracle
+from tuning.selection import Candidate, smallest, standard_error, tied
 from tuning.space import NAMES, hyperparameters, spec_of
-from tuning.trial import ANSWERS, Data, TrialModel
+from tuning.trial_curves import Board
+from tuning.trial_model import ANSWERS, Data, TrialModel
 
 SAME = {"float32": 1e-4, "float16": 2e-2}  # between a trial's recorded answers and those of the model rebuilt from it
 

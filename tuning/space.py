@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keras_tuner
 
+from toolkit.models.spec import ModelSpec
 from toolkit.settings import Settings
-from toolkit.spec import ModelSpec
 
 NAMES = ("head_units", "dropout", "unfreeze")
 

@@ -1,8 +1,8 @@
 """KerasTuner's Tuner, hardened by subclassing: it can be killed at any moment, repeats exactly, stays silent.
 
-Which point comes next, and what is on disk, is left to the oracle (`tuning.oracles`); what a trial trains,
-to the HyperModel (`tuning.trial`). The private names of KerasTuner that are used here are told in
-`tuning.private`.
+Which point comes next, and what is on disk, is left to the oracle (`tuning.oracles.make`); what a trial trains,
+to the HyperModel (`tuning.trial_model`). The private names of KerasTuner that are used here are told in
+`tuning.keras_tuner_private`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.errors import UnfreezeError, disk_is_full
-from toolkit.files import write_json
-from tuning import memory, private
+from toolkit.storage.files import write_json
+from tuning import keras_tuner_private, memory
 from tuning.checkpoints import check_room
-from tuning.trials import counted, trial_seed
+from tuning.trial_records import counted, trial_seed
 
 
 class Tuner(keras_tuner.Tuner):
@@ -33,7 +33,7 @@ class Tuner(keras_tuner.Tuner):
     Under Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model
     starts with the weights of its parent's best epoch.
 
-    A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.oracles.failures`.
+    A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.oracles.make.failures`.
     What is no fault of its point passes through, and that trial runs again on the next call: Ctrl-C, or a disk that is
     full.
     """
@@ -49,7 +49,7 @@ class Tuner(keras_tuner.Tuner):
         self._kept = memory.custom_gradients()
         with contextlib.redirect_stdout(io.StringIO()):  # "Reloading Tuner from ..."
             super().__init__(oracle, hypermodel, directory=str(directory), project_name=project_name)
-        private.check(self, private.TUNER)
+        keras_tuner_private.check(self, keras_tuner_private.TUNER)
 
     def on_search_begin(self) -> None:
         self.save()  # a search killed in its first trial resumes too

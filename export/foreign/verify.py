@@ -1,0 +1,155 @@
+"""A model that was not trained here against what was made of it: the same evidence for any Keras model and any file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from export.artefacts import Artefact, Reference, digest, pictures, size
+from export.proof.locate import locate, telling_rows
+from export.proof.parity import Parity, to_json
+from export.proof.verify import draw_flips, judged
+from export.runtimes.inputs_outputs import feed, read_labels, shares, side
+from export.runtimes.inspect_file import look
+from export.runtimes.isolated import apart
+from export.runtimes.measure import Measurement, Outcome, measure
+from export.settings import MARGIN, PIXELS, TOLERANCE
+from toolkit.data.decoded_arrays import decoded
+from toolkit.data.image_set import ImageFolder, scan
+from toolkit.errors import UnfreezeError, said
+from toolkit.process.cores import cores
+from toolkit.progress import Progress, silent
+from toolkit.storage.files import remove, write_json
+from toolkit.untrusted.keras_file import read_model
+
+BATCH = 32
+
+
+def verify_foreign(
+    reference: Path,
+    artefacts: Sequence[Path],
+    data: Path,
+    *,
+    pixels: str = PIXELS[0],
+    labels: Path | None = None,
+    margin: float = MARGIN,
+    tolerance: float = TOLERANCE,
+    threads: Sequence[int] | None = None,
+    layers: bool = False,
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> list[Parity]:
+    """Hold each artefact against `reference`, a .keras file, on the test part of `data`, or on all of it where it has
+    none. Both get the pixels that `toolkit.pixels.decode` decodes, in the range `pixels`, a name of
+    `export.runtimes.inputs_outputs.SCALES`.
+
+    `labels`: a text file with a class name a line, in the order of the model's answers; without it the names of the
+    folders, sorted. `out`: a folder for parity.json and the pictures. UnfreezeError where the model cannot be loaded,
+    or takes or gives something else than images and classes like these.
+    """
+    if not artefacts:
+        raise UnfreezeError("no artefact to hold against the reference; give one or more")
+    twice = [path.name for path in artefacts if [other.name for other in artefacts].count(path.name) > 1]
+    if twice:
+        raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
+    model = load_keras(reference, "--reference")
+    image_size, kinds = side(model.input_shape), {}
+    for path in artefacts:
+        shape, kinds[path] = apart(path, look, path, pixels)
+        if side(shape) != image_size:
+            raise UnfreezeError(f"{path} takes images of {side(shape)} px and the reference {image_size} px")
+    images = _images(data, labels, progress)
+    with tempfile.TemporaryDirectory() as cache:
+        array: Any = decoded(images, Path(cache), image_size, progress=partial(progress, "decoding"))
+        try:
+            answers = _answers(model, array, pixels)
+        except Exception as error:  # a layer's own
+            raise UnfreezeError(f"{reference} does not run on images of {image_size} px ({said(error)})") from None
+        if answers.shape[1] != len(images.class_names):
+            raise UnfreezeError(
+                f"{reference} gives {answers.shape[1]} classes and {data} has {len(images.class_names)}; "
+                "give --labels with a class name a line, in the model's order"
+            )
+        known = Reference(images.paths, images.labels, answers)
+        count = sorted({1, cores()}) if threads is None else threads
+        rows = np.arange(len(images))
+        outcomes = measure(list(artefacts), Path(array.filename), rows, threads=count, pixels=pixels, progress=progress)
+        how = {"reference": known, "class_names": images.class_names, "margin": margin, "tolerance": tolerance}
+        parities = [judged(_artefact(path, kinds[path]), outcomes[path], **how) for path in artefacts]
+        if out is not None:
+            for path in artefacts:
+                remove(pictures(out, path.name)[1])
+        parities = [
+            _located(parity, path, outcomes[path], model, known, array, pixels, out)
+            if layers or parity.broken
+            else parity
+            for parity, path in zip(parities, artefacts, strict=True)
+        ]
+        if out is not None:
+            write_json(out / "parity.json", [to_json(parity) for parity in parities])
+            draw_flips(out, parities, array, known)
+    return parities
+
+
+def load_keras(path: Path, what: str) -> keras.Model:
+    """A .keras file of images in and classes out. It may be a stranger's: nothing in it is executed."""
+    if not path.is_file():
+        raise UnfreezeError(f"{path} does not exist; give {what}, a .keras file")
+    model = read_model(path)
+    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
+        raise UnfreezeError(f"{path} must have one input, images, and one output, the classes")
+    return model
+
+
+def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
+    """The test part, or all."""
+    names = None if labels is None else read_labels(labels)
+    images = scan(data, classes=names, progress=partial(progress, "scanning"))
+    return images.select("test") if "test" in images.parts else images
+
+
+def _answers(model: keras.Model, images: np.ndarray, pixels: str) -> np.ndarray:
+    parts = (np.asarray(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
+    answers = [model(_fed(part, model, pixels), training=False) for part in parts]
+    return shares(np.concatenate([keras.ops.convert_to_numpy(answer) for answer in answers]))
+
+
+def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:
+    return feed(images, model.input_shape, model.inputs[0].dtype, pixels)
+
+
+def _artefact(path: Path, precision: str) -> Artefact:
+    form = "saved_model" if path.is_dir() else path.suffix.lower().lstrip(".")
+    return Artefact(path.name, form, precision, size(path), digest(path))
+
+
+def _located(
+    parity: Parity,
+    path: Path,
+    outcome: Outcome,
+    model: keras.Model,
+    reference: Reference,
+    images: np.ndarray,
+    pixels: str,
+    out: Path | None,
+) -> Parity:
+    if not isinstance(outcome, Measurement) or outcome.probabilities.shape != reference.probabilities.shape:
+        return parity
+    rows = telling_rows(reference.probabilities, outcome.probabilities)
+    found = locate(
+        model,
+        path,
+        np.asarray(images[rows]),
+        parity.artefact.precision,
+        feed=partial(_fed, model=model, pixels=pixels),
+        pixels=pixels,
+        picture=pictures(out, path.name)[1] if out else None,
+    )
+    return replace(parity, divergence=found)

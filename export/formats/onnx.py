@@ -1,0 +1,112 @@
+"""keras.Model -> ONNX: `image` uint8 [batch, S, S, 3] in, `probabilities` float32 [batch, C] out.
+
+The graph is made by `toolkit.to_onnx.graph`; a file gets its name only behind a gate. Parity on real images is left to
+`export.proof.parity`, int8 to `export.quantise.onnx`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+
+from export.artefacts import INPUT, OUTPUT
+from toolkit.errors import UnfreezeError, said
+from toolkit.process.quiet import hushed
+from toolkit.storage.files import atomic
+from toolkit.to_onnx.graph import to_onnx
+
+TOLERANCE = 1e-3  # of probabilities: tells a wrong graph from rounding
+HALF_TOLERANCE = 0.5  # of float16
+
+
+def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str], samples: np.ndarray | None = None) -> None:
+    """Write `model` to `path` with `metadata` as its `metadata_props`; the model itself is left as it is.
+
+    UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or answers
+    otherwise than the model on `samples`, with or without onnxruntime's optimisations. `samples`: uint8 [N, S, S, 3],
+    images like those of its training, which any model answers steadily; noise if there are none.
+    """
+    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, TOLERANCE, samples)
+
+
+def write_onnx_float16(
+    source: Path, path: Path, metadata: dict[str, str], model: keras.Model, samples: np.ndarray | None = None
+) -> None:
+    """The ONNX file `source` with its weights and its arithmetic in float16, the ends as they were."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    graph = convert_float_to_float16(folded(source), keep_io_types=True)
+    write_graph(graph, path, metadata, model, HALF_TOLERANCE, samples)
+
+
+def folded(source: Path) -> onnx.ModelProto:
+    """The graph with BatchNormalization folded into the convolutions; without that, one scale for the channels of a
+    depthwise convolution and its normalisation apart cost int8 a third of its answers."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder, hushed():
+        path = Path(folder) / "folded.onnx"
+        quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
+        return onnx.load(path)
+
+
+def write_graph(
+    graph: onnx.ModelProto,
+    path: Path,
+    metadata: dict[str, str],
+    model: keras.Model,
+    tolerance: float,
+    samples: np.ndarray | None = None,
+) -> None:
+    """Write a graph behind the gate, with its own metadata and only the operator sets that it uses."""
+    used = {node.domain for node in graph.graph.node}
+    kept = [opset for opset in graph.opset_import if opset.domain in used | {"", "ai.onnx"}]
+    del graph.metadata_props[:], graph.opset_import[:]
+    graph.opset_import.extend(kept)
+    onnx.helper.set_model_props(graph, metadata)
+    with atomic(path) as temporary:
+        onnx.save(graph, temporary)
+        _gate(temporary, model, tolerance, noise(model.input_shape[1]) if samples is None else samples)
+
+
+def _gate(path: Path, model: keras.Model, tolerance: float, images: np.ndarray) -> None:
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        difference = np.max(list(_differences(path, model, images)))  # NaN stays NaN
+    except Exception as error:  # onnx and onnxruntime raise classes of their own for each way to be invalid
+        raise UnfreezeError(f"the ONNX conversion gave no valid graph: {said(error)}") from error
+    if not difference <= tolerance:
+        raise UnfreezeError(
+            f"the ONNX conversion gave a graph whose answers differ from the model's by {difference:.2g}, "
+            f"more than {tolerance:g}"
+        )
+
+
+def _differences(path: Path, model: keras.Model, images: np.ndarray) -> Iterator[float]:
+    """The largest difference in a probability, once with onnxruntime's optimisations and once without."""
+    expected = keras.ops.convert_to_numpy(model(images, training=False)).astype("float32")
+    levels = onnxruntime.GraphOptimizationLevel
+    for level in (levels.ORT_ENABLE_ALL, levels.ORT_DISABLE_ALL):
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = level
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        ends = [end.name for end in (*session.get_inputs(), *session.get_outputs())]
+        if ends != [INPUT, OUTPUT]:
+            raise ValueError(f"expected the ends {INPUT} and {OUTPUT}, got {', '.join(ends)}")
+        (answer,) = session.run(None, {INPUT: images})
+        yield float(np.abs(answer - expected).max())
+
+
+def noise(size: int) -> np.ndarray:
+    """uint8 [4, S, S, 3]: noise, and noise in patches as coarse as a photograph's."""
+    rng = np.random.default_rng(0)
+    fine = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    coarse = np.kron(rng.integers(0, 256, (2, 8, 8, 3)), np.ones((1, -(-size // 8), -(-size // 8), 1)))
+    return np.concatenate([fine, coarse[:, :size, :size].astype(np.uint8)])

@@ -1,0 +1,113 @@
+"""SavedModel -> TFLite with built-in operations only, its description and labels inside.
+
+The labels and the metadata are in the form that MediaPipe Tasks and Android Studio read:
+`export.formats.tflite_metadata`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from export.formats.tflite_metadata import attach
+from toolkit.errors import UnfreezeError
+from toolkit.process.quiet import hushed
+from toolkit.storage.files import atomic
+
+
+def write_tflite(saved_model: Path, path: Path, description: dict[str, Any], precision: str = "float32") -> None:
+    """Write `path`: signature `serve`, uint8 [N, S, S, 3] `image` -> float32 [N, C] `probabilities`.
+
+    `precision`: "float32"; "float16", weights only; "dynamic", int8 weights and float activations. An operation that
+    TFLite lacks fails here, at conversion, and not on the device: TensorFlow's own are not allowed.
+    """
+    converter = _converter(saved_model)
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    _write(path, converter.convert, description)
+
+
+def write_tflite_int8(saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray) -> None:
+    """The same in int8 throughout, of a SavedModel that takes float pixels: weights per channel, activations calibrated
+    (min-max) on `images`, uint8 [N, S, S, 3].
+
+    UnfreezeError where its uint8 input would not be the pixels as they are.
+    """
+    converter = _calibrated(saved_model, _whole_range(images).astype(np.float32))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    _write(path, converter.convert, description)
+    scale, zero = Interpreter(str(path)).get_input_details()[0]["quantization"]
+    if (round(scale, 6), zero) != (1.0, 0):
+        raise UnfreezeError(f"its pixels would have to be scaled by {scale} and shifted by {zero}")
+
+
+def write_tflite_wide(saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray) -> None:
+    """With int8 weights and 16-bit activations, of a SavedModel that takes uint8. TFLite has no 16-bit uint8 input: the
+    first operations are in float."""
+    converter = _calibrated(saved_model, images)
+    narrow = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    converter.target_spec.supported_ops = [narrow, tf.lite.OpsSet.TFLITE_BUILTINS]
+    _write(path, converter.convert, description)
+
+
+def write_tflite_partly(
+    saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray, keep: Sequence[str]
+) -> None:
+    """In int8, of a SavedModel that takes uint8, but for the operations that give the tensors `keep`, named as in its
+    float32 file. TensorFlow has only its debugger for that."""
+    converter = _calibrated(saved_model, images)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(keep))
+
+    def convert() -> bytes:
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=converter.representative_dataset, debug_options=options
+        )
+        return debugger.get_nondebug_quantized_model()
+
+    _write(path, convert, description)
+
+
+def _calibrated(saved_model: Path, images: np.ndarray) -> Any:
+    converter = _converter(saved_model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ({"image": image[np.newaxis]} for image in images)
+    return converter
+
+
+def _whole_range(images: np.ndarray) -> np.ndarray:
+    """With a black and a white pixel, so that the input's scale is 1: a level is a level."""
+    images = images.copy()
+    images[0, 0, 0], images[0, 0, 1] = 0, 255
+    return images
+
+
+def _converter(saved_model: Path) -> Any:
+    return tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=["serve"])
+
+
+def _write(path: Path, convert: Callable[[], bytes], description: dict[str, Any]) -> None:
+    with _quiet():
+        content = convert()
+    with atomic(path) as temporary:
+        temporary.write_bytes(attach(content, description))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The converter prints what it was told, and calibrates with TensorFlow's own interpreter, which says on each use
+    that it will go one day."""
+    with hushed(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"[\s\S]*tf.lite.Interpreter is deprecated")
+        yield

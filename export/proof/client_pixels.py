@@ -1,0 +1,161 @@
+"""What apps do to an image before the model sees it, and what that does to accuracy.
+
+The commonest silent loss on a device is another decoder or another resize than the one that the model was trained with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from export.runtimes.runners import load
+from export.settings import MARGIN
+from toolkit.data.image_set import ImageFolder, read_unchanged
+from toolkit.evaluation import plots
+from toolkit.pixels.decode import decode_whole
+from toolkit.pixels.resize import resize
+from toolkit.progress import Progress, silent
+from toolkit.stats.paired import paired
+from toolkit.storage.files import write_json
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Client:
+    """One way to turn a file into pixels."""
+
+    name: str
+    pixels: Callable[[np.ndarray, bytes, int], np.ndarray]  # upright RGB [H, W, 3], the file, S -> uint8 [S, S, 3]
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What becomes of the accuracy if a client does so."""
+
+    client: str
+    accuracy: float
+    flips: int  # answers that are not those on the pixels that it was trained with
+    lost: float  # accuracy, a fraction
+    lost_at_most: float  # one-sided 95 % bound on it
+    verdict: str
+
+
+def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
+    return lambda rgb, _, size: np.asarray(Image.fromarray(rgb).resize((size, size), method))
+
+
+def _opencv(method: int) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
+    return lambda rgb, _, size: cv2.resize(rgb, (size, size), interpolation=method)
+
+
+def _halved(rgb: np.ndarray, size: int) -> np.ndarray:
+    """Averaged over 2 x 2 pixels until less than twice the size is left: the levels of a texture."""
+    while min(rgb.shape[:2]) >= 2 * size:
+        rgb = cv2.resize(rgb, (rgb.shape[1] // 2, rgb.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return rgb
+
+
+def _cropped(rgb: np.ndarray) -> np.ndarray:
+    side = min(rgb.shape[:2])
+    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
+    return rgb[top : top + side, left : left + side]
+
+
+def _letterboxed(rgb: np.ndarray) -> np.ndarray:
+    side = max(rgb.shape[:2])
+    box = np.zeros((side, side, 3), np.uint8)
+    top, left = (side - rgb.shape[0]) // 2, (side - rgb.shape[1]) // 2
+    box[top : top + rgb.shape[0], left : left + rgb.shape[1]] = rgb
+    return box
+
+
+TRAINED = Client("bilinear, no antialias: as trained, tf.image.resize, GPUs", lambda rgb, _, size: resize(rgb, size))
+CLIENTS = (
+    TRAINED,
+    Client("OpenCV INTER_LINEAR, browser canvas at its default", _opencv(cv2.INTER_LINEAR)),
+    Client(
+        "browser canvas, high quality (approximation)",
+        lambda rgb, _, size: _opencv(cv2.INTER_LINEAR)(_halved(rgb, size), _, size),
+    ),
+    Client("Pillow BILINEAR, tf.image.resize(antialias=True)", _pillow(Image.Resampling.BILINEAR)),
+    Client("OpenCV INTER_AREA", _opencv(cv2.INTER_AREA)),
+    Client(
+        "bilinear without half-pixel centers: MediaPipe Tasks", lambda rgb, _, size: resize(rgb, size, centers=False)
+    ),
+    Client("nearest: keras.utils.load_img", _pillow(Image.Resampling.NEAREST)),
+    Client(
+        "JPEG decoded at half size: Android inSampleSize=2", lambda _, data, size: resize(decode_whole(data, 2), size)
+    ),
+    Client("centre crop instead of stretching", lambda rgb, _, size: resize(_cropped(rgb), size)),
+    Client("letterbox instead of stretching", lambda rgb, _, size: resize(_letterboxed(rgb), size)),
+    Client(
+        "EXIF orientation of these files ignored", lambda _, data, size: resize(decode_whole(data, upright=False), size)
+    ),
+    Client(
+        "every image on its side: a phone's photographs, EXIF ignored", lambda rgb, _, size: resize(np.rot90(rgb), size)
+    ),
+    Client("BGR instead of RGB", lambda rgb, _, size: resize(rgb, size)[..., ::-1]),
+    Client("floats 0 to 1 instead of 0 to 255", lambda rgb, _, size: (resize(rgb, size) / 255).astype(np.uint8)),
+)
+
+
+def sensitivity(
+    path: Path,
+    images: ImageFolder,
+    size: int,
+    *,
+    margin: float = MARGIN,
+    progress: Progress = silent,
+) -> list[Sensitivity]:
+    """Accuracy of one artefact on `images`, decoded as each of CLIENTS does; `margin` in points. UnfreezeError where an
+    image is missing or changed."""
+    predict = load(path).predict
+    answers: dict[str, list[np.ndarray]] = {client.name: [] for client in CLIENTS}
+    for done, batch in _batches(images, size):
+        progress("decoding as clients do", done, len(images))
+        for client in CLIENTS:
+            answers[client.name].append(predict(batch[client.name]).argmax(1))
+    progress("decoding as clients do", len(images), len(images))
+    trained = np.concatenate(answers[TRAINED.name])
+    return [_row(name, np.concatenate(got), trained, images.labels, margin / 100) for name, got in answers.items()]
+
+
+def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: float) -> None:
+    """RUN/resize.json and RUN/plots/resize.png."""
+    write_json(run / "resize.json", {"artefact": name, "clients": [asdict(row) for row in rows]})
+    lines = [(row.client, row.accuracy, row.lost, row.lost_at_most, row.verdict) for row in rows]
+    plots.save(plots.clients(lines, margin / 100), run / "plots" / "resize.png")
+
+
+def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """(how many came before, uint8 [B, S, S, 3] by the client's name), decoded on all cores."""
+
+    def variants(row: int) -> dict[str, np.ndarray]:
+        data = read_unchanged(images, row)
+        rgb = decode_whole(data)
+        return {client.name: client.pixels(rgb, data, size) for client in CLIENTS}
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(images), BATCH):
+            made = list(pool.map(variants, range(start, min(start + BATCH, len(images)))))
+            yield start, {client.name: np.stack([one[client.name] for one in made]) for client in CLIENTS}
+
+
+def _row(name: str, answers: np.ndarray, trained: np.ndarray, labels: np.ndarray, margin: float) -> Sensitivity:
+    pair = paired(trained == labels, answers == labels)
+    return Sensitivity(
+        client=name,
+        accuracy=float((answers == labels).mean()),
+        flips=int((answers != trained).sum()),
+        lost=pair.loss,
+        lost_at_most=pair.most,
+        verdict=pair.verdict(margin),
+    )

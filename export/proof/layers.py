@@ -1,0 +1,230 @@
+"""Where an artefact starts to differ: the first layer whose own error stands out.
+
+The Keras graph is walked once with two batches side by side. One runs as the model does. In the other, each layer gets
+what the *artefact* computed before it, wherever a tensor of the artefact can be paired with a layer: so a layer's own
+error is told apart from what it inherited, and the pairing does not get lost behind a fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from export.runtimes.tensors import Tensor
+
+ALIKE = 0.95  # cosine from which a tensor whose name does not say so is taken for a layer's output
+NAMED = 0.5  # the same where the name says so
+LARGER = 3.0  # so many times as large, or as small, and it is another tensor
+DOUBTFUL = 0.02  # relative error from which such a pair is made only if the next layer is not more like it
+OUTSTANDS = {"float32": 1e-3, "float16": 2e-2}  # own error of a layer, relative, that rounding does not explain
+OTHERWISE, TIMES = 0.1, 5.0  # of an integer file: at least this much, and so many times the median layer's
+GAIN = 0.05  # rounding has no direction: from here on the output is scaled
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """One point at which the artefact can be compared, and all the layers that it stands for (converters fuse)."""
+
+    layers: tuple[str, ...]  # Keras names, in order; the last one's output was compared
+    weighted: tuple[str, ...]  # those of them that have weights
+    tensor: str  # the artefact's name for it; "" where nothing in it agrees with the layer
+    own: float  # relative error that these layers add: |artefact - layers(artefact's input)| / |layers(...)|
+    total: float  # relative error against the model's own activations
+    gain: float  # by how much what these layers add is too large, 1 where it is not: weights, not rounding
+
+    @property
+    def name(self) -> str:
+        """The layer to look at: the first with weights."""
+        return (self.weighted or self.layers)[0]
+
+
+def layer_errors(model: keras.Model, images: np.ndarray, tensors: Sequence[Tensor]) -> list[LayerError]:
+    """In the order of the model's graph. `images`: uint8 [N, S, S, 3] or what the model takes; `tensors`: of the same
+    images, the last of them the answer."""
+    walk = _Walk(tensors, all_names(model))
+    both = keras.ops.convert_to_tensor(np.concatenate([images, images]))
+    _run(model, both, walk, _last(model))
+    return walk.found
+
+
+def first_divergent(errors: Sequence[LayerError], precision: str) -> LayerError | None:
+    """The first whose own error stands out; None where none does."""
+    limit = threshold(errors, precision)
+    return next((error for error in errors if not (error.own <= limit and abs(error.gain - 1) <= GAIN)), None)
+
+
+def threshold(errors: Sequence[LayerError], precision: str) -> float:
+    """The own error from which a layer stands out in a file of this precision."""
+    if precision in OUTSTANDS:
+        return OUTSTANDS[precision]
+    return max(OTHERWISE, TIMES * float(np.median([error.own for error in errors])))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A layer's output and the tensor of the artefact that is taken for it."""
+
+    tensor: Tensor
+    right: np.ndarray  # float32 [N, ...]: what the model computes
+    fed: np.ndarray  # what the layers give on what the artefact computed before them
+    got: np.ndarray  # the tensor, in the model's layout
+
+    @property
+    def direction(self) -> float:
+        """The cosine of the angle between them; 0 where one is much larger: a cosine knows no scale."""
+        ratio = _ratio(self.got, self.fed)
+        return _cosine(self.got, self.fed) if 1 / LARGER < ratio < LARGER else 0.0
+
+    @property
+    def likeness(self) -> float:
+        """The same, less for a larger or smaller one."""
+        ratio = _ratio(self.got, self.fed)
+        return self.direction * min(ratio, 1 / ratio) if self.direction else 0.0
+
+
+class _Walk:
+    """What has been paired so far."""
+
+    def __init__(self, tensors: Sequence[Tensor], layers: Sequence[str]) -> None:
+        self.answer = tensors[-1]
+        self.left = [(tensor, {name for name in layers if mentions(tensor.name, name)}) for tensor in tensors[:-1]]
+        self.found: list[LayerError] = []
+        self.waiting: list[Any] = []  # layers since the last pair
+        self.doubtful: list[tuple[Any, list[Any], _Pair]] = []  # output, the layers behind it, the pair
+        self.instead: dict[int, tuple[Any, Any]] = {}  # id of an output -> the output, what its consumers get
+
+    def call(self, layer: Any, last: bool, args: Any, kwargs: Any) -> Any:
+        """Run the layer on what it is to be fed, and pair what it gives."""
+        output = layer(*self._fed(args), **kwargs)
+        for doubt in [doubt for doubt in self.doubtful if any(x is doubt[0] for x in keras.tree.flatten(args))]:
+            self._decide(*doubt, output)
+            output = layer(*self._fed(args), **kwargs)
+        value = keras.ops.convert_to_numpy(output)
+        if value.dtype.kind != "f" or value.ndim < 2:
+            return output
+        self.waiting.append(layer)
+        right, fed = np.split(value.astype(np.float32, copy=False), 2)
+        pair = self._pair(layer.name, right, fed, last)
+        if pair is None:
+            return output
+        if not last and layer.name not in self._owners(pair.tensor) and _error(pair.got, pair.fed) > DOUBTFUL:
+            self.doubtful.append((output, self.waiting, pair))
+        else:
+            self._take(output, self.waiting, pair)
+        self.waiting = []
+        return output
+
+    def _fed(self, args: Any) -> Any:
+        return keras.tree.map_structure(lambda x: self.instead[id(x)][1] if id(x) in self.instead else x, args)
+
+    def _decide(self, output: Any, layers: list[Any], pair: _Pair, after: Any) -> None:
+        """A tensor without a name that is not quite a layer's output may be the next one's: converters fold one layer
+        into another."""
+        self.doubtful = [doubt for doubt in self.doubtful if doubt[2] is not pair]
+        next_fed = np.split(keras.ops.convert_to_numpy(after).astype(np.float32), 2)[1]
+        laid = _laid(pair.tensor.value, next_fed)
+        if laid is not None and _Pair(pair.tensor, laid, next_fed, laid).likeness > pair.likeness:
+            self.waiting = [*layers, *self.waiting]
+            self.left.append((pair.tensor, set()))
+        else:
+            self._take(output, layers, pair)
+
+    def _take(self, output: Any, layers: list[Any], pair: _Pair) -> None:
+        """From here on the layers are fed with what the artefact has."""
+        got, fed, right = pair.got, pair.fed, pair.right
+        names = tuple(layer.name for layer in layers)
+        weighted = tuple(layer.name for layer in layers if getattr(layer, "weights", ()))
+        errors = _error(got, fed), _error(got, right)
+        self.found.append(LayerError(names, weighted, pair.tensor.name, *errors, _gain(got, fed)))
+        self.instead[id(output)] = output, keras.ops.cast(np.concatenate([right, got]), output.dtype)
+
+    def _pair(self, name: str, right: np.ndarray, fed: np.ndarray, last: bool) -> _Pair | None:
+        """The tensor of the same shape that is most like it, if it is like it at all; nothing is used twice, and none
+        whose name says that it is another layer's. The last layer's is the answer, however unlike."""
+        pairs = []
+        for tensor, owners in [(self.answer, {name})] if last else self.left:
+            got = _laid(tensor.value, fed)
+            if got is not None and (not owners or name in owners):
+                pair = _Pair(tensor, right, fed, got)
+                if last or pair.direction > (NAMED if owners else ALIKE):
+                    pairs.append(pair)
+        if not pairs:
+            return None
+        best = max(pairs, key=lambda pair: pair.likeness)
+        self.left = [entry for entry in self.left if entry[0] is not best.tensor]
+        return best
+
+    def _owners(self, tensor: Tensor) -> set[str]:
+        return {layer.name for layer in self.waiting if mentions(tensor.name, layer.name)}
+
+
+def mentions(tensor: str, layer: str) -> bool:
+    """Whether a converter's name of a tensor says that it is this layer's: of a fused one the first part counts."""
+    return re.search(rf"(?:^|/){re.escape(layer)}(?:_\d+)?(?:[/:]|$)", tensor.split(";")[0]) is not None
+
+
+def all_names(model: keras.Model) -> list[str]:
+    """Of all layers, those of nested models too."""
+    operations = getattr(model, "_functional", model).operations
+    return [name for one in operations for name in (all_names(one) if isinstance(one, keras.Model) else [one.name])]
+
+
+def _last(model: Any) -> Any:
+    """The operation that gives the answer."""
+    last = getattr(model, "_functional", model).operations[-1]
+    return _last(last) if isinstance(last, keras.Model) else last
+
+
+def _run(model: Any, inputs: Any, walk: _Walk, last: Any) -> Any:
+    """The model's graph through the walk, nested models opened."""
+
+    def operation(layer: Any) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            inner = getattr(layer, "_functional", layer)  # of a Sequential
+            if isinstance(inner, keras.Model) and hasattr(inner, "_run_through_graph"):
+                return _run(inner, args[0], walk, last)
+            if getattr(layer, "_call_has_training_arg", False):
+                kwargs["training"] = False  # layers that augment do so where nobody says
+            return walk.call(layer, layer is last, args, kwargs)
+
+        return call
+
+    # Keras has no public way to run a graph operation by operation.
+    outputs = getattr(model, "_functional", model)._run_through_graph(inputs, operation_fn=operation)
+    return outputs[0] if isinstance(outputs, (list, tuple)) and len(outputs) == 1 else outputs
+
+
+def _laid(value: np.ndarray, like: np.ndarray) -> np.ndarray | None:
+    """The value in the layout of `like`, channels last; None where it cannot be the same thing."""
+    if value.shape == like.shape:
+        return value
+    if value.ndim == 4 and value.transpose(0, 2, 3, 1).shape == like.shape:
+        return value.transpose(0, 2, 3, 1)
+    return value.reshape(like.shape) if like.ndim == 2 and value.size == like.size else None
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(np.vdot(one, other)) / norms if norms > 0 else float(norms == 0 and np.array_equal(one, other))
+
+
+def _ratio(one: np.ndarray, other: np.ndarray) -> float:
+    """How much larger the one is; 1 where both are nothing."""
+    size, expected = float(np.linalg.norm(one)), float(np.linalg.norm(other))
+    return size / expected if size > 0 and expected > 0 else float(size == expected)
+
+
+def _gain(got: np.ndarray, expected: np.ndarray) -> float:
+    """The multiple of `expected` that is nearest to `got`."""
+    scale = float(np.vdot(expected, expected))
+    return float(np.vdot(got, expected)) / scale if scale else 1.0
+
+
+def _error(got: np.ndarray, expected: np.ndarray) -> float:
+    scale = float(np.linalg.norm(expected))
+    return float(np.linalg.norm(got - expected)) / scale if scale else float(np.linalg.norm(got) > 0)

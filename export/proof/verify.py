@@ -1,0 +1,205 @@
+"""A run's artefacts in their own runtimes over the whole test part -> parity.json, and pictures of what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.artefacts import Artefact, Manifest, Reference, digest, pictures, read_manifest, read_reference, size
+from export.proof.parity import FAILED, Parity, compare, to_json
+from export.runtimes.measure import Measurement, Outcome, measure
+from export.settings import MARGIN, TOLERANCE
+from export.variants import VARIANTS, again, choose, command
+from toolkit.data.decoded_arrays import decoded
+from toolkit.errors import UnfreezeError
+from toolkit.evaluation import plots
+from toolkit.process.cores import cores
+from toolkit.process.quiet import start_tensorflow
+from toolkit.progress import Progress, silent
+from toolkit.run import Run
+from toolkit.storage.files import file_digest, read_json, remove, write_json
+
+SHOWN = 24  # flips on a picture sheet
+Measure = Callable[..., dict[Path, Outcome]]
+
+
+def verify(
+    run: Run,
+    *,
+    formats: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+    margin: float = MARGIN,
+    tolerance: float = TOLERANCE,
+    threads: Sequence[int] | None = None,
+    layers: bool = False,
+    progress: Progress = silent,
+    measure: Measure = measure,
+) -> list[Parity]:
+    """Run each artefact of a run, or those of some formats and precisions, in its own runtime over the whole test part.
+
+    `margin`: points of accuracy that may be lost. `tolerance`: of a float32 artefact's probabilities. `threads`: how
+    many each runtime is timed with; None: 1 and all; (): no times. `layers`: compare all layer by layer, and not only
+    those that do not hold. Writes parity.json, plots/flips_*.png and plots/layers_*.png. UnfreezeError where the
+    export is missing or not of the run's model, or an image is missing.
+    """
+    manifest = read_manifest(run.path / "export")
+    reference = read_reference(manifest)
+    images = run.images.select("test")
+    check_same(run, manifest, images.paths == reference.paths)
+    chosen = chosen_artefacts(manifest, formats, precisions)
+    pixels: Any = decoded(images, run.cache, run.settings.image_size, progress=partial(progress, "decoding test"))
+    spoilt = {manifest.folder / artefact.name: _spoilt(manifest, artefact) for artefact in chosen}
+    outcomes: dict[Path, Outcome] = {path: error for path, error in spoilt.items() if error}
+    whole = [path for path, error in spoilt.items() if not error]
+    if whole:
+        count = sorted({1, cores()}) if threads is None else threads
+        rows = np.arange(len(reference.labels))
+        outcomes |= measure(whole, Path(pixels.filename), rows, threads=count, progress=progress)
+    names = tuple(manifest.description["class_names"])
+    judge = partial(judged, reference=reference, class_names=names, margin=margin, tolerance=tolerance)
+    parities = [judge(_as_it_is(manifest, artefact), outcomes[manifest.folder / artefact.name]) for artefact in chosen]
+    parities = _located(run, parities, outcomes, reference, pixels, layers, progress)
+    asked = {variant.name for variant in choose(formats, precisions)}
+    parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
+    write_json(run.path / "parity.json", [*_earlier(run, manifest, parities), *map(to_json, parities)])
+    draw_flips(run.path / "plots", parities, pixels, reference)
+    return parities
+
+
+def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[dict[str, Any]]:
+    """What parity.json says of the artefacts that were not run now and are still the same; pictures of all others
+    go."""
+    now = {parity.artefact.name for parity in parities}
+    there = {artefact.name: artefact.sha256 for artefact in manifest.artefacts if artefact.name not in now}
+    try:
+        stored = read_json(run.path / "parity.json") if there else []
+        kept = [entry for entry in stored if there.get(entry["artefact"]["name"]) == entry["artefact"]["sha256"]]
+    except (UnfreezeError, KeyError, TypeError):
+        kept = []
+    names = {entry["artefact"]["name"] for entry in kept}
+    for picture in (run.path / "plots").glob("flips_*.png"):
+        if picture.stem.removeprefix("flips_") not in names:
+            remove(picture)
+    return kept
+
+
+def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
+    """UnfreezeError where the export is not of the model that the run has now, or not of its test images."""
+    model = run.path / "model.keras"
+    other = "" if same_images else "for other test images"
+    if model.is_file() and file_digest(model) != manifest.model_sha256:
+        other = "of another model than the run's"
+    if other:
+        raise UnfreezeError(f"{manifest.folder} was exported {other}; repeat `unfreeze export {run.path}`")
+
+
+def chosen_artefacts(
+    manifest: Manifest, formats: Sequence[str] | None, precisions: Sequence[str] | None
+) -> list[Artefact]:
+    """UnfreezeError where none of those asked for was exported or tried."""
+    asked = [variant.name for variant in choose(formats, precisions)]
+    there = [artefact.name for artefact in manifest.artefacts]
+    if not {*asked} & {*there, *manifest.failed}:
+        raise UnfreezeError(
+            f"{', '.join(asked)} was not exported, only {', '.join(there) or 'nothing'}; "
+            f"`unfreeze export {manifest.folder.parent}` adds it"
+        )
+    return [artefact for artefact in manifest.artefacts if artefact.name in asked]
+
+
+def judged(artefact: Artefact, outcome: Outcome, **how: Any) -> Parity:
+    """The verdict on what came out of running it; `how` as in `compare`."""
+    if isinstance(outcome, Measurement):
+        reference, class_names = how.pop("reference"), how.pop("class_names")
+        return compare(artefact, reference, outcome, class_names, **how)
+    return Parity(artefact, FAILED, str(outcome))
+
+
+def _spoilt(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
+    """What is wrong with a file that is not what was exported."""
+    path = manifest.folder / artefact.name
+    if not path.exists():
+        return UnfreezeError(f"missing; {again(path)}")
+    if digest(path) != artefact.sha256:
+        return UnfreezeError(f"changed since it was exported (its SHA-256 differs); {again(path)}")
+    return None
+
+
+def _as_it_is(manifest: Manifest, artefact: Artefact) -> Artefact:
+    """With the size that it has now; its SHA-256 stays the one that it should have."""
+    path = manifest.folder / artefact.name
+    return replace(artefact, bytes=size(path) if path.exists() else 0)
+
+
+def _unwritten(name: str, why: str) -> Parity:
+    (variant,) = (variant for variant in VARIANTS if variant.name == name)
+    return Parity(Artefact(name, variant.format, variant.precision, 0, ""), FAILED, f"could not be written: {why}")
+
+
+def _located(
+    run: Run,
+    parities: Sequence[Parity],
+    outcomes: dict[Path, Outcome],
+    reference: Reference,
+    pixels: np.ndarray,
+    every: bool,
+    progress: Progress,
+) -> list[Parity]:
+    """The same, with the first divergent layer of those that do not hold, or of all."""
+    folder, plots_folder = run.path / "export", run.path / "plots"
+    wanted = [
+        p for p in parities if isinstance(outcomes[folder / p.artefact.name], Measurement) and (every or p.broken)
+    ]
+    for parity in parities:
+        remove(pictures(plots_folder, parity.artefact.name)[1])
+    if not wanted or not (run.path / "model.keras").is_file():
+        return list(parities)
+    start_tensorflow()  # only where something is to be found
+    from export.proof.locate import locate, telling_rows
+    from toolkit.training.model_file import load_model
+
+    model = load_model(run)
+    found = {}
+    for done, parity in enumerate(wanted):
+        progress("comparing layers", done, len(wanted))
+        path = folder / parity.artefact.name
+        outcome = outcomes[path]
+        assert isinstance(outcome, Measurement)
+        if outcome.probabilities.shape != reference.probabilities.shape:
+            continue
+        found[parity.artefact.name] = locate(
+            model,
+            path,
+            np.asarray(pixels[telling_rows(reference.probabilities, outcome.probabilities)]),
+            parity.artefact.precision,
+            picture=pictures(plots_folder, parity.artefact.name)[1],
+            command=command(path),
+        )
+    progress("comparing layers", len(wanted), len(wanted))
+    return [replace(parity, divergence=found.get(parity.artefact.name)) for parity in parities]
+
+
+def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, reference: Reference) -> None:
+    """A sheet of the flips of each artefact that has any: flips_*.png."""
+    row_of = {path: row for row, path in enumerate(reference.paths)}
+    for parity in parities:
+        sheet, _ = pictures(folder, parity.artefact.name)
+        remove(sheet)
+        shown = parity.flips[:SHOWN]
+        if not shown:
+            continue
+        captions = [
+            f"{Path(flip.path).name[-24:]}\n{flip.reference} {flip.reference_probability:.1%} → "
+            f"{flip.artefact} {_percent(flip.artefact_probability)}\n(is {flip.label})"
+            for flip in shown
+        ]
+        plots.save(plots.mistakes(pixels[[row_of[flip.path] for flip in shown]], captions), sheet)
+
+
+def _percent(share: float | None) -> str:
+    return "NaN" if share is None else f"{share:.1%}"

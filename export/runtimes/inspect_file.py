@@ -1,0 +1,35 @@
+"""What a file from elsewhere takes, and the precision of its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.runtimes.runners import import_runtime, load
+
+
+def look(path: Path, pixels: str) -> tuple[tuple[Any, ...], str]:
+    """The shape of an artefact's input, and its precision; UnfreezeError where it cannot be loaded. To be called in a
+    process of its own: the file may be a stranger's."""
+    import_runtime(path)
+    return load(path, pixels=pixels).shape, precision(path)
+
+
+def precision(path: Path) -> str:
+    """ "float32", "float16" or "int8", by the types of the tensors in a file."""
+    if path.suffix.lower() == ".onnx":
+        import onnx
+
+        kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
+        small, half = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}, {onnx.TensorProto.FLOAT16}
+    elif path.suffix.lower() == ".tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        details = Interpreter(str(path)).get_tensor_details()
+        kinds = {tensor["dtype"] for tensor in details if tensor["quantization"][0] or tensor["dtype"] == np.float16}
+        small, half = {np.int8, np.uint8}, {np.float16}
+    else:
+        return "float32"
+    return "int8" if kinds & small else "float16" if kinds & half else "float32"

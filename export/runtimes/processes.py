@@ -1,0 +1,133 @@
+"""Processes that hold one artefact each: started, asked, ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from export.runtimes import worker
+from toolkit.errors import UnfreezeError
+from toolkit.process.cores import cores
+
+ANSWER = 600.0  # seconds in which a file has to answer a first time: a model may hold a loop without end
+
+
+_STARTING = threading.Lock()  # one process at a time
+
+
+class Held:
+    """An artefact in a process of its own, which starts with the first call and may be ended from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.class_names: tuple[str, ...] | None = None
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), worker.begin)
+        self.lock, self.ended = threading.Lock(), False
+
+    def load(self, threads: int, pixels: str | None) -> None:
+        self.class_names = self.call(worker.start_up, self.path, threads, pixels)
+
+    def kill(self) -> None:
+        """At once: whatever the process is at is of no use any more."""
+        with self.lock:
+            self.ended = True
+            for process in list((self.pool._processes or {}).values()):
+                process.terminate()
+
+    def call(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
+        """What the function gives there; UnfreezeError where the process ends, or takes more than `limit` seconds."""
+        ended = UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out")
+        with self.lock, _STARTING, _deaf(), _without_script():
+            if self.ended:
+                raise ended
+            try:
+                future = self.pool.submit(function, *arguments)
+            except BrokenProcessPool:
+                raise ended from None
+        try:
+            return future.result(limit)
+        except (BrokenProcessPool, CancelledError):
+            raise ended from None
+        except FutureTimeout:
+            self.kill()
+            raise UnfreezeError(f"{self.path} does not answer within {limit:g} s") from None
+
+
+class Processes:
+    """Those that hold artefacts. Use as a context manager: all of them end with it, and those that are still starting
+    up too; none starts afterwards."""
+
+    def __init__(self) -> None:
+        self.held: list[Held] = []
+        self.lock, self.ended = threading.Lock(), False
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+
+    def hold(self, path: Path, threads: int, pixels: str | None) -> Held:
+        with self.lock:
+            if self.ended:
+                raise UnfreezeError(f"{path}: it was not run any more")
+            held = Held(path)
+            self.held.append(held)
+        held.load(threads, pixels)
+        return held
+
+    @contextmanager
+    def at_a_time(self) -> Iterator[ThreadPoolExecutor]:
+        """As many threads as there are cores. Where the block does not end well, with Ctrl-C for one, all processes
+        end first: leaving the threads waits for what they are at."""
+        with ThreadPoolExecutor(cores()) as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.end()
+                raise
+
+    def end(self) -> None:
+        with self.lock:
+            self.ended = True
+        for held in self.held:
+            held.kill()
+        for held in self.held:
+            held.pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """A process that is started in here does not run the caller's script again, which multiprocessing does otherwise:
+    a script without `if __name__ == "__main__"` would be endless."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A process that is started in here never hears of Ctrl-C, which a terminal sends to all: its caller ends it, and
+    its interpreter prints no traceback."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,178 @@
+"""An artefact -> a function from images to probabilities, in the artefact's own runtime, which is imported here only.
+
+A runner takes uint8 [N, S, S, 3] and gives float32 [N, C]; N may change from call to call.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.description import read_description
+from export.runtimes.graph_files import check_saved_model
+from export.runtimes.inputs_outputs import feed, in_batches
+from export.runtimes.tensors import dequantised
+from export.variants import again
+from toolkit.errors import UnfreezeError, said
+from toolkit.process.quiet import hushed, start_tensorflow
+
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+class NoRuntimeError(UnfreezeError):
+    """The artefact may be good, but what runs it is not installed."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A loaded artefact."""
+
+    predict: Predict
+    feed: Predict  # uint8 [N, S, S, 3] -> what the artefact itself takes
+    description: dict[str, Any] | None  # what the artefact says of itself
+    shape: tuple[Any, ...]  # of its input; what is open is no positive int
+
+
+def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -> Runner:
+    """Load an `.onnx` or `.tflite` file or a SavedModel folder. `threads` None: the runtime's own choice.
+
+    `pixels`: for a model that was not exported here, the range that it takes, a name of
+    `export.runtimes.inputs_outputs.SCALES`; its layout and dtype are adapted too, and what it answers is left for
+    `export.runtimes.inputs_outputs.shares`. UnfreezeError where it is none of these or its runtime refuses it.
+    """
+    if path.is_dir() and (path / "saved_model.pb").is_file():
+        loader: Callable[[Path, int | None, str | None], Runner] = load_saved_model
+    elif path.suffix.lower() in LOADERS and path.is_file():
+        loader = LOADERS[path.suffix.lower()]
+    else:
+        raise UnfreezeError(f"{path} is no .onnx or .tflite file, SavedModel folder or run folder")
+    try:
+        with hushed():
+            return loader(path, threads, pixels)
+    except ModuleNotFoundError as error:
+        raise _absent(path, error) from None
+    except Exception as error:  # each runtime has exceptions of its own
+        raise UnfreezeError(f"{path} cannot be loaded ({said(error)}); {again(path)}") from None
+
+
+def import_runtime(path: Path) -> None:
+    """Import what runs the artefact, so that its import is not taken for the artefact's own loading."""
+    if path.is_dir():
+        start_tensorflow()
+        return
+    try:
+        importlib.import_module(RUNTIMES.get(path.suffix.lower(), "numpy"))
+    except ModuleNotFoundError as error:
+        raise _absent(path, error) from None
+
+
+def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        path,
+        options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # prints on standard output
+    )
+    described = session.get_modelmeta().custom_metadata_map.get("unfreeze")
+    _check_ends(session.get_inputs(), session.get_outputs())
+    entry = session.get_inputs()[0]
+    dtype = {"tensor(uint8)": np.uint8, "tensor(float16)": np.float16}.get(entry.type, np.float32)
+
+    fed = partial(feed, shape=entry.shape, dtype=dtype, pixels=pixels)
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        return in_batches(lambda part: session.run(None, {entry.name: part})[0], entry.shape, fed(images))
+
+    return Runner(predict, fed, read_description(described), tuple(entry.shape))
+
+
+def load_tflite(path: Path, threads: int | None, pixels: str | None) -> Runner:
+    from ai_edge_litert.interpreter import Interpreter
+
+    from export.formats.tflite_metadata import description_in
+
+    content = path.read_bytes()
+    interpreter = Interpreter(model_content=content, num_threads=threads or os.cpu_count())
+    interpreter.allocate_tensors()
+    _check_ends(interpreter.get_input_details(), interpreter.get_output_details())
+    entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    shape = tuple(int(size) for size in entry["shape_signature"])
+    fed = partial(feed, shape=shape, dtype=entry["dtype"], pixels=pixels, quantization=entry["quantization"])
+    allocated = int(entry["shape"][0])
+
+    def invoked(images: np.ndarray) -> np.ndarray:
+        nonlocal allocated
+        if len(images) != allocated:
+            interpreter.resize_tensor_input(entry["index"], images.shape, strict=True)
+            interpreter.allocate_tensors()
+            allocated = len(images)
+        interpreter.set_tensor(entry["index"], images)
+        interpreter.invoke()
+        return interpreter.get_tensor(result["index"])
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        answer = in_batches(invoked, shape, fed(images))
+        return answer if pixels is None else dequantised(answer, result)
+
+    return Runner(predict, fed, read_description(description_in(content)), shape)
+
+
+def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Runner:
+    start_tensorflow()
+    import tensorflow as tf
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    check_saved_model(path)
+    loaded = tf.saved_model.load(str(path))
+    name = next((name for name in ("serve", "serving_default") if name in loaded.signatures), "")
+    if not name:
+        raise ValueError(f"it has neither of the signatures serve and serving_default: {sorted(loaded.signatures)}")
+    serve = loaded.signatures[name]
+    entries = serve.structured_input_signature[1].values()
+    if len(entries) != 1 or len(serve.structured_outputs) != 1:
+        raise ValueError(f"its signature {name} has {len(entries)} inputs and {len(serve.structured_outputs)} outputs")
+    (entry,) = entries
+    description = path / "unfreeze.json"
+
+    shape = tuple(entry.shape.as_list())
+    fed = partial(feed, shape=shape, dtype=entry.dtype.as_numpy_dtype, pixels=pixels)
+
+    def served(images: np.ndarray) -> np.ndarray:
+        (answer,) = serve(**{entry.name: tf.constant(images)}).values()
+        return answer.numpy()
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        return in_batches(served, shape, fed(images))
+
+    predict.keep = loaded  # type: ignore[attr-defined]  # a signature does not keep its variables alive
+    described = description.read_text(encoding="utf-8") if description.is_file() else None
+    return Runner(predict, fed, read_description(described), shape)
+
+
+def _check_ends(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            f"it has {len(inputs)} inputs and {len(outputs)} outputs; images in and classes out are one each"
+        )
+
+
+def _absent(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
+    return NoRuntimeError(f"{path.name} needs {error.name}, which is not installed; choose others with --formats")
+
+
+RUNTIMES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter"}
+LOADERS = {".onnx": load_onnx, ".tflite": load_tflite}

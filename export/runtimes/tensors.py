@@ -1,0 +1,112 @@
+"""Every intermediate tensor that an ONNX or TFLite file computes on a few images, in the order of its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.process.quiet import hushed
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What one operation gave; of an integer the number that it stands for."""
+
+    name: str
+    value: np.ndarray  # float32 [N, ...]
+
+
+def tensors(path: Path, images: np.ndarray) -> list[Tensor]:
+    """Of a .onnx or .tflite file on `images`, in the file's own dtype and layout; the last is its answer."""
+    with hushed():
+        return (_onnx if path.suffix.lower() == ".onnx" else _tflite)(path, images)
+
+
+def _joined(found: Iterable[list[Tensor]], images: int) -> list[Tensor]:
+    """What a file that takes a fixed number of images gave of one such batch after the other."""
+    return [
+        Tensor(parts[0].name, np.concatenate([part.value for part in parts])[:images])
+        for parts in zip(*found, strict=True)
+    ]
+
+
+def _batches(images: np.ndarray, count: Any) -> Iterator[np.ndarray]:
+    """All at once where `count` is no fixed number of images; else as many, the last one repeated to fill up."""
+    count = count if isinstance(count, int) and count > 0 else len(images)
+    for start in range(0, len(images), count):
+        part = images[start : start + count]
+        yield np.concatenate([part, np.repeat(part[-1:], count - len(part), axis=0)])
+
+
+def _onnx(path: Path, images: np.ndarray) -> list[Tensor]:
+    """By added graph outputs, without onnxruntime's optimisations: they would fuse what is to be told apart."""
+    import onnx
+    import onnxruntime
+
+    model = onnx.load(path)
+    answer = model.graph.output[0].name
+    names = [name for node in model.graph.node for name in node.output if name]
+    known = {end.name for end in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
+    order = [name for name in names if name != answer] + [answer]
+    entry = session.get_inputs()[0]
+
+    def given(batch: np.ndarray) -> list[Tensor]:
+        return [
+            Tensor(name, value.astype(np.float32, copy=False))
+            for name, value in zip(order, session.run(order, {entry.name: batch}), strict=True)
+            if _of_images(value, len(batch)) and value.dtype in (np.float32, np.float16)
+        ]
+
+    return _joined((given(batch) for batch in _batches(images, entry.shape[0])), len(images))
+
+
+def _tflite(path: Path, images: np.ndarray) -> list[Tensor]:
+    """Without delegates: XNNPACK keeps what it computes to itself."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        str(path),
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    entry = interpreter.get_input_details()[0]
+    answer = interpreter.get_output_details()[0]["index"]
+
+    def given(batch: np.ndarray) -> list[Tensor]:
+        interpreter.resize_tensor_input(entry["index"], batch.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(entry["index"], batch)
+        interpreter.invoke()
+        details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+        order = [index for operation in interpreter._get_ops_details() for index in operation["outputs"]]
+        values = [(index, interpreter.get_tensor(index)) for index in [i for i in order if i != answer] + [answer]]
+        return [
+            Tensor(details[index]["name"], dequantised(value, details[index]))
+            for index, value in values
+            if _of_images(value, len(batch))
+        ]
+
+    return _joined((given(batch) for batch in _batches(images, int(entry["shape_signature"][0]))), len(images))
+
+
+def dequantised(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    """float32: what a tensor of TFLite stands for, scale x (value - zero point), in one step for the whole tensor."""
+    scale, zero = details["quantization"]
+    if not scale or np.issubdtype(value.dtype, np.floating):
+        return value.astype(np.float32, copy=False)
+    return (value.astype(np.float32) - zero) * np.float32(scale)
+
+
+def _of_images(value: np.ndarray, images: int) -> bool:
+    return value.ndim > 1 and len(value) == images

@@ -1,0 +1,124 @@
+"""What runs in the process of one artefact: it is loaded there once, and then asked.
+
+The other side is `export.runtimes.measure`. Everything is handed over by name and value; nothing else is shared.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.runtimes.inputs_outputs import shares
+from export.runtimes.runners import Runner, import_runtime, load
+from export.runtimes.tensors import Tensor, tensors
+from export.variants import again
+from toolkit.errors import UnfreezeError, said
+
+BATCH = 32
+
+_path: Path
+_reload: Callable[[], Runner]
+_runner: Runner
+_before: float | None
+_adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answers -> probabilities
+
+
+def begin() -> None:
+    """First of all in the process: it ends when its parent tells it to, or is no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
+    """Import the runtime, and load the artefact; the class names that it has."""
+    global _path, _reload, _before, _adapted
+    _adapted = shares if pixels is not None else lambda answers: answers
+    import_runtime(path)
+    _before = _resident("VmRSS")
+    _path, _reload = path, partial(load, path, threads, pixels=pixels)
+    load_again()
+    return tuple(_runner.description["class_names"]) if _runner.description else None
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def load_again() -> float:
+    """Load it, again; seconds."""
+    global _runner
+    started = time.perf_counter()
+    _runner = _reload()
+    return time.perf_counter() - started
+
+
+def described() -> tuple[dict[str, Any] | None, tuple[Any, ...]]:
+    """What the artefact says of itself, and the shape of its input."""
+    return _runner.description, _runner.shape
+
+
+def ask(images: np.ndarray) -> np.ndarray:
+    """uint8 [N, S, S, 3] -> what the artefact answers."""
+    return np.asarray(_predict(images))
+
+
+def _batch(images: Path, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(np.load(images, mmap_mode="r", allow_pickle=False)[rows])
+
+
+def _predict(images: np.ndarray) -> np.ndarray:
+    try:
+        return _runner.predict(images)
+    except Exception as error:  # each runtime has exceptions of its own
+        raise UnfreezeError(f"it does not run ({said(error)}); {again(_path)}") from None
+
+
+def answer(images: Path, rows: np.ndarray) -> np.ndarray:
+    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    return _adapted(np.concatenate([_predict(_batch(images, part)) for part in parts]))
+
+
+def computed(path: Path, images: np.ndarray, pixels: str | None) -> list[Tensor]:
+    """Every intermediate tensor of a file that was not started up; uint8 `images`, `pixels` as in `load`."""
+    return tensors(path, images if pixels is None else load(path, pixels=pixels).feed(images))
+
+
+def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:
+    """Seconds an image, of calls with `count` images each."""
+    taken = []
+    for call in range(calls):
+        batch = _batch(images, np.resize(np.roll(rows, -call * count), count))
+        started = time.perf_counter()
+        _predict(batch)
+        taken.append((time.perf_counter() - started) / count)
+    return taken
+
+
+def memory(images: Path, rows: np.ndarray) -> float | None:
+    """MB of resident memory, at its peak with one image and with a batch, beyond what the runtime took before the
+    artefact was loaded."""
+    for count in (1, BATCH):
+        times(images, rows, count, 2)
+    peak = _resident("VmHWM")
+    return None if peak is None or _before is None else max(0.0, peak - _before)
+
+
+def _resident(entry: str) -> float | None:
+    """MB, as Linux says; `ru_maxrss` would give the parent's where that is larger."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith(entry)), None)

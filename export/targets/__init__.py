@@ -1,0 +1,7 @@
+"""What goes along with the files for those who build an app.
+
+    golden     test images, the answers to them, and checkers to prove an app with
+    snippets   code that loads an artefact, ready to paste
+
+`checkers/` holds the checkers as they are copied.
+"""

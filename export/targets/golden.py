@@ -1,0 +1,76 @@
+"""The golden pack: a few test images at model size, the answers to them, and a checker for the app's own pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from export.artefacts import Artefact, Reference
+from export.runtimes.runners import load
+from toolkit.progress import Progress, silent
+from toolkit.storage.files import atomic, write_json
+
+COUNT = 8
+UNSATURATED = 0.8  # probability near which an answer shows what is wrong with the pixels; one of 1.0 hides it
+TOLERANCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.1, "int8": 0.15}  # int8 differs between runtimes
+CHECKERS = Path(__file__).parent / "checkers"
+
+
+def write_golden(
+    folder: Path,
+    description: dict[str, Any],
+    artefacts: Sequence[Artefact],
+    reference: Reference,
+    images: np.ndarray,
+    progress: Progress = silent,
+) -> None:
+    """Write `golden/` into the export folder. `images`: the test part, uint8 [N, S, S, 3]."""
+    rows = golden_rows(reference)
+    chosen = np.asarray(images[rows])
+    there = [artefact for artefact in artefacts if (folder / artefact.name).exists()]
+    answers = {}
+    for done, artefact in enumerate(there):
+        progress("golden pack", done, len(there))
+        answers[artefact.name] = {
+            "tolerance": TOLERANCE[artefact.precision],
+            "probabilities": load(folder / artefact.name).predict(chosen).tolist(),
+        }
+    pack = {
+        "class_names": description["class_names"],
+        "input": description["input"],
+        "images": [
+            {
+                "file": f"{number}.png",
+                "source": reference.paths[row],
+                "label": description["class_names"][reference.labels[row]],
+                "probabilities": reference.probabilities[row].tolist(),
+            }
+            for number, row in enumerate(rows)
+        ],
+        "artefacts": answers,
+    }
+    with atomic(folder / "golden") as temporary:
+        temporary.mkdir()
+        for number, pixels in enumerate(chosen):
+            Image.fromarray(pixels).save(temporary / f"{number}.png", optimize=True)
+        write_json(temporary / "expected.json", pack)
+        for name in ("check.py", "check.mjs", "Check.kt"):
+            (temporary / name).write_bytes((CHECKERS / name).read_bytes())
+    progress("golden pack", len(there), len(there))
+
+
+def golden_rows(reference: Reference) -> np.ndarray:
+    """int64 [<= 8]: of each class in turn the rightly answered image whose probability is nearest to 0.8, then the
+    next nearest; wrongly answered ones only where there are too few."""
+    top = reference.probabilities.max(1)
+    wrong = reference.probabilities.argmax(1) != reference.labels
+    order = np.lexsort((np.abs(top - UNSATURATED), wrong))
+    place = np.empty(len(order))  # how many of the same class come before
+    for label in np.unique(reference.labels):
+        own = order[reference.labels[order] == label]
+        place[own] = np.arange(len(own))
+    return order[np.lexsort((np.arange(len(order)), place[order], wrong[order]))][:COUNT]

@@ -1,6 +1,0 @@
-"""python -m toolkit"""
-
-from toolkit.cli import main
-
-if __name__ == "__main__":
-    main()

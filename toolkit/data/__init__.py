@@ -1,0 +1,7 @@
+"""DATA -> the images that it names, each checked, with its class and part; decoded once.
+
+sources          what DATA names: a folder with a sub-folder for each class, or a CSV
+image_set        DATA -> ImageFolder, every file read and checked
+split            train, val and test: stratified, seeded, by content
+decoded_arrays   decoded images on disk, memory-mapped
+"""

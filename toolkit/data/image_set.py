@@ -1,0 +1,236 @@
+"""DATA -> `ImageFolder`: every usable image with label, part, size and digest; what was left out, and why.
+
+Which files DATA names is read by `toolkit.data.sources`, whether one can be used by `toolkit.pixels.decode`.
+Parts that are not given are left to `toolkit.data.split`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.data.sources.listing import Entry, Listing, Rejected
+from toolkit.data.sources.open import read_layout
+from toolkit.errors import UnfreezeError, one_line
+from toolkit.pixels.decode import measure
+from toolkit.storage.safe_read import read
+
+AT_A_TIME = 1024  # files that are handed to the threads
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFolder:
+    """N images. True where it holds any."""
+
+    root: Path  # what `paths` are relative to
+    class_names: tuple[str, ...]  # sorted
+    paths: tuple[str, ...]  # POSIX, sorted
+    labels: np.ndarray  # int32 [N], index into class_names
+    digests: tuple[str, ...]  # SHA-256 of the file's bytes, hex
+    parts: tuple[str, ...]  # "train" | "val" | "test" | "": not given
+    sizes: np.ndarray  # int32 [N, 2], width and height in pixels, as shown
+    rejected: tuple[Rejected, ...] = ()
+    ignored: int = 0  # files without an image's suffix
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def select(self, part: str) -> ImageFolder:
+        """The images of one part; class names and what was left out stay as they are."""
+        return self._rows([i for i, own in enumerate(self.parts) if own == part])
+
+    def counts(self, part: str | None = None) -> np.ndarray:
+        """Images of each class, int64 [C], in one part or in all."""
+        chosen = [part is None or own == part for own in self.parts]
+        return np.bincount(self.labels[np.array(chosen, bool)], minlength=len(self.class_names))
+
+    def duplicates(self) -> tuple[tuple[str, ...], ...]:
+        """The paths of each group of byte-identical files."""
+        return tuple(tuple(self.paths[i] for i in rows) for rows in self._same() if len(rows) > 1)
+
+    def leaks(self) -> tuple[tuple[str, ...], ...]:
+        """Those groups whose files are in two parts or more, as they were given."""
+        return tuple(
+            tuple(self.paths[i] for i in rows) for rows in self._same() if len({self.parts[i] for i in rows} - {""}) > 1
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256, hex, over every image's path, class, digest and part: equal where the data are."""
+        names = (self.class_names[label] for label in self.labels)
+        rows = sorted(zip(self.paths, names, self.digests, self.parts, strict=True))
+        return hashlib.sha256(json.dumps([self.class_names, rows]).encode()).hexdigest()
+
+    def _same(self) -> Iterable[list[int]]:
+        """Row numbers by digest, in the order of their first paths."""
+        rows: dict[str, list[int]] = defaultdict(list)
+        for i, digest in enumerate(self.digests):
+            rows[digest].append(i)
+        return rows.values()
+
+    def _rows(self, chosen: list[int]) -> ImageFolder:
+        return replace(
+            self,
+            paths=tuple(self.paths[i] for i in chosen),
+            labels=self.labels[chosen],
+            digests=tuple(self.digests[i] for i in chosen),
+            parts=tuple(self.parts[i] for i in chosen),
+            sizes=self.sizes[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An entry whose file was read and can be used."""
+
+    entry: Entry
+    digest: str
+    size: tuple[int, int]  # pixels, width and height
+
+
+def scan(
+    data: Path,
+    *,
+    strict: bool = False,
+    classes: tuple[str, ...] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImageFolder:
+    """Reads every image of DATA once, in threads, and checks that it can be decoded.
+
+    `classes`: those of a model that is there already, of which DATA may have only some. `progress(done, total)` is
+    called in this thread after each file. `UnfreezeError` where DATA has no two classes to tell apart, or one that is
+    not in `classes`, or, if `strict`, where a file has to be left out.
+    """
+    listing = read_layout(data)
+    images, broken = _read_all(listing, progress or (lambda done, total: None))
+    images, disputed = _without_disputed(images)
+    rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
+    if strict and rejected:
+        first = f"{one_line(rejected[0].path)}: {rejected[0].reason}"
+        raise UnfreezeError(
+            f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
+        )
+    names = _class_names(data, listing, images) if classes is None else _known(data, listing, images, classes)
+    return _folder(listing, names, images, rejected)
+
+
+def _read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[_Image], list[Rejected]]:
+    images: list[_Image] = []
+    broken: list[Rejected] = []
+    total = len(listing.entries)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for start in range(0, total, AT_A_TIME):  # a pool takes a kilobyte for each call that waits in it
+            some = listing.entries[start : start + AT_A_TIME]
+            for done, result in enumerate(threads.map(lambda entry: _read(listing.root, entry), some), start + 1):
+                if isinstance(result, _Image):
+                    images.append(result)
+                else:
+                    broken.append(result)
+                progress(done, total)
+    return images, broken
+
+
+def _read(root: Path, entry: Entry) -> _Image | Rejected:
+    path = root / entry.path
+    try:
+        entry.path.encode()
+        content = read(path)
+        return _Image(entry, hashlib.sha256(content).hexdigest(), measure(content, path.suffix))
+    except OSError as error:
+        return Rejected(entry.path, f"cannot be read: {error.strerror}")
+    except UnfreezeError as error:
+        return Rejected(entry.path, str(error))
+    except UnicodeEncodeError:
+        return Rejected(entry.path.encode("utf-8", "backslashreplace").decode(), "its name is not UTF-8: rename it")
+    except ValueError:  # a null byte, from a CSV
+        return Rejected(entry.path, "not a path that a file can have")
+
+
+def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected]]:
+    """Leaves out every file whose very bytes also have another label: nobody can say which one is right."""
+    labelled: dict[str, dict[str, str]] = defaultdict(dict)  # digest -> label -> first path
+    for image in images:
+        labelled[image.digest].setdefault(image.entry.label, image.entry.path)
+    kept, disputed = [], []
+    for image in images:
+        others = [pair for pair in labelled[image.digest].items() if pair[0] != image.entry.label]
+        if others:
+            label, path = others[0]
+            disputed.append(Rejected(image.entry.path, one_line(f"the same file as {path}, which is labelled {label}")))
+        else:
+            kept.append(image)
+    return kept, disputed
+
+
+def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[str, ...]:
+    """The classes to learn, sorted, if there are two and each has an image to learn from."""
+    where = one_line(str(data))
+    said = {name: one_line(name) for name, _ in listing.classes}
+    given = {name for name, part in listing.classes if part in ("train", "")}
+    names = sorted(given)
+    parts = sorted({part for _, part in listing.classes} - {""})
+    if data.is_dir() and parts and not names:
+        found = ", ".join(f"{part}/" for part in parts)
+        raise UnfreezeError(f"{where} has {found} but no train/ with a sub-folder per class: add it")
+    for name, part in sorted(listing.classes):
+        if name not in given:
+            raise UnfreezeError(f"{where}: class {said[name]} is in {part} but not in train: add it there or remove it")
+    if len(names) < 2:
+        found = f"only one class, {said[names[0]]}" if names else "no class to train on"
+        raise UnfreezeError(f"{where} has {found}: a classifier needs two or more")
+    usable = {image.entry.label for image in images if image.entry.part in ("train", "")}
+    for name in names:
+        if name not in usable:
+            raise UnfreezeError(f"{where}: class {said[name]} has no usable image to train on: add some or remove it")
+    return tuple(names)
+
+
+def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes of the model, if DATA has no other and any usable image."""
+    known = set(classes)
+    for name, _ in sorted(listing.classes):
+        if name not in known:
+            only = ", ".join(classes)
+            raise UnfreezeError(one_line(f"{data}: the model has no class {name}, only {only}: rename or remove it"))
+    if not images:
+        raise UnfreezeError(f"{one_line(str(data))} has no usable image: add some")
+    return classes
+
+
+def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], rejected: list[Rejected]) -> ImageFolder:
+    number = {name: i for i, name in enumerate(names)}
+    return ImageFolder(
+        root=listing.root,
+        class_names=names,
+        paths=tuple(image.entry.path for image in images),
+        labels=np.array([number[image.entry.label] for image in images], np.int32),
+        digests=tuple(image.digest for image in images),
+        parts=tuple(image.entry.part for image in images),
+        sizes=np.array([image.size for image in images], np.int32),
+        rejected=tuple(rejected),
+        ignored=listing.ignored,
+    )
+
+
+def read_unchanged(images: ImageFolder, row: int) -> bytes:
+    """The bytes of one file, as they were scanned; UnfreezeError where they are gone or others."""
+    file = images.root / images.paths[row]
+    try:
+        content = read(file)
+    except UnfreezeError as error:
+        raise UnfreezeError(f"{one_line(str(file))} changed after it was scanned: {error}") from None
+    except OSError as error:
+        raise UnfreezeError(
+            f"{one_line(str(file))} cannot be read any more ({error.strerror}); put it back, or say with --data "
+            "where it is now"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != images.digests[row]:
+        raise UnfreezeError(f"{one_line(str(file))} changed after it was scanned; put it back, or use a new run folder")
+    return content

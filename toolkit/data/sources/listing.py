@@ -1,0 +1,71 @@
+"""What a data source names: files with their class and part, before any file is opened."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.errors import UnfreezeError, one_line
+
+PARTS = {  # as people write it, in lower case -> as the project does
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    path: str  # POSIX, relative to the listing's root
+    label: str  # class name
+    part: str  # "train" | "val" | "test" | "": not given
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """What was left out, and why, in a person's words."""
+
+    path: str  # POSIX, relative
+    reason: str
+
+
+@dataclass
+class Listing:
+    """What DATA names; filled while it is read."""
+
+    root: Path
+    entries: list[Entry] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    classes: set[tuple[str, str]] = field(default_factory=set)  # (class name, part), empty folders too
+    ignored: int = 0  # files without an image's suffix
+
+    def reject(self, path: Path, reason: str) -> None:
+        name = path.relative_to(self.root).as_posix().encode("utf-8", "backslashreplace").decode()
+        self.rejected.append(Rejected(name, reason))
+
+
+def check_label(label: str, where: str) -> None:
+    """UnfreezeError where a class's name cannot be a line of labels.txt."""
+    kinds = {unicodedata.category(letter) for letter in label}
+    if "Cs" in kinds:
+        raise UnfreezeError(f"{where}: the class name {one_line(label)} is not UTF-8: rename it")
+    if kinds & {"Cc", "Zl", "Zp"}:
+        raise UnfreezeError(
+            f"{where}: the class name {one_line(label)[:80]} has a line break or another control character, and "
+            "labels.txt takes a name a line: rename it"
+        )
+
+
+def surely(ask: Callable[[], bool]) -> bool:
+    """False, too, where the system does not say: `Path.is_dir` and its like raise for a name that is too long and for a
+    link that leads where one may not look."""
+    try:
+        return ask()
+    except OSError:
+        return False

@@ -1,0 +1,25 @@
+"""DATA -> `Listing`: a folder with a sub-folder for each class, or a CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.data.sources.class_folders import read_folder
+from toolkit.data.sources.csv_file import read_csv
+from toolkit.data.sources.listing import Listing, surely
+from toolkit.errors import UnfreezeError, one_line
+
+
+def read_layout(data: Path) -> Listing:
+    """The entries of DATA sorted by path; `UnfreezeError` where it is none of the three layouts."""
+    if surely(data.is_dir):
+        listing = read_folder(data)
+    elif surely(data.is_file) and data.suffix.lower() == ".csv":
+        listing = read_csv(data)
+    else:
+        what = "is neither a folder nor a .csv file" if surely(data.exists) else "does not exist"
+        raise UnfreezeError(
+            f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
+        )
+    listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
+    return listing

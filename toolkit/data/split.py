@@ -1,0 +1,67 @@
+"""Gives every image a part: what DATA does not say is split off by content, stratified and seeded.
+
+By content, so that byte-identical files stay together, whatever their names and the order they are found in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from toolkit.data.image_set import ImageFolder
+from toolkit.errors import UnfreezeError, one_line
+
+SOURCES = ("train", "")  # parts from which a missing one is taken
+
+
+def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageFolder:
+    """The same images with every part "train", "val" or "test".
+
+    A missing test part takes the fraction `test` of each class, then a missing val part the fraction `val` of what
+    is left; at least one image each. They are taken from the images of train and those without a part. One without
+    a part joins a byte-identical one that has one, and no image is moved away from its twins. `UnfreezeError` where
+    a class has too few distinct images.
+    """
+    wanted = {part: share for part, share in (("test", test), ("val", val)) if part not in folder.parts}
+    for part, share in wanted.items():
+        if not 0 < share < 1:
+            raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")
+    given = {digest: part for digest, part in zip(folder.digests, folder.parts, strict=True) if part not in SOURCES}
+    moved: dict[str, str] = {}  # digest -> part; all else of the sources is for training
+    for name, distinct in zip(folder.class_names, _distinct(folder), strict=True):
+        own = distinct - given.keys()
+        moved |= _divide(name, sorted(own, key=lambda digest: _rank(seed, digest)), wanted)
+    parts = (
+        moved.get(digest, "train" if part else given.get(digest, "train")) if part in SOURCES else part
+        for digest, part in zip(folder.digests, folder.parts, strict=True)
+    )
+    return replace(folder, parts=tuple(parts))
+
+
+def _distinct(folder: ImageFolder) -> list[set[str]]:
+    """For each class the digests of its images that may be divided."""
+    found: list[set[str]] = [set() for _ in folder.class_names]
+    for digest, label, given in zip(folder.digests, folder.labels.tolist(), folder.parts, strict=True):
+        if given in SOURCES:
+            found[label].add(digest)
+    return found
+
+
+def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str, str]:
+    """digest -> part for those at the front, leaving at least one for each later part and for training."""
+    if wanted and len(digests) <= len(wanted):
+        parts = " and ".join(wanted)
+        raise UnfreezeError(
+            f"class {one_line(name)} has {len(digests)} distinct images to split {parts} off from, "
+            f"and needs at least {len(wanted) + 1}: add images"
+        )
+    divided: dict[str, str] = {}
+    for later, (part, share) in enumerate(wanted.items()):
+        left = digests[len(divided) :]
+        take = min(max(1, round(share * len(left))), len(left) - (len(wanted) - later))
+        divided |= dict.fromkeys(left[:take], part)
+    return divided
+
+
+def _rank(seed: int, digest: str) -> str:
+    return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()

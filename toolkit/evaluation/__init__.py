@@ -1,0 +1,5 @@
+"""How good a run's model is.
+
+evaluate_run   a run's model on its test part, or on another folder   (TensorFlow)
+plots          matplotlib figures
+"""

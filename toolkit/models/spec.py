@@ -1,0 +1,54 @@
+"""What determines an architecture: `ModelSpec`, and the table of backbones with the cuts of each.
+
+Unfreeze depth is counted in stages from the output: 0 trains the head alone, d trains the last d stages of
+the backbone. A stage ends where a single tensor carries everything, so every depth is a valid cut.
+Building the model is left to `toolkit.models.build`; the tests hold every cut against the graph that Keras builds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.errors import UnfreezeError
+from toolkit.models.applications import backbone, cut_layer
+
+STARTER = ("MobileNetV2", 0.35)  # backbone and alpha of the weights that are always there
+STARTER_SIZE = 96  # pixels, of the pictures that they were trained on
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that determines the architecture; equal specs build equal graphs."""
+
+    backbone: str
+    alpha: float
+    image_size: int  # pixels
+    classes: int
+    head_units: int  # 0: no dense layer between pooling and the output
+    dropout: float  # rate
+    unfreeze: int  # stages, 0 to `deepest(backbone)`
+
+
+def check_weights(weights: str, name: str, alpha: float) -> None:
+    """Raise UnfreezeError where the starter weights are not those of this backbone."""
+    if weights == "starter" and (name, alpha) != STARTER:
+        raise UnfreezeError(
+            f"the starter weights are those of {STARTER[0]}, alpha {STARTER[1]:g}; got {name}, alpha {alpha:g}"
+        )
+
+
+def check_spec(spec: ModelSpec) -> None:
+    """Raise UnfreezeError for the first value that cannot be built, with the values that can."""
+    row = backbone(spec.backbone)
+    if spec.alpha not in row.alphas:
+        there_are = ", ".join(f"{alpha:g}" for alpha in row.alphas)
+        raise UnfreezeError(f"{row.name} has alpha {there_are}; got {spec.alpha:g}")
+    if spec.image_size < row.smallest:
+        raise UnfreezeError(f"{row.name} needs images of at least {row.smallest} px, got {spec.image_size}")
+    if spec.classes < 2:
+        raise UnfreezeError(f"a classifier needs at least 2 classes, got {spec.classes}")
+    if spec.head_units < 0:
+        raise UnfreezeError(f"head units are 0 (no dense layer) or more, got {spec.head_units}")
+    if not 0 <= spec.dropout < 1:
+        raise UnfreezeError(f"the dropout rate is at least 0 and below 1, got {spec.dropout:g}")
+    cut_layer(spec.backbone, spec.unfreeze)

@@ -1,0 +1,110 @@
+"""Pre-trained weights for the backbone of a flat model: Keras' download, a file of its headless model, or the starter.
+
+Keras' own stand-alone constructor loads the first two, for it knows every format it ever wrote; they are then copied.
+The starter, `starter.npz` beside this module, is MobileNetV2 alpha 0.35, trained on computed pictures by
+`scripts/pretrain_starter.py`: it is there without a network, for trying out, teaching and testing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from toolkit.errors import UnfreezeError, first_line
+from toolkit.models.applications import backbone
+from toolkit.models.spec import ModelSpec
+from toolkit.untrusted.hdf5 import check_hdf5
+from toolkit.untrusted.keras_file import check_keras
+
+STARTER = Path(__file__).with_name("starter.npz")
+_IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 0..1
+
+
+def construct(spec: ModelSpec, **arguments: object) -> keras.Model:
+    """`keras.applications`' model of `spec` without its classifier; `arguments` go to the constructor."""
+    row = backbone(spec.backbone)
+    alpha = {"alpha": spec.alpha} if len(row.alphas) > 1 else {}
+    return getattr(keras.applications, row.name)(include_top=False, **alpha, **arguments)
+
+
+def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
+    """Load `weights` ("imagenet", "starter", "none" or a path) into the backbone of `build_model(spec)`.
+
+    UnfreezeError where the download fails, the file is missing, or belongs to another backbone or alpha.
+    """
+    if weights == "none":
+        return
+    if weights == "starter":
+        _load_starter(model)
+        return
+    source = _download(spec) if weights == "imagenet" else _read(spec, Path(weights))
+    with_weights = [layer for layer in source.layers if layer.weights]
+    targets = [layer for layer in model.layers if layer.weights]
+    for old, new in zip(with_weights, targets, strict=False):  # the head is what is left over
+        new.set_weights(old.get_weights())
+    _finish_normalization(model, spec, weights)
+
+
+def _load_starter(model: keras.Model) -> None:
+    """Stored in float16; every layer of the backbone is in the file, the head is not."""
+    with np.load(STARTER, allow_pickle=False) as arrays:
+        for layer in model.layers:
+            names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
+            if names and names[0] in arrays:
+                layer.set_weights([arrays[name].astype(np.float32) for name in names])
+
+
+def _download(spec: ModelSpec) -> keras.Model:
+    sizes = backbone(spec.backbone).weight_sizes
+    size = spec.image_size if spec.image_size in sizes else 224
+    try:
+        return construct(spec, weights="imagenet", input_shape=(size, size, 3))
+    except Exception as error:  # Keras' downloader raises plain Exception
+        raise UnfreezeError(
+            f"could not download the ImageNet weights of {spec.backbone} ({first_line(error).rstrip('.')}); "
+            "give a file with --weights PATH, or start from random weights with --weights none"
+        ) from error
+
+
+def _read(spec: ModelSpec, path: Path) -> keras.Model:
+    if not path.is_file():
+        raise UnfreezeError(f"no weights file at {path}; --weights takes imagenet, none or the path of an .h5 file")
+    try:
+        _check(path)
+        with warnings.catch_warnings():
+            # Keras only warns where a file leaves layers as they were initialised.
+            warnings.simplefilter("error", UserWarning)
+            return construct(spec, weights=str(path), input_shape=(224, 224, 3))
+    except Exception as error:  # Keras and h5py raise whatever a file provokes, a broken .keras file BadZipFile
+        raise UnfreezeError(
+            f"{path} does not hold the weights of {spec.backbone}, alpha {spec.alpha:g}, include_top=False "
+            f"({first_line(error).rstrip('.')}); check the file, --backbone and --alpha"
+        ) from error
+
+
+def _check(path: Path) -> None:
+    """UnfreezeError where a file refers to others, or claims to hold more than it does."""
+    if path.suffix == ".keras":
+        check_keras(path, set(keras.saving.get_custom_objects()))
+    elif path.suffix in (".h5", ".hdf5"):
+        check_hdf5(path, str(path))
+    else:  # Keras would also take a .json that names files
+        raise UnfreezeError("its name does not end in .h5")
+
+
+def _finish_normalization(model: keras.Model, spec: ModelSpec, weights: str) -> None:
+    """Bring EfficientNetB*'s input statistics to what its convolutions were trained with.
+
+    With weights="imagenet", and only then, Keras' constructor adds a division by sqrt(std) behind
+    Normalization; here it goes into the variance, so that a file of those weights gives the same function.
+    Where a file's Normalization is still the identity, its weights never saw ImageNet's statistics.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            mean, variance, count = layer.get_weights()
+            if spec.backbone.startswith("EfficientNetB") and (weights == "imagenet" or not np.all(variance == 1)):
+                layer.set_weights([mean, variance * _IMAGENET_STD, count])
+            layer.finalize_state()

@@ -1,0 +1,207 @@
+"""The one decoder: the bytes of a file -> `uint8 [S, S, 3]`, and why a file cannot be used.
+
+Everything that feeds a model decodes here, so no two parts of the project can see different pixels. Which
+files there are is left to `toolkit.data.image_set`, what asks for too much is refused by `toolkit.pixels.limits`,
+arrays of many images are made by `toolkit.data.decoded_arrays`, and normalisation is inside the model.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from toolkit.errors import UnfreezeError, one_line
+from toolkit.pixels.limits import content, png_pixels, refuse_bomb, refuse_size
+from toolkit.pixels.resize import resize
+from toolkit.storage.safe_read import read
+
+DECODE_VERSION = 1  # raise it whenever the pixels of any image change: decoded caches and artefacts carry it
+RECIPE: dict[str, str | int] = {
+    "version": DECODE_VERSION,
+    "colour": "RGB",
+    "values": "uint8, 0 to 255, height x width x channel",
+    "orientation": "EXIF applied",
+    "jpeg": "accurate integer DCT, smooth chroma upsampling",
+    "transparency": "composited on white",
+    "depth": "16-bit samples reduced to their high byte",
+    "aspect": "stretched to the square",
+    "resize": "bilinear, no antialias, half-pixel centers, edges clamped",
+    "rounding": "half to even",
+}
+SUFFIXES = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".webp": "WebP",
+}
+LARGE = (
+    25_000_000  # pixels from which images are decoded one at a time, whatever the number of threads: up to 2 GB each
+)
+
+_one_large = threading.RLock()
+
+
+class _Jpeg(JpegImageFile):
+    """Without Pillow's look into EXIF for the resolution, which warns where EXIF is corrupt."""
+
+    def getexif(self) -> Image.Exif:
+        return Image.Exif()
+
+
+# Opened by class, not by `Image.open`: no other decoder can be reached, no size warning is raised, and a
+# multi-picture JPEG, which phones write, is read as the JPEG that it is.
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": _Jpeg,
+    "PNG": PngImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+    "WebP": WebPImageFile,
+}
+_TURNS = {  # EXIF orientation -> what undoes it
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarray:
+    """`uint8 [size, size, 3]` by `RECIPE`; `antialias=True` resizes by Pillow's antialiased bilinear instead.
+
+    Takes a path or a file's bytes, in any format of `SUFFIXES` whatever the name says; of an animation the
+    first frame. Raises `UnfreezeError` with the reason, after the path if that was given.
+    """
+    with _reasons(source), _large(image := _opened(_bytes(source))):
+        rgb = _upright_rgb(image)
+        if antialias:
+            return np.array(rgb.resize((size, size), Image.Resampling.BILINEAR))
+        return resize(np.asarray(rgb), size)
+
+
+def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True) -> np.ndarray:
+    """`uint8 [H, W, 3]`, not resized. `upright=False` ignores the EXIF orientation. `shrink`: 2, 4 or 8 decodes a JPEG
+    at that fraction of its size, as a phone's decoder does to save memory; other formats as they are. Raises
+    `UnfreezeError` as `decode` does."""
+    with _reasons(source), _large(image := _opened(_bytes(source))):
+        if shrink > 1:
+            image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
+        image.load()
+        return np.asarray(_upright_rgb(image) if upright else _rgb(image))
+
+
+def check(data: bytes, suffix: str) -> str | None:
+    """Why a file with these bytes, named with this suffix (".jpg"), cannot be used; None where it can."""
+    try:
+        measure(data, suffix)
+    except UnfreezeError as error:
+        return str(error)
+    return None
+
+
+def measure(data: bytes, suffix: str) -> tuple[int, int]:
+    """Width and height in pixels, as shown, of a usable file; of any other, `UnfreezeError` says why not.
+
+    A known suffix must be that of the content. The whole image is decoded: only that finds one cut short.
+    """
+    with _reasons(), _large(image := _opened(data, named=SUFFIXES.get(suffix.lower()), suffix=suffix)):
+        width, height = image.size
+        # A JPEG decoded at an eighth of its size is read to the end all the same, in a fifth of the time.
+        image.draft("L", (max(1, width // 8), max(1, height // 8)))
+        image.load()
+        _rgb(image.crop((0, 0, 1, 1)))  # what `decode` will do, to one pixel: a palette may be none
+        return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
+
+
+@contextmanager
+def _reasons(source: Path | bytes = b"") -> Iterator[None]:
+    """Whatever goes wrong inside becomes an `UnfreezeError` that gives the reason in one line, after the path if the
+    source is one."""
+    prefix = f"{source}: " if isinstance(source, Path) else ""
+    try:
+        yield
+    except UnfreezeError as error:
+        raise UnfreezeError(one_line(f"{prefix}{error}")) from error
+    except MemoryError as error:
+        raise UnfreezeError(one_line(f"{prefix}needs more memory than there is: make it smaller")) from error
+    except Exception as error:  # Pillow raises a dozen types on garbage
+        if isinstance(error, OSError) and error.errno:
+            raise UnfreezeError(one_line(f"{prefix}cannot be read: {error.strerror}")) from error
+        early = isinstance(error, (struct.error, IndexError))  # of Pillow's reading, in words for programmers
+        detail = "its header ends early" if early else " ".join(str(error).split()) or type(error).__name__
+        raise UnfreezeError(one_line(f"{prefix}cut short or damaged ({detail})")) from error
+
+
+def _bytes(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else read(source)
+
+
+def _large(image: Image.Image) -> AbstractContextManager[object]:
+    """To be held while the pixels of an image are in memory."""
+    return _one_large if image.width * image.height > LARGE else nullcontext()
+
+
+def _opened(data: bytes, named: str | None = None, suffix: str = "") -> ImageFile.ImageFile:
+    """The image, its header read; refuses what is no image, not what its name says, or too large."""
+    if not data:
+        raise UnfreezeError("the file is empty")
+    form = content(data)
+    if form is None:
+        raise UnfreezeError("not an image")
+    if named and named != form:
+        raise UnfreezeError(f"named {suffix} but its content is {form}")
+    if form not in _READERS:
+        raise UnfreezeError(f"{form} is not supported: convert it to JPEG or PNG")
+    refuse_bomb(form, data)
+    image = _READERS[form](io.BytesIO(png_pixels(data) if form == "PNG" else data))
+    refuse_size(image.width, image.height)
+    if image.mode == "P" and image.palette is None:
+        raise UnfreezeError("cut short or damaged (its colours are missing)")
+    return image
+
+
+def _upright_rgb(image: ImageFile.ImageFile) -> Image.Image:
+    image.load()  # here, where errors have reasons; and a PNG may have its EXIF behind the pixels
+    rgb = _rgb(image)
+    turn = _TURNS.get(_orientation(image))
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits, which Pillow's own conversion clips
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 if there is none; read without Pillow, which warns where EXIF is corrupt."""
+    exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (entries,) = struct.unpack_from(f"{order}H", exif, start)
+        tags = (struct.unpack_from(f"{order}HHIH", exif, start + 2 + 12 * n) for n in range(entries))
+        return next((value for tag, _, _, value in tags if tag == 0x0112), 1)
+    except struct.error:
+        return 1

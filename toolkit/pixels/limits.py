@@ -1,0 +1,141 @@
+"""What an image file says of itself, read before any decoder is: its format, and what it asks for.
+
+A file of a kilobyte can ask a decoder for gigabytes or minutes. What that takes is refused here, in our words; and a
+PNG is cut down to the chunks that make its pixels. Pixels are left to `toolkit.pixels.decode`.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+
+from toolkit.errors import UnfreezeError
+
+MAX_PIXELS = 100_000_000
+MAX_SCANS = 100  # of a JPEG; encoders write about ten. libjpeg goes over the whole image for each.
+MAX_RUNS = 10_000_000  # pixels of a run-length encoded BMP, which Pillow decodes in Python: 0.1 us each
+
+_MAGIC = (  # name, offset, the bytes that stand there
+    ("JPEG", 0, b"\xff\xd8\xff"),
+    ("PNG", 0, b"\x89PNG\r\n\x1a\n"),
+    ("GIF", 0, b"GIF8"),
+    ("BMP", 0, b"BM"),
+    ("WebP", 8, b"WEBP"),
+    ("TIFF", 0, b"II*\0"),
+    ("TIFF", 0, b"MM\0*"),
+    ("AVIF", 4, b"ftypavif"),
+    ("HEIC", 4, b"ftyphei"),
+    ("HEIC", 4, b"ftypmif1"),
+    ("JPEG 2000", 4, b"jP  "),
+    ("JPEG XL", 4, b"JXL "),
+    ("JPEG XL", 0, b"\xff\x0a"),
+    ("PDF", 0, b"%PDF"),
+)
+# Text, profiles and animation stay behind: they may inflate without end, and Pillow takes a text whose keyword is
+# "transparency" or "exif" for the real thing.
+_PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND")
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # behind a scan's start: the next that is no data
+
+
+def content(data: bytes) -> str | None:
+    """The format, by the first bytes; None where they are no image's."""
+    return next((name for name, at, magic in _MAGIC if data.startswith(magic, at)), None)
+
+
+def refuse_size(width: int, height: int) -> None:
+    """`UnfreezeError` where that is more than `MAX_PIXELS`."""
+    if width * height > MAX_PIXELS:
+        raise UnfreezeError(f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} million")
+
+
+def refuse_bomb(name: str, data: bytes) -> None:
+    """`UnfreezeError` where a file of format `name` asks for more than an image of `MAX_PIXELS` takes. Its size in
+    pixels is looked at here only where Pillow acts on it on opening."""
+    try:
+        if name == "JPEG":
+            _refuse_scans(data)
+        elif name == "GIF":
+            _refuse_grown(data)
+        elif name == "BMP":
+            _refuse_runs(data)
+        elif name == "WebP":
+            refuse_size(*_webp_size(data))
+    except (struct.error, IndexError):
+        return  # cut short: the decoder says so
+
+
+def png_pixels(data: bytes) -> bytes:
+    """The same PNG with nothing but the chunks of `_PNG_CHUNKS`. What is no chunk any more stays as it is."""
+    kept, at = [data[:8]], 8
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            break
+        if data[at + 4 : at + 8] in _PNG_CHUNKS:
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]])
+
+
+def _refuse_scans(data: bytes) -> None:
+    if data.count(b"\xff\xda") <= MAX_SCANS:  # fast, and nearly always enough
+        return
+    if any(number >= MAX_SCANS for number, _ in enumerate(_jpeg_scans(data))):
+        raise UnfreezeError(f"a JPEG of more than {MAX_SCANS} scans: convert it to PNG")
+
+
+def _jpeg_scans(data: bytes) -> Iterator[int]:
+    """Where each scan of the first picture starts."""
+    at = 2
+    while (found := _MARKER.search(data, at)) and found[1] != b"\xd9":
+        at = found.end()
+        if found[1] not in (b"\x01", b"\xd8"):  # those have no length
+            if found[1] == b"\xda":
+                yield at
+            at += max(2, struct.unpack_from(">H", data, at)[0])
+
+
+def _refuse_runs(data: bytes) -> None:
+    (size,) = struct.unpack_from("<I", data, 14)
+    if size < 40:  # the header of OS/2, which knows no compression
+        return
+    width, height, compression = struct.unpack_from("<ii4xI", data, 18)  # planes and depth between them
+    if compression in (1, 2) and abs(width * height) > MAX_RUNS:
+        raise UnfreezeError(
+            f"a run-length encoded BMP of more than {MAX_RUNS // 10**6} million pixels: convert it to PNG"
+        )
+
+
+def _refuse_grown(data: bytes) -> None:
+    """Pillow lets a GIF's canvas grow where its first frame reaches beyond it, and warns where it grows much."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    refuse_size(width, height)
+    at = 13 + ((6 << (flags & 7)) if flags & 128 else 0)
+    while data[at] != 0x2C:  # the first frame
+        at = _gif_blocks(data, at + 2) if data[at] == 0x21 else at + 1
+    x, y, across, down = struct.unpack_from("<HHHH", data, at + 1)
+    right, bottom = max(width, x + across), max(height, y + down)
+    if (right, bottom) != (width, height) and right * bottom > MAX_PIXELS // 2:
+        raise UnfreezeError(f"a canvas of {width} x {height} pixels whose first frame reaches to {right} x {bottom}")
+
+
+def _gif_blocks(data: bytes, at: int) -> int:
+    """Behind the blocks of an extension; as Pillow reads them, which takes the first for one even if it is empty."""
+    at += 1 + data[at]
+    while data[at]:
+        at += 1 + data[at]
+    return at + 1
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Of the canvas, for which the decoder takes memory as soon as it is made."""
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF

@@ -1,0 +1,6 @@
+"""Files of a run.
+
+files       files that are whole: written to a temporary name, synced, renamed
+safe_read   the bytes of a regular file, never of a pipe or a device
+lock        one process at a time in a run folder
+"""

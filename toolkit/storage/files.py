@@ -1,0 +1,135 @@
+"""Files that are whole: everything is written to a temporary name beside it, synced and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import UnfreezeError
+from toolkit.storage.safe_read import read
+
+CANNOT_RESERVE = (errno.EBADF, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that cannot
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path that takes the place of `path` when the block ends well, and is removed when it does not.
+
+    The block may write a file or make a folder there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        if temporary.is_dir():
+            remove(path)
+        else:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        remove(temporary)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `atomic` left behind in processes that were killed: before this one writes there itself."""
+    for path in folder.rglob(".*.tmp*"):
+        number = path.name.partition(".tmp")[0].rpartition(".")[2]
+        pid = int(number) if number.isdigit() and len(number) < 10 else None
+        if pid is not None and (pid == os.getpid() or not _alive(pid)):  # in a container all may be process 1
+            remove(path)
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # there `os.kill` is no question
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Without it a power cut may undo the renaming."""
+    with contextlib.suppress(OSError):  # not every file system can
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; none is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A folder inside `folder` for what is not kept: removed when the block ends, or swept if it is killed."""
+    path = folder / f".scratch.{os.getpid()}.tmp"
+    remove(path)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Have the disk set aside `size` bytes for a file, where the system can; OSError where it has no room."""
+    if not hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+        return
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        before = os.fstat(handle).st_size
+        os.posix_fallocate(handle, 0, size)
+    except OSError as error:
+        if error.errno in CANNOT_RESERVE:
+            return
+        os.ftruncate(handle, before)  # it has all the room that there was
+        error.filename = str(path)
+        raise
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file of a run; UnfreezeError where it is missing or damaged."""
+    try:
+        return json.loads(read(path).decode())
+    except FileNotFoundError:
+        raise UnfreezeError(f"{path} is missing; is {path.parent} a run folder whose step was completed?") from None
+    except (ValueError, OSError, RecursionError, UnfreezeError) as error:
+        raise UnfreezeError(f"{path} cannot be read ({error}); remove it and repeat the step that writes it") from None
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file in hex; "" where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,134 @@
+"""One process at a time writes into a run folder; a second one is refused, and told who has it. Into a cache, which
+runs may share, a second one waits until what both need is there.
+
+The locks are the system's own (flock), so that each ends with the process that holds it, however that ends: a dead
+owner's lock is simply free. Who the owner of a run folder is stands beside its lock, to be told.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from toolkit.errors import UnfreezeError
+from toolkit.storage.files import remove, sweep, write_json
+
+LOCK, OWNER = ".lock", ".owner.json"
+COPY = ".run.json"  # of run.json, without which a search of hours could not be gone on with
+
+
+@contextmanager
+def alone(run: Path) -> Iterator[None]:
+    """Have the run folder for this thread alone, and make it where there is none; UnfreezeError where another one has
+    it, or it cannot be written. A thread that has it may ask again. What was made is taken away again if no run came
+    of it."""
+    import filelock  # here: `--help` answers without it
+
+    _check_clock()
+    made: list[Path] = []
+    try:
+        made = _make(run)
+        lock = filelock.FileLock(run.resolve() / LOCK, timeout=0, is_singleton=True)
+        with _where_there_are_locks():
+            lock.acquire()
+    except filelock.Timeout:
+        raise UnfreezeError(f"{run} is in use{_owner(run)}; wait until it has ended, or stop it") from None
+    except (FileExistsError, NotADirectoryError):
+        raise UnfreezeError(f"{run} is a file or lies below one; give a folder") from None
+    except OSError as error:
+        with suppress(OSError):
+            _unmake(run, made)
+        raise UnfreezeError(f"cannot write to {run} ({error.strerror}); give a folder that can be written") from None
+    outermost = lock.lock_counter <= 1
+    try:
+        if outermost:
+            sweep(run)
+            write_json(run / OWNER, _me())
+        yield
+    finally:
+        if outermost:
+            with suppress(OSError):
+                remove(run / OWNER)
+                _unmake(run, made)
+        lock.release()
+
+
+@contextmanager
+def in_turn(path: Path, waiting: Callable[[int, int], None]) -> Iterator[None]:
+    """Have the lock file `path` for this process alone; `waiting(done, 1)` is told where that takes a while."""
+    import filelock
+
+    lock = filelock.FileLock(path)
+    with _where_there_are_locks():
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            waiting(0, 1)
+            lock.acquire()
+            waiting(1, 1)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _where_there_are_locks() -> Iterator[None]:
+    """Some network file systems have none: then it is left to the user that one command runs at a time."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+
+
+def check_run(run: Path) -> None:
+    """UnfreezeError where a folder is no run, before it is locked."""
+    if not any((run / name).is_file() for name in ("run.json", COPY)):
+        raise UnfreezeError(f"{run} is not a run folder (it has no run.json); `unfreeze run DATA {run}` makes one")
+
+
+def _check_clock() -> None:
+    """A .keras file is a zip archive, which cannot say such times: it would fail when the model is saved."""
+    if time.localtime().tm_year < 1980:
+        raise UnfreezeError(f"this computer's clock says {time.strftime('%Y-%m-%d')}; set it to today, 1980 or later")
+
+
+def _me() -> dict[str, object]:
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    return {"pid": os.getpid(), "host": platform.node(), "since": since, "command": command}
+
+
+def _owner(run: Path) -> str:
+    """As much of it as can be read."""
+    try:
+        told = json.loads((run / OWNER).read_text(encoding="utf-8"))
+        if (told["pid"], told["host"]) == (os.getpid(), platform.node()):
+            return " by another thread of this program"
+        return f" by process {told['pid']} on {told['host']}, since {told['since']} (`{told['command']}`)"
+    except (OSError, ValueError, KeyError, TypeError):
+        return " by another process"
+
+
+def _make(run: Path) -> list[Path]:
+    """What was missing, the deepest first: the lock's file, and folders."""
+    missing = [path for path in (run / LOCK, run, *run.parents) if not path.exists()]
+    run.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _unmake(run: Path, made: list[Path]) -> None:
+    """Leave no trace of a run that did not begin. Nobody else can have begun it: the lock is still held."""
+    if not (run / "run.json").exists():
+        for path in made:
+            if path.is_dir() and any(path.iterdir()):
+                break
+            path.rmdir() if path.is_dir() else path.unlink()

@@ -1,0 +1,57 @@
+"""keras.Model -> ONNX graph, in memory: for an exported model, and for a frozen prefix that onnxruntime is to run.
+
+Traps and their repairs are in `toolkit.to_onnx.repairs`. tf2onnx logs what it cannot convert and still gives a graph:
+whether it answers as the model does is for the caller to check.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+
+import keras
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from toolkit.to_onnx.canonical import canonical
+from toolkit.to_onnx.repairs import CUSTOM_OPS, convertible, guard_max_pooling
+
+OPSET = 17  # tf2onnx's highest is 18, which turns the global pooling into ReduceMean and Transpose
+
+
+def to_onnx(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.ModelProto:
+    """uint8 [batch, S, S, 3] under the name `entry` -> the model's outputs under theirs; the model is left as it is."""
+    with _quiet():
+        graph = _convert(convertible(model), entry, outputs)
+    guard_max_pooling(graph)
+    canonical(graph)
+    for end in (*graph.graph.input, *graph.graph.output):
+        end.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return graph
+
+
+def _convert(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.ModelProto:
+    def answer(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return dict(zip(outputs, tf.nest.flatten(model(image, training=False)), strict=True))
+
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=entry)]
+    graph, _ = tf2onnx.convert.from_function(
+        tf.function(answer, autograph=False), input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
+    )
+    return graph
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Mute the converters: they warn of what is repaired, and what they get wrong is the caller's to find."""
+    loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,148 @@
+"""What training reads: `Source`, a function from (epoch, rows) to a model's inputs, and batches made of it.
+
+Decoding is left to `toolkit.data.decoded_arrays`, a single view to `toolkit.pixels.augment`. Everything is a function
+of the seed and the epoch: the same epoch gives the same batches in the same order, whichever epochs came before. No
+TensorFlow here.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from toolkit.data.decoded_arrays import decoded, release
+from toolkit.pixels.augment import STRENGTHS, augment
+from toolkit.progress import Progress, silent
+from toolkit.run import Run
+from toolkit.settings import Settings
+
+AHEAD = 3  # batches that are made while the model works
+
+
+@dataclass(frozen=True)
+class Part:
+    """Decoded images and their labels."""
+
+    images: np.ndarray  # uint8 [N, S, S, 3], memory-mapped
+    labels: np.ndarray  # int32 [N]
+    antialiased: np.ndarray | None = None  # uint8 [N, S, S, 3]: the same images, resized with antialias
+
+
+@dataclass(frozen=True)
+class Source:
+    """A part as inputs of a model, or of the rest of one."""
+
+    labels: np.ndarray  # int32 [N]
+    inputs: Callable[[int, np.ndarray], np.ndarray]  # (epoch, int rows [B]) -> [B, ...]
+
+
+def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """float32 [C]: N / (C x images of the class), 1 for each class where all are equal (scikit-learn's "balanced")."""
+    counts = np.bincount(labels, minlength=classes)
+    return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+def augmented(part: Part, settings: Settings) -> Source:
+    """The images as epoch e shows them: view e modulo `settings.view_count`; after the schedule views of their own."""
+
+    def inputs(epoch: int, rows: np.ndarray) -> np.ndarray:
+        count = settings.view_count
+        number = epoch % count if epoch < settings.epochs else count + epoch
+        made = np.stack([view(part, row, number, settings) for row in rows])
+        for array in (part.images, part.antialiased):
+            release(array)
+        return made
+
+    return Source(part.labels, inputs)
+
+
+def plain(part: Part) -> Source:
+    """The images as they are."""
+    return Source(part.labels, lambda epoch, rows: copied(part.images, rows))
+
+
+def copied(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of an array that may be memory-mapped, in memory, and the array's pages let go."""
+    copies = np.asarray(array[rows])
+    release(array)
+    return copies
+
+
+def shuffled(source: Source, *, epoch: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(inputs [B, ...], labels int32 [B]) over one epoch, in an order of its own; made ahead in a thread."""
+    order = np.random.default_rng([seed, epoch]).permutation(len(source.labels))
+    return ahead(_batches(source, order, epoch, batch_size))
+
+
+def in_order(source: Source, *, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(inputs [B, ...], labels int32 [B]) over the whole part, in order; made ahead in a thread."""
+    return ahead(_batches(source, np.arange(len(source.labels)), 0, batch_size))
+
+
+def _batches(source: Source, order: np.ndarray, epoch: int, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        yield source.inputs(epoch, rows), source.labels[rows]
+
+
+def ahead(items: Iterator[Any]) -> Iterator[Any]:
+    """The same items, made in a thread before they are asked for; an exception there is raised here."""
+    made: queue.Queue[tuple[str, Any]] = queue.Queue(AHEAD)
+    ended = threading.Event()
+
+    def put(what: tuple[str, Any]) -> bool:
+        while not ended.is_set():
+            try:
+                made.put(what, timeout=0.1)
+                return True
+            except queue.Full:
+                pass
+        return False
+
+    def make() -> None:
+        try:
+            if all(put(("item", item)) for item in items):
+                put(("end", None))
+        except BaseException as error:
+            put(("error", error))
+
+    threading.Thread(target=make, daemon=True).start()
+    try:
+        while True:
+            kind, value = made.get()
+            if kind == "error":
+                raise value
+            if kind == "end":
+                return
+            yield value
+    finally:
+        ended.set()
+
+
+def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
+    """uint8 [S, S, 3]: augmented view `number` of one image. Half of the views start from the antialiased copy, which
+    makes the model robust to clients that resize so."""
+    if settings.augment == "none":
+        return part.images[row]
+    rng = np.random.default_rng([settings.seed, number, row])
+    smooth = part.antialiased is not None and rng.random() < 0.5
+    source = part.antialiased if smooth else part.images
+    return augment(source[row], STRENGTHS[settings.augment], rng, flip=settings.flip)  # type: ignore[index]
+
+
+def load_part(run: Run, name: str, *, antialiased: bool = False, progress: Progress = silent) -> Part:
+    """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet."""
+    images = run.images.select(name)
+    size = run.settings.image_size
+
+    def array(antialias: bool) -> np.ndarray:
+        what = f"decoding {name}" + (", antialiased copies" if antialias else "")
+        return decoded(images, run.cache, size, antialias=antialias, progress=partial(progress, what))
+
+    return Part(array(False), images.labels, array(True) if antialiased else None)

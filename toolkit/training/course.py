@@ -1,0 +1,194 @@
+"""The stages of one model's training, the callbacks that watch them, and the learning rate of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from toolkit.settings import Settings
+from toolkit.training.batches import Source, balanced_weights
+from toolkit.training.fit import fit
+from toolkit.training.history import COLUMNS, History, Row
+
+STAGES = ("head", "tune")
+WARM_UP = 0.1  # fraction of the fine-tuning steps
+
+
+class Course:
+    """The stages of one model's training, and the best epoch of all of them.
+
+    To the callbacks they are one training, which begins with the first stage and ends with `end`.
+    """
+
+    def __init__(
+        self,
+        owner: keras.Model,
+        settings: Settings,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        on_epoch: Callable[[Row], None] = lambda row: None,
+    ) -> None:
+        self.owner, self.settings, self.callbacks = owner, settings, callbacks
+        self.history = History(settings.objective)
+        self.recorder, self.best = Recorder(self.history, on_epoch), KeepBest(self.history)
+        self.begun = False
+
+    def run(self, stage: str, model: keras.Model, train: Source, val: Source, epochs: range) -> None:
+        """Train `model`, the owner or a part of it, for those of `epochs` that belong to `stage`; restore the best."""
+        span = stage_epochs(self.settings, stage)
+        part = range(max(span.start, epochs.start), min(span.stop, epochs.stop))
+        if not part:
+            return
+        self.recorder.stage = stage
+        _reseed(self.owner, self.settings.seed, part.start)
+        optimizer = _optimizer(self.settings, stage, part, steps(len(train.labels), self.settings))
+        self._begin(optimizer)
+        fit(
+            model,
+            optimizer,
+            train,
+            val,
+            epochs=part,
+            batch_size=self.settings.batch_size,
+            class_weights=_class_weights(self.settings, train.labels, model.output_shape[-1]),
+            seed=self.settings.seed,
+            callbacks=[self.recorder, self.best, *self.callbacks, self._patience()],
+            owner=self.owner,
+        )
+        self.best.restore(self.owner)
+
+    def replay(self, rows: list[Row], answers: np.ndarray) -> None:
+        """Take up a stage that another trial trained, and tell of it as if it had been trained here."""
+        self._begin(keras.optimizers.Adam(self.settings.head_rate))
+        self.take_up(rows, answers)
+        if best := self.history.best:
+            for callback in self.callbacks:
+                callback.on_epoch_end(best["epoch"], {name: best[name] for name in COLUMNS[2:6]})
+        for row in rows:
+            self.recorder.on_epoch(row)
+
+    def take_up(self, rows: list[Row], answers: np.ndarray) -> None:
+        """Go on from a training that is over; the owner has the weights of its best epoch already."""
+        self.history.rows += rows
+        if self.history.best is not None:
+            self.owner.answers = answers
+            self.best.keep(self.owner)
+
+    def end(self) -> None:
+        """Tell the callbacks that the training is over."""
+        for callback in self.callbacks if self.begun else ():
+            callback.on_train_end({})
+
+    def _begin(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Show the callbacks the model with its optimizer, and, the first time, that the training begins."""
+        self.owner.compile(optimizer)
+        first, self.begun = not self.begun, True
+        for callback in (self.recorder, self.best, *self.callbacks) if first else ():
+            callback.set_params({"epochs": self.settings.epochs, "verbose": 0})
+            callback.set_model(self.owner)
+            callback.on_train_begin({})
+
+    def _patience(self) -> keras.callbacks.EarlyStopping:
+        """Its count starts with each stage."""
+        mode = "min" if self.settings.objective == "val_loss" else "max"
+        patience = keras.callbacks.EarlyStopping(self.settings.objective, patience=self.settings.patience, mode=mode)
+        patience.set_model(self.owner)
+        patience.on_train_begin()
+        return patience
+
+
+def steps(count: int, settings: Settings) -> int:
+    """Steps in an epoch over `count` images."""
+    return math.ceil(count / settings.batch_size)
+
+
+def stage_epochs(settings: Settings, stage: str) -> range:
+    """The epochs of a stage in the whole schedule."""
+    ends = {"head": (0, settings.head_epochs), "tune": (settings.head_epochs, settings.epochs)}
+    ends["refit"] = (settings.epochs, settings.epochs + settings.refit)
+    return range(*ends[stage])
+
+
+def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras.optimizers.Optimizer:
+    """Adam: at a constant rate for the head; with warm-up and cosine decay over the whole stage for fine-tuning."""
+    if stage == "head":
+        return keras.optimizers.Adam(settings.head_rate)
+    span = stage_epochs(settings, stage)
+    return keras.optimizers.Adam(Decay(settings.tune_rate, len(span) * steps, (part.start - span.start) * steps))
+
+
+class Decay(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up over a tenth of `total` steps to `peak`, then cosine decay to 0 (Loshchilov and Hutter, 2017).
+
+    `done` steps lie behind: where a parent trial stopped, the schedule goes on, but warms up once more, for Adam's
+    moments are empty. Moving Adam's own count instead would undo its bias correction, and the first updates would be
+    far too large.
+    """
+
+    def __init__(self, peak: float, total: int, done: int = 0) -> None:
+        self.warm, self.done = max(1, round(WARM_UP * total)), done
+        self.whole = keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, total - self.warm), warmup_target=peak, warmup_steps=self.warm
+        )
+
+    def __call__(self, step: Any) -> Any:
+        rate = self.whole(step + self.done)
+        return rate * keras.ops.minimum(1.0, keras.ops.cast(step + 1, rate.dtype) / self.warm) if self.done else rate
+
+
+def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Dropout draws from the epoch at which a stage starts, not from what was drawn before: a stage is the same whether
+    the one before it was trained or taken up."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            layer.seed_generator.state.assign([seed, epoch])
+
+
+def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.ndarray:
+    balanced = settings.class_weights == "balanced"
+    return balanced_weights(labels, classes) if balanced else np.ones(classes, np.float32)
+
+
+class Recorder(keras.callbacks.Callback):
+    """Appends each epoch's numbers to the history."""
+
+    def __init__(self, history: History, on_epoch: Callable[[Row], None]) -> None:
+        super().__init__()
+        self.record, self.on_epoch = history, on_epoch
+        self.stage = ""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        numbers = {name: float((logs or {}).get(name, math.nan)) for name in COLUMNS[2:6]}
+        row = {
+            "epoch": epoch,
+            "stage": self.stage,
+            **numbers,
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            "seconds": round((logs or {}).get("seconds", math.nan), 3),
+        }
+        self.record.rows.append(row)
+        self.on_epoch(row)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keeps the weights and the answers of the best epoch of all stages in memory."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__()
+        self.record = history
+        self.weights: list[np.ndarray] | None = None
+        self.answers: np.ndarray | None = None  # float32 [N, C] on the validation part
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.record.rows[-1] is self.record.best:
+            self.keep(self.model)
+
+    def keep(self, model: keras.Model) -> None:
+        self.weights, self.answers = model.get_weights(), model.answers
+
+    def restore(self, model: keras.Model) -> None:
+        if self.weights is not None:
+            model.set_weights(self.weights)

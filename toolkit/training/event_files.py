@@ -1,0 +1,136 @@
+"""TensorBoard's event files: learning curves and hyperparameters, written while training goes on.
+
+    RUN/tensorboard/             the search space, for the HParams page
+    RUN/tensorboard/trial_0003/  one trial, behind the epochs of the trials with whose weights it went on
+    RUN/tensorboard/model/       the model that was kept, with the epochs of its refit
+
+An event file is a log of records, each with its length and checksums: readers leave out a last one that was cut. A
+training that was cut starts again, and so does its file. TensorFlow is not needed.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.settings import Settings
+from toolkit.storage.files import remove
+
+FOLDER = "tensorboard"  # of a run
+SCALARS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # columns of history.csv
+BEST = {"best_val_loss": "val_loss", "best_val_accuracy": "val_accuracy"}  # tag -> of the best epoch so far
+PATTERN = "events.out.tfevents.*"
+POINT = ("head_units", "dropout", "unfreeze")
+
+Row = Mapping[str, Any]  # of history.csv
+
+
+class Curve:
+    """The event file of one training, made anew; whatever was in its folder is removed."""
+
+    def __init__(
+        self, folder: Path, objective: str, *, point: Mapping[str, float] | None = None, before: Iterable[Row] = ()
+    ) -> None:
+        """`point`: the hyperparameters; without them it is no row of the HParams page. `before`: what other trainings
+        did to its weights; those epochs do not count for the best one."""
+        remove(folder)
+        self.path = folder / f"events.out.tfevents.{time.time_ns()}.unfreeze"  # a new name: a server sees a new file
+        self.objective, self.point = objective, point
+        self.best: Row | None = None
+        _append(self.path, [(0, _start(folder.name, point))] if point else [], first=True)
+        _append(self.path, [(row["epoch"], _scalars(row)) for row in before])
+
+    def add(self, row: Row) -> None:
+        """One epoch; it can be seen at once."""
+        if self._is_better(row):
+            self.best = row
+        _append(self.path, [(row["epoch"], _scalars(row, self.best))])
+
+    def end(self, *, good: bool) -> None:
+        """The training is over; `good`: it gave a model."""
+        if self.point:
+            _append(self.path, [(0, _end(good))])
+
+    def _is_better(self, row: Row) -> bool:
+        if not all(math.isfinite(row[name]) for name in SCALARS[:4]):
+            return False
+        sign = 1 if self.objective == "val_loss" else -1
+        return self.best is None or sign * row[self.objective] < sign * self.best[self.objective]
+
+
+def write_curve(
+    folder: Path,
+    objective: str,
+    rows: Iterable[Row],
+    *,
+    point: Mapping[str, float] | None = None,
+    before: Iterable[Row] = (),
+) -> None:
+    """The event file of a training that is over and gave a model."""
+    curve = Curve(folder, objective, point=point, before=before)
+    for row in rows:
+        curve.add(row)
+    curve.end(good=True)
+
+
+def write_space(folder: Path, settings: Settings) -> None:
+    """What the HParams page is to show: the values of each hyperparameter, and the numbers of the best epoch."""
+    for old in folder.glob(PATTERN):
+        remove(old)
+    from tensorboard.plugins.hparams import summary_v2
+
+    space = [summary_v2.HParam(name, summary_v2.Discrete(list(getattr(settings, name)))) for name in POINT]
+    metrics = [summary_v2.Metric(tag, display_name=f"{name}, best epoch") for tag, name in BEST.items()]
+    path = folder / f"events.out.tfevents.{time.time_ns()}.unfreeze"
+    _append(path, [(0, summary_v2.hparams_config_pb(space, metrics))], first=True)
+
+
+def has_events(folder: Path) -> bool:
+    """Whether a folder itself, not its sub-folders, has an event file."""
+    return any(folder.glob(PATTERN))
+
+
+def _scalars(row: Row, best: Row | None = None) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    values = {name: row[name] for name in SCALARS}
+    values |= {tag: best[name] for tag, name in BEST.items()} if best is not None else {}
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+
+
+def _start(name: str, point: Mapping[str, float]) -> Any:
+    from tensorboard.plugins.hparams import summary_v2
+
+    return summary_v2.hparams_pb(dict(point), trial_id=name)
+
+
+def _end(good: bool) -> Any:
+    """The writer that TensorBoard has for this one record imports TensorFlow."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    status = api_pb2.STATUS_SUCCESS if good else api_pb2.STATUS_FAILURE
+    ended = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+    told = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=ended))
+    value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=told, tensor=metadata.NULL_TENSOR)
+    return Summary(value=[value])
+
+
+def _append(path: Path, summaries: Iterable[tuple[int, Any]], *, first: bool = False) -> None:
+    """(step, summary) behind what is there, all in one write. `first`: behind the record that opens a file."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    now, records = time.time(), io.BytesIO()
+    events = [Event(wall_time=now, file_version="brain.Event:2")] if first else []
+    events += [Event(wall_time=now, step=step, summary=summary) for step, summary in summaries]
+    writer = RecordWriter(records)
+    for event in events:
+        writer.write(event.SerializeToString())
+    path.parent.mkdir(parents=True, exist_ok=True)  # it may have been deleted meanwhile
+    with path.open("ab") as file:
+        file.write(records.getvalue())

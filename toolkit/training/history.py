@@ -1,0 +1,57 @@
+"""A model's learning curve: a row for each epoch, and `history.csv`, which is written and read here only."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import UnfreezeError
+from toolkit.storage.files import write_text
+
+COLUMNS = ("epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+
+Row = dict[str, Any]
+
+
+@dataclass
+class History:
+    """A row for each epoch, and which one is best by the objective."""
+
+    objective: str
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def best(self) -> Row | None:
+        """The first epoch with the best objective, of those with finite numbers; None where there is none."""
+        finite = [row for row in self.rows if is_finite(row)]
+        pick = min if self.objective == "val_loss" else max
+        return pick(finite, key=lambda row: row[self.objective], default=None)
+
+    def write(self, path: Path) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(path, text.getvalue())
+
+
+def read_history(path: Path) -> list[Row]:
+    """The rows of a `history.csv`, numbers as numbers; UnfreezeError where it is missing or damaged."""
+    numbers = COLUMNS[2:]
+    try:
+        with path.open(newline="") as file:
+            rows: list[Row] = list(csv.DictReader(file))
+        if not rows:
+            raise ValueError("it has no epoch")
+        return [row | {name: float(row[name]) for name in numbers} | {"epoch": int(row["epoch"])} for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UnfreezeError(f"{path} cannot be read ({error}); repeat the training that writes it") from None
+
+
+def is_finite(row: Row) -> bool:
+    """Whether training had not diverged in this epoch."""
+    return all(math.isfinite(row[name]) for name in COLUMNS[2:6])

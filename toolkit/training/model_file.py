@@ -1,0 +1,59 @@
+"""The model that a run ended with: `model.keras`, and `model.json`, which says what it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import keras
+
+from toolkit.errors import UnfreezeError
+from toolkit.models.build import build_model
+from toolkit.models.spec import ModelSpec
+from toolkit.run import Run
+from toolkit.storage.files import atomic, read_json, remove, write_json
+from toolkit.training.history import History, Row
+from toolkit.untrusted.keras_file import read_model
+
+
+def without_optimizer(model: keras.Model, spec: ModelSpec) -> keras.Model:
+    """The model as `build_model` gives it; one that was trained would be saved with its optimizer's state."""
+    fresh = build_model(spec)
+    fresh.set_weights(model.get_weights())
+    return fresh
+
+
+def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], **more: Any) -> None:
+    """A run's answer: model.keras (without optimizer state), model.json (its spec) and history.csv."""
+    history = History(run.settings.objective, rows)
+    put_model(run, model, {"spec": asdict(spec), "best_epoch": history.best, **more}, history)
+
+
+def put_model(run: Run, model: keras.Model, described: dict[str, Any], history: History | None = None) -> None:
+    """The model and what there is to say of it: model.keras, model.json, and history.csv where it was trained here.
+
+    What was said of an earlier model is removed; its export stays, and `verify` tells that it is not this model's.
+    """
+    for stale in (
+        *("model.json", "metrics.json", "test_probabilities.npz", "parity.json", "resize.json"),
+        *("plots", "report.html", "report.md"),
+    ):
+        remove(run.path / stale)
+    if history is not None:
+        history.write(run.path / "history.csv")
+    with atomic(run.path / "model.keras") as temporary:
+        model.save(temporary)
+    write_json(run.path / "model.json", described)
+
+
+def load_model(run: Run) -> keras.Model:
+    """The model that a run ended with; UnfreezeError where it has none yet."""
+    path, again = run.path / "model.keras", f"unfreeze tune DATA {run.path}"
+    if not path.is_file():
+        raise UnfreezeError(f"{run.path} has no model yet; finish its search with `{again}`")
+    if not isinstance(read_json(path.with_name("model.json")), dict):
+        raise UnfreezeError(f"model.json beside {path} is damaged; repeat `{again}`")
+    try:
+        return read_model(path)
+    except UnfreezeError as error:
+        raise UnfreezeError(f"{error}; repeat `{again}`") from None

@@ -1,0 +1,149 @@
+"""Activations of the frozen prefix at the cuts of a search space, memory-mapped: computed once, shared by all trials.
+
+For each augmented view of the training images, and for the validation images as they are, one pass over the backbone
+gives the activations at every cut that is missing. They live in `activations-KEY/` of the cache, an array and a JSON
+beside it for each view and depth; KEY digests what they depend on (the images' contents, recipe and size, backbone,
+cuts and weights, augmentation, seed, precision, runtime), so whatever changes gives other files. Between searches the
+folder may be deleted. A pass that was cut short goes on; a file whose checksum is wrong is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from toolkit.data.decoded_arrays import make_cache
+from toolkit.errors import UnfreezeError, first_line
+from toolkit.models.applications import backbone
+from toolkit.models.build import backbone_weights, cut_tensor
+from toolkit.models.spec import ModelSpec
+from toolkit.pixels.augment import VERSION as AUGMENT_VERSION
+from toolkit.pixels.decode import DECODE_VERSION
+from toolkit.progress import Progress, silent
+from toolkit.run import Run
+from toolkit.settings import Settings
+from toolkit.storage.lock import in_turn
+from toolkit.training.batches import Part, Source, augmented, copied, plain
+from tuning.activations.passes import BATCH, Pass, is_whole, stem, write
+from tuning.activations.prefix import fastest, prefix
+
+
+@dataclass(frozen=True)
+class Activations:
+    """The arrays of one search space. `source` gives them as what training reads."""
+
+    folder: Path
+    settings: Settings
+    labels: dict[str, np.ndarray]  # "train" and "val": int32 [N]
+
+    def source(self, part: str, depth: int) -> Source:
+        """Inputs of the suffix at `depth`: float [B, ...], of epoch e for training, as they are for validation."""
+        views = self.settings.view_count if part == "train" else 1
+        files = [self.folder / f"{stem(part, n, depth)}.npy" for n in range(views)]
+        try:
+            arrays = [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
+        except OSError:
+            raise UnfreezeError(f"{self.folder} was changed while it was in use; repeat the command") from None
+        return Source(self.labels[part], lambda epoch, rows: copied(arrays[epoch % len(arrays)], rows))
+
+
+def compute(
+    run: Run,
+    model: keras.Model,
+    spec: ModelSpec,
+    parts: dict[str, Part],
+    depths: Iterable[int],
+    progress: Progress = silent,
+) -> Activations:
+    """The activations of `model`'s prefix at all `depths`, of which those that are missing are computed.
+
+    UnfreezeError where that cannot be done: for want of room, or because half precision cannot hold them.
+    """
+    sources = {"train": augmented(parts["train"], run.settings), "val": plain(parts["val"])}
+    tensors = {depth: cut_tensor(model, spec, depth) for depth in sorted(set(depths))}
+    views = [("train", n) for n in range(run.settings.view_count)] + [("val", 0)]
+    images = sum(len(sources[part].labels) for part, _ in views)  # whether they are there already or not
+    folder = run.cache / f"activations-{_key(run, model, fastest(images))}"
+    make_cache(folder)
+    waiting = partial(progress, "waiting for another search that computes the same activations")
+    with in_turn(folder.with_suffix(".lock"), waiting), _faults_told():
+        absent = {(part, n): [d for d in tensors if not is_whole(folder, stem(part, n, d))] for part, n in views}
+        passes = [Pass(sources[part], part, n, tuple(missing)) for (part, n), missing in absent.items() if missing]
+        size = _check_room(folder, passes, tensors, run.settings)
+        what = f"views through the backbone, {size / 1e9:.2f} GB"
+        done, total = 0, sum(len(one.source.labels) for one in passes)
+        if passes:
+            progress(what, done, total)
+        sample = parts["val"].images[:BATCH]
+        forward = {d: prefix(model, [tensors[n] for n in d], images, sample) for d in {one.depths for one in passes}}
+        for one in passes:
+            for count in write(one, forward[one.depths], folder, run.settings.cache_dtype):
+                done += count
+                progress(what, done, total)
+    return Activations(folder, run.settings, {part: source.labels for part, source in sources.items()})
+
+
+def _key(run: Run, model: keras.Model, runtime: str) -> str:
+    settings = run.settings
+    digests = [" ".join(run.images.select(part).digests) for part in ("train", "val")]
+    told = [
+        DECODE_VERSION,
+        settings.backbone,
+        backbone(settings.backbone).cuts,
+        settings.alpha,
+        settings.image_size,
+        settings.augment,
+        settings.flip,
+        AUGMENT_VERSION,
+        settings.seed,
+        settings.cache_dtype,
+        runtime,
+    ]
+    digest = hashlib.sha256(json.dumps([*digests, *told]).encode())
+    for name, arrays in backbone_weights(model).items():
+        digest.update(name.encode())
+        for array in arrays:
+            digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.KerasTensor], settings: Settings) -> int:
+    """Bytes that the passes will have written; UnfreezeError where that is more than the limit or the disk leaves."""
+    values = {depth: int(np.prod(tensor.shape[1:])) for depth, tensor in tensors.items()}
+    item = np.dtype(settings.cache_dtype).itemsize
+    needed = sum(len(one.source.labels) * values[depth] * item for one in passes for depth in one.depths)
+    written = {folder / f"{name}{suffix}.npy" for one in passes for name in one.stems for suffix in ("", ".part")}
+    others = sum(path.stat().st_size for path in folder.parent.glob("activations-*/*.npy") if path not in written)
+    begun = sum(path.stat().st_blocks * 512 for path in written if path.exists())  # written over
+    left = {
+        "--cache-limit leaves": settings.cache_limit * 1e9 - others,
+        "the disk has": shutil.disk_usage(folder).free + begun,
+    }
+    for what, room in left.items():
+        if needed and needed > room:  # where nothing is missing a search can always go on
+            raise UnfreezeError(
+                f"the prefix activations need {needed / 1e9:.1f} GB, {what} {max(0.0, room) / 1e9:.1f} GB beside what "
+                f"is in {folder.parent}; make room, or give fewer --views, a higher --cache-limit, another "
+                "--cache-dir, or --no-cache"
+            )
+    return needed
+
+
+@contextlib.contextmanager
+def _faults_told() -> Iterator[None]:
+    """A fault of a pass would be that of every trial, and KerasTuner would write them all off: it ends the search."""
+    try:
+        yield
+    except (UnfreezeError, OSError):
+        raise
+    except Exception as error:
+        raise UnfreezeError(f"the frozen prefix could not be computed: {first_line(error)}") from error

@@ -1,0 +1,121 @@
+"""One view of the images through the prefix, written as memory-mapped arrays, one for each depth, with its checksum.
+
+A pass that was cut short goes on from its last mark, at most `MARK_SECONDS` back. What is computed and where is left to
+`tuning.activations.cache`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.data.decoded_arrays import new_array, release
+from toolkit.errors import UnfreezeError
+from toolkit.storage.files import file_digest, remove, write_json
+from toolkit.training.batches import Source, ahead
+from tuning.activations.prefix import Forward
+
+BATCH = 32  # images in a step
+MARK_SECONDS = 10.0  # between two marks
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A view of "train" or "val", and the depths whose activations are missing."""
+
+    source: Source
+    part: str
+    view: int
+    depths: tuple[int, ...]
+
+    @property
+    def stems(self) -> list[str]:
+        return [stem(self.part, self.view, depth) for depth in self.depths]
+
+    @property
+    def mark(self) -> str:
+        """The file that says how far a pass over this view came, whatever its depths were."""
+        return f"{self.part}-view{self.view}.part.json"
+
+
+def stem(part: str, view: int, depth: int) -> str:
+    """The name of an array, without its suffix."""
+    return f"{part}-view{view}-depth{depth}"
+
+
+def is_whole(folder: Path, name: str) -> bool:
+    """Whether the array is there and is what was written."""
+    try:
+        told = json.loads((folder / f"{name}.json").read_text())
+        return bool(file_digest(folder / f"{name}.npy") == told["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def write(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[int]:
+    """Write the arrays of a pass; yields how many images were done, first those that an earlier one had done."""
+    total = len(one.source.labels)
+    start = _resumed(one, folder)
+    if not start:
+        remove(folder / one.mark)  # it may be that of a pass over other depths, whose arrays are now overwritten
+    yield start
+    starts = range(start, total, BATCH)
+    arrays: list[np.memmap] = []
+    marked = time.monotonic()
+    batches = ahead(one.source.inputs(one.view, np.arange(first, min(first + BATCH, total))) for first in starts)
+    for first, images in zip(starts, batches, strict=True):
+        outputs = [_stored(output, dtype) for output in forward(images)]
+        arrays = arrays or [
+            _open(folder / f"{name}.part.npy", (total, *output.shape[1:]), output.dtype, start)
+            for name, output in zip(one.stems, outputs, strict=True)
+        ]
+        for array, output in zip(arrays, outputs, strict=True):
+            array[first : first + len(output)] = output
+            release(array)
+        if time.monotonic() - marked > MARK_SECONDS:
+            _flush(arrays)
+            write_json(folder / one.mark, {"stems": one.stems, "done": first + len(images)})
+            marked = time.monotonic()
+        yield len(images)
+    _flush(arrays)
+    remove(folder / one.mark)
+    for name in one.stems:
+        (folder / f"{name}.part.npy").replace(folder / f"{name}.npy")
+        write_json(folder / f"{name}.json", {"sha256": file_digest(folder / f"{name}.npy")})
+
+
+def _stored(output: np.ndarray, dtype: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        stored = output.astype(dtype)
+    if not np.isfinite(stored).all():
+        if np.isfinite(output).all():
+            raise UnfreezeError(f"{dtype} cannot hold this backbone's activations; give --cache-dtype float32")
+        raise UnfreezeError("this backbone's activations are not finite; are its weights damaged?")
+    return stored
+
+
+def _flush(arrays: list[np.memmap]) -> None:
+    """What a mark or a checksum says is on disk before it is said."""
+    for array in arrays:
+        array.flush()
+
+
+def _resumed(one: Pass, folder: Path) -> int:
+    """How many images an earlier pass over the same depths has done."""
+    try:
+        told = json.loads((folder / one.mark).read_text())
+        there = all((folder / f"{name}.part.npy").is_file() for name in one.stems)
+        return int(told["done"]) if told["stems"] == one.stems and there else 0
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return 0
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype, start: int) -> np.memmap:
+    if start:
+        return np.lib.format.open_memmap(path, mode="r+")
+    return new_array(path, shape, dtype)

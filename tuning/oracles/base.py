@@ -1,0 +1,159 @@
+"""What the oracles of `tuning.oracles.make` share: KerasTuner's Oracle, hardened by subclassing.
+
+The trials are the whole state. Everything else, what was tried, what is to run again, Hyperband's brackets,
+is derived from them on reload, so no crash can set two files at odds. A proposal depends on the seed, the
+trial's number and the trials before it, so an interrupted search goes on as if it had not been. The private
+names of KerasTuner that are used here are told in `tuning.keras_tuner_private`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from toolkit.storage.files import write_json, write_text
+from tuning import keras_tuner_private
+from tuning.oracles.points import Point, draw, points
+from tuning.trial_records import DEATHS, FINISHED, completed, read_record, read_trials, starts, trial_seed
+
+DIRECTIONS = {"val_loss": "min", "val_accuracy": "max"}
+WORST_LOSS = -math.log(1e-7)  # nats: the most that Keras' crossentropy says of one image, as it clips at 1e-7
+DRAWS = 100  # at random, before the points that are left are listed
+
+
+class HardenedOracle(keras_tuner.Oracle):
+    """Stops when `max_trials` are run or no point is left; a subclass says in `propose` which one is next.
+
+    A failed trial is not retried and does not end the search. One whose objective is not finite is
+    COMPLETED with the worst value, a number that models of the objective can live with, and a message.
+    """
+
+    def __init__(
+        self,
+        *,
+        objective: str,
+        space: keras_tuner.HyperParameters,
+        seed: int,
+        max_trials: int | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(
+            objective=keras_tuner.Objective(objective, DIRECTIONS[objective]),
+            hyperparameters=space.copy(),
+            allow_new_entries=False,
+            max_consecutive_failed_trials=math.inf,  # three would end the search, the third one unsaved
+            **more,
+        )
+        keras_tuner_private.check(self, keras_tuner_private.ORACLE)
+        self.seed = seed  # KerasTuner takes 0 for "no seed"
+        self.limit = max_trials
+        self.max_trials = None  # its width pads the ids, which would change with it: None gives four digits
+        self._display.verbose = 0
+
+    @property
+    def verbose(self) -> int:
+        """0: `search(verbose=...)` is for the model's `fit`, KerasTuner's own printing stays off."""
+        return 0
+
+    @verbose.setter
+    def verbose(self, value: object) -> None:
+        pass
+
+    def remaining_trials(self) -> int | None:
+        return None if self.limit is None else max(0, self.limit - len(self.trials))
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        return completed(self)[:num_trials]
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        point = None if self.remaining_trials() == 0 else self.propose(trial_id)
+        return {"status": TrialStatus.STOPPED if point is None else TrialStatus.RUNNING, "values": point}
+
+    def propose(self, trial_id: str) -> Point | None:
+        """The point of the trial `trial_id`; None where none is left."""
+        return self._random_values()
+
+    def _random_values(self) -> Point | None:
+        rng = random.Random(trial_seed(self.seed, str(len(self.trials))))
+        for _ in range(DRAWS):
+            if not self._duplicate(point := draw(self.hyperparameters, rng)):
+                return point
+        left = [point for point in points(self.hyperparameters) if not self._duplicate(point)]
+        return rng.choice(left) if left else None
+
+    def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> Trial:
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        name = self.objective.name
+        if name in metrics and name not in finite:
+            finite[name] = self._worst()
+            self.trials[trial_id].message = f"the training diverged: {name} was {metrics[name]}"
+        return super().update_trial(trial_id, finite, step)
+
+    def _worst(self) -> float:
+        if self.objective.direction == "max":
+            return 0.0
+        return max([WORST_LOSS, *(trial.score for trial in completed(self))])
+
+    def save(self) -> None:
+        """Twice a trial, with all trials: without indentation Python writes JSON in C, in a fifth of the time."""
+        write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state(), ensure_ascii=False, allow_nan=False))
+
+    def _save_trial(self, trial: Trial) -> None:
+        write_json(self._file(trial), trial.get_state())
+
+    def _file(self, trial: Trial) -> Path:
+        return Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
+
+    def get_state(self) -> dict[str, Any]:
+        """KerasTuner's state, less the finished trials that it calls ongoing, and every trial's record."""
+        ongoing = {name: t.trial_id for name, t in self.ongoing_trials.items() if t.status not in FINISHED}
+        trials = {name: trial.get_state() for name, trial in self.trials.items()}
+        return super().get_state() | {"ongoing_trials": ongoing, "trials": trials}
+
+    def reload(self) -> None:
+        """Takes up the trials on disk: the finished ones as they are, the others to be run again."""
+        self.trials = read_trials(Path(self._project_dir))
+        self._fill_holes()
+        self._restart()
+        self._derive()
+        for trial in self.trials.values():
+            if read_record(self._file(trial)) != trial.get_state():
+                self._save_trial(trial)
+
+    def _fill_holes(self) -> None:
+        """A new trial's id is the number of trials, so without the lost ones two would share an id."""
+        known = {int(name): trial for name, trial in self.trials.items()}
+        for number in set(range(max(known, default=0))) - set(known):
+            nowhere = self.hyperparameters.copy()
+            nowhere.values = {}
+            known[number] = Trial(nowhere, f"{number:04d}", TrialStatus.FAILED, "its record was lost")
+        self.trials = {known[number].trial_id: known[number] for number in sorted(known)}
+
+    def _restart(self) -> None:
+        for trial in self.trials.values():
+            deaths = starts(self._file(trial).parent)
+            if trial.status not in FINISHED and deaths >= DEATHS:
+                trial.status = TrialStatus.FAILED
+                trial.message = f"its process was killed {deaths} times while it ran; did memory run out?"
+        cut = [trial for trial in self.trials.values() if trial.status not in FINISHED]
+        for trial in cut:
+            trial.status = TrialStatus.RUNNING
+            trial.message = None
+            trial.metrics = type(trial.metrics)()  # KerasTuner discards the result of a trial that has some
+        self.ongoing_trials: dict[str, Trial] = {}
+        self._retry_queue = [trial.trial_id for trial in reversed(cut)]  # it is taken from the end
+
+    def _derive(self) -> None:
+        self.start_order = list(self.trials)
+        self.end_order = [name for name, trial in self.trials.items() if trial.status in FINISHED]
+        self._run_times.update(dict.fromkeys(self.end_order, 1))
+        for name, trial in self.trials.items():
+            if values := trial.hyperparameters.values:
+                self._id_to_hash[name] = self._compute_values_hash(values)
+                self._tried_so_far.add(self._id_to_hash[name])

@@ -1,0 +1,144 @@
+"""One bracket of successive halving whose first rung is the head stage, which costs next to nothing.
+
+Every configuration trains its head; the better half fine-tunes for a third of the epochs, the better quarter to the
+end: both cost alike. The whole bracket is read off the trials: `tuner/rung` says which rung one belongs to,
+`tuner/trial_id` from which trial it goes on. Its weights are loaded by `tuning.tuner`; what does not depend on the
+rungs is `tuning.oracles.base`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from tuning.oracles.base import HardenedOracle
+from tuning.oracles.points import Point
+from tuning.trial_records import FINISHED, completed
+
+SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # no part of a point's identity
+
+
+def rungs(count: int, head_epochs: int, max_epochs: int) -> list[tuple[int, int, int]]:
+    """(configurations, first epoch, epoch at which the rung ends) of each rung, for `count` >= 1 configurations.
+
+    The first ends with the head stage, or without one after a quarter of the epochs; the next after a third of the
+    fine-tuning epochs (half of all, without a head stage), the last at `max_epochs`. A rung that would have no epoch of
+    its own is left out. Each has half of the configurations of the one before, rounded up; of four or more
+    configurations at least two reach the end.
+    """
+    tune = max_epochs - head_epochs
+    ends = sorted({head_epochs or _part(tune, 4), head_epochs + _part(tune, 3 if head_epochs else 2), max_epochs})
+    least = 2 if count >= 4 else 1
+    sizes = [count, *(max(_part(count, 2**number), least) for number in range(1, len(ends)))]
+    return [(size, *span) for size, span in zip(sizes, pairwise([0, *ends]), strict=True)]
+
+
+def _part(whole: int, parts: int) -> int:
+    """`whole / parts`, rounded up."""
+    return -(-whole // parts)
+
+
+class HalvingOracle(HardenedOracle):
+    """`max_trials` random points, or all there are, of which the better half goes on, and the better half of those.
+
+    Who goes on is decided by the objective and by `error`, the standard error of the difference of two trials'
+    objectives, in its unit: beside the planned number go those that differ from the last of them by no more than that,
+    up to one and a half times that number. Not so after the head stage, which tells nothing of the unfreeze depths:
+    there the depths are balanced instead. One that fails or diverges on its way is replaced by the next best.
+
+    `max_trials` may be raised until the second rung begins; from then on the bracket stays as it was begun.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_trials: int,
+        head_epochs: int,
+        max_epochs: int,
+        error: Callable[[Trial, Trial], float] = lambda one, other: 0.0,
+        **more: Any,
+    ) -> None:
+        super().__init__(**more)  # without a limit: a promoted trial is none of the `max_trials`
+        self.error = error
+        self.configurations = max_trials
+        self.head_epochs, self.max_epochs = head_epochs, max_epochs
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        values = self.propose(trial_id)
+        if values is not None:
+            return {"status": TrialStatus.RUNNING, "values": values}
+        return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
+
+    def propose(self, trial_id: str) -> Point | None:
+        point = self._new_point()
+        return self._promotion() if point is None else point
+
+    def _new_point(self) -> Point | None:
+        """A configuration for the first rung, where it has room and the space has a point."""
+        if self._rung(1) or len(self._rung(0)) >= self.configurations:
+            return None
+        point = self._random_values()
+        if point is None:
+            return None
+        _, first, end = rungs(1, self.head_epochs, self.max_epochs)[0]
+        return point | {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": 0}
+
+    def _promotion(self) -> Point | None:
+        """The best trial of a finished rung that is to go on and has not."""
+        plan = rungs(max(1, len(self._rung(0))), self.head_epochs, self.max_epochs)
+        measured = {trial.trial_id for trial in completed(self)}
+        for number, (planned, first, end) in enumerate(plan[1:], start=1):
+            before, here = self._rung(number - 1), self._rung(number)
+            if any(trial.status not in FINISHED for trial in before):
+                return None
+            room, order = self._ranked([trial for trial in before if trial.trial_id in measured], planned, number)
+            begun = {trial.hyperparameters.values["tuner/trial_id"] for trial in here}
+            left = [trial for trial in order if trial.trial_id not in begun]
+            alive = [trial for trial in here if trial.trial_id in measured or trial.status not in FINISHED]
+            if left and len(alive) < room:
+                span = {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": number}
+                return left[0].hyperparameters.values | span | {"tuner/trial_id": left[0].trial_id}
+        return None
+
+    def _order(self, trials: list[Trial]) -> list[Trial]:
+        """Best first; of equals the one whose unfreeze depth occurs least among those before it, then the earlier.
+
+        Configurations with the same head are equal when only their heads have been trained, whatever their depth:
+        without this the cut would fall on the depths by the order in which they were drawn.
+        """
+        sign = 1.0 if self.objective.direction == "min" else -1.0
+        order: list[Trial] = []
+        depths: Counter[Any] = Counter()
+        left = list(trials)
+        while left:
+            best = min(left, key=lambda trial: (sign * trial.score, depths[_depth(trial)], int(trial.trial_id)))
+            left.remove(best)
+            order.append(best)
+            depths[_depth(best)] += 1
+        return order
+
+    def _ranked(self, trials: list[Trial], planned: int, number: int) -> tuple[int, list[Trial]]:
+        """How many go on to the rung `number`, and who comes first: those that are planned, those that cannot be told
+        from the last of them, the others, who take the place of those that fail."""
+        order = self._order(trials)
+        first, rest = order[:planned], order[planned:]
+        if not rest or (number == 1 and self.head_epochs):
+            return len(first), order
+        close = [trial for trial in rest if abs(trial.score - first[-1].score) <= self.error(first[-1], trial)]
+        more = close[: planned // 2]
+        return planned + len(more), [*first, *more, *(trial for trial in rest if trial not in more)]
+
+    def _rung(self, number: int) -> list[Trial]:
+        return [trial for trial in self.trials.values() if trial.hyperparameters.values.get("tuner/rung") == number]
+
+    def _compute_values_hash(self, values: Point) -> str:
+        hashed: str = super()._compute_values_hash({name: v for name, v in values.items() if name not in SCHEDULE})
+        return hashed
+
+
+def _depth(trial: Trial) -> Any:
+    return trial.hyperparameters.values.get("unfreeze")

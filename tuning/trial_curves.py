@@ -1,0 +1,77 @@
+"""What the trials of a search tell TensorBoard, each in its own folder.
+
+How it is written is left to `toolkit.training.event_files`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial
+
+from toolkit.run import Run
+from toolkit.storage.files import remove
+from toolkit.training.event_files import FOLDER, POINT, Curve, has_events, write_curve, write_space
+from toolkit.training.history import Row, read_history
+from tuning.trial_records import completed
+
+
+class Board:
+    """The curve of the trial that runs."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.folder = run, run.path / FOLDER
+        self.curve: Curve | None = None
+
+    def open(self, oracle: keras_tuner.Oracle) -> None:
+        """The search space, and the completed trials that have no event file: it was deleted, or never written.
+        What another training left in this folder, of which no other trace is there, is removed."""
+        write_space(self.folder, self.run.settings)
+        self._sweep(oracle)
+        for trial in completed(oracle):
+            if not has_events(self._place(trial.trial_id)):
+                rows, before = self._rows(trial.trial_id), self._before(oracle, trial)
+                write_curve(
+                    self._place(trial.trial_id), self.run.settings.objective, rows, point=_point(trial), before=before
+                )
+
+    def begin(self, oracle: keras_tuner.Oracle, trial: Trial) -> None:
+        """A trial starts, or starts again."""
+        before = self._before(oracle, trial)
+        place = self._place(trial.trial_id)
+        self.curve = Curve(place, self.run.settings.objective, point=_point(trial), before=before)
+
+    def epoch(self, row: Row) -> None:
+        if self.curve is not None:
+            self.curve.add(row)
+
+    def end(self) -> None:
+        """Before the trial is recorded as ended: what is recorded has its whole curve."""
+        if self.curve is not None:
+            self.curve.end(good=self.curve.best is not None)
+            self.curve = None
+
+    def _sweep(self, oracle: keras_tuner.Oracle) -> None:
+        if not (self.run.path / "model.keras").exists():
+            remove(self.folder / "model")
+        for place in self.folder.glob("trial_*"):
+            if place.name.removeprefix("trial_") not in oracle.trials:
+                remove(place)
+
+    def _place(self, name: str) -> Path:
+        return self.folder / f"trial_{name}"
+
+    def _rows(self, name: str) -> list[Row]:
+        return read_history(self.run.path / "search" / f"trial_{name}" / "history.csv")
+
+    def _before(self, oracle: keras_tuner.Oracle, trial: Trial) -> list[Row]:
+        """The learning curve of the trial with whose weights this one goes on, behind that one's own."""
+        parent = trial.hyperparameters.values.get("tuner/trial_id")
+        if not parent:
+            return []
+        return self._before(oracle, oracle.trials[parent]) + self._rows(parent)
+
+
+def _point(trial: Trial) -> dict[str, float]:
+    return {name: trial.hyperparameters.values[name] for name in POINT}

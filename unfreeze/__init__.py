@@ -1,0 +1,62 @@
+"""Unfreeze: a folder of images in, a fine-tuned classifier out, exported and proven.
+
+    import unfreeze
+
+    finished = unfreeze.run("photos", "runs/pets", settings=unfreeze.Settings(trials=4))
+    print(finished.evaluation.accuracy, finished.parities)
+
+There is a function for each command, by the same name. TensorFlow is loaded by what trains or converts, not by this.
+
+    api            what the commands do, as functions
+    digits_demo    the whole job on handwritten digits that are always there
+    cli            the command line: the group of commands, and how each ends
+    commands       the commands
+    options        the options that commands share, and the settings they make
+    option_types   the types of options that click does not have
+    screen         progress and tables on the terminal
+    pages          report.html and the model card
+    tracking       a run's folder -> MLflow
+"""
+
+from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.settings import Settings
+from unfreeze.api import (
+    Finished,
+    adopt,
+    backbones,
+    evaluate,
+    export,
+    predict,
+    report,
+    run,
+    scan,
+    sensitivity,
+    track,
+    train,
+    tune,
+    verify,
+    verify_foreign,
+)
+from unfreeze.digits_demo import demo
+
+__all__ = [
+    "Finished",
+    "NoAnswerError",
+    "Settings",
+    "UnfreezeError",
+    "adopt",
+    "backbones",
+    "demo",
+    "evaluate",
+    "export",
+    "predict",
+    "report",
+    "run",
+    "scan",
+    "sensitivity",
+    "track",
+    "train",
+    "tune",
+    "verify",
+    "verify_foreign",
+]

@@ -1,0 +1,16 @@
+"""The commands: each parses, calls its function of `unfreeze.api`, shows what came, and says what to type next.
+
+    finish       how each ends: the result as text or as JSON, exit 1 where an artefact does not hold
+    run          `unfreeze run`, all in one go; `unfreeze demo`
+    scan         `unfreeze scan`
+    tune_train   `unfreeze tune` and `unfreeze train`
+    adopt        `unfreeze adopt`, a model from elsewhere
+    evaluate     `unfreeze evaluate`
+    export       `unfreeze export`
+    verify       `unfreeze verify`, of a run or of a model from elsewhere
+    predict      `unfreeze predict`
+    report       `unfreeze report`
+    backbones    `unfreeze backbones`
+
+None imports a heavy module; `unfreeze.cli` puts them together.
+"""

@@ -1,0 +1,54 @@
+"""`unfreeze adopt`: a run folder for a model that was trained elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from export import settings as export_defaults
+from unfreeze import api
+from unfreeze import options as o
+from unfreeze.commands.finish import answer
+from unfreeze.commands.tune_train import warn
+
+
+@click.command(short_help="Make a run of a Keras model from elsewhere.")
+@click.argument("model", type=click.Path(path_type=Path))
+@o.DATA
+@o.RUN
+@click.option(
+    "--pixels",
+    type=o.Choice(export_defaults.PIXELS),
+    default="0..255",
+    show_default=True,
+    help="The range of values that the model takes.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="A class name a line, in the model's order.  [the folders' names, sorted]",
+)
+@click.option("--val", type=float, default=o.DEFAULT.val, help="Fraction for validation.", show_default=True)
+@click.option("--test", type=float, default=o.DEFAULT.test, help="Fraction for the test.", show_default=True)
+@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Of the split.", show_default=True)
+@o.STRICT
+@o.JSON
+@click.pass_obj
+def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **values: Any) -> None:
+    """Make RUN of MODEL, a .keras file from elsewhere, and of images of its classes. Then evaluate, export, verify and
+    predict work on it: the range of pixels and the step from logits to probabilities are put inside.
+
+    Images that MODEL was trained on test nothing: give DATA a test/ of others.
+    """
+    opened = api.adopt(
+        model, data, run, **values, progress=screen.progress, on_images=lambda images: warn(screen, images)
+    )
+    from toolkit.storage.files import read_json
+    from unfreeze.screen import tables
+
+    adopted = read_json(opened.path / "model.json")["adopted"]
+    told = adopted | {"class_names": opened.images.class_names, "image_size": opened.settings.image_size}
+    answer(screen, as_json, told, lambda: tables.show_adopted(told, opened.images))
+    screen.next(f"unfreeze evaluate {run}")

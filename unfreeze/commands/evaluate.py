@@ -1,0 +1,36 @@
+"""`unfreeze evaluate`: the model's accuracy on its test part, or on another folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unfreeze import api
+from unfreeze import options as o
+from unfreeze.commands.finish import answer
+
+
+@click.command(short_help="Test accuracy, per-class numbers, pictures.")
+@o.RUN
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@o.JSON
+@click.pass_obj
+def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
+    """Test accuracy, per-class numbers and pictures of RUN's model, on its test part.
+
+    With DATA, on another folder: on its test part, or on all of it where it has none.
+    """
+    evaluation = api.evaluate(run, data, progress=screen.progress)
+    from unfreeze.screen import tables
+
+    if evaluation.trained_on:
+        screen.say(
+            f"{evaluation.trained_on} of these {evaluation.images} images were trained or chosen on: "
+            "this is no test of the model"
+        )
+    what = ["test accuracy"] if data is None else [f"accuracy on {data}"]
+    answer(screen, as_json, evaluation.to_json(), lambda: tables.show_evaluation(evaluation, *what))
+    if data is None:
+        screen.next(f"look at {run / 'plots'}, then: unfreeze export {run}")

@@ -1,0 +1,37 @@
+"""`unfreeze export`: a run's model as files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toolkit.errors import NoAnswerError
+from unfreeze import api
+from unfreeze import options as o
+from unfreeze.commands.finish import answer
+
+
+@click.command(short_help="SavedModel, TFLite and ONNX in float32, float16 and int8.")
+@o.RUN
+@o.options(o.EXPORT)
+@o.MOVED
+@o.JSON
+@click.pass_obj
+def export(screen: Any, run: Path, as_json: bool, **values: Any) -> None:
+    """Write RUN's model as SavedModel, TFLite and ONNX, in float32, float16 and int8, with labels, metadata, a
+    manifest, and a golden pack to prove an app with.
+
+    An int8 file that loses more than the margin on images other than the test part is made in other ways, until one
+    holds. Other artefacts of the same model that were exported earlier stay.
+    """
+    manifest = api.export(run, **values, progress=screen.progress)
+    from unfreeze.screen import export_tables
+
+    told = {"artefacts": [asdict(artefact) for artefact in manifest.artefacts], "failed": manifest.failed}
+    answer(screen, as_json, told, lambda: export_tables.show_manifest(manifest))
+    if manifest.failed:
+        raise NoAnswerError("; ".join(f"{name} could not be written: {why}" for name, why in manifest.failed.items()))
+    screen.next(f"unfreeze verify {run}")

@@ -1,0 +1,36 @@
+"""`unfreeze predict`: class and probability of images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toolkit.errors import NoAnswerError, one_line
+from unfreeze import api
+from unfreeze import options as o
+from unfreeze.commands.finish import answer
+
+
+@click.command(short_help="Class and probability of each image.")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
+@o.JSON
+@click.pass_obj
+def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) -> None:
+    """Class and probability of each image, by an .onnx or .tflite file, a SavedModel folder, or a run.
+
+    An image may be a folder of them.
+    """
+    predictions = []
+    for prediction in api.predict(source, images):
+        predictions.append(prediction)
+        if not as_json:
+            said = prediction.error or f"{prediction.answer}  {prediction.probability:.4f}"
+            click.echo(one_line(f"{prediction.path}  {said}"), err=bool(prediction.error))
+    answer(screen, as_json, [asdict(prediction) for prediction in predictions], lambda: None)
+    broken = sum(prediction.error is not None for prediction in predictions)
+    if broken:
+        raise NoAnswerError(f"{broken} of {len(predictions)} files could not be read")

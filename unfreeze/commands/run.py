@@ -1,0 +1,90 @@
+"""`unfreeze run`: all in one go; `unfreeze demo`: the same on data that is always there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unfreeze import api, digits_demo
+from unfreeze import options as o
+from unfreeze.commands.finish import answer, require
+from unfreeze.commands.tune_train import of_epochs, of_trials, track, warn
+from unfreeze.tracking.mlflow_store import require as require_store
+
+
+@click.command(short_help="Search, evaluate, export, verify and report in one go.")
+@o.DATA
+@o.RUN
+@o.options(o.MODEL, o.SEARCH, o.TRAINING, o.EXPORT)
+@o.MLFLOW
+@o.STRICT
+@o.JSON
+@click.pass_obj
+def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
+    """Search, evaluate, export, verify and report in one go. The same call again goes on where it stopped."""
+    require_store(mlflow)
+    exported = {name: values.pop(name) for name in o.EXPORTED}
+    settings = o.settings(values)
+    finished = api.run(
+        data,
+        run,
+        settings=settings,
+        strict=strict,
+        **exported,
+        progress=screen.progress,
+        on_images=lambda images: warn(screen, images),
+        on_epoch=of_epochs(screen, settings),
+        on_trials=of_trials(screen, settings),
+    )
+    _tell(screen, run, finished, as_json, mlflow)
+
+
+@click.command(short_help="The same on digits that are always there: no data, no network.")
+@click.argument("run", type=click.Path(path_type=Path), default=Path("runs/demo"))
+@click.option(
+    "--seed", type=int, default=digits_demo.DEMO.seed, show_default=True, help="Of all that is drawn at random."
+)
+@o.JSON
+@click.pass_obj
+def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
+    """Search, evaluate, export, verify and report on 1,797 handwritten digits, from the starter weights: nothing to
+    bring, no network, some minutes. RUN is runs/demo where it is not given; the images go beside it, into RUN-images.
+    """
+    settings = replace(digits_demo.DEMO, seed=seed)
+    finished = digits_demo.demo(
+        run,
+        settings=settings,
+        progress=screen.progress,
+        on_epoch=of_epochs(screen, settings),
+        on_trials=of_trials(screen, settings),
+    )
+    _tell(screen, run, finished, as_json)
+
+
+def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow: str | None = None) -> None:
+    from export.predict import first_of
+    from export.proof.parity import to_json
+    from unfreeze.screen import export_tables, tables
+
+    def summary() -> None:
+        click.echo()
+        tables.show_search(finished.search)
+        tables.show_evaluation(finished.evaluation)
+        click.echo()
+        export_tables.show_attempts(finished.manifest)
+        export_tables.show_parity(finished.parities)
+        click.echo()
+        tables.show_places(run)
+
+    artefacts = [to_json(parity) for parity in finished.parities]
+    told = {"search": asdict(finished.search), "test": finished.evaluation.to_json(), "artefacts": artefacts}
+    answer(screen, as_json, told, summary)
+    track(screen, run, mlflow)
+    if finished.trouble:
+        raise finished.trouble
+    require(finished.parities)
+    first = first_of([parity.artefact.name for parity in finished.parities])
+    screen.next(f"unfreeze predict {run / 'export' / first} IMAGE...")

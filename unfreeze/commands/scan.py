@@ -1,0 +1,45 @@
+"""`unfreeze scan`: what is in DATA."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unfreeze import api
+from unfreeze import options as o
+from unfreeze.commands.finish import answer
+
+
+@click.command(short_help="Classes, counts, broken files, duplicates, the split.")
+@o.DATA
+@click.option("--val", type=float, default=o.DEFAULT.val, help="Fraction for validation.", show_default=True)
+@click.option("--test", type=float, default=o.DEFAULT.test, help="Fraction for the test.", show_default=True)
+@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Of the split.", show_default=True)
+@o.STRICT
+@o.JSON
+@click.pass_obj
+def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bool, as_json: bool) -> None:
+    """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
+    images = api.scan(data, val=val, test=test, seed=seed, strict=strict, progress=screen.progress)
+    from unfreeze.screen import tables
+
+    counts = {part: images.counts(part) for part in ("train", "val", "test")}
+    classes = {
+        name: {part: int(count[number]) for part, count in counts.items()}
+        for number, name in enumerate(images.class_names)
+    }
+    listed = {
+        "classes": classes,
+        "images": len(images),
+        "rejected": [asdict(left) for left in images.rejected],
+        "duplicates": images.duplicates(),
+        "leaks": tables.leaks(images),
+        "ignored": images.ignored,
+        "fingerprint": images.fingerprint(),
+    }
+    answer(screen, as_json, listed, lambda: tables.show_folder(images))
+    screen.next(f"unfreeze run {shlex.quote(str(data))} RUN")

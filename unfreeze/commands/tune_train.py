@@ -1,0 +1,111 @@
+"""`unfreeze tune` and `unfreeze train`, and what the screen shows while a model is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toolkit.settings import Settings
+from unfreeze import api
+from unfreeze import options as o
+from unfreeze.commands.finish import answer
+from unfreeze.tracking.mlflow_store import require
+
+if TYPE_CHECKING:
+    from toolkit.data.image_set import ImageFolder
+
+
+@click.command(short_help="Search with KerasTuner; keep the best model.")
+@o.DATA
+@o.RUN
+@o.options(o.MODEL, o.SEARCH, o.TRAINING)
+@o.MLFLOW
+@o.STRICT
+@o.JSON
+@click.pass_obj
+def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
+    """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
+    require(mlflow)
+    settings = o.settings(values)
+    result = api.tune(
+        data,
+        run,
+        settings=settings,
+        strict=strict,
+        progress=screen.progress,
+        on_images=lambda images: warn(screen, images),
+        on_epoch=of_epochs(screen, settings),
+        on_trials=of_trials(screen, settings),
+    )
+    from unfreeze.screen import tables
+
+    answer(screen, as_json, asdict(result), lambda: tables.show_search(result))
+    track(screen, run, mlflow)
+    screen.next(f"unfreeze evaluate {run}")
+
+
+@click.command(short_help="Train one model, no search.")
+@o.DATA
+@o.RUN
+@o.options(o.MODEL, o.SINGLE, o.TRAINING)
+@o.MLFLOW
+@o.STRICT
+@o.JSON
+@click.pass_obj
+def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
+    """Train one model, no search."""
+    require(mlflow)
+    settings = o.settings(values)
+    history = api.train(
+        data,
+        run,
+        settings=settings,
+        strict=strict,
+        progress=screen.progress,
+        on_images=lambda images: warn(screen, images),
+        on_epoch=of_epochs(screen, settings),
+    )
+    from unfreeze.screen import tables
+
+    told = {"best": history.best, "epochs": history.rows}
+    answer(screen, as_json, told, lambda: tables.show_training(history.best or {}))
+    track(screen, run, mlflow)
+    screen.next(f"unfreeze evaluate {run}")
+
+
+def track(screen: Any, run: Path, uri: str | None) -> None:
+    """Tell an MLflow store, if one was named, of the folder that is now whole."""
+    if uri is not None:
+        screen.say(f"logged to MLflow as run {api.track(run, uri)}")
+
+
+def warn(screen: Any, images: ImageFolder) -> None:
+    """Say what a run should not pass over in silence."""
+    from unfreeze.screen import tables
+
+    for line in tables.warnings(images):
+        screen.say(line)
+
+
+def of_epochs(screen: Any, settings: Settings) -> Callable[[dict[str, Any]], None]:
+    """Show each epoch, of as many as there are to be."""
+    return lambda row: screen.epoch(row, settings.epochs + (settings.refit if row["stage"] == "refit" else 0))
+
+
+def of_trials(screen: Any, settings: Settings) -> Callable[[list[Any]], None]:
+    """Show the trials that have ended, of as many as there are to be, where that is known."""
+
+    def plan() -> list[tuple[int, int]] | None:
+        from tuning.oracles.halving import rungs
+
+        count = min(settings.trials, settings.points)
+        if settings.oracle == "halving":
+            planned = rungs(count, settings.head_epochs, settings.epochs)
+            return [(trials, end - first) for trials, first, end in planned]
+        return None if settings.oracle == "hyperband" else [(count, settings.epochs)]
+
+    return lambda trials: screen.trials(trials, plan())

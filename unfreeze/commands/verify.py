@@ -1,0 +1,147 @@
+"""`unfreeze verify`: the artefacts of a run, or a model from elsewhere and what was made of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from export import settings as export_defaults
+from toolkit.errors import UnfreezeError
+from unfreeze import api
+from unfreeze import options as o
+from unfreeze.commands.finish import answer, require
+
+FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out")} | {"artefacts": "--artefact"}
+OF_BOTH = ("margin", "tolerance", "layers", "data")
+
+
+@click.command(short_help="Prove each artefact in its own runtime.")
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@o.FORMATS
+@o.PRECISIONS
+@o.MARGIN
+@click.option(
+    "--tolerance",
+    type=float,
+    default=export_defaults.TOLERANCE,
+    show_default=True,
+    help="Largest difference of a float32 file's probabilities.",
+)
+@o.THREADS
+@click.option("--times/--no-times", default=True, show_default=True, help="Measure latency, load time and memory.")
+@click.option(
+    "--sort",
+    type=o.Choice(["size", "latency", "accuracy"]),
+    help="Order of the table, the best first.  [as exported]",
+)
+@click.option("--strict", is_flag=True, help="Too few images to tell is a failure, too.")
+@click.option("--layers", is_flag=True, help="Compare all artefacts layer by layer, not only those that do not hold.")
+@click.option("--resize", is_flag=True, help="Besides: accuracy if an app decodes or resizes in another way.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Where the images are now, if they were moved since the run. With --reference: the images to compare on.",
+)
+@click.option("--reference", type=click.Path(path_type=Path), help="Instead of RUN: a .keras model from elsewhere.")
+@click.option(
+    "--artefact",
+    "artefacts",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="With --reference: a file that was made of it; may be given several times.",
+)
+@click.option(
+    "--pixels",
+    type=o.Choice(export_defaults.PIXELS),
+    help="With --reference: the range of values that the models take.  [0..255]",
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="With --reference: a class name a line, in the model's order.  [the folders' names, sorted]",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="With --reference: a folder for parity.json and the pictures."
+)
+@o.JSON
+@click.pass_obj
+def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
+    """Run every artefact of RUN in its own runtime over the whole test part: accuracy lost, with a bound on it,
+    flips, differences, calibration, latency, memory. Where one does not hold, the first layer that differs is named.
+    Exit 1 where one does not hold.
+
+    Or a model from elsewhere: unfreeze verify --reference model.keras --artefact model.onnx --data DIR
+    """
+    how = {name: values[name] for name in OF_BOTH} | {"threads": values["threads"] if values["times"] else ()}
+    if run is None:
+        _verify_foreign(screen, as_json, values, how)
+        return
+    for name, option in FOREIGN.items():
+        if values[name]:
+            raise UnfreezeError(f"{option} goes without RUN: give one of both")
+    which = {name: values[name] for name in ("formats", "precisions")}
+    parities = api.verify(run, **which, **how, progress=screen.progress)
+    from export.predict import first_of
+    from export.proof.parity import to_json
+    from unfreeze.screen import export_tables
+
+    clients, trouble = _clients(screen, run, parities, values) if values["resize"] else ([], None)
+    told: Any = [to_json(parity) for parity in parities]
+    told = {"artefacts": told, "clients": [asdict(row) for row in clients]} if clients else told
+
+    def summary() -> None:
+        export_tables.show_parity(parities, values["sort"])
+        export_tables.show_clients(clients)
+
+    answer(screen, as_json, told, summary)
+    if trouble:
+        raise trouble
+    require(parities, values["strict"])
+    screen.next(f"unfreeze predict {run / 'export' / first_of([p.artefact.name for p in parities])} IMAGE...")
+
+
+def _clients(
+    screen: Any, run: Path, parities: list[Any], values: dict[str, Any]
+) -> tuple[list[Any], UnfreezeError | None]:
+    """How sensitive one of the artefacts that ran is to what apps do (all of a precision answer alike), or why that
+    could not be found out."""
+    from export.predict import first_of
+
+    ran = [parity.artefact.name for parity in parities if parity.accuracy is not None]
+    how = {name: values[name] for name in ("margin", "data")}
+    try:
+        return (api.sensitivity(run, first_of(ran), **how, progress=screen.progress) if ran else []), None
+    except UnfreezeError as error:
+        return [], error
+
+
+def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], how: dict[str, Any]) -> None:
+    """Without RUN."""
+    needed = {"reference": "--reference", "artefacts": "--artefact", "data": "--data"}
+    missing = [what for name, what in needed.items() if not values[name]]
+    if missing:
+        raise UnfreezeError(
+            "give RUN; or --reference MODEL.keras, --artefact FILE and --data DIR for a model from elsewhere, "
+            f"of which {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        )
+    for name in ("formats", "precisions"):
+        if values[name]:
+            raise UnfreezeError(f"--{name} chooses among a RUN's artefacts; here each is given by --artefact")
+    if values["resize"]:
+        raise UnfreezeError("--resize needs a RUN: with --reference it is not known how the model was trained")
+    for path in values["artefacts"]:
+        if not path.exists():
+            raise UnfreezeError(
+                f"{path} does not exist; give --artefact an .onnx or .tflite file or a SavedModel folder"
+            )
+    own = {name: values[name] for name in ("artefacts", "labels", "out")} | {"pixels": values["pixels"] or "0..255"}
+    parities = api.verify_foreign(values["reference"], **own, **how, progress=screen.progress)
+    from export.proof.parity import to_json
+    from unfreeze.screen import export_tables
+
+    told = [to_json(parity) for parity in parities]
+    answer(screen, as_json, told, lambda: export_tables.show_parity(parities, values["sort"]))
+    require(parities, values["strict"])

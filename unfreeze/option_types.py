@@ -1,0 +1,61 @@
+"""The types of options that click does not have."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+MOST = 1000  # numbers in a range
+
+
+class Numbers(click.ParamType):
+    """`0,64,256`, or `0:0.5` and `0:0.5:0.1` (from, to, step) -> a tuple of distinct numbers, ascending."""
+
+    def __init__(self, kind: type, step: float) -> None:
+        self.kind, self.step = kind, step
+        self.name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = self._range(value) if ":" in value else [self.kind(part) for part in value.split(",")]
+        except (ValueError, OverflowError):
+            numbers = []
+        if not numbers:
+            step = f"the step is {self.step:g} if not given and must lead to the last number"
+            self.fail(f"{value!r} is neither a list 0,1,2 nor a range FROM:TO or FROM:TO:STEP ({step})", param, ctx)
+        return tuple(sorted(set(numbers)))
+
+    def _range(self, value: str) -> list:
+        bounds = [self.kind(part) for part in value.split(":")]
+        if len(bounds) > 3:
+            raise ValueError
+        first, last, step = bounds if len(bounds) == 3 else (*bounds, self.kind(self.step))
+        count = round((last - first) / step) if step > 0 else -1
+        if not 0 <= count < MOST or abs(first + count * step - last) > 1e-9:
+            raise ValueError  # nothing is dropped in silence: the last number is on a step
+        return [round(first + n * step, 9) for n in range(count + 1)]
+
+
+class Names(click.ParamType):
+    """`onnx,tflite` -> a tuple of names."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(filter(None, (name.strip() for name in value.split(","))))
+        return names or self.fail("it is empty; give names, by commas", param, ctx)
+
+
+class Choice(click.Choice):
+    """One of a few words; the nearest is proposed for one that is none of them."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        near = get_close_matches(str(value), self.choices, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        return super().get_invalid_choice_message(value, ctx) + hint

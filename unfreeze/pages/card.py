@@ -1,0 +1,141 @@
+"""`Facts` -> report.md: a model card as model hubs read it, YAML first, then prose."""
+
+from __future__ import annotations
+
+import re
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from unfreeze.pages.how_to_load import loading
+from unfreeze.pages.recommend import recommend
+from unfreeze.pages.reproduce import commands
+from unfreeze.pages.run_facts import Facts
+from unfreeze.pages.sentences import (
+    FORMATS,
+    model,
+    one_line,
+    percent,
+    put_inside,
+    readable,
+    signed,
+    start,
+    unseen,
+    verdict,
+)
+
+LICENSES = (  # identifiers that hubs know, of those that models come under most
+    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "cc0-1.0", "openrail"),
+    *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
+    *("gpl-2.0", "gpl-3.0", "lgpl-2.1", "lgpl-3.0", "agpl-3.0", "mpl-2.0", "epl-2.0", "eupl-1.2", "wtfpl", "zlib"),
+)
+USES = {"train": "to train on", "val": "to choose on", "test": "for the test"}  # of the parts of the data
+ADOPTED_USES = USES | {"train": "to calibrate int8 with", "val": "to compare with the model as it came"}
+TABLE_ROWS = 30  # classes in the table, the rest are counted
+
+
+def render_card(facts: Facts) -> str:
+    """The whole file."""
+    environment = Environment(
+        loader=PackageLoader("unfreeze.pages"),
+        autoescape=False,  # Markdown: `md` and `code` escape, and every value passes one of them
+        undefined=StrictUndefined,
+        finalize=readable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "md": markdown,
+        "code": code,
+        "fenced": fenced,
+        "percent": percent,
+        "signed": signed,
+        "count": lambda n: f"{n:,}",
+    }
+    text = environment.get_template("report.md.j2").render(
+        facts=facts,
+        front=front_matter(facts),
+        settings=facts.run.settings,
+        evaluation=facts.evaluation,
+        model=model(facts),
+        unseen=unseen(facts),
+        start=start(facts),
+        put_inside=put_inside(facts),
+        verdict=verdict(facts),
+        recommendations=recommend(() if facts.outdated else facts.files),
+        parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],
+        loading=loading(facts),
+        commands=commands(facts),
+        uses=ADOPTED_USES if facts.adopted else USES,
+        formats=FORMATS,
+        rows=TABLE_ROWS,
+    )
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def markdown(text: object) -> str:
+    """One line in which nothing is markup: every character that could be is escaped, HTML's too."""
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~$:@/])", r"\\\1", line)
+
+
+def code(text: object) -> str:
+    """A code span that the text cannot end, and that a table's cell can hold."""
+    line = one_line(text).replace("|", "\\|") or " "
+    fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
+    space = " " if len(fence) > 1 else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A block of code that the text cannot end."""
+    fence = "`" * max(4, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def front_matter(facts: Facts) -> str:
+    """The YAML between the dashes; every text is a double-quoted scalar."""
+    lines = [*_license(facts.description.get("license", "not stated"))]
+    lines += ["library_name: keras", "pipeline_tag: image-classification", "tags:"]
+    tags = ["image-classification", "keras", "unfreeze", *sorted({file.format for file in facts.files})]
+    lines += [f"  - {yaml_text(tag)}" for tag in [*tags, str(facts.spec.get("backbone", ""))] if tag]
+    if facts.evaluation is None:
+        return "\n".join(lines)
+    data = facts.run.images.root.name or "images"
+    lines += [
+        "metrics:",
+        "  - accuracy",
+        "  - f1",
+        "model-index:",
+        f"  - name: {yaml_text(facts.name)}",
+        "    results:",
+    ]
+    lines += ["      - task:", "          type: image-classification", "        dataset:"]
+    lines += [
+        f"          name: {yaml_text(data)}",
+        f"          type: {yaml_text('imagefolder')}",
+        "          split: test",
+    ]
+    lines += ["        metrics:"]
+    for kind, name, value in (
+        ("accuracy", "Test accuracy", facts.evaluation.accuracy),
+        ("f1", "Macro F1", float(facts.evaluation.f1.mean())),
+    ):
+        lines += [
+            f"          - type: {kind}",
+            f"            name: {yaml_text(name)}",
+            f"            value: {value:.6f}",
+        ]
+    return "\n".join(lines)
+
+
+def _license(text: str) -> list[str]:
+    if text == "not stated":
+        return ["license: unknown"]
+    if text.lower() in LICENSES:
+        return [f"license: {text.lower()}"]
+    return ["license: other", f"license_name: {yaml_text(text)}"]
+
+
+def yaml_text(text: str) -> str:
+    """A double-quoted YAML scalar (YAML 1.2, section 5.7): what may not stand in it is escaped by its code point."""
+    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'

@@ -1,0 +1,90 @@
+"""Which of head size, dropout and unfreeze depth matter, as far as a search of few trials can tell.
+
+The measure is the correlation ratio (eta squared): the share of the variance between trials that lies between the
+values of one setting, the main effect of a functional ANOVA on the trials that there are. Few trials make it large by
+chance, so beside it stands what chance gives: its 95th percentile over shuffled trials (a permutation test; R. A.
+Fisher, The Design of Experiments, 1935). Only what exceeds that is called an effect.
+
+Only trials with the same number of epochs are compared, each configuration once: in a search that lets the better half
+train on, having trained longer would otherwise pass for a setting's merit. Depth is compared on trials that fine-tuned.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unfreeze.pages.run_facts import Trial
+
+SETTINGS = {"head_units": "head size", "dropout": "dropout", "unfreeze": "unfreeze depth"}
+LEAST = 6  # trials, before anything is computed
+SHUFFLES = 2000
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one setting explains; `share` is None where the trials cannot tell."""
+
+    setting: str  # a name of SETTINGS
+    label: str
+    trials: int  # that were compared
+    share: float | None = None  # of the variance between them
+    chance: float | None = None  # 95th percentile of that share for shuffled trials
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is more than chance gives."""
+        return self.share is not None and self.chance is not None and self.share > self.chance
+
+
+def effects(trials: Sequence[Trial], objective: str, head_epochs: int) -> tuple[Effect, ...]:
+    """One for each setting, of the completed trials."""
+    return tuple(
+        _effect(name, label, _comparable(trials, objective, head_epochs, tuned=name == "unfreeze"), objective)
+        for name, label in SETTINGS.items()
+    )
+
+
+def _comparable(trials: Sequence[Trial], objective: str, head_epochs: int, *, tuned: bool) -> list[Trial]:
+    """The largest group of trials that trained equally long; `tuned`: beyond the epochs in which only the head does."""
+    groups: dict[tuple[int | None, int], list[Trial]] = defaultdict(list)
+    parents = {trial.number: trial.parent for trial in trials}
+    for trial in trials:
+        later, ends = _rounds(trial.number, parents), trial.epochs
+        if ends is None:  # the oracle's own record is gone: what went on from another trial fine-tuned
+            only_head = bool(later == 0 and any(parent is not None for parent in parents.values()))
+        else:
+            only_head = ends <= head_epochs
+        if trial.value(objective) is not None and not (tuned and only_head):
+            groups[ends, later].append(trial)
+    return max(groups.values(), key=len, default=[])
+
+
+def _rounds(number: int, parents: Mapping[int, int | None]) -> int:
+    """How many trials a trial goes on from, one after the other."""
+    count, parent = 0, parents.get(number)
+    while parent is not None and count < len(parents):
+        count, parent = count + 1, parents.get(parent)
+    return count
+
+
+def _effect(name: str, label: str, trials: list[Trial], objective: str) -> Effect:
+    levels = np.array([getattr(trial, name) for trial in trials])
+    values = np.array([trial.value(objective) for trial in trials], np.float64)
+    distinct = len(np.unique(levels))
+    if len(trials) < LEAST or not 1 < distinct < len(trials) or not np.ptp(values):
+        return Effect(name, label, len(trials))
+    rng = np.random.default_rng(0)
+    shuffled = [correlation_ratio(levels, rng.permutation(values)) for _ in range(SHUFFLES)]
+    return Effect(name, label, len(trials), correlation_ratio(levels, values), float(np.percentile(shuffled, 95)))
+
+
+def correlation_ratio(levels: np.ndarray, values: np.ndarray) -> float:
+    """Variance between the groups that `levels` makes, as a share of all variance of `values`; both [N]."""
+    _, group = np.unique(levels, return_inverse=True)
+    counts = np.bincount(group)
+    means = np.bincount(group, weights=values) / counts
+    return float((counts * (means - values.mean()) ** 2).sum() / ((values - values.mean()) ** 2).sum())

@@ -1,0 +1,40 @@
+"""How to load what was exported: the files of a format load the same way, so one of each is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from export.targets.snippets import Snippet, snippets
+from unfreeze.pages.recommend import recommend
+from unfreeze.pages.run_facts import Facts
+from unfreeze.pages.sentences import FORMATS
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How to load the files of one format."""
+
+    title: str
+    shown: str  # the file that the snippets name
+    others: tuple[str, ...]  # those that load the same way
+    snippets: tuple[Snippet, ...]
+
+
+def loading(facts: Facts) -> list[Loading]:
+    """By format, the file that is recommended of each; model.keras last."""
+    files = () if facts.outdated else facts.files
+    chosen = {one.file.name for one in recommend(files) if one.file}
+    groups = []
+    for form in ("onnx", "tflite", "saved_model"):
+        there = [file for file in files if file.format == form]
+        if there:
+            shown = next((file for file in there if file.name in chosen), there[0])
+            others = tuple(file.name for file in there if file is not shown)
+            groups.append(Loading(FORMATS[form], shown.name, others, snippets_of(facts, shown.name, form)))
+    return [*groups, Loading("Keras", "model.keras", (), snippets_of(facts, "model.keras", "keras"))]
+
+
+def snippets_of(facts: Facts, name: str, form: str) -> tuple[Snippet, ...]:
+    return snippets(
+        name, form, image_size=facts.image_size, class_names=facts.class_names, description=facts.description
+    )

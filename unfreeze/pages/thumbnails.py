@@ -1,0 +1,74 @@
+"""The most confident mistakes of the test part, with small pictures of them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from toolkit.data.decoded_arrays import already_decoded
+from toolkit.data.image_set import read_unchanged
+from toolkit.errors import UnfreezeError
+from toolkit.pixels.decode import decode_whole
+from toolkit.stats.metrics import worst_mistakes
+from unfreeze.pages.run_facts import Facts
+
+SHOWN = 12
+SIDE = 240  # pixels of the longer side: a card is half as wide, and screens have two pixels for one
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was answered wrongly."""
+
+    path: str
+    label: str  # the class that it is
+    answer: str  # the class that was answered
+    probability: float  # of the answer
+    true_probability: float  # of the class that it is
+    picture: str  # data URI; "" where neither the image nor its decoded copy is there any more
+
+    @property
+    def alternative(self) -> str:
+        """What the picture tells, for those who cannot see it."""
+        return (
+            f"Test image {self.path}: it is {self.label}, the model answers {self.answer} with {self.probability:.1%}"
+        )
+
+
+def mistakes(facts: Facts) -> tuple[Mistake, ...]:
+    """The most confident first; none where the model's answers are not known."""
+    if facts.answers is None:
+        return ()
+    images, probabilities, names = facts.answers.images, facts.answers.probabilities, facts.class_names
+    copies = already_decoded(images, facts.run.cache, facts.image_size)
+    found = []
+    for row in worst_mistakes(probabilities, images.labels, SHOWN):
+        answer, label = int(probabilities[row].argmax()), int(images.labels[row])
+        shares = float(probabilities[row, answer]), float(probabilities[row, label])
+        found.append(Mistake(images.paths[row], names[label], names[answer], *shares, _picture(facts, row, copies)))
+    return tuple(found)
+
+
+def _picture(facts: Facts, row: int, copies: np.ndarray | None) -> str:
+    """The image as it is, else as the model saw it, else none."""
+    assert facts.answers is not None
+    try:
+        pixels = decode_whole(read_unchanged(facts.answers.images, int(row)))
+    except UnfreezeError:
+        if copies is None:
+            return ""
+        pixels = np.asarray(copies[row])
+    return thumbnail(pixels)
+
+
+def thumbnail(pixels: np.ndarray) -> str:
+    """uint8 [H, W, 3] -> a data URI of a JPEG no larger than SIDE."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE, SIDE))
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

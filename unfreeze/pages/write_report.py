@@ -1,0 +1,22 @@
+"""RUN/report.html and RUN/report.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.run import Run
+from toolkit.storage.files import write_text
+from unfreeze.pages.run_facts import read_facts
+
+
+def write_report(run: Run) -> tuple[Path, Path]:
+    """Write both, of whatever of the run was made so far, and give their paths. UnfreezeError where it has no model
+    yet, or where one of its files is damaged."""
+    from unfreeze.pages.card import render_card
+    from unfreeze.pages.page import render_page  # with matplotlib and Jinja2
+
+    facts = read_facts(run)
+    page, card = run.path / "report.html", run.path / "report.md"
+    write_text(page, render_page(facts))
+    write_text(card, render_card(facts))
+    return page, card

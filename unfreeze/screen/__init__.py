@@ -1,0 +1,7 @@
+"""What a person sees on the terminal.
+
+terminal        progress, epochs and trials while a command works
+time_left       how long a search will still take
+tables          results of data, search and evaluation
+export_tables   results of export and verification
+"""

@@ -1,0 +1,201 @@
+"""Exports and their evidence as people read them, on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from unfreeze.screen.tables import listed
+from unfreeze.screen.terminal import show
+
+if TYPE_CHECKING:
+    from export.artefacts import Manifest
+    from export.proof.client_pixels import Sensitivity
+    from export.proof.locate import Divergence
+    from export.proof.parity import Flip, Parity
+
+MARKS = {HOLDS: "✓", UNSURE: "?", LOSES: "✗"}
+OTHER = "!"  # it could not run
+ORDERS: dict[str, Callable[[Parity], Any]] = {
+    "size": lambda parity: parity.artefact.bytes,
+    "latency": lambda parity: parity.timings[0].median if parity.timings else float("inf"),
+    "accuracy": lambda parity: -(parity.accuracy or 0.0),
+}
+
+
+def show_manifest(manifest: Manifest) -> None:
+    rows = [
+        [
+            str(manifest.folder / one.name),
+            one.precision + (f", {len(one.float_layers)} in float" if one.float_layers else ""),
+            f"{one.bytes / 1e6:.2f} MB",
+            one.sha256[:16],
+            "new" if one.name in manifest.written else "as before",
+        ]
+        for one in manifest.artefacts
+    ]
+    show(["artefact", "precision", "size", "sha256", ""], rows)
+    show_attempts(manifest)
+    if (manifest.folder / "golden").is_dir():
+        click.echo(f"\n{manifest.folder / 'golden'}: images, answers and checkers to prove an app's own pipeline with")
+
+
+def show_attempts(manifest: Manifest) -> None:
+    """What was tried for the int8 files that were written, if more than the first way was or layers stayed in float."""
+    for artefact in manifest.artefacts:
+        if artefact.name not in manifest.written or (len(artefact.attempts) < 2 and not artefact.float_layers):
+            continue
+        click.echo(f"\n{artefact.name}: ways to int8, on images other than the test part")
+        show(["way", "accuracy", "lost", "size", "ms/image", ""], [_attempt_row(one) for one in artefact.attempts])
+        click.echo()
+
+
+def _attempt_row(attempt: dict[str, Any]) -> list[str]:
+    if attempt["error"]:
+        return [attempt["step"], "", "", "", "", f"could not run: {attempt['error']}"]
+    note = (HOLDS if attempt["holds"] else LOSES) + (", kept" if attempt["kept"] else "")
+    numbers = [f"{attempt['accuracy']:.2%}", f"{attempt['lost']:+.2%}", f"{attempt['bytes'] / 1e6:.2f} MB"]
+    return [attempt["step"], *numbers, f"{attempt['latency_ms']:.2f}", note]
+
+
+def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
+    """The verdicts, the differences, the costs, what is wrong with those that do not hold, the flips."""
+    results = sorted(results, key=lambda one: (one.accuracy is None, ORDERS[order](one))) if order else results
+    columns = ["", "artefact", "size", "accuracy", "95 % interval", "lost", "at most", "flips", "McNemar", "verdict"]
+    show(columns, [_verdict_row(parity) for parity in results], left=2)
+    marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
+    click.echo(f"verdict: {marks}, {OTHER} could not run or be written")
+    ran = [parity for parity in results if parity.accuracy is not None]
+    if ran:
+        one = ran[0]
+        click.echo(
+            f"lost: of the Keras model's {one.reference_accuracy:.2%} on the same {one.images} images; at most: with "
+            f"95 % confidence,\n{one.margin:.2%} is allowed; flips: other answers than the model's; McNemar: p-value"
+        )
+        click.echo()
+        _show_differences(ran)
+    if any(parity.timings for parity in ran):
+        click.echo()
+        _show_costs([parity for parity in ran if parity.timings])
+    for parity in results:
+        _show_trouble(parity)
+    for parity in results:
+        if parity.flips:
+            listed(f"{parity.artefact.name}: flips", [_flip(flip) for flip in parity.flips], 8)
+
+
+def shortfall(results: Sequence[Parity], strict: bool) -> str:
+    """Which artefacts do not hold, could not run, or, if `strict`, cannot be told; "" where there is none."""
+    wrong = [parity.artefact.name for parity in results if parity.verdict == LOSES]
+    absent = [parity.artefact.name for parity in results if parity.verdict not in MARKS]
+    unsure = [parity.artefact.name for parity in results if parity.verdict == UNSURE]
+    said = [
+        f"{', '.join(wrong)} {'do' if len(wrong) > 1 else 'does'} not hold" if wrong else "",
+        f"{', '.join(absent)} could not run" if absent else "",
+    ]
+    if strict and unsure and not wrong + absent:
+        return f"too few images to tell whether {', '.join(unsure)} {'hold' if len(unsure) > 1 else 'holds'}"
+    return "; ".join(filter(None, said))
+
+
+def _verdict_row(parity: Parity) -> list[str]:
+    mark, verdict, name = MARKS.get(parity.verdict, OTHER), parity.verdict, parity.artefact.name
+    size = f"{parity.artefact.bytes / 1e6:.2f} MB" if parity.artefact.bytes else ""
+    if parity.accuracy is None or parity.accuracy_interval is None:
+        return [mark, name, size, *[""] * 6, verdict]
+    low, high = parity.accuracy_interval
+    shares = [f"{parity.accuracy:.2%}", f"{low:.2%} – {high:.2%}", f"{parity.lost:+.2%}", f"{parity.lost_at_most:.2%}"]
+    return [mark, name, size, *shares, str(len(parity.flips)), f"{parity.p_value:.2g}", verdict]
+
+
+def _show_differences(results: Sequence[Parity]) -> None:
+    columns = ["artefact", "agreement", "mean diff", "99th pct", "max diff", "calibration error", "the model's"]
+    rows = [
+        [
+            parity.artefact.name,
+            f"{parity.agreement:.2%}",
+            *map(_small, (parity.mean_difference, parity.p99_difference, parity.max_difference)),
+            "NaN" if parity.calibration_error is None else f"{parity.calibration_error:.4f}",
+            f"{parity.reference_calibration_error:.4f}",
+        ]
+        for parity in results
+    ]
+    show(columns, rows)
+    click.echo(
+        "differences: of probabilities, with the Keras model; max diff is the tolerance that would have been needed"
+    )
+
+
+def _show_costs(results: Sequence[Parity]) -> None:
+    """Milliseconds an image, the median and the 95th percentile, by threads and batch."""
+    threads = [timing.threads for timing in results[0].timings]
+    columns = [f"{n} thread{'s' if n > 1 else ''}, {batch}" for n in threads for batch in ("batch 1", "batch 32")]
+    rows = [
+        [
+            parity.artefact.name,
+            f"{parity.timings[0].load_ms:.0f}",
+            "" if parity.memory_mb is None else f"{parity.memory_mb:.0f}",
+            *(
+                f"{middle:.2f} ({high:.2f})"
+                for timing in parity.timings
+                for middle, high in ((timing.median, timing.p95), (timing.batch_median, timing.batch_p95))
+            ),
+        ]
+        for parity in results
+    ]
+    show(["artefact", "load ms", "memory MB", *columns], rows)
+    click.echo(
+        "ms/image, median (95th percentile), in turn in processes of their own; memory: beyond what the runtime takes"
+    )
+
+
+def _show_trouble(parity: Parity) -> None:
+    if parity.reason:
+        click.echo(f"\n{parity.artefact.name}: {parity.reason}")
+    if parity.divergence is not None:
+        _show_divergence(parity, parity.divergence)
+
+
+def _show_divergence(parity: Parity, found: Divergence) -> None:
+    name = parity.artefact.name
+    if found.error:
+        click.echo(f"{name}: {found.error}")
+        return
+    fused = [layer for layer in found.layers if layer != found.layer]
+    beside = f" (fused with {', '.join(fused)})" if fused else ""
+    if not found.layer:
+        where = "no layer stands out"
+    elif parity.broken:
+        where = f"starts to differ at layer {found.layer}{beside}"
+    else:
+        where = f"the first layer with a noticeable error of its own is {found.layer}{beside}"
+    advice = f"; {found.advice}" if parity.broken else ""
+    worst = ", ".join(f"{layer} {error:.1e}" for layer, error in found.worst[:4])
+    click.echo(f"{name}: {where}{advice}")
+    click.echo(f"  largest errors that layers add, of {found.compared} compared: {worst}")
+
+
+def _small(value: float | None) -> str:
+    return "NaN" if value is None else f"{value:.1e}"
+
+
+def _flip(flip: Flip) -> str:
+    share = "NaN" if flip.artefact_probability is None else f"{flip.artefact_probability:.4f}"
+    right = {flip.reference: ", lost", flip.artefact: ", gained"}.get(flip.label, "")
+    model = f"model {flip.reference} {flip.reference_probability:.4f}"
+    return f"{flip.path}: {model}, artefact {flip.artefact} {share}{right}{', a tie' if flip.tie else ''}"
+
+
+def show_clients(rows: Sequence[Sensitivity]) -> None:
+    """Accuracy if an app does so."""
+    if not rows:
+        return
+    click.echo("\naccuracy if your app does this")
+    table = [
+        [row.client, f"{row.accuracy:.2%}", str(row.flips), f"{row.lost:+.2%}", f"{row.lost_at_most:.2%}", row.verdict]
+        for row in rows
+    ]
+    show(["pixels", "accuracy", "flips", "lost", "at most", "verdict"], table)

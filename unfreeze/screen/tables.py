@@ -1,0 +1,157 @@
+"""Results as people read them: one function for each record, text on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from toolkit.data.image_set import ImageFolder
+from toolkit.errors import one_line
+from toolkit.models.applications import BACKBONES
+from toolkit.stats.metrics import Evaluation
+from unfreeze.screen.terminal import show
+
+if TYPE_CHECKING:  # the application shows what the other packages return, and imports them nowhere else
+    from tuning.search import SearchResult
+
+LISTED = 20  # files, before the rest are only counted
+ROWS = 1000  # classes, likewise
+
+
+def show_folder(images: ImageFolder) -> None:
+    """Classes and parts, sizes, and everything that is wrong."""
+    parts = [part for part in ("train", "val", "test") if part in images.parts]
+    counts = {part: images.counts(part) for part in parts}
+    together = images.counts()
+    rows = [
+        [name, *(str(counts[part][number]) for part in parts), str(together[number])]
+        for number, name in enumerate(images.class_names[:ROWS])
+    ]
+    rows += _unlisted(images.class_names)
+    rows.append(["all", *(str(counts[part].sum()) for part in parts), str(len(images))])
+    show(["class", *parts, "images"], rows)
+    smallest, middle, largest = (np.percentile(images.sizes, q, axis=0).astype(int) for q in (0, 50, 100))
+    click.echo(
+        f"\nwidth {smallest[0]} to {largest[0]} px (median {middle[0]}), "
+        f"height {smallest[1]} to {largest[1]} px (median {middle[1]})"
+    )
+    listed("left out", [f"{left.path}: {left.reason}" for left in images.rejected])
+    listed("byte-identical", [", ".join(group) for group in images.duplicates()])
+    listed("the same image in two given parts", leaks(images))
+    if images.ignored:
+        click.echo(f"ignored, as not named like images: {images.ignored}")
+    click.echo(f"fingerprint {images.fingerprint()[:16]}")
+
+
+def _unlisted(classes: Sequence[str]) -> list[list[str]]:
+    """The row that stands for the classes behind the first `ROWS`."""
+    return [[f"and {len(classes) - ROWS} more (--json lists all)"]] if len(classes) > ROWS else []
+
+
+def leaks(images: ImageFolder) -> list[str]:
+    """A line for each image that stands in two parts, as they were given."""
+    part = dict(zip(images.paths, images.parts, strict=True))
+    return [", ".join(f"{path} ({part[path]})" for path in group) for group in images.leaks()]
+
+
+def warnings(images: ImageFolder) -> Iterator[str]:
+    """What a run should not pass over in silence: what was left out, and what makes its test too easy."""
+    for what, lines in {
+        "left out": [f"{left.path}: {left.reason}" for left in images.rejected],
+        "the same image in two parts, so the test is too easy": leaks(images),
+    }.items():
+        if lines:
+            yield f"{what}: {len(lines)}"
+            yield from (f"  {one_line(line)}" for line in lines[:LISTED])
+            if len(lines) > LISTED:
+                yield f"  and {len(lines) - LISTED} more (`unfreeze scan DATA --json` lists all)"
+
+
+def listed(what: str, lines: Sequence[str], most: int = LISTED) -> None:
+    """How many there are, and the first of them."""
+    click.echo(f"{what}: {len(lines) or 'none'}")
+    for line in lines[:most]:
+        click.echo(f"  {one_line(line)}")
+    if len(lines) > most:
+        click.echo(f"  and {len(lines) - most} more (--json lists all)")
+
+
+def show_search(result: SearchResult) -> None:
+    """The trial that was taken, and those that cannot be told from the best."""
+    trial = result.trial(result.taken)
+    head = f"{trial.head_units} head units" if trial.head_units else "no dense head"
+    click.echo(
+        f"taken: trial {int(trial.trial)}, {head}, dropout {trial.dropout:g}, unfreeze depth {trial.unfreeze}: "
+        f"validation accuracy {trial.val_accuracy:.2%}, loss {trial.val_loss:.4f}"
+    )
+    if trial.unfreeze and trial.best_stage == "head":
+        click.echo("its best epoch lies in the head stage: fine-tuning did not improve it, its backbone is as it came")
+    if result.tied:
+        names = ", ".join(str(int(name)) for name in result.tied)
+        click.echo(f"tied with the best (trial {int(result.best)}) on these validation images: trial {names}")
+    if result.recommended != result.taken:
+        click.echo(f"smallest of them: trial {int(result.recommended)} (--pick smallest takes it)")
+    if result.refit:
+        kept = result.kept
+        better = f"validation accuracy {kept['val_accuracy']:.2%}, loss {kept['val_loss']:.4f}"
+        told = better if kept["stage"] == "refit" else "no epoch was better than the trial, whose weights are kept"
+        click.echo(f"refit for {result.refit} epochs: {told}")
+
+
+def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None:
+    low, high = evaluation.accuracy_interval
+    click.echo(f"{what} {evaluation.accuracy:.2%} ({low:.2%} to {high:.2%}, 95 % Wilson) on {evaluation.images} images")
+    click.echo(
+        f"log loss {evaluation.log_loss:.4f} nats, expected calibration error {evaluation.calibration_error:.4f}"
+    )
+    columns = zip(evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, strict=True)
+    rows = [[name, *(f"{value:.4f}" for value in values)] for name, *values in columns]
+    images = evaluation.confusion.sum(axis=1)
+    show(
+        ["class", "precision", "recall", "F1", "images"],
+        [[*row, str(n)] for row, n in zip(rows, images, strict=True)][:ROWS] + _unlisted(evaluation.class_names),
+    )
+
+
+def show_places(run: Path) -> None:
+    for name, what in {
+        "report.html": "the report: open it in a browser",
+        "report.md": "the model card",
+        "model.keras": "the model",
+        "export": "artefacts, labels.txt, manifest.json, golden pack",
+        "trials.csv": "every trial",
+        "metrics.json": "test numbers",
+        "plots": "confusion matrix, learning curves, mistakes, flips",
+        "parity.json": "the proof: every number",
+    }.items():
+        if (run / name).exists():
+            click.echo(f"  {one_line(str(run / name))}  {what}")
+
+
+def show_training(best: dict[str, Any]) -> None:
+    numbers = f"validation accuracy {best['val_accuracy']:.2%}, loss {best['val_loss']:.4f}"
+    click.echo(f"best epoch {best['epoch'] + 1}: {numbers}")
+
+
+def show_adopted(adopted: dict[str, Any], images: ImageFolder) -> None:
+    """What was taken for granted, and a number by which one sees whether it is right."""
+    counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
+    click.echo(f"{len(images.class_names)} classes in this order: {one_line(', '.join(images.class_names))}")
+    answers = "logits, made probabilities" if adopted["logits"] else "probabilities"
+    click.echo(f"takes {adopted['image_size']} px, {adopted['pixels']}; gives {answers}; images: {counts}")
+    click.echo(
+        f"validation accuracy {adopted['val_accuracy']:.2%}: if it should be more, --pixels or --labels is another"
+    )
+
+
+def show_backbones() -> None:
+    rows = [
+        [row.name, str(row.image_size), str(len(row.cuts) + 1), ", ".join([*row.cuts[:2], "…"][: len(row.cuts)])]
+        for row in BACKBONES.values()
+    ]
+    show(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
+    click.echo("\nat the deepest depth nothing is frozen; --json lists every cut layer")

@@ -1,0 +1,163 @@
+"""The terminal: progress and growing tables on standard error, results on standard output.
+
+With a terminal there are moving bars; without one, a plain line for each thing that was finished.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from toolkit.errors import one_line
+from unfreeze.screen.time_left import Plan, seconds_left
+
+WIDTH = 120  # columns, where there is no terminal to ask
+
+
+WITHIN = ("views", "waiting")  # what a search does between its trials
+
+
+class Left(ProgressColumn):
+    """The time that is left: as the task itself says, else from its speed."""
+
+    def render(self, task: Task) -> Text:
+        until = task.fields.get("until")
+        left = task.time_remaining if until is None else max(0.0, until - time.monotonic())
+        known = left is not None and left < float("inf") and not task.finished
+        return Text(f"{duration(left)} left" if known and left is not None else "")
+
+
+class Screen:
+    """What the commands show. Use as a context manager: the bars end with it."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Left())
+        self.bars = Progress(
+            *columns, console=self.console, disable=quiet or not self.console.is_terminal, transient=True
+        )
+        self.tasks: dict[str, Any] = {}
+        self.begun: dict[str, float] = {}
+        self.rows_shown: int | None = None  # of the table of trials; None before its header
+
+    def __enter__(self) -> Screen:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars away: what follows is the result, or an error."""
+        for task in self.tasks.values():
+            self.bars.remove_task(task)
+        self.tasks.clear()
+        self.bars.stop()
+
+    def say(self, text: str) -> None:
+        self.console.print("\n".join(map(one_line, text.split("\n"))), markup=False)
+
+    def next(self, command: str) -> None:
+        """Each command ends by saying what to type next."""
+        self.say(f"\nnext: {command}")
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """A bar while it goes on, a line when it is finished."""
+        if what not in self.tasks:
+            if not what.startswith(WITHIN):
+                self._drop("trials", "epoch")
+            self.tasks[what] = self.bars.add_task(what, total=total)
+            self.begun[what] = time.monotonic()
+            if self.bars.disable and done == 0:
+                self.say(f"{what} ...")
+        self.bars.update(self.tasks[what], completed=done)
+        if done >= total:
+            self.bars.remove_task(self.tasks.pop(what))
+            count = "" if total == 1 else f"{total} in "
+            self.say(f"{what}: {count}{duration(time.monotonic() - self.begun[what])}")
+
+    def epoch(self, row: dict[str, Any], total: int) -> None:
+        """The epoch that has ended."""
+        what, number = "epoch", row["epoch"] + 1
+        text = f"{row['stage']}  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.2%}  epoch"
+        if self.bars.disable:
+            return
+        if what not in self.tasks:
+            self.tasks[what] = self.bars.add_task(what, total=total)
+        self.bars.update(self.tasks[what], completed=number, total=total, description=text)
+
+    def trials(self, trials: Sequence[Any], plan: Plan | None) -> None:
+        """Print the trials that have ended since the last call, with the time that the rest will take, if known."""
+        if self.rows_shown is None:
+            self.rows_shown = 0
+            self.say("trial  head units  dropout  unfreeze  best in  val_loss  val_accuracy     time     left")
+        for number, trial in enumerate(trials[self.rows_shown :], self.rows_shown + 1):
+            seconds = None if plan is None else seconds_left(trials[:number], plan)
+            left = "" if seconds is None else duration(seconds)
+            self.say(f"{trial_line(trial)} {left:>8}  {_note(trial)}".rstrip())
+        self.rows_shown = max(self.rows_shown, len(trials))
+        self._trials_bar(trials, plan)
+
+    def _trials_bar(self, trials: Sequence[Any], plan: Plan | None) -> None:
+        total = None if plan is None else max(len(trials), sum(count for count, _ in plan))
+        if self.bars.disable or len(trials) == total:
+            self._drop("trials", "epoch")
+            return
+        best = next((trial for trial in trials if trial.mark == "best"), None)
+        text = "trials" if best is None else f"trials, best so far {int(best.trial)}: {best.val_accuracy:.2%}"
+        seconds = None if plan is None else seconds_left(trials, plan)
+        until = float("inf") if seconds is None else time.monotonic() + seconds
+        if "trials" not in self.tasks:
+            self.tasks["trials"] = self.bars.add_task(text, total=total)
+        self.bars.update(self.tasks["trials"], completed=len(trials), total=total, description=text, until=until)
+
+    def _drop(self, *names: str) -> None:
+        for name in names:
+            if name in self.tasks:
+                self.bars.remove_task(self.tasks.pop(name))
+
+
+def trial_line(trial: Any) -> str:
+    """One trial as a row of fixed columns."""
+    loss = "failed" if trial.val_loss is None else f"{trial.val_loss:.4f}"
+    accuracy = "" if trial.val_accuracy is None else f"{trial.val_accuracy:.2%}"
+    took = "" if trial.seconds is None else duration(trial.seconds)
+    units, rate, depth = ("" if value is None else value for value in (trial.head_units, trial.dropout, trial.unfreeze))
+    point = f"{units:>10}  {rate:>7}  {depth:>8}"
+    return f"{int(trial.trial):>5}  {point}  {trial.best_stage:>7}  {loss:>8}  {accuracy:>12} {took:>8}"
+
+
+def _note(trial: Any) -> str:
+    notes = [
+        f"goes on from {int(trial.parent)}" if trial.parent else "",
+        "best so far" if trial.mark else trial.message[:WIDTH],
+    ]
+    return ", ".join(filter(None, notes))
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, 4 min 05 s, 2 h 03 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, left: int = 1) -> None:
+    """A table on standard output; the first `left` columns are left-aligned, the others right."""
+    table = Table(title=title, box=None, title_justify="left", pad_edge=False)
+    for position, column in enumerate(columns):
+        table.add_column(
+            column, justify="left" if position < left else "right", no_wrap=position >= left, overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*map(one_line, row))
+    console = Console(highlight=False)
+    console.width = console.width if console.is_terminal else max(WIDTH, console.width)
+    console.print(table, markup=False)
