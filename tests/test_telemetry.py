@@ -25,7 +25,7 @@ def test_no_trace_of_a_report_is_left(
 ) -> None:
     """In the folders where onnxruntime keeps what it is to send, and who it is that sends it."""
     file, image = finished.path / "export" / "model.onnx", next((pictures / "dots").iterdir())
-    command = [sys.executable, "-m", "toolkit", "predict", str(file), str(image)]
+    command = [sys.executable, "-m", "unfreeze", "predict", str(file), str(image)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     left = [path for name in ("home", "temporary") for path in (tmp_path / name).rglob("*")]
