@@ -3,7 +3,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-
 from scipy.ndimage import gaussian_filter, map_coordinates, shift
 
 from tests.pictures import draw

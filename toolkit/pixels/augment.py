@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-VERSION = 2  # raise it when the same seed gives other pixels: activations that are kept on disk carry it
+# Activations on disk carry it: raise the number when the same seed gives other pixels. OpenCV 5 interpolates exactly
+# where OpenCV 4 rounds positions to 1/32 pixel.
+VERSION = f"2, OpenCV {cv2.__version__}"
 
 
 @dataclass(frozen=True)
