@@ -103,9 +103,14 @@ def read_images(
     classes: tuple[str, ...] | None = None,
     progress: Progress = silent,
 ) -> ImageFolder:
-    """The data of a run in the folder `path`, with its split. `classes`: those of a model that is there already."""
-    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
-        raise UnfreezeError(f"{path} lies inside {data}, so its pictures would become data; give a folder elsewhere")
+    """The data of a run in the folder `path`, with its split. `classes`: those of a model that exists already.
+
+    UnfreezeError where the data cannot be used, and where the run folder or the cache lies inside DATA.
+    """
+    _refuse_inside(data, path, "its pictures would become data; give a folder elsewhere")
+    if settings.cache_dir:
+        why = "the next call would take its files for data; give another --cache-dir"
+        _refuse_inside(data, Path(settings.cache_dir), why)
     images = scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning"))
     if len(images.class_names) > MAX_CLASSES:
         raise UnfreezeError(
@@ -118,6 +123,11 @@ def read_images(
         test=settings.test,
         seed=settings.seed,
     )
+
+
+def _refuse_inside(data: Path, path: Path, why: str) -> None:
+    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
+        raise UnfreezeError(f"{path} lies inside {data}, so {why}")
 
 
 def _restore(path: Path) -> None:
