@@ -59,10 +59,14 @@ def test_many_blocks_at_once(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_nested_blocks_and_exceptions(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RuntimeError), hushed():
+    def fail() -> None:
         with hushed():
-            os.write(2, b"inner")
-        os.write(2, b"outer")
-        raise RuntimeError
+            with hushed():
+                os.write(2, b"inner")
+            os.write(2, b"outer")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     os.write(2, b"after")
     assert capfd.readouterr().err == "after"

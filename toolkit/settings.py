@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, deepest
 from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec, check_spec, check_weights
+from toolkit.storage.local_path import local_path
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
@@ -69,7 +69,7 @@ class Settings:
         if not self.unfreeze and self.backbone != ADOPTED:
             self._fill("unfreeze", tuple(depth for depth in DEPTHS if depth <= deepest(self.backbone)))
         if self.cache_dir:  # found from wherever the run is used
-            self._fill("cache_dir", str(Path(self.cache_dir).resolve()))
+            self._fill("cache_dir", str(local_path(self.cache_dir, "a folder on this machine").resolve()))
 
     def _fill(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # before anybody has seen the record
@@ -127,7 +127,7 @@ class Settings:
         for name in ("val", "test"):
             if not 0 < getattr(self, name) < 1:
                 raise UnfreezeError(f"{name} is {getattr(self, name)}; give a fraction between 0 and 1, such as 0.2")
-        if self.weights not in ("imagenet", "starter", "none") and not Path(self.weights).is_file():
+        if self.weights not in ("imagenet", "starter", "none") and not local_path(self.weights, "a file").is_file():
             raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
 
     def to_json(self) -> dict[str, object]:

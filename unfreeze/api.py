@@ -27,6 +27,7 @@ from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.process.quiet import start_tensorflow
 from toolkit.progress import Progress, silent
 from toolkit.settings import Settings
+from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from tuning.search import SearchResult, Trial
 
 PathLike = str | Path
+DATA = "a local folder or CSV"  # what a user who gives a URL is told to give
 SEARCH = Settings()
 SINGLE = Settings(head_units=(0,), dropout=(0.2,), unfreeze=(2,))
 
@@ -84,7 +86,7 @@ def run(
 
     choose(formats, precisions)  # what cannot be made is said before anything starts
     _check_export(calibration, margin)
-    with alone(Path(run)):
+    with alone(local_path(run)):
         result = tune(
             data,
             run,
@@ -112,7 +114,7 @@ def _exported(run: PathLike, how: dict[str, Any]) -> Manifest | None:
     from export.write import finished
     from toolkit.run import load_run
 
-    return finished(load_run(Path(run)), **how)
+    return finished(load_run(local_path(run)), **how)
 
 
 _run = run  # where a parameter has its name
@@ -137,7 +139,7 @@ def scan(
     from toolkit.data.split import split
 
     Settings(val=val, test=test, seed=seed).check()
-    found = image_set.scan(Path(data), strict=strict, progress=partial(progress, "scanning"))
+    found = image_set.scan(local_path(data, DATA), strict=strict, progress=partial(progress, "scanning"))
     return split(found, val=val, test=test, seed=seed)
 
 
@@ -157,7 +159,7 @@ def tune(
     `on_images` is told of the images before anything is trained, `on_epoch` of each epoch, `on_trials` of all trials
     that have ended whenever one has.
     """
-    with alone(Path(run)):
+    with alone(local_path(run)):
         opened = _open(data, run, settings, strict, progress, on_images)
         from tuning.search import search
 
@@ -180,7 +182,7 @@ def train(
             f"train makes one model and the settings name {settings.points}; give head_units, dropout and unfreeze "
             "one value each, such as (0,), (0.2,) and (2,), or search with tune"
         )
-    with alone(Path(run)):
+    with alone(local_path(run)):
         opened = _open(data, run, settings, strict, progress, on_images, searches=False)
         from toolkit.training.train import train_run
 
@@ -210,13 +212,13 @@ def adopt(
     _start(progress)
     from export.foreign.adopt import adopt as adopted
 
-    with alone(Path(run)):
+    with alone(local_path(run)):
         opened = adopted(
-            Path(model) if isinstance(model, (str, Path)) else model,
-            Path(data),
-            Path(run),
+            local_path(model) if isinstance(model, (str, Path)) else model,
+            local_path(data, DATA),
+            local_path(run),
             pixels=pixels,
-            labels=Path(labels) if isinstance(labels, (str, Path)) else labels,
+            labels=local_path(labels) if isinstance(labels, (str, Path)) else labels,
             val=val,
             test=test,
             seed=seed,
@@ -230,15 +232,15 @@ def adopt(
 def evaluate(run: PathLike, data: PathLike | None = None, *, progress: Progress = silent) -> Evaluation:
     """RUN's model on its test part: writes metrics.json and pictures. With DATA on that folder's test part, or on all
     of it where it has none; `trained_on` then says how many of those images are none that test the model."""
-    check_run(Path(run))
-    with alone(Path(run)) if data is None else nullcontext():  # other data are not written of in RUN
+    check_run(local_path(run))
+    with alone(local_path(run)) if data is None else nullcontext():  # other data are not written of in RUN
         opened = _load(run)
         _start(progress)
         from toolkit.evaluation.evaluate_run import assess, assess_other
 
         if data is None:
             return assess(opened, progress=progress)
-        return assess_other(opened, Path(data), progress=progress)
+        return assess_other(opened, local_path(data, DATA), progress=progress)
 
 
 def export(
@@ -263,8 +265,8 @@ def export(
 
     choose(formats, precisions)
     _check_export(calibration, margin)
-    check_run(Path(run))
-    with alone(Path(run)):
+    check_run(local_path(run))
+    with alone(local_path(run)):
         opened = _load(run, data)
         _start(progress)
         from export.write import export as write
@@ -300,8 +302,8 @@ def verify(
     the images are now, if they were moved since the run.
     """
     _check_verify(margin, tolerance, threads)
-    check_run(Path(run))
-    with alone(Path(run)):
+    check_run(local_path(run))
+    with alone(local_path(run)):
         opened = _load(run, data)
         from export.proof.verify import verify as check
 
@@ -341,16 +343,16 @@ def verify_foreign(
     from export.foreign.verify import verify_foreign as check
 
     return check(
-        Path(reference),
-        [Path(artefact) for artefact in artefacts],
-        Path(data),
+        local_path(reference),
+        [local_path(artefact) for artefact in artefacts],
+        local_path(data, DATA),
         pixels=pixels,
-        labels=None if labels is None else Path(labels),
+        labels=None if labels is None else local_path(labels),
         margin=margin,
         tolerance=tolerance,
         threads=threads,
         layers=layers,
-        out=None if out is None else Path(out),
+        out=None if out is None else local_path(out),
         progress=progress,
     )
 
@@ -366,8 +368,8 @@ def sensitivity(
     """What RUN's artefact of that name, or the one that stands for all, loses if an app decodes or resizes the test
     part's images in another way. Writes resize.json and a picture."""
     _check_verify(margin)
-    check_run(Path(run))
-    with alone(Path(run)):
+    check_run(local_path(run))
+    with alone(local_path(run)):
         opened = _load(run, data)
         from export.artefacts import read_manifest
         from export.predict import first_of
@@ -410,14 +412,14 @@ def predict(source: PathLike, images: PathLike | Sequence[PathLike]) -> Iterator
 
     `source`: an .onnx or .tflite file, a SavedModel folder, or a run, of which the first artefact is used.
     """
-    if not Path(source).exists():
+    if not local_path(source).exists():
         raise UnfreezeError(
             f"{source} does not exist; give an .onnx or .tflite file, a SavedModel folder or a run folder"
         )
     from export.predict import predict as answer
 
     listed = [images] if isinstance(images, (str, Path)) else images
-    return answer(Path(source), [Path(image) for image in listed])
+    return answer(local_path(source), [local_path(image) for image in listed])
 
 
 def backbones() -> list[Backbone]:
@@ -437,7 +439,9 @@ def _open(
     """The run folder for what trains; TensorFlow is loaded last, when all that can be wrong was checked."""
     from toolkit.run import prepare
 
-    opened = prepare(Path(data), Path(run), settings, strict=strict, searches=searches, progress=progress)
+    opened = prepare(
+        local_path(data, DATA), local_path(run), settings, strict=strict, searches=searches, progress=progress
+    )
     on_images(opened.images)
     _start(progress)
     return opened
@@ -446,7 +450,7 @@ def _open(
 def _load(run: PathLike, data: PathLike | None = None) -> Run:
     from toolkit.run import load_run
 
-    return load_run(Path(run), None if data is None else Path(data))
+    return load_run(local_path(run), None if data is None else local_path(data, DATA))
 
 
 def _check_export(calibration: int, margin: float) -> None:
