@@ -20,6 +20,7 @@ import numpy as np
 from toolkit.data.image_set import ImageFolder, read_unchanged
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import DECODE_VERSION, decode
+from toolkit.process.cores import cores
 from toolkit.storage.files import remove, reserve
 from toolkit.storage.lock import in_turn
 
@@ -82,7 +83,7 @@ def _write(images: ImageFolder, path: Path, size: int, antialias: bool, progress
             return stop - start
 
         done = 0
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for count in pool.map(fill, range(0, total, CHUNK)):
                 done += count
                 release(array)
