@@ -18,7 +18,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.storage.files import file_digest, read_json, remove, write_json, write_text
-from toolkit.storage.lock import COPY, check_run
+from toolkit.storage.lock import CACHE, COPY, check_run
 
 FORMAT = 1
 MAX_CLASSES = 2000  # metrics.json holds their confusion matrix: 36 MB; of 10,000 it would be a gigabyte
@@ -48,7 +48,7 @@ class Run:
     @property
     def cache(self) -> Path:
         """Decoded images and activations: safe to delete at any time. Runs may share it."""
-        return Path(self.settings.cache_dir or self.path / "cache")
+        return Path(self.settings.cache_dir or self.path / CACHE)
 
 
 def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: bool = True) -> Run:
