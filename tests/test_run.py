@@ -140,3 +140,23 @@ def test_a_run_folder_that_is_a_file(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UnfreezeError, match="is a file"):
         prepare(pictures, tmp_path / "file", SETTINGS)
+
+
+@pytest.mark.parametrize("inner", [".", "cache", ".cache", "dots", "../link/cache"])
+def test_a_cache_inside_the_data_is_refused(inner: str, pictures: Path, tmp_path: Path) -> None:
+    """Its files would be a class of the next call."""
+    data = write_pictures(tmp_path / "data", per_class=5)
+    (tmp_path / "link").symlink_to(data)
+    before = sorted(data.rglob("*"))
+    for folder in (tmp_path / "run", tmp_path / "other"):
+        with pytest.raises(UnfreezeError, match=r"lies inside .*; give another --cache-dir"):
+            prepare(data, folder, replace(SETTINGS, cache_dir=str(data / inner)))
+        assert not folder.exists()
+    assert sorted(data.rglob("*")) == before
+    prepare(data, tmp_path / "run", replace(SETTINGS, cache_dir=str(tmp_path / "data-cache")))
+
+
+@pytest.mark.parametrize("name", ["cache_dir", "weights"])
+def test_a_setting_that_is_a_url_is_refused(name: str, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnfreezeError, match="s3://bucket/x is a URL; expected a "):
+        Settings(**{name: "s3://bucket/x"}).check()  # type: ignore[arg-type]

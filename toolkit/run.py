@@ -18,7 +18,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.storage.files import file_digest, read_json, remove, write_json, write_text
-from toolkit.storage.lock import COPY, check_run
+from toolkit.storage.lock import CACHE, COPY, check_run
 
 FORMAT = 1
 MAX_CLASSES = 2000  # metrics.json holds their confusion matrix: 36 MB; of 10,000 it would be a gigabyte
@@ -48,7 +48,7 @@ class Run:
     @property
     def cache(self) -> Path:
         """Decoded images and activations: safe to delete at any time. Runs may share it."""
-        return Path(self.settings.cache_dir or self.path / "cache")
+        return Path(self.settings.cache_dir or self.path / CACHE)
 
 
 def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: bool = True) -> Run:
@@ -103,9 +103,14 @@ def read_images(
     classes: tuple[str, ...] | None = None,
     progress: Progress = silent,
 ) -> ImageFolder:
-    """The data of a run in the folder `path`, with its split. `classes`: those of a model that is there already."""
-    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
-        raise UnfreezeError(f"{path} lies inside {data}, so its pictures would become data; give a folder elsewhere")
+    """The data of a run in the folder `path`, with its split. `classes`: those of a model that exists already.
+
+    UnfreezeError where the data cannot be used, and where the run folder or the cache lies inside DATA.
+    """
+    _refuse_inside(data, path, "its pictures would become data; give a folder elsewhere")
+    if settings.cache_dir:
+        why = "the next call would take its files for data; give another --cache-dir"
+        _refuse_inside(data, Path(settings.cache_dir), why)
     images = scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning"))
     if len(images.class_names) > MAX_CLASSES:
         raise UnfreezeError(
@@ -118,6 +123,11 @@ def read_images(
         test=settings.test,
         seed=settings.seed,
     )
+
+
+def _refuse_inside(data: Path, path: Path, why: str) -> None:
+    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
+        raise UnfreezeError(f"{path} lies inside {data}, so {why}")
 
 
 def _restore(path: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, deepest
 from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec, check_spec, check_weights
+from toolkit.storage.local_path import local_path
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
@@ -133,7 +133,7 @@ class Settings:
             self._set(name, value if isinstance(value, FollowedTuple) else as_tuple(value))
         check(self, RULES)
         if self.cache_dir:  # found from wherever the run is used
-            self._set("cache_dir", str(Path(self.cache_dir).resolve()))
+            self._set("cache_dir", str(local_path(self.cache_dir, "a folder on this machine").resolve()))
         if self.epochs < 1:
             raise UnfreezeError(
                 "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
@@ -190,7 +190,7 @@ class Settings:
 
     def check_files(self) -> None:
         """UnfreezeError where the weights file is not there."""
-        if self.weights not in ("imagenet", "starter", "none") and not Path(self.weights).is_file():
+        if self.weights not in ("imagenet", "starter", "none") and not local_path(self.weights, "a file").is_file():
             raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
 
     def to_json(self) -> dict[str, object]:

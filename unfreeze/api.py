@@ -18,9 +18,10 @@ from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.progress import SILENT, Listener
 from toolkit.settings import SPLIT, Settings, Split
+from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 from unfreeze import artefact_api
-from unfreeze.artefact_api import PathLike, load, start
+from unfreeze.artefact_api import DATA, PathLike, load, start
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     import keras
@@ -65,7 +66,7 @@ def run(
 
     `strict`: a file that has to be left out is an error. The files are verified with the export's margin.
     """
-    with alone(Path(run)):
+    with alone(local_path(run)):
         result = tune(data, run, settings=settings, strict=strict, listener=listener)
         evaluation = evaluate(run, listener=listener)
         manifest = _exported(run, export) or artefact_api.export(run, export, listener=listener)
@@ -85,7 +86,7 @@ def _exported(run: PathLike, settings: ExportSettings) -> Manifest | None:
     from export.write import finished
     from toolkit.run import load_run
 
-    return finished(load_run(Path(run)), settings)
+    return finished(load_run(local_path(run)), settings)
 
 
 def scan(data: PathLike, *, split: Split = SPLIT, strict: bool = False, listener: Listener = SILENT) -> ImageFolder:
@@ -98,7 +99,7 @@ def scan(data: PathLike, *, split: Split = SPLIT, strict: bool = False, listener
     from toolkit.data import image_set
     from toolkit.data.split import split as divide
 
-    found = image_set.scan(Path(data), strict=strict, progress=partial(listener.progress, "scanning"))
+    found = image_set.scan(local_path(data, DATA), strict=strict, progress=partial(listener.progress, "scanning"))
     return divide(found, val=split.val, test=split.test, seed=split.seed)
 
 
@@ -114,7 +115,7 @@ def tune(
 
     `strict`: a file that has to be left out is an error.
     """
-    with alone(Path(run)):
+    with alone(local_path(run)):
         opened = _open(data, run, settings, strict, listener)
         from tuning.search import search
 
@@ -135,7 +136,7 @@ def train(
             f"train makes one model and the settings name {settings.points}; give head_units, dropout and unfreeze "
             "one value each, such as 0, 0.2 and 2, or search with tune"
         )
-    with alone(Path(run)):
+    with alone(local_path(run)):
         opened = _open(data, run, settings, strict, listener, searches=False)
         from toolkit.training.train import train_run
 
@@ -162,13 +163,13 @@ def adopt(
     start(listener.progress)
     from export.foreign.adopt import adopt as adopted
 
-    with alone(Path(run)):
+    with alone(local_path(run)):
         opened = adopted(
-            Path(model) if isinstance(model, (str, Path)) else model,
-            Path(data),
-            Path(run),
+            local_path(model) if isinstance(model, (str, Path)) else model,
+            local_path(data, DATA),
+            local_path(run),
             pixels=pixels,
-            labels=Path(labels) if isinstance(labels, (str, Path)) else labels,
+            labels=local_path(labels) if isinstance(labels, (str, Path)) else labels,
             split=split,
             strict=strict,
             progress=listener.progress,
@@ -180,15 +181,15 @@ def adopt(
 def evaluate(run: PathLike, data: PathLike | None = None, *, listener: Listener = SILENT) -> Evaluation:
     """RUN's model on its test part: writes metrics.json and pictures. With DATA on that folder's test part, or on all
     of it where it has none; `trained_on` then says how many of those images are none that test the model."""
-    check_run(Path(run))
-    with alone(Path(run)) if data is None else nullcontext():  # nothing is written into RUN for other data
+    check_run(local_path(run))
+    with alone(local_path(run)) if data is None else nullcontext():  # nothing is written into RUN for other data
         opened = load(run)
         start(listener.progress)
         from toolkit.evaluation.evaluate_run import assess, assess_other
 
         if data is None:
             return assess(opened, progress=listener.progress)
-        return assess_other(opened, Path(data), progress=listener.progress)
+        return assess_other(opened, local_path(data, DATA), progress=listener.progress)
 
 
 def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
@@ -223,7 +224,9 @@ def _open(
     """The run folder for what trains; TensorFlow is loaded last, when all that can be wrong was checked."""
     from toolkit.run import prepare
 
-    opened = prepare(Path(data), Path(run), settings, strict=strict, searches=searches, progress=listener.progress)
+    opened = prepare(
+        local_path(data, DATA), local_path(run), settings, strict=strict, searches=searches, progress=listener.progress
+    )
     listener.on_images(opened.images)
     start(listener.progress)
     return opened

@@ -11,6 +11,7 @@ from export.settings import EXPORT, MARGIN, VERIFY, ExportSettings, VerifySettin
 from toolkit.errors import UnfreezeError
 from toolkit.process.quiet import start_tensorflow
 from toolkit.progress import SILENT, Listener, Progress
+from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
 
 PathLike = str | Path
+DATA = "a local folder or CSV"  # what a person who gives a URL is told to give
 
 
 def export(
@@ -34,8 +36,8 @@ def export(
 
     `data`: where the images are now, if they were moved since the run.
     """
-    check_run(Path(run))
-    with alone(Path(run)):
+    check_run(local_path(run))
+    with alone(local_path(run)):
         opened = load(run, data)
         start(listener.progress)
         from export.write import export as write
@@ -57,8 +59,8 @@ def verify(
     `formats`, `precisions`: those of the artefacts; None: all. `data`: where the images are now, if they were moved
     since the run.
     """
-    check_run(Path(run))
-    with alone(Path(run)):
+    check_run(local_path(run))
+    with alone(local_path(run)):
         opened = load(run, data)
         from export.proof.verify import verify as check
 
@@ -85,13 +87,13 @@ def verify_foreign(
     from export.foreign.verify import verify_foreign as check
 
     return check(
-        Path(reference),
-        [Path(artefact) for artefact in artefacts],
-        Path(data),
+        local_path(reference),
+        [local_path(artefact) for artefact in artefacts],
+        local_path(data, DATA),
         pixels=pixels,
-        labels=None if labels is None else Path(labels),
+        labels=None if labels is None else local_path(labels),
         settings=settings,
-        out=None if out is None else Path(out),
+        out=None if out is None else local_path(out),
         progress=listener.progress,
     )
 
@@ -107,8 +109,8 @@ def sensitivity(
     """What RUN's artefact of that name, or the one that stands for all, loses if an app decodes or resizes the test
     part's images in another way. Writes resize.json and a picture. `margin`: points of accuracy."""
     check_margin(margin)
-    check_run(Path(run))
-    with alone(Path(run)):
+    check_run(local_path(run))
+    with alone(local_path(run)):
         opened = load(run, data)
         from export.proof.client_pixels import measure_run
 
@@ -120,20 +122,20 @@ def predict(source: PathLike, images: PathLike | Sequence[PathLike]) -> Iterator
 
     `source`: an .onnx or .tflite file, a SavedModel folder, or a run, of which the first artefact is used.
     """
-    if not Path(source).exists():
+    if not local_path(source).exists():
         raise UnfreezeError(
             f"{source} does not exist; give an .onnx or .tflite file, a SavedModel folder or a run folder"
         )
     from export.predict import predict as answer
 
     listed = [images] if isinstance(images, (str, Path)) else images
-    return answer(Path(source), [Path(image) for image in listed])
+    return answer(local_path(source), [local_path(image) for image in listed])
 
 
 def load(run: PathLike, data: PathLike | None = None) -> Run:
     from toolkit.run import load_run
 
-    return load_run(Path(run), None if data is None else Path(data))
+    return load_run(local_path(run), None if data is None else local_path(data, DATA))
 
 
 def start(progress: Progress) -> None:

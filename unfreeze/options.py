@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +13,7 @@ import click
 from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings
-from unfreeze.option_types import Choice, Names, Numbers
+from unfreeze.option_types import Choice, LocalPath, Names, Numbers
 
 DEFAULT = Settings()
 COMPOUND = [field.name for field in fields(Settings) if "_" in field.name]  # in no other sentence than about them
@@ -28,11 +27,10 @@ def _defaults(values: tuple) -> str:
     return ",".join(f"{value:g}" for value in values)
 
 
-DATA = click.argument("data", type=click.Path(path_type=Path))
-RUN = click.argument("run", type=click.Path(path_type=Path))
-MOVED = click.option(
-    "--data", type=click.Path(path_type=Path), help="Where the images are now, if they were moved since the run."
-)
+DATA_PATH = LocalPath("a local folder or CSV")
+DATA = click.argument("data", type=DATA_PATH)
+RUN = click.argument("run", type=LocalPath())
+MOVED = click.option("--data", type=DATA_PATH, help="Where the images are now, if they were moved since the run.")
 FORMATS = click.option(
     "--formats", type=Names(), metavar="LIST", help="saved_model, tflite, onnx: some of them, by commas.  [all]"
 )
@@ -174,7 +172,7 @@ SEARCH = [
     ),
     _option(
         "--cache-dir",
-        type=click.Path(path_type=Path),
+        type=LocalPath(),
         envvar="UNFREEZE_CACHE_DIR",
         show_envvar=True,
         show_default="RUN/cache",

@@ -5,7 +5,6 @@ The commonest silent loss on a device is another decoder or another resize than 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.evaluation import plots
 from toolkit.pixels.decode import decode_whole
 from toolkit.pixels.resize import resize
+from toolkit.process.cores import cores
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.stats.paired import paired
@@ -159,7 +159,7 @@ def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np
         rgb = decode_whole(data)
         return {client.name: client.pixels(rgb, data, size) for client in CLIENTS}
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(images), BATCH):
             made = list(pool.map(variants, range(start, min(start + BATCH, len(images)))))
             yield start, {client.name: np.stack([one[client.name] for one in made]) for client in CLIENTS}

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.data.decoded_arrays import decoded, release
+from toolkit.data.decoded_arrays import decoded, decoded_both, release
 from toolkit.pixels.augment import STRENGTHS, augment
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
@@ -137,12 +137,13 @@ def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
 
 
 def load_part(run: Run, name: str, *, antialiased: bool = False, progress: Progress = silent) -> Part:
-    """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet."""
-    images = run.images.select(name)
-    size = run.settings.image_size
+    """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet.
 
-    def array(antialias: bool) -> np.ndarray:
-        what = f"decoding {name}" + (", antialiased copies" if antialias else "")
-        return decoded(images, run.cache, size, antialias=antialias, progress=partial(progress, what))
-
-    return Part(array(False), images.labels, array(True) if antialiased else None)
+    `antialiased`: the copies that were resized with antialias too, for augmented views.
+    """
+    images, size = run.images.select(name), run.settings.image_size
+    told = partial(progress, f"decoding {name}")
+    if antialiased:
+        plain_copies, smooth = decoded_both(images, run.cache, size, progress=told)
+        return Part(plain_copies, images.labels, smooth)
+    return Part(decoded(images, run.cache, size, progress=told), images.labels)

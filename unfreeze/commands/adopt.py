@@ -17,7 +17,7 @@ from unfreeze.commands.tune_train import warn
 
 
 @click.command(short_help="Make a run of a Keras model from elsewhere.")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=o.LocalPath())
 @o.DATA
 @o.RUN
 @click.option(
@@ -29,7 +29,7 @@ from unfreeze.commands.tune_train import warn
 )
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
+    type=o.LocalPath(),
     help="A class name a line, in the model's order.  [the folders' names, sorted]",
 )
 @click.option("--val", type=float, default=o.DEFAULT.val, help="Fraction for validation.", show_default=True)

@@ -15,7 +15,7 @@ from unfreeze.commands.finish import answer
 
 @click.command(short_help="Test accuracy, per-class numbers, pictures.")
 @o.RUN
-@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.argument("data", type=o.DATA_PATH, required=False)
 @o.JSON
 @click.pass_obj
 def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:

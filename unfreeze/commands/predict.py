@@ -15,8 +15,8 @@ from unfreeze.commands.finish import answer
 
 
 @click.command(short_help="Class and probability of each image.")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("source", type=o.LocalPath())
+@click.argument("images", type=o.LocalPath(), nargs=-1, required=True)
 @o.JSON
 @click.pass_obj
 def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) -> None:

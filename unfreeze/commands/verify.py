@@ -19,7 +19,7 @@ FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out"
 
 
 @click.command(short_help="Prove each artefact in its own runtime.")
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=o.LocalPath(), required=False)
 @o.FORMATS
 @o.PRECISIONS
 @o.MARGIN
@@ -42,14 +42,14 @@ FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out"
 @click.option("--resize", is_flag=True, help="Besides: accuracy if an app decodes or resizes in another way.")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=o.DATA_PATH,
     help="Where the images are now, if they were moved since the run. With --reference: the images to compare on.",
 )
-@click.option("--reference", type=click.Path(path_type=Path), help="Instead of RUN: a .keras model from elsewhere.")
+@click.option("--reference", type=o.LocalPath(), help="Instead of RUN: a .keras model from elsewhere.")
 @click.option(
     "--artefact",
     "artefacts",
-    type=click.Path(path_type=Path),
+    type=o.LocalPath(),
     multiple=True,
     help="With --reference: a file that was made of it; may be given several times.",
 )
@@ -60,12 +60,10 @@ FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out"
 )
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
+    type=o.LocalPath(),
     help="With --reference: a class name a line, in the model's order.  [the folders' names, sorted]",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="With --reference: a folder for parity.json and the pictures."
-)
+@click.option("--out", type=o.LocalPath(), help="With --reference: a folder for parity.json and the pictures.")
 @o.JSON
 @click.pass_obj
 def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
