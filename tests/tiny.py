@@ -52,9 +52,11 @@ def register() -> None:
 
 
 if __name__ == "__main__":
+    from toolkit.process.interrupt import own_temporary_folder
     from toolkit.process.quiet import start_tensorflow
     from unfreeze.cli import main
 
+    own_temporary_folder()  # Keras imports matplotlib, which may make a temporary folder at once
     start_tensorflow()
     register()
     sys.argv[0] = "unfreeze"
