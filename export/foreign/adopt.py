@@ -18,6 +18,7 @@ from export.artefacts import INPUT, OUTPUT
 from export.foreign.verify import load_keras
 from export.runtimes.inputs_outputs import SCALES, feed, read_labels, shares, side
 from toolkit.errors import NoAnswerError, UnfreezeError, said
+from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, open_run, read_images
 from toolkit.settings import ADOPTED, Settings
@@ -100,7 +101,8 @@ def _own(model: keras.Model | Path) -> tuple[keras.Model, str, str]:
 def _answers(model: keras.Model, name: str, part: Part, pixels: str) -> tuple[bool, np.ndarray]:
     """Whether the model gives logits, and its probabilities float32 [n, C] for the first images of a part."""
     fed = feed(np.asarray(part.images[:SAMPLE]), model.input_shape, model.inputs[0].dtype, pixels)
-    raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
+    with without_tf32():
+        raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
     raw = raw.reshape(len(raw), -1).astype(np.float32)
     if not np.isfinite(raw).all():
         raise UnfreezeError(f"{name} answers with what is no number; are its pixels {pixels}?")
