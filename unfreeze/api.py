@@ -374,10 +374,11 @@ def sensitivity(
         from export.proof.client_pixels import sensitivity as measured
         from export.proof.client_pixels import write_sensitivity
 
-        written = [one.name for one in read_manifest(opened.path / "export").artefacts]
+        manifest = read_manifest(opened.path / "export")
+        written = [one.name for one in manifest.artefacts]
         if not written or (artefact and artefact not in written):
             raise UnfreezeError(f"{run} has no artefact {artefact or ''}; `unfreeze export {run}` writes them")
-        name, size = artefact or first_of(written), opened.settings.image_size
+        name, size = artefact or first_of(written), manifest.image_size
         path, images = opened.path / "export" / name, opened.images.select("test")
         rows = measured(path, images, size, margin=margin, progress=progress)
         write_sensitivity(opened.path, name, rows, margin)

@@ -70,7 +70,7 @@ def adopt(
             "give the class names in the model's order as labels"
         )
     opened = open_run(run, images, settings)
-    part = load_part(opened, "val", progress=progress)
+    part = load_part(opened, "val", image_size=side(own.input_shape), progress=progress)
     try:
         logits, answers = _answers(own, name, part, pixels)
         wrapped = wrap(own, pixels, logits)
@@ -81,7 +81,7 @@ def adopt(
     except Exception as error:  # a layer's own
         raise UnfreezeError(f"{name} does not run on images of {side(own.input_shape)} px ({said(error)})") from None
     adopted = {"model": name, "sha256": digest, "pixels": pixels, "logits": logits, "val_accuracy": float(right.mean())}
-    put_model(opened, wrapped, {"adopted": adopted, "best_epoch": None})
+    put_model(opened, wrapped, {"adopted": adopted, "image_size": side(own.input_shape), "best_epoch": None})
     return opened
 
 

@@ -136,10 +136,21 @@ def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
     return augment(source[row], STRENGTHS[settings.augment], rng, flip=settings.flip)  # type: ignore[index]
 
 
-def load_part(run: Run, name: str, *, antialiased: bool = False, progress: Progress = silent) -> Part:
-    """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet."""
+def load_part(
+    run: Run,
+    name: str,
+    *,
+    image_size: int | None = None,
+    antialiased: bool = False,
+    progress: Progress = silent,
+) -> Part:
+    """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet.
+
+    `image_size`: pixels. None is for training, which the run's settings decide on; whatever works with the trained
+    model gives that model's own size, from `toolkit.training.stored_spec`.
+    """
     images = run.images.select(name)
-    size = run.settings.image_size
+    size = run.settings.image_size if image_size is None else image_size
 
     def array(antialias: bool) -> np.ndarray:
         what = f"decoding {name}" + (", antialiased copies" if antialias else "")
