@@ -51,6 +51,12 @@ class Manifest:
     calls: tuple[ExportSettings, ...] = ()  # what the exports that wrote these files were asked for, the earliest first
     written: tuple[str, ...] = ()  # names of those that were written just now; not stored
 
+    @property
+    def image_size(self) -> int:
+        """Pixels, side of the square images that the exported model takes."""
+        size: int = self.description["input"]["shape"][1]
+        return size
+
 
 @dataclass(frozen=True)
 class Reference:

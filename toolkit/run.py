@@ -276,4 +276,10 @@ def _difference(name: str, there: object, wanted: object) -> str:
 def _typed(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(map(_typed, value))
-    return "not given" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        "not given"
+        if value is None
+        else np.format_float_positional(value, trim="-")
+        if isinstance(value, float)
+        else str(value)
+    )

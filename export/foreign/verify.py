@@ -25,6 +25,7 @@ from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageFolder, scan
 from toolkit.errors import UnfreezeError, said
 from toolkit.process.cores import cores
+from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import remove, write_json
 from toolkit.untrusted.keras_file import read_model
@@ -121,8 +122,9 @@ def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
 
 def _answers(model: keras.Model, images: np.ndarray, pixels: str) -> np.ndarray:
     parts = (np.asarray(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
-    answers = [model(_fed(part, model, pixels), training=False) for part in parts]
-    return shares(np.concatenate([keras.ops.convert_to_numpy(answer) for answer in answers]))
+    with without_tf32():
+        answers = [keras.ops.convert_to_numpy(model(_fed(part, model, pixels), training=False)) for part in parts]
+    return shares(np.concatenate(answers))
 
 
 def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:

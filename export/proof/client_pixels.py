@@ -114,11 +114,12 @@ CLIENTS = (
 def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Progress = silent) -> list[Sensitivity]:
     """Of the run's artefact of that name, or of the one that stands for all, over the test part. Writes resize.json
     and a picture. UnfreezeError where there is no such artefact."""
-    written = [one.name for one in read_manifest(run.path / "export").artefacts]
+    manifest = read_manifest(run.path / "export")
+    written = [one.name for one in manifest.artefacts]
     if not written or (artefact and artefact not in written):
         raise UnfreezeError(f"{run.path} has no artefact {artefact or ''}; `unfreeze export {run.path}` writes them")
     name, images = artefact or first_of(written), run.images.select("test")
-    rows = sensitivity(run.path / "export" / name, images, run.settings.image_size, margin=margin, progress=progress)
+    rows = sensitivity(run.path / "export" / name, images, manifest.image_size, margin=margin, progress=progress)
     write_sensitivity(run.path, name, rows, margin)
     return rows
 

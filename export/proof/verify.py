@@ -47,7 +47,7 @@ def verify(
     images = run.images.select("test")
     check_same(run, manifest, images.paths == reference.paths)
     chosen = chosen_artefacts(manifest, formats, precisions)
-    pixels: Any = decoded(images, run.cache, run.settings.image_size, progress=partial(progress, "decoding test"))
+    pixels: Any = decoded(images, run.cache, manifest.image_size, progress=partial(progress, "decoding test"))
     spoilt = {manifest.folder / artefact.name: _spoilt(manifest, artefact) for artefact in chosen}
     outcomes: dict[Path, Outcome] = {path: error for path, error in spoilt.items() if error}
     whole = [path for path, error in spoilt.items() if not error]

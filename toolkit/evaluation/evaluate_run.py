@@ -21,6 +21,7 @@ from toolkit.training.answers import probabilities
 from toolkit.training.batches import load_part
 from toolkit.training.history import read_history
 from toolkit.training.model_file import load_model
+from toolkit.training.stored_spec import read_spec
 
 SHOWN = 24  # mistakes on the picture sheet
 
@@ -28,7 +29,8 @@ SHOWN = 24  # mistakes on the picture sheet
 def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
     """Evaluate the run's model on its test part; writes metrics.json, test_probabilities.npz and plots/*.png."""
     model = load_model(run)
-    part, images = load_part(run, "test", progress=progress), run.images.select("test")
+    images = run.images.select("test")
+    part = load_part(run, "test", image_size=read_spec(run).image_size, progress=progress)
     answers = probabilities(model, part.images)
     evaluation = evaluate(answers, part.labels, run.images.class_names)
     _store(run.path / "test_probabilities.npz", images, answers)
@@ -50,7 +52,7 @@ def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evalua
     if "test" in images.parts:
         images = images.select("test")
     model = load_model(run)
-    pixels = decoded(images, run.cache, run.settings.image_size, progress=partial(progress, "decoding"))
+    pixels = decoded(images, run.cache, read_spec(run).image_size, progress=partial(progress, "decoding"))
     seen = {*run.images.select("train").digests, *run.images.select("val").digests}
     known = sum(digest in seen for digest in images.digests)
     evaluation = evaluate(probabilities(model, pixels), images.labels, run.images.class_names)
