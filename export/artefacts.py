@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from export.description import read_description
-from export.variants import Variant, choose
+from export.settings import ExportSettings
+from export.variants import Variant
 from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import RECIPE
@@ -38,17 +39,6 @@ class Artefact:
 
 
 @dataclass(frozen=True)
-class Call:
-    """How an export was asked for: what the files do not say themselves."""
-
-    formats: tuple[str, ...] | None  # None: all
-    precisions: tuple[str, ...] | None
-    calibration: int  # training images
-    float_layers: tuple[str, ...]
-    margin: float  # points of accuracy
-
-
-@dataclass(frozen=True)
 class Manifest:
     """What stands in an export folder."""
 
@@ -58,7 +48,7 @@ class Manifest:
     reference_sha256: str
     model_sha256: str  # of the model.keras that was exported
     failed: dict[str, str] = field(default_factory=dict)  # name -> why that file could not be written
-    calls: tuple[Call, ...] = ()  # that wrote what is here, the earliest first
+    calls: tuple[ExportSettings, ...] = ()  # what the exports that wrote these files were asked for, the earliest first
     written: tuple[str, ...] = ()  # names of those that were written just now; not stored
 
 
@@ -125,7 +115,7 @@ def write_manifest(manifest: Manifest) -> None:
         "reference_sha256": manifest.reference_sha256,
         "model_sha256": manifest.model_sha256,
         "failed": manifest.failed,
-        "calls": [asdict(call) for call in manifest.calls],
+        "calls": [call.to_json() for call in manifest.calls],
     }
     write_json(manifest.folder / "manifest.json", values)
 
@@ -141,7 +131,7 @@ def read_manifest(folder: Path) -> Manifest:
         read_description(json.dumps(values["description"]))
         values["description"]["output"]
         digests = values["reference_sha256"], values["model_sha256"]
-        failed, calls = dict(values.get("failed", {})), tuple(map(_call, values.get("calls", ())))
+        failed, calls = dict(values.get("failed", {})), tuple(map(ExportSettings.from_json, values.get("calls", ())))
         return Manifest(folder, values["description"], artefacts, *digests, failed, calls)
     except (KeyError, TypeError, ValueError, OverflowError, UnfreezeError) as error:
         raise UnfreezeError(f"{path} is damaged ({error}); repeat `unfreeze export {folder.parent}`") from None
@@ -157,13 +147,6 @@ def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
     return Artefact(
         **values | {name: tuple(values.get(name, ())) for name in ("calibration", "attempts", "float_layers")}
     )
-
-
-def _call(values: dict[str, Any]) -> Call:
-    formats, precisions = (None if values[n] is None else tuple(values[n]) for n in ("formats", "precisions"))
-    choose(formats, precisions)  # UnfreezeError where there is no such file
-    layers, margin = tuple(map(str, values["float_layers"])), float(values["margin"])
-    return Call(formats, precisions, int(values["calibration"]), layers, margin)
 
 
 def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray) -> str:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+import unfreeze
 from toolkit.errors import UnfreezeError
 from toolkit.storage.files import temporary_name
 from toolkit.storage.lock import alone, in_turn
-from unfreeze import api
 
 ROOT = Path(__file__).parents[1]
 HOLD = """
@@ -99,7 +99,7 @@ def test_where_no_run_begins_nothing_is_left(name: str, tmp_path: Path) -> None:
 def test_no_file_is_left_in_a_folder_that_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(UnfreezeError, match="is not a run folder"):
-        api.evaluate(tmp_path)
+        unfreeze.evaluate(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
@@ -166,15 +166,15 @@ def test_a_run_in_use_refuses_every_command_that_writes(
 ) -> None:
     (tmp_path / "run" / "run.json").touch()
     calls = {
-        "run": lambda: api.run(pictures, tmp_path / "run"),
-        "demo": lambda: api.demo(tmp_path / "run"),
-        "tune": lambda: api.tune(pictures, tmp_path / "run"),
-        "train": lambda: api.train(pictures, tmp_path / "run"),
-        "evaluate": lambda: api.evaluate(tmp_path / "run"),
-        "export": lambda: api.export(tmp_path / "run"),
-        "verify": lambda: api.verify(tmp_path / "run"),
-        "sensitivity": lambda: api.sensitivity(tmp_path / "run"),
-        "adopt": lambda: api.adopt(tmp_path / "model.keras", pictures, tmp_path / "run"),
+        "run": lambda: unfreeze.run(pictures, tmp_path / "run"),
+        "demo": lambda: unfreeze.demo(tmp_path / "run"),
+        "tune": lambda: unfreeze.tune(pictures, tmp_path / "run"),
+        "train": lambda: unfreeze.train(pictures, tmp_path / "run"),
+        "evaluate": lambda: unfreeze.evaluate(tmp_path / "run"),
+        "export": lambda: unfreeze.export(tmp_path / "run"),
+        "verify": lambda: unfreeze.verify(tmp_path / "run"),
+        "sensitivity": lambda: unfreeze.sensitivity(tmp_path / "run"),
+        "adopt": lambda: unfreeze.adopt(tmp_path / "model.keras", pictures, tmp_path / "run"),
     }
     for call in calls.values():
         with pytest.raises(UnfreezeError, match="is in use by process"):

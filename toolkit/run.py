@@ -89,7 +89,7 @@ def prepare(
     progress: Progress = silent,
 ) -> Run:
     """Scan the data, split it, and open the run folder for it. Nothing is written where anything is wrong."""
-    settings.check()
+    settings.check_files()
     images = read_images(data, path, settings, strict=strict, progress=progress)
     return open_run(path, images, settings, searches=searches)
 
@@ -164,7 +164,7 @@ def load_run(path: Path, data: Path | None = None) -> Run:
     try:
         images = _images_from_json(stored["data"], stored["class_names"])
         settings = Settings.from_json(stored["settings"])
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UnfreezeError) as error:
         raise UnfreezeError(
             f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder"
         ) from None

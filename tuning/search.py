@@ -21,7 +21,7 @@ import numpy as np
 
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.models.spec import ModelSpec
-from toolkit.progress import Progress, silent
+from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.storage.files import read_json, write_json, write_text
 from toolkit.training.answers import probabilities
@@ -99,31 +99,26 @@ class _Tuner(Tuner):
         self.on_trial(self.oracle)
 
 
-def search(
-    run: Run,
-    *,
-    progress: Progress = silent,
-    on_epoch: Callable[[Row], None] = lambda row: None,
-    on_trials: Callable[[list[Trial]], None] = lambda trials: None,
-) -> SearchResult:
+def search(run: Run, listener: Listener = SILENT) -> SearchResult:
     """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv,
     and tensorboard/ while it goes on.
 
-    `on_trials` gets all ended trials whenever one has ended, and once at the start. NoAnswerError where all failed.
+    `listener.on_trials` gets all ended trials whenever one has ended, and once at the start.
+    NoAnswerError where all failed.
     """
     data = Data(
-        train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=progress),
-        val=load_part(run, "val", progress=progress),
+        train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=listener.progress),
+        val=load_part(run, "val", progress=listener.progress),
         classes=len(run.images.class_names),
     )
 
     def report(oracle: keras_tuner.Oracle) -> None:
         trials = table(run, oracle)
         write_trials(run.path / "trials.csv", trials)
-        on_trials(trials)
+        listener.on_trials(trials)
 
     board = Board(run)
-    tuner = _tuner(run, TrialModel(run, data, _both(board.epoch, on_epoch), progress), board, report)
+    tuner = _tuner(run, TrialModel(run, data, _both(board.epoch, listener.on_epoch), listener.progress), board, report)
     if _requeue_damaged(run, tuner.oracle):
         tuner.reload()
     board.open(tuner.oracle)
@@ -135,7 +130,7 @@ def search(
         raise NoAnswerError(f"every trial failed; the first said: {message}")
     result = choose(run, tuner.oracle, data.val.labels)
     write_trials(run.path / "trials.csv", list(result.trials))
-    return replace(result, kept=_save_taken(run, tuner, result, data, on_epoch))
+    return replace(result, kept=_save_taken(run, tuner, result, data, listener.on_epoch))
 
 
 def _both(one: Callable[[Row], None], other: Callable[[Row], None]) -> Callable[[Row], None]:

@@ -14,14 +14,18 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from export.artefacts import read_manifest
+from export.predict import first_of
 from export.runtimes.runners import load
 from export.settings import MARGIN
 from toolkit.data.image_set import ImageFolder, read_unchanged
+from toolkit.errors import UnfreezeError
 from toolkit.evaluation import plots
 from toolkit.pixels.decode import decode_whole
 from toolkit.pixels.resize import resize
 from toolkit.process.cores import cores
 from toolkit.progress import Progress, silent
+from toolkit.run import Run
 from toolkit.stats.paired import paired
 from toolkit.storage.files import write_json
 
@@ -105,6 +109,18 @@ CLIENTS = (
     Client("BGR instead of RGB", lambda rgb, _, size: resize(rgb, size)[..., ::-1]),
     Client("floats 0 to 1 instead of 0 to 255", lambda rgb, _, size: (resize(rgb, size) / 255).astype(np.uint8)),
 )
+
+
+def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Progress = silent) -> list[Sensitivity]:
+    """Of the run's artefact of that name, or of the one that stands for all, over the test part. Writes resize.json
+    and a picture. UnfreezeError where there is no such artefact."""
+    written = [one.name for one in read_manifest(run.path / "export").artefacts]
+    if not written or (artefact and artefact not in written):
+        raise UnfreezeError(f"{run.path} has no artefact {artefact or ''}; `unfreeze export {run.path}` writes them")
+    name, images = artefact or first_of(written), run.images.select("test")
+    rows = sensitivity(run.path / "export" / name, images, run.settings.image_size, margin=margin, progress=progress)
+    write_sensitivity(run.path, name, rows, margin)
+    return rows
 
 
 def sensitivity(

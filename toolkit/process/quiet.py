@@ -10,9 +10,6 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-
-from toolkit.process.interrupt import AT_LEAVING
 
 _lock = threading.Lock()
 _blocks = 0  # `hushed` blocks that are running, in all threads
@@ -62,17 +59,8 @@ def _restore() -> None:
 
 def start_tensorflow() -> None:
     """Import TensorFlow without its start-up notes (oneDNN, no GPU) and its hints about retracing."""
-    if _forget_generated not in AT_LEAVING:
-        AT_LEAVING.append(_forget_generated)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with hushed():
         import tensorflow
 
         tensorflow.get_logger().setLevel("ERROR")
-
-
-def _forget_generated() -> None:
-    """Remove the files that AutoGraph generated: it does so itself only where Python ends in the ordinary way."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("__autograph_generated_file") and module.__file__:
-            Path(module.__file__).unlink(missing_ok=True)
