@@ -21,7 +21,7 @@ from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode, decode_whole
 from toolkit.run import Run
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.accuracy_lost import HOLDS, LOSES, UNSURE
 from toolkit.storage.files import file_digest
 
 SIZE = 24

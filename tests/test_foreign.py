@@ -30,7 +30,7 @@ from tests.pictures import write_pictures
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.accuracy_lost import HOLDS, LOSES, UNSURE
 from unfreeze import cli
 
 SIZE = 32

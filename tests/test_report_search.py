@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import f_oneway
 
 from toolkit.run import Run
-from toolkit.stats.paired import HOLDS, LOSES
+from toolkit.stats.accuracy_lost import HOLDS, LOSES
 from unfreeze import options as o
 from unfreeze.cli import cli
 from unfreeze.pages.effects import LEAST, correlation_ratio, effects

@@ -9,7 +9,7 @@ import pytest
 from export.artefacts import Artefact, Manifest
 from export.proof.locate import Divergence
 from export.proof.parity import FAILED, Parity
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.accuracy_lost import HOLDS, LOSES, UNSURE
 from unfreeze.screen.export_tables import shortfall, show_manifest, show_parity
 
 

@@ -29,7 +29,7 @@ from export.variants import VARIANTS
 from tests import hostile
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
-from toolkit.stats.paired import HOLDS, UNSURE
+from toolkit.stats.accuracy_lost import HOLDS, UNSURE
 
 EVERY = [variant.name for variant in VARIANTS]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.accuracy_lost import HOLDS, LOSES, UNSURE
 from unfreeze.pages import pictures
 from unfreeze.pages.effects import effects
 from unfreeze.pages.how_to_load import loading

@@ -15,8 +15,8 @@ from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run
+from toolkit.stats.accuracy_lost import HOLDS
 from toolkit.stats.metrics import Evaluation, evaluate
-from toolkit.stats.paired import HOLDS
 from toolkit.storage.files import file_digest, read_json
 
 Read = TypeVar("Read")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.accuracy_lost import HOLDS, LOSES, UNSURE
 from unfreeze.screen.tables import listed
 from unfreeze.screen.terminal import show
 
