@@ -30,6 +30,7 @@ from toolkit.run import Run
 from toolkit.storage.files import file_digest, remove, scratch, write_text
 from toolkit.training.batches import load_part
 from toolkit.training.model_file import load_model
+from toolkit.training.stored_spec import read_spec
 
 
 def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = silent) -> Manifest:
@@ -43,11 +44,12 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     model = load_model(run)
     progress("loading the model", 1, 1)
     check_layers(model, settings.float_layers, run.path)
-    part = load_part(run, "test", progress=progress)
+    image_size = read_spec(run).image_size
+    part = load_part(run, "test", image_size=image_size, progress=progress)
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")
     staying = _staying(folder, digest, chosen)
     said = staying.description.get("license", UNSTATED) if staying else UNSTATED
-    description = describe(run, run.settings.image_size, settings.license or said)
+    description = describe(run, image_size, settings.license or said)
     if staying and staying.artefacts and staying.description != description:
         raise UnfreezeError(
             f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"
@@ -81,7 +83,7 @@ def finished(run: Run, settings: ExportSettings = EXPORT) -> Manifest | None:
         return None
     names = {artefact.name for artefact in manifest.artefacts}
     license = settings.license or manifest.description.get("license", UNSTATED)
-    description = describe(run, run.settings.image_size, license)
+    description = describe(run, read_spec(run).image_size, license)
     if manifest.description != description or not {one.name for one in settings.variants} <= names:
         return None
     return replace(manifest, written=tuple(artefact.name for artefact in manifest.artefacts))

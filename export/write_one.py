@@ -33,7 +33,7 @@ from toolkit.progress import Progress
 from toolkit.run import Run
 from toolkit.storage.files import remove
 from toolkit.training.answers import probabilities
-from toolkit.training.batches import load_part
+from toolkit.training.batches import Part, load_part
 
 JUDGED = 1000  # images on which the ways to int8 are compared, if there are so many
 
@@ -179,6 +179,9 @@ class Writer:
         onnx.save(folded(self.onnx), path)
         return path
 
+    def _part(self, name: str) -> Part:
+        return load_part(self.run, name, image_size=self.model.input_shape[1])
+
     @cached_property
     def rows(self) -> np.ndarray:
         """Of the training part, on which int8 files are calibrated."""
@@ -188,12 +191,12 @@ class Writer:
 
     @cached_property
     def images(self) -> np.ndarray:
-        return np.asarray(load_part(self.run, "train").images[self.rows])
+        return np.asarray(self._part("train").images[self.rows])
 
     @cached_property
     def judge(self) -> Callable[[str, Path], Attempt]:
         """By the validation part, and as many of the other training images as are needed to see a margin at all."""
-        val, train = load_part(self.run, "val"), load_part(self.run, "train")
+        val, train = self._part("val"), self._part("train")
         other = np.setdiff1d(np.arange(len(train.labels)), self.rows)
         more = other[calibration_rows(train.labels[other], max(0, JUDGED - len(val.labels)), self.run.settings.seed)]
         first = calibration_rows(val.labels, JUDGED, self.run.settings.seed)

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
-from toolkit.stats.accuracy_lost import HOLDS, LOSES, UNSURE, PairedAnswers, compare_answers
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED, PairedAnswers, compare_answers
 
 COUNTS = [(0, 0), (1, 0), (0, 1), (3, 3), (12, 5), (5, 12), (40, 2), (60, 60)]
 
@@ -63,9 +63,9 @@ def test_the_bound_covers_the_truth_about_nineteen_times_of_twenty(p_lost: float
     [
         (1783, 0, 0, HOLDS),
         (1783, 6, 4, HOLDS),
-        (100, 0, 0, UNSURE),
-        (1783, 12, 4, UNSURE),
-        (1783, 40, 2, LOSES),
+        (100, 0, 0, UNDECIDED),
+        (1783, 12, 4, UNDECIDED),
+        (1783, 40, 2, FAILS),
     ],
 )
 def test_the_verdict_against_half_a_point(images: int, lost: int, gained: int, verdict: str) -> None:
@@ -73,14 +73,14 @@ def test_the_verdict_against_half_a_point(images: int, lost: int, gained: int, v
     assert one.verdict(0.005) == verdict
     needed = one.images_needed(0.005)
     assert needed is not None
-    assert (needed > images) == (verdict == UNSURE)
+    assert (needed > images) == (verdict == UNDECIDED)
 
 
 def test_images_needed_are_enough_and_one_less_is_not() -> None:
     needed = PairedAnswers(100, 0, 0).images_needed(0.005)
     assert needed == 598  # log(0.05) / log(0.995), rounded up
     assert PairedAnswers(needed, 0, 0).verdict(0.005) == HOLDS
-    assert PairedAnswers(needed - 1, 0, 0).verdict(0.005) == UNSURE
+    assert PairedAnswers(needed - 1, 0, 0).verdict(0.005) == UNDECIDED
 
 
 FLIPS = [  # images, lost, gained: of one flip and of many, some that hold and some that lose
@@ -97,7 +97,7 @@ def test_the_images_that_are_said_to_tell_do_so_four_times_of_five(
     """Test sets of that size are drawn, whose images flip at the observed rates."""
     one = PairedAnswers(images, lost, gained)
     needed = one.images_needed(margin)
-    if one.verdict(margin) != UNSURE:
+    if one.verdict(margin) != UNDECIDED:
         assert needed is not None
         assert needed <= images
     elif needed is not None:
@@ -109,14 +109,14 @@ def test_the_images_that_are_said_to_tell_do_so_four_times_of_five(
 def share_told(rates: list[float], images: int, margin: float) -> float:
     """Of 4,000 test sets that are drawn, how many give a verdict."""
     drawn, times = np.unique(np.random.default_rng(0).multinomial(images, rates, 4000), axis=0, return_counts=True)
-    told = [PairedAnswers(images, int(b), int(c)).verdict(margin) != UNSURE for b, c, _ in drawn]
+    told = [PairedAnswers(images, int(b), int(c)).verdict(margin) != UNDECIDED for b, c, _ in drawn]
     return float(np.average(told, weights=times))
 
 
 def test_beyond_a_million_no_number_is_named() -> None:
     assert PairedAnswers(1783, 8, 0).images_needed(0.005) is not None
     assert PairedAnswers(10_000, 49, 0).images_needed(0.005) is None
-    assert PairedAnswers(10_000, 49, 0).verdict(0.005) == UNSURE
+    assert PairedAnswers(10_000, 49, 0).verdict(0.005) == UNDECIDED
 
 
 def test_a_loss_of_exactly_the_margin_is_never_told() -> None:

@@ -18,7 +18,7 @@ from toolkit.training.batches import load_part
 from tuning.activations import prefix
 from tuning.search import search
 from tuning.space import hyperparameters
-from tuning.trial_model import Data, TrialModel
+from tuning.trial_model import Data, TrialModel, head_name
 
 
 def resident() -> int:
@@ -110,6 +110,20 @@ def test_equal_heads_are_trained_once_whatever_the_depth(
     trials = search(run).trials
     assert len(trials) == 3
     assert ran == ["head", "tune", "tune", "tune"]
+
+
+def test_dropout_rates_that_are_equal_in_six_digits_have_heads_of_their_own(
+    tiny: str, pictures: Path, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, oracle="grid", head_units=(0,), dropout=(1 / 3, 0.333333), unfreeze=(0,), trials=2)
+    run = prepare(pictures, tmp_path / "run", settings)
+    search(run)
+    assert len(list((run.path / "search" / "heads").iterdir())) == 2
+
+
+def test_a_head_is_known_by_all_digits_of_its_dropout_rate() -> None:
+    names = [head_name(SETTINGS.spec(2, 64, rate, 1), range(5)) for rate in (0, 0.0, 0.1, 0.3333333, 0.333333, 1e-5)]
+    assert names == [f"64-{rate}-0-5.npz" for rate in ("0", "0", "0.1", "0.3333333", "0.333333", "0.00001")]
 
 
 def test_the_result_does_not_depend_on_who_trained_the_head(tiny: str, pictures: Path, tmp_path: Path) -> None:

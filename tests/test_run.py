@@ -86,6 +86,12 @@ def test_other_settings_are_refused(changes: dict, said: str, pictures: Path, tm
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
+def test_numbers_that_are_equal_in_six_digits_are_told_apart(pictures: Path, tmp_path: Path) -> None:
+    begun(pictures, tmp_path / "run", replace(SETTINGS, dropout=(0.3333333, 0.5)))
+    with pytest.raises(UnfreezeError, match=r"--dropout is 0\.3333333,0\.5 there, 0\.333333,0\.5 here"):
+        prepare(pictures, tmp_path / "run", replace(SETTINGS, dropout=(0.333333, 0.5)))
+
+
 def test_other_data_are_refused(pictures: Path, tmp_path: Path) -> None:
     begun(pictures, tmp_path / "run")
     other = write_pictures(tmp_path / "other", per_class=20, seed=1)

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageFolder, scan
 from toolkit.data.split import split
@@ -257,4 +259,6 @@ def _difference(name: str, there: object, wanted: object) -> str:
 def _typed(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(map(_typed, value))
-    return "not given" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "not given"
+    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

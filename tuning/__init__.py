@@ -1,6 +1,7 @@
-"""The search over head size, dropout and unfreeze depth, on KerasTuner. All of it but keras_tuner_private loads it.
+"""The search over head size, dropout and unfreeze depth, on KerasTuner.
 
 search                run folder and data -> SearchResult
+results               records of the trials and of what was taken; trials.csv   (light)
 space                 the search space -> KerasTuner's HyperParameters
 oracles               which point is tried next
 activations           activations of the frozen prefix, computed once, shared by all trials
@@ -8,8 +9,11 @@ tuner                 KerasTuner's Tuner, hardened: silent, repeatable, killed a
 trial_model           the HyperModel: what one trial builds and trains
 trial_records         trials on disk: which count, which failed, the seed of each
 trial_curves          the trials as TensorBoard shows them
-selection             which trials are tied, and which one to take
+trial_plot            plots/trials.png                                          (light)
+selection             which trials are tied, and which one to take              (light)
 checkpoints           weights of a trial on disk
 memory                what TensorFlow keeps of each trial, freed
-keras_tuner_private   the private names of KerasTuner that are used, with the reasons
+keras_tuner_private   the private names of KerasTuner that are used, with the reasons (light)
+
+The modules marked as light load neither TensorFlow nor KerasTuner; all others do.
 """

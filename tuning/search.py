@@ -6,12 +6,10 @@ Interrupted and called again it goes on. State on disk and oracles are `tuning.o
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +18,10 @@ import keras_tuner
 import numpy as np
 
 from toolkit.errors import NoAnswerError, UnfreezeError
-from toolkit.models.spec import ModelSpec
+from toolkit.models.spec import POINT
 from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
-from toolkit.storage.files import read_json, write_json, write_text
+from toolkit.storage.files import read_json, write_json
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import load_part
 from toolkit.training.event_files import FOLDER, Curve, has_events, write_curve
@@ -32,49 +30,13 @@ from toolkit.training.model_file import save_model, without_optimizer
 from toolkit.training.train import refit
 from tuning import memory
 from tuning.oracles.make import Tuner, completed, failures, make_oracle
+from tuning.results import SearchResult, Trial, ancestors, write_trials
 from tuning.selection import Candidate, smallest, standard_error, tied
-from tuning.space import NAMES, hyperparameters, spec_of
+from tuning.space import hyperparameters, spec_of
 from tuning.trial_curves import Board
 from tuning.trial_model import ANSWERS, Data, TrialModel
 
 SAME = {"float32": 1e-4, "float16": 2e-2}  # between a trial's recorded answers and those of the model rebuilt from it
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A row of trials.csv."""
-
-    trial: str
-    status: str  # KerasTuner's: COMPLETED or FAILED
-    head_units: int | None  # None: its record was lost
-    dropout: float | None
-    unfreeze: int | None  # stages
-    val_loss: float | None  # nats, at the best epoch
-    val_accuracy: float | None
-    best_epoch: int | None
-    best_stage: str  # "head": fine-tuning did not improve it, so that no stage is unfrozen in its model
-    parameters: int | None
-    seconds: float | None
-    message: str  # why it failed
-    parent: str = ""  # the trial with whose weights it went on, under halving and hyperband
-    mark: str = ""  # "best", "tied" with the best
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The trial whose model was saved, the best one, and those that the validation images cannot tell from it."""
-
-    taken: str
-    best: str
-    tied: tuple[str, ...]
-    recommended: str  # the smallest of the best and the tied
-    spec: ModelSpec  # of the trial taken
-    trials: tuple[Trial, ...]
-    refit: int  # epochs for which it was trained on
-    kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
-
-    def trial(self, name: str) -> Trial:
-        return next(trial for trial in self.trials if trial.trial == name)
 
 
 class _Tuner(Tuner):
@@ -194,7 +156,7 @@ def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchRe
     """The best trial, those tied with it, the smallest of them, and by `pick` the one to take."""
     points: dict[tuple, Any] = {}  # of a trial and those that went on from it, the best alone
     for trial in completed(oracle):
-        points.setdefault(tuple(trial.hyperparameters.get(name) for name in NAMES), trial)
+        points.setdefault(tuple(trial.hyperparameters.get(name) for name in POINT), trial)
     best, *others = [_candidate(run, trial) for trial in points.values()]
     equal = [other for other in others if tied(best, other, labels, run.settings.objective)]
     recommended = smallest([best, *equal])
@@ -210,14 +172,6 @@ def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchRe
         trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in table(run, oracle)),
         refit=run.settings.refit,
     )
-
-
-def write_trials(path: Path, trials: list[Trial]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(Trial.__dataclass_fields__))
-    writer.writeheader()
-    writer.writerows(asdict(trial) for trial in trials)
-    write_text(path, text.getvalue())
 
 
 def _save_taken(
@@ -247,9 +201,9 @@ def _save_taken(
 
 
 def _curve(run: Run, trial: Trial, result: SearchResult) -> list[Row]:
-    """The learning curve of a trial, behind that of the trial from which it went on."""
-    before = _curve(run, result.trial(trial.parent), result) if trial.parent else []
-    return before + read_history(_folder(run, trial.trial) / "history.csv")
+    """The learning curve of a trial, behind those of the trials from which it went on."""
+    chain = ancestors(trial.trial, {one.trial: one.parent for one in result.trials}, run.path / "search")
+    return [row for name in (*chain, trial.trial) for row in read_history(_folder(run, name) / "history.csv")]
 
 
 def _kept(run: Run) -> dict[str, Any]:
@@ -297,7 +251,7 @@ def _row(run: Run, trial: Any, mark: str) -> Trial:
     return Trial(
         trial=trial.trial_id,
         status=trial.status,
-        **{name: trial.hyperparameters.values.get(name) for name in NAMES},
+        **{name: trial.hyperparameters.values.get(name) for name in POINT},
         val_loss=_finite(best.get("val_loss")),
         val_accuracy=_finite(best.get("val_accuracy")),
         best_epoch=best.get("epoch"),

@@ -123,7 +123,7 @@ class TrialModel(keras_tuner.HyperModel):
         part = range(epochs.start, min(epochs.stop, self.settings.head_epochs))
         if not part:
             return
-        path = self.folder.parent / "heads" / f"{spec.head_units}-{spec.dropout:g}-{part.start}-{part.stop}.npz"
+        path = self.folder.parent / "heads" / head_name(spec, part)
         kept = read_head(path) if part.start == 0 else None
         if kept is None:
             course.run("head", head, train, val, part)
@@ -143,6 +143,13 @@ class TrialModel(keras_tuner.HyperModel):
         parameters = self.backbone_parameters + head_parameters(course.owner)
         facts: dict[str, Any] = {"seconds": round(seconds, 2), "parameters": parameters, "best": course.history.best}
         write_json(self.folder / "result.json", facts)
+
+
+def head_name(spec: ModelSpec, epochs: range) -> str:
+    """The name of the file of a head stage. All digits of the dropout rate count: 0.1 is "0.1", and 0.3333333 is not
+    0.333333."""
+    dropout = np.format_float_positional(spec.dropout, trim="-")
+    return f"{spec.head_units}-{dropout}-{epochs.start}-{epochs.stop}.npz"
 
 
 def head_parameters(model: keras.Model) -> int:

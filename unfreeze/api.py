@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
     from toolkit.stats.metrics import Evaluation
     from toolkit.training.history import History
-    from tuning.search import SearchResult
+    from tuning.results import SearchResult
 
 SEARCH = Settings()
 SINGLE = Settings(head_units=(0,), dropout=(0.2,), unfreeze=(2,))
@@ -187,9 +187,13 @@ def evaluate(run: PathLike, data: PathLike | None = None, *, listener: Listener 
         start(listener.progress)
         from toolkit.evaluation.evaluate_run import assess, assess_other
 
-        if data is None:
-            return assess(opened, progress=listener.progress)
-        return assess_other(opened, local_path(data, DATA), progress=listener.progress)
+        if data is not None:
+            return assess_other(opened, local_path(data, DATA), progress=listener.progress)
+        from tuning.trial_plot import plot_trials
+
+        evaluation = assess(opened, progress=listener.progress)
+        plot_trials(opened)
+        return evaluation
 
 
 def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
@@ -204,8 +208,10 @@ def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
 
 
 def track(run: PathLike, uri: str) -> str:
-    """Tell an MLflow store of RUN as it is: settings, trials, metrics, artefacts; MLflow's id of the run. Told again,
-    it is brought up to date. `uri`: sqlite:///mlflow.db, or a server's address."""
+    """Log RUN as it is to an MLflow store: settings, trials, metrics, files. Returns the id of the MLflow run.
+
+    Every call makes a new one and leaves those that are there alone. `uri`: sqlite:///mlflow.db, or a server's address.
+    """
     from unfreeze.tracking.mlflow import log_to_mlflow
     from unfreeze.tracking.mlflow_store import require
 

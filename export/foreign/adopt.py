@@ -19,6 +19,7 @@ from export.artefacts import INPUT, OUTPUT
 from export.foreign.verify import load_keras
 from export.runtimes.inputs_outputs import SCALES, feed, read_labels, shares, side
 from toolkit.errors import NoAnswerError, UnfreezeError, said
+from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, open_run, read_images
 from toolkit.settings import ADOPTED, SPLIT, Settings, Split
@@ -65,7 +66,7 @@ def adopt(
             "give the class names in the model's order as labels"
         )
     opened = open_run(run, images, settings)
-    part = load_part(opened, "val", progress=progress)
+    part = load_part(opened, "val", image_size=side(own.input_shape), progress=progress)
     try:
         logits, answers = _answers(own, name, part, pixels)
         wrapped = wrap(own, pixels, logits)
@@ -76,7 +77,7 @@ def adopt(
     except Exception as error:  # a layer's own
         raise UnfreezeError(f"{name} does not run on images of {side(own.input_shape)} px ({said(error)})") from None
     adopted = {"model": name, "sha256": digest, "pixels": pixels, "logits": logits, "val_accuracy": float(right.mean())}
-    put_model(opened, wrapped, {"adopted": adopted, "best_epoch": None})
+    put_model(opened, wrapped, {"adopted": adopted, "image_size": side(own.input_shape), "best_epoch": None})
     return opened
 
 
@@ -96,7 +97,8 @@ def _own(model: keras.Model | Path) -> tuple[keras.Model, str, str]:
 def _answers(model: keras.Model, name: str, part: Part, pixels: str) -> tuple[bool, np.ndarray]:
     """Whether the model gives logits, and its probabilities float32 [n, C] for the first images of a part."""
     fed = feed(np.asarray(part.images[:SAMPLE]), model.input_shape, model.inputs[0].dtype, pixels)
-    raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
+    with without_tf32():
+        raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
     raw = raw.reshape(len(raw), -1).astype(np.float32)
     if not np.isfinite(raw).all():
         raise UnfreezeError(f"{name} answers with what is no number; are its pixels {pixels}?")

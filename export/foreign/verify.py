@@ -14,7 +14,7 @@ import numpy as np
 
 from export.artefacts import Artefact, Reference, digest, pictures, size
 from export.proof.locate import locate, telling_rows
-from export.proof.parity import Parity, to_json
+from export.proof.parity import Parity, write_parities
 from export.proof.verify import draw_flips, judged
 from export.runtimes.inputs_outputs import feed, read_labels, shares, side
 from export.runtimes.inspect_file import look
@@ -25,8 +25,9 @@ from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageFolder, scan
 from toolkit.errors import UnfreezeError, said
 from toolkit.process.cores import cores
+from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
-from toolkit.storage.files import remove, write_json
+from toolkit.storage.files import remove
 from toolkit.untrusted.keras_file import read_model
 
 BATCH = 32
@@ -97,7 +98,7 @@ def verify_foreign(
             for parity, path in zip(parities, artefacts, strict=True)
         ]
         if out is not None:
-            write_json(out / "parity.json", [to_json(parity) for parity in parities])
+            write_parities(out / "parity.json", parities)
             draw_flips(out, parities, array, known)
     return parities
 
@@ -121,8 +122,9 @@ def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
 
 def _answers(model: keras.Model, images: np.ndarray, pixels: str) -> np.ndarray:
     parts = (np.asarray(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
-    answers = [model(_fed(part, model, pixels), training=False) for part in parts]
-    return shares(np.concatenate([keras.ops.convert_to_numpy(answer) for answer in answers]))
+    with without_tf32():
+        answers = [keras.ops.convert_to_numpy(model(_fed(part, model, pixels), training=False)) for part in parts]
+    return shares(np.concatenate(answers))
 
 
 def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:

@@ -18,6 +18,7 @@ import onnxruntime
 from export.artefacts import INPUT, OUTPUT
 from toolkit.errors import UnfreezeError, said
 from toolkit.process.quiet import hushed
+from toolkit.process.tf32 import without_tf32
 from toolkit.storage.files import atomic
 from toolkit.to_onnx.graph import to_onnx
 
@@ -90,7 +91,8 @@ def _gate(path: Path, model: keras.Model, tolerance: float, images: np.ndarray) 
 
 def _differences(path: Path, model: keras.Model, images: np.ndarray) -> Iterator[float]:
     """The largest difference in a probability, once with onnxruntime's optimisations and once without."""
-    expected = keras.ops.convert_to_numpy(model(images, training=False)).astype("float32")
+    with without_tf32():
+        expected = keras.ops.convert_to_numpy(model(images, training=False)).astype("float32")
     levels = onnxruntime.GraphOptimizationLevel
     for level in (levels.ORT_ENABLE_ALL, levels.ORT_DISABLE_ALL):
         options = onnxruntime.SessionOptions()

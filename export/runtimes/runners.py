@@ -22,6 +22,7 @@ from export.variants import again
 from toolkit.errors import UnfreezeError, said
 from toolkit.process.cores import cores
 from toolkit.process.quiet import hushed, start_tensorflow
+from toolkit.process.tf32 import without_tf32
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -152,8 +153,9 @@ def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Run
     fed = partial(feed, shape=shape, dtype=entry.dtype.as_numpy_dtype, pixels=pixels)
 
     def served(images: np.ndarray) -> np.ndarray:
-        (answer,) = serve(**{entry.name: tf.constant(images)}).values()
-        return answer.numpy()
+        with without_tf32():
+            (answer,) = serve(**{entry.name: tf.constant(images)}).values()
+            return answer.numpy()
 
     def predict(images: np.ndarray) -> np.ndarray:
         return in_batches(served, shape, fed(images))

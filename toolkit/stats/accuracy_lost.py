@@ -19,7 +19,12 @@ POWER = 0.8  # probability with which the number of images that is named gives a
 Z_POWER = 0.8416212335729143  # its normal quantile
 MOST = 1_000_000  # images; a larger number is not named, because nobody collects so many
 EXACT = 200  # expected flips, up to which the power is computed exactly
-HOLDS, LOSES, UNSURE = "holds", "does not hold", "too few images to tell"
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"  # the verdicts, as JSON has them
+EARLIER = {  # verdicts as earlier versions wrote them
+    "does not hold": FAILS,
+    "too few images to tell": UNDECIDED,
+    "could not run": FAILS,
+}
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,13 @@ class PairedAnswers:
         return -_score_bound(self.gained, self.lost, self.images)
 
     def verdict(self, margin: float) -> str:
-        """HOLDS if at most `margin`, a fraction, is lost with 95 % confidence, LOSES if more is, otherwise UNSURE."""
+        """HOLDS if at most `margin`, a fraction, is lost with 95 % confidence, FAILS if more is, else UNDECIDED."""
         if self.most <= margin:
             return HOLDS
-        return LOSES if self.least > margin else UNSURE
+        return FAILS if self.least > margin else UNDECIDED
 
     def images_needed(self, margin: float) -> int | None:
-        """How many images give a verdict, HOLDS or LOSES, with a probability of 80 %, if answers flip at these rates.
+        """How many images give a verdict, HOLDS or FAILS, with a probability of 80 %, if answers flip at these rates.
 
         None if that takes more than `MOST` images. If these images gave a verdict, at most as many as they are.
 
@@ -73,7 +78,7 @@ class PairedAnswers:
         """
         lost, gained = self.lost / self.images, self.gained / self.images
         needed = _images_for_power(lost, gained, margin)
-        if self.verdict(margin) != UNSURE:
+        if self.verdict(margin) != UNDECIDED:
             return min(needed or self.images, self.images)
         return needed if needed and needed <= MOST else None
 

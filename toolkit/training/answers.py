@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from toolkit.process.tf32 import without_tf32
 from toolkit.stats.metrics import log_losses
 from toolkit.training.batches import Part, Source, in_order, plain
 
@@ -43,7 +44,8 @@ def _kind(model: keras.Model) -> tf.DType:
 
 def predicted(answer: Answer, source: Source, batch_size: int = 32) -> np.ndarray:
     """float32 [N, C]: the answers to a whole part, in order."""
-    return np.concatenate([answer(inputs).numpy() for inputs, _ in in_order(source, batch_size=batch_size)])
+    with without_tf32():
+        return np.concatenate([answer(inputs).numpy() for inputs, _ in in_order(source, batch_size=batch_size)])
 
 
 def probabilities(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:

@@ -136,12 +136,16 @@ def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
     return augment(source[row], STRENGTHS[settings.augment], rng, flip=settings.flip)  # type: ignore[index]
 
 
-def load_part(run: Run, name: str, *, antialiased: bool = False, progress: Progress = silent) -> Part:
+def load_part(
+    run: Run, name: str, *, image_size: int | None = None, antialiased: bool = False, progress: Progress = silent
+) -> Part:
     """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet.
 
-    `antialiased`: the copies that were resized with antialias too, for augmented views.
+    `image_size`: pixels. None is for training, which the run's settings decide on; whatever works with the trained
+    model gives that model's own size, from `toolkit.training.stored_spec`. `antialiased`: the copies that were resized
+    with antialias too, for augmented views.
     """
-    images, size = run.images.select(name), run.settings.image_size
+    images, size = run.images.select(name), image_size or run.settings.image_size
     told = partial(progress, f"decoding {name}")
     if antialiased:
         plain_copies, smooth = decoded_both(images, run.cache, size, progress=told)

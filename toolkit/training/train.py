@@ -7,6 +7,7 @@ trainable flags to `toolkit.models.build`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.training.batches import Part, augmented, load_part, plain
 from toolkit.training.course import STAGES, Course, stage_epochs
-from toolkit.training.event_files import FOLDER, POINT, Curve, write_space
+from toolkit.training.event_files import FOLDER, Curve, write_space
 from toolkit.training.history import History, Row
 from toolkit.training.model_file import save_model, without_optimizer
 
@@ -82,8 +83,7 @@ def train_run(run: Run, listener: Listener = SILENT) -> History:
     spec = settings.spec(classes, settings.head_units[0], settings.dropout[0], settings.unfreeze[0])
     model = build_model(spec, settings.weights)
     write_space(run.path / FOLDER, settings)
-    point = {name: getattr(spec, name) for name in POINT}
-    board = Curve(run.path / FOLDER / "model", settings.objective, point=point)
+    board = Curve(run.path / FOLDER / "model", settings.objective, point=asdict(spec.point))
 
     def told(row: Row) -> None:
         board.add(row)

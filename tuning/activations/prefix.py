@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from toolkit.process.tf32 import without_tf32
+
 Forward = Callable[[np.ndarray], list[np.ndarray]]  # uint8 [B, S, S, 3] -> float32 [B, ...] at each cut
 
 MIN_IMAGES = 2000  # in a pass that earns the conversion back
@@ -40,7 +42,11 @@ def in_tensorflow(part: keras.Model) -> Forward:
     def forward(images: tf.Tensor) -> list[tf.Tensor]:
         return tf.nest.flatten(part(images, training=False))
 
-    return lambda images: [output.numpy() for output in forward(images)]
+    def exact(images: np.ndarray) -> list[np.ndarray]:
+        with without_tf32():
+            return [output.numpy() for output in forward(images)]
+
+    return exact
 
 
 def in_onnxruntime(part: keras.Model) -> Forward | None:
