@@ -30,7 +30,7 @@ from tests.pictures import write_pictures
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze import cli
 
 SIZE = 32

@@ -16,7 +16,7 @@ from export.proof.parity import Parity
 from export.runtimes.measure import Timing
 from export.settings import ExportSettings
 from toolkit.run import Run
-from toolkit.stats.paired import FAILS, HOLDS
+from toolkit.stats.accuracy_lost import FAILS, HOLDS
 from tuning.results import Trial
 from unfreeze import options as o
 from unfreeze.cli import cli

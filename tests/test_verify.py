@@ -28,7 +28,7 @@ from export.variants import VARIANTS
 from tests import hostile
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 
 EVERY = [variant.name for variant in VARIANTS]
 

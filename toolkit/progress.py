@@ -27,6 +27,7 @@ class Listener:
 
     progress: Progress = silent  # how much of a step is done, often
     on_images: Callable[[ImageFolder], None] = ignore  # the images, once, before anything is trained
+    on_warning: Callable[[str], None] = ignore  # a sentence that the user should read, before anything is trained
     on_epoch: Callable[[Row], None] = ignore  # each epoch's numbers, a row of history.csv
     on_trials: Callable[[list[Any]], None] = ignore  # all trials that have ended, whenever one has
 

@@ -234,5 +234,7 @@ def _open(
         local_path(data, DATA), local_path(run), settings, strict=strict, searches=searches, progress=listener.progress
     )
     listener.on_images(opened.images)
+    for warning in opened.warnings:
+        listener.on_warning(warning)
     start(listener.progress)
     return opened

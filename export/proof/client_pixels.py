@@ -26,7 +26,7 @@ from toolkit.pixels.resize import resize
 from toolkit.process.cores import cores
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
-from toolkit.stats.paired import EARLIER, FAILS, HOLDS, UNDECIDED, paired
+from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED, compare_answers
 from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_record
 
@@ -195,7 +195,7 @@ def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np
 
 
 def _row(name: str, answers: np.ndarray, trained: np.ndarray, labels: np.ndarray, margin: float) -> Sensitivity:
-    pair = paired(trained == labels, answers == labels)
+    pair = compare_answers(trained == labels, answers == labels)
     return Sensitivity(
         client=name,
         accuracy=float((answers == labels).mean()),

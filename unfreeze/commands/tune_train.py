@@ -95,6 +95,7 @@ def shown_on(screen: Any, settings: Settings) -> Listener:
     return Listener(
         screen.progress,
         on_images=lambda images: warn(screen, images),
+        on_warning=screen.say,
         on_epoch=epoch,
         on_trials=lambda trials: screen.trials(trials, _plan(settings)),
     )
