@@ -22,10 +22,10 @@ def custom_gradients() -> frozenset[str]:
 
 
 @contextlib.contextmanager
-def settled() -> Iterator[None]:
+def gc_frozen() -> Iterator[None]:
     """What is there now is no garbage while the block runs, so that collections need not look at it.
 
-    KerasTuner and `free` collect three times a trial, 0.15 s each with TensorFlow and a backbone in memory.
+    KerasTuner and `free_graphs` collect three times a trial, 0.15 s each with TensorFlow and a backbone in memory.
     """
     gc.collect()
     gc.freeze()
@@ -35,7 +35,7 @@ def settled() -> Iterator[None]:
         gc.unfreeze()
 
 
-def free(keep: frozenset[str]) -> None:
+def free_graphs(keep: frozenset[str]) -> None:
     """Frees the graphs of what was trained since `keep = custom_gradients()`.
 
     Only for moments when no gradient of such a graph is still to be taken: between trials.

@@ -10,14 +10,17 @@ from pathlib import Path
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
+from toolkit.models.spec import POINT
 from toolkit.run import Run
 from toolkit.storage.files import remove
-from toolkit.training.event_files import FOLDER, POINT, Curve, has_events, write_curve, write_space
-from toolkit.training.history import Row, read_history
+from toolkit.training.event_files import FOLDER, Curve, has_events, write_curve, write_space
+from toolkit.training.history import Row
+from tuning.results import ancestors
+from tuning.trial_files import trial_folder
 from tuning.trial_records import completed
 
 
-class Board:
+class TrialCurves:
     """The curve of the trial that runs."""
 
     def __init__(self, run: Run) -> None:
@@ -63,14 +66,14 @@ class Board:
         return self.folder / f"trial_{name}"
 
     def _rows(self, name: str) -> list[Row]:
-        return read_history(self.run.path / "search" / f"trial_{name}" / "history.csv")
+        return trial_folder(self.run, name).history()
 
     def _before(self, oracle: keras_tuner.Oracle, trial: Trial) -> list[Row]:
-        """The learning curve of the trial with whose weights this one goes on, behind that one's own."""
-        parent = trial.hyperparameters.values.get("tuner/trial_id")
-        if not parent:
-            return []
-        return self._before(oracle, oracle.trials[parent]) + self._rows(parent)
+        """The learning curves of the trials that this one goes on from, the earliest first."""
+        parents = {name: one.hyperparameters.values.get("tuner/trial_id") or "" for name, one in oracle.trials.items()}
+        parents[trial.trial_id] = trial.hyperparameters.values.get("tuner/trial_id") or ""
+        chain = ancestors(trial.trial_id, parents, self.run.path / "search")
+        return [row for name in chain for row in self._rows(name)]
 
 
 def _point(trial: Trial) -> dict[str, float]:

@@ -56,7 +56,7 @@ def _measured(trial: Trial) -> bool:
 
 
 @contextlib.contextmanager
-def counted(folder: Path) -> Iterator[None]:
+def count_starts(folder: Path) -> Iterator[None]:
     """A trial runs in here. A process that is killed in it leaves the count of its starts behind; any other end,
     good or bad, takes it away."""
     path = folder / "starts"

@@ -11,7 +11,7 @@ import contextlib
 import io
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,23 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.errors import UnfreezeError, disk_is_full
+from toolkit.run import Run
 from toolkit.storage.files import write_json
 from tuning import keras_tuner_private, memory
 from tuning.checkpoints import check_room
-from tuning.trial_records import counted, trial_seed
+from tuning.trial_curves import TrialCurves
+from tuning.trial_model import TrialModel
+from tuning.trial_records import count_starts, trial_seed
 
 
-class Tuner(keras_tuner.Tuner):
+class HardenedTuner(keras_tuner.Tuner):
     """Runs trials until the oracle stops; goes on where an earlier call on the same folder was cut.
 
     `HyperModel.build(hp)` is first called in the first trial: the oracle's space is declared up front.
     Under Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model
     starts with the weights of its parent's best epoch.
 
-    A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.oracles.make.failures`.
+    A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.trial_records.failures`.
     What is no fault of its point passes through, and that trial runs again on the next call: Ctrl-C, or a disk that is
     full.
     """
@@ -61,7 +64,7 @@ class Tuner(keras_tuner.Tuner):
 
     def on_trial_end(self, trial: Trial) -> None:
         super().on_trial_end(trial)
-        memory.free(keep=self._kept)
+        memory.free_graphs(keep=self._kept)
 
     def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
         values = trial.hyperparameters.values
@@ -100,7 +103,7 @@ class Tuner(keras_tuner.Tuner):
 
     def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
         try:
-            with counted(Path(self.get_trial_dir(trial.trial_id))):
+            with count_starts(Path(self.get_trial_dir(trial.trial_id))):
                 self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
             trial.status = TrialStatus.COMPLETED
         except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # no other point would fare better
@@ -110,6 +113,37 @@ class Tuner(keras_tuner.Tuner):
                 raise
             trial.status = TrialStatus.FAILED
             trial.message = f"{type(error).__name__}: {' '.join(str(error).split())}\n{traceback.format_exc()}"
+
+
+class RunTuner(HardenedTuner):
+    """The tuner of a run: tells the TrialModel which folder is the trial's, TensorBoard of each trial, and `on_trial`
+    when one has ended."""
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: TrialModel,
+        *,
+        run: Run,
+        curves: TrialCurves,
+        on_trial: Callable[[keras_tuner.Oracle], None],
+    ) -> None:
+        super().__init__(oracle, hypermodel, directory=run.path, project_name="search")
+        self.curves, self.on_trial = curves, on_trial
+
+    def load_model(self, trial: Trial) -> keras.Model:
+        """The whole model, from image to probabilities."""
+        return self.hypermodel.whole(trial.hyperparameters, super().load_model(trial))
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        super().on_trial_begin(trial)
+        self.hypermodel.folder = Path(self.get_trial_dir(trial.trial_id))
+        self.curves.begin(self.oracle, trial)
+
+    def on_trial_end(self, trial: Trial) -> None:
+        self.curves.end()
+        super().on_trial_end(trial)
+        self.on_trial(self.oracle)
 
 
 def _checked(callback: Any) -> Any:

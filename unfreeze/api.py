@@ -40,7 +40,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
     from toolkit.stats.metrics import Evaluation
     from toolkit.training.history import History, Row
-    from tuning.search import SearchResult, Trial
+    from tuning.results import SearchResult, Trial
 
 PathLike = str | Path
 SEARCH = Settings()

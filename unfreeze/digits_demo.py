@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     import numpy as np
 
     from toolkit.training.history import Row
-    from tuning.search import Trial
+    from tuning.results import Trial
 
 BORDER = 2  # cells of black around the 8 x 8, which the writing fills to the edge
 SIDE = 120  # pixels, of the files: what people can look at

@@ -7,13 +7,25 @@ Building the model is left to `toolkit.models.build`; the tests hold every cut a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, cut_layer
 
 STARTER = ("MobileNetV2", 0.35)  # backbone and alpha of the weights that are always there
 STARTER_SIZE = 96  # pixels, of the pictures that they were trained on
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the search space: what differs between the trials of a search."""
+
+    head_units: int  # 0: no dense layer between pooling and the output
+    dropout: float  # rate
+    unfreeze: int  # stages
+
+
+POINT = tuple(field.name for field in fields(Point))  # the names of a point's settings
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,10 @@ class ModelSpec:
     head_units: int  # 0: no dense layer between pooling and the output
     dropout: float  # rate
     unfreeze: int  # stages, 0 to `deepest(backbone)`
+
+    @property
+    def point(self) -> Point:
+        return Point(self.head_units, self.dropout, self.unfreeze)
 
 
 def check_weights(weights: str, name: str, alpha: float) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit.models.spec import POINT
 from toolkit.settings import Settings
 from toolkit.storage.files import remove
 
@@ -24,7 +25,6 @@ FOLDER = "tensorboard"  # of a run
 SCALARS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # columns of history.csv
 BEST = {"best_val_loss": "val_loss", "best_val_accuracy": "val_accuracy"}  # tag -> of the best epoch so far
 PATTERN = "events.out.tfevents.*"
-POINT = ("head_units", "dropout", "unfreeze")
 
 Row = Mapping[str, Any]  # of history.csv
 

@@ -6,7 +6,8 @@ trainable flags to `toolkit.models.build`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -17,9 +18,9 @@ from toolkit.models.spec import ModelSpec
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
-from toolkit.training.batches import Part, augmented, load_part, plain
+from toolkit.training.batches import Part, Source, augmented, load_part, plain
 from toolkit.training.course import STAGES, Course, stage_epochs
-from toolkit.training.event_files import FOLDER, POINT, Curve, write_space
+from toolkit.training.event_files import FOLDER, Curve, write_space
 from toolkit.training.history import History, Row
 from toolkit.training.model_file import save_model, without_optimizer
 
@@ -39,16 +40,21 @@ def train(
     `epochs` is a part of the whole schedule: head epochs, then fine-tuning epochs.
     """
     course = Course(model, settings, on_epoch=on_epoch)
-    train_whole(course, spec, train_part, val_part, epochs or range(settings.epochs))
+    for stage in whole_stages(model, spec, train_part, val_part, settings):
+        course.run(*stage, epochs or range(settings.epochs))
     course.end()
     return course.history
 
 
-def train_whole(course: Course, spec: ModelSpec, train_part: Part, val_part: Part, epochs: range) -> None:
-    """Both stages on images. Depth 0 has both too: the second one anneals the head."""
+def whole_stages(
+    model: keras.Model, spec: ModelSpec, train_part: Part, val_part: Part, settings: Settings
+) -> Iterator[tuple[str, keras.Model, Source, Source]]:
+    """The arguments of `Course.run` for each stage of a whole model on images. When a stage is asked for, the layers
+    that it trains are made trainable. Depth 0 has both stages too: the second one trains the head at a rate that
+    decays."""
     for stage in STAGES:
-        set_unfreeze(course.owner, spec, spec.unfreeze if stage == "tune" else 0)
-        course.run(stage, course.owner, augmented(train_part, course.settings), plain(val_part), epochs)
+        set_unfreeze(model, spec, spec.unfreeze if stage == "tune" else 0)
+        yield stage, model, augmented(train_part, settings), plain(val_part)
 
 
 def refit(
@@ -82,8 +88,7 @@ def train_run(run: Run, *, progress: Progress = silent, on_epoch: Callable[[Row]
     spec = settings.spec(classes, settings.head_units[0], settings.dropout[0], settings.unfreeze[0])
     model = build_model(spec, settings.weights)
     write_space(run.path / FOLDER, settings)
-    point = {name: getattr(spec, name) for name in POINT}
-    board = Curve(run.path / FOLDER / "model", settings.objective, point=point)
+    board = Curve(run.path / FOLDER / "model", settings.objective, point=asdict(spec.point))
 
     def told(row: Row) -> None:
         board.add(row)

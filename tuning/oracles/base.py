@@ -19,7 +19,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.storage.files import write_json, write_text
 from tuning import keras_tuner_private
-from tuning.oracles.points import Point, draw, points
+from tuning.search_space import Values, draw, points
 from tuning.trial_records import DEATHS, FINISHED, completed, read_record, read_trials, starts, trial_seed
 
 DIRECTIONS = {"val_loss": "min", "val_accuracy": "max"}
@@ -75,11 +75,11 @@ class HardenedOracle(keras_tuner.Oracle):
         point = None if self.remaining_trials() == 0 else self.propose(trial_id)
         return {"status": TrialStatus.STOPPED if point is None else TrialStatus.RUNNING, "values": point}
 
-    def propose(self, trial_id: str) -> Point | None:
+    def propose(self, trial_id: str) -> Values | None:
         """The point of the trial `trial_id`; None where none is left."""
         return self._random_values()
 
-    def _random_values(self) -> Point | None:
+    def _random_values(self) -> Values | None:
         rng = random.Random(trial_seed(self.seed, str(len(self.trials))))
         for _ in range(DRAWS):
             if not self._duplicate(point := draw(self.hyperparameters, rng)):

@@ -16,7 +16,7 @@ from typing import Any
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tuning.oracles.base import HardenedOracle
-from tuning.oracles.points import Point
+from tuning.search_space import Values
 from tuning.trial_records import FINISHED, completed
 
 SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # no part of a point's identity
@@ -73,11 +73,11 @@ class HalvingOracle(HardenedOracle):
             return {"status": TrialStatus.RUNNING, "values": values}
         return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
 
-    def propose(self, trial_id: str) -> Point | None:
+    def propose(self, trial_id: str) -> Values | None:
         point = self._new_point()
         return self._promotion() if point is None else point
 
-    def _new_point(self) -> Point | None:
+    def _new_point(self) -> Values | None:
         """A configuration for the first rung, where it has room and the space has a point."""
         if self._rung(1) or len(self._rung(0)) >= self.configurations:
             return None
@@ -87,7 +87,7 @@ class HalvingOracle(HardenedOracle):
         _, first, end = rungs(1, self.head_epochs, self.max_epochs)[0]
         return point | {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": 0}
 
-    def _promotion(self) -> Point | None:
+    def _promotion(self) -> Values | None:
         """The best trial of a finished rung that is to go on and has not."""
         plan = rungs(max(1, len(self._rung(0))), self.head_epochs, self.max_epochs)
         measured = {trial.trial_id for trial in completed(self)}
@@ -135,7 +135,7 @@ class HalvingOracle(HardenedOracle):
     def _rung(self, number: int) -> list[Trial]:
         return [trial for trial in self.trials.values() if trial.hyperparameters.values.get("tuner/rung") == number]
 
-    def _compute_values_hash(self, values: Point) -> str:
+    def _compute_values_hash(self, values: Values) -> str:
         hashed: str = super()._compute_values_hash({name: v for name, v in values.items() if name not in SCHEDULE})
         return hashed
 

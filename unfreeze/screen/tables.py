@@ -16,7 +16,7 @@ from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import show
 
 if TYPE_CHECKING:  # the application shows what the other packages return, and imports them nowhere else
-    from tuning.search import SearchResult
+    from tuning.results import SearchResult
 
 LISTED = 20  # files, before the rest are only counted
 ROWS = 1000  # classes, likewise
