@@ -18,6 +18,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import RECIPE
 from toolkit.run import Run
 from toolkit.storage.files import atomic, file_digest, read_json, write_json
+from toolkit.storage.records import plain_fields
 
 INPUT, OUTPUT = "image", "probabilities"
 UNSTATED = "not stated"  # the licence of a model, where nobody said
@@ -144,25 +145,34 @@ def read_manifest(folder: Path) -> Manifest:
     values = read_json(path)
     try:
         artefacts = tuple(_artefact(artefact, folder) for artefact in values["artefacts"])
-        read_description(json.dumps(values["description"]))
-        values["description"]["output"]
+        description = values["description"]
+        read_description(json.dumps(description))
         digests = values["reference_sha256"], values["model_sha256"]
         failed, calls = dict(values.get("failed", {})), tuple(map(_call, values.get("calls", ())))
-        return Manifest(folder, values["description"], artefacts, *digests, failed, calls)
-    except (KeyError, TypeError, ValueError, OverflowError, UnfreezeError) as error:
+        tensors = [description[end].get("name", "") for end in ("input", "output")]
+        texts = [*digests, *failed, *failed.values(), *tensors, description.get("license", UNSTATED)]
+        if other := [text for text in texts if not isinstance(text, str)]:
+            raise ValueError(f"{other[0]!r:.40} in it is no text")
+        return Manifest(folder, description, artefacts, *digests, failed, calls)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UnfreezeError) as error:
         raise UnfreezeError(f"{path} is damaged ({error}); repeat `unfreeze export {folder.parent}`") from None
+
+
+def artefact_of(values: dict[str, Any]) -> Artefact:
+    """The record of an artefact that was stored as JSON; ValueError or TypeError where it is not one."""
+    calibration, layers = (tuple(map(str, values.get(name, ()))) for name in ("calibration", "float_layers"))
+    attempts = tuple(map(dict, values.get("attempts", ())))
+    return Artefact(calibration=calibration, attempts=attempts, float_layers=layers, **plain_fields(Artefact, values))
 
 
 def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
     """ValueError where it does not lie in its folder: a run may come from a stranger."""
-    name = values["name"]
+    name = artefact_of(values).name
     if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
         raise ValueError(f"{str(name)[:80]!a} is no name of a file in it")
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{name} is a link that leads out of it")
-    return Artefact(
-        **values | {name: tuple(values.get(name, ())) for name in ("calibration", "attempts", "float_layers")}
-    )
+    return artefact_of(values)
 
 
 def _call(values: dict[str, Any]) -> Call:

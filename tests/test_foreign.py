@@ -29,7 +29,7 @@ from tests.pictures import write_pictures
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
 from unfreeze import cli
 
 SIZE = 32
@@ -223,7 +223,7 @@ def test_batches_do_not_change_answers(name: str, folder: Path, model, data: tup
 
 def test_too_few_images_tell_nothing_of_int8(folder: Path, pictures: Path) -> None:
     (parity,) = verified(folder, ["int8.tflite"], pictures, margin=0.5).values()
-    assert parity.verdict == UNSURE
+    assert parity.verdict == UNDECIDED
     assert not parity.broken
 
 
@@ -245,7 +245,7 @@ def bad(folder: Path, pictures: Path, out: Path) -> dict[str, Parity]:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found_where_it_is(fault: str, kind: str, bad: dict[str, Parity]) -> None:
     parity = bad[f"{fault}.{kind}"]
-    assert parity.verdict == LOSES
+    assert parity.verdict == FAILS
     assert parity.broken
     assert parity.max_difference is not None
     assert parity.max_difference > 1e-3
@@ -273,7 +273,7 @@ def test_swapped_classes_turn_every_answer(bad: dict[str, Parity]) -> None:
 def test_the_evidence_is_written(bad: dict[str, Parity], out: Path) -> None:
     stored = json.loads((out / "parity.json").read_text())
     assert [entry["artefact"]["name"] for entry in stored] == list(bad)
-    assert [entry["holds"] for entry in stored] == [False] * 8 + [True]
+    assert [entry["verdict"] == HOLDS for entry in stored] == [False] * 8 + [True]
     assert stored[0]["divergence"]["layer"] == "second"
     names = {path.name for path in out.iterdir()}
     flipped = {f"flips_{name}.png" for name, parity in bad.items() if parity.flips}
@@ -308,7 +308,7 @@ def test_files_that_take_so_many_images_and_no_more(
     parities = verify_foreign(
         folder / "reference.keras", [*made, *bad], pictures, pixels="-1..1", threads=(), margin=10.0
     )
-    assert [parity.verdict for parity in parities] == [HOLDS] * len(made) + [LOSES] * 2
+    assert [parity.verdict for parity in parities] == [HOLDS] * len(made) + [FAILS] * 2
     assert [parity.divergence.layer for parity in parities if parity.divergence] == ["second", "second"]
 
 
@@ -408,7 +408,7 @@ def test_no_artefact_is_no_success(folder: Path, pictures: Path) -> None:
 def test_an_artefact_with_another_number_of_answers_has_failed(folder: Path, pictures: Path, tmp_path: Path) -> None:
     path = to_onnx(classifier(classes=3), tmp_path / "three.onnx")
     (parity,) = verify_foreign(folder / "reference.keras", [path], pictures, pixels="-1..1", threads=())
-    assert parity.verdict == "could not run"
+    assert (parity.verdict, parity.ran) == (FAILS, False)
     assert "(40, 3)" in parity.reason
 
 
@@ -475,7 +475,7 @@ def test_exit_0_where_all_hold(folder: Path, pictures: Path, capsys: pytest.Capt
     code, out, err = typed(capsys, *which, "--pixels", "-1..1", "--no-times", "--json")
     assert code == 0, err
     (entry,) = json.loads(out)
-    assert entry["holds"] is True
+    assert entry["verdict"] == HOLDS
     assert entry["artefact"]["name"] == "plain.onnx"
     assert entry["timings"] == []
 
@@ -487,7 +487,7 @@ def test_exit_1_where_one_does_not(
     which += ["--reference", folder / "reference.keras", "--data", pictures, "--out", tmp_path / "out"]
     code, out, err = typed(capsys, *which, "--pixels", "-1..1", "--no-times", "--json")
     assert code == 1
-    assert [entry["holds"] for entry in json.loads(out)] == [True, False]
+    assert [entry["verdict"] for entry in json.loads(out)] == [HOLDS, FAILS]
     assert json.loads(out)[1]["divergence"]["layer"] == "second"
     assert err.endswith("error: scaled.onnx does not hold\n")
     assert json.loads((tmp_path / "out" / "parity.json").read_text()) == json.loads(out)

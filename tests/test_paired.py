@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE, Paired, paired
+from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED, Paired, paired
 
 COUNTS = [(0, 0), (1, 0), (0, 1), (3, 3), (12, 5), (5, 12), (40, 2), (60, 60)]
 
@@ -63,9 +63,9 @@ def test_the_bound_covers_the_truth_about_nineteen_times_of_twenty(p_lost: float
     [
         (1783, 0, 0, HOLDS),
         (1783, 6, 4, HOLDS),
-        (100, 0, 0, UNSURE),
-        (1783, 12, 4, UNSURE),
-        (1783, 40, 2, LOSES),
+        (100, 0, 0, UNDECIDED),
+        (1783, 12, 4, UNDECIDED),
+        (1783, 40, 2, FAILS),
     ],
 )
 def test_the_verdict_against_half_a_point(images: int, lost: int, gained: int, verdict: str) -> None:
@@ -73,14 +73,14 @@ def test_the_verdict_against_half_a_point(images: int, lost: int, gained: int, v
     assert one.verdict(0.005) == verdict
     needed = one.images_needed(0.005)
     assert needed is not None
-    assert (needed > images) == (verdict == UNSURE)
+    assert (needed > images) == (verdict == UNDECIDED)
 
 
 def test_images_needed_are_enough_and_one_less_is_not() -> None:
     needed = Paired(100, 0, 0).images_needed(0.005)
     assert needed == 598  # log(0.05) / log(0.995), rounded up
     assert Paired(needed, 0, 0).verdict(0.005) == HOLDS
-    assert Paired(needed - 1, 0, 0).verdict(0.005) == UNSURE
+    assert Paired(needed - 1, 0, 0).verdict(0.005) == UNDECIDED
 
 
 def test_a_loss_of_exactly_the_margin_is_never_told() -> None:

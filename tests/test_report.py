@@ -22,7 +22,7 @@ from PIL import Image
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
 from unfreeze import api, cli
-from unfreeze.pages.sentences import readable, signed
+from unfreeze.pages.sentences import escape_controls, signed_points
 from unfreeze.pages.write_report import write_report
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
@@ -476,12 +476,12 @@ def test_a_model_that_came_as_an_object_has_no_file(adopted: Path, pictures: Pat
     [(None, "–"), (0.0, "0.00"), (-0.00001, "0.00"), (0.00001, "0.00"), (-0.005, "\u22120.50"), (0.0123, "+1.23")],
 )
 def test_points_have_a_sign_unless_they_are_none(share: float | None, points: str) -> None:
-    assert signed(share) == points
+    assert signed_points(share) == points
 
 
 def test_what_hides_or_reverses_text_is_written_as_an_escape() -> None:
-    assert readable("a\u202eb\x1b]0;c\x07") == "a\\u202eb\\x1b]0;c\\x07"
-    assert readable(Markup("<b>\u2066</b>\n\tx")) == Markup("<b>\\u2066</b>\n\tx")
-    assert isinstance(readable(Markup("\u2066")), Markup)
-    assert readable("größe 猫 👩\u200d🔬") == "größe 猫 👩\u200d🔬"
-    assert readable(5) == 5
+    assert escape_controls("a\u202eb\x1b]0;c\x07") == "a\\u202eb\\x1b]0;c\\x07"
+    assert escape_controls(Markup("<b>\u2066</b>\n\tx")) == Markup("<b>\\u2066</b>\n\tx")
+    assert isinstance(escape_controls(Markup("\u2066")), Markup)
+    assert escape_controls("größe 猫 👩\u200d🔬") == "größe 猫 👩\u200d🔬"
+    assert escape_controls(5) == 5

@@ -10,6 +10,7 @@ trial_model           the HyperModel: what one trial builds and trains
 trial_files           what a trial leaves in the run folder
 trial_records         KerasTuner's records of the trials: which count, which failed, the seed of each
 trial_curves          the trials as TensorBoard shows them
+trial_plot            plots/trials.png                                          (light)
 selection             which trials are tied, and which one to take              (light)
 save_taken            the model of the trial that is taken -> the run's model
 checkpoints           weights of a trial on disk

@@ -16,6 +16,7 @@ There is a function for each command, by the same name. TensorFlow is loaded by 
     screen         progress and tables on the terminal
     pages          report.html and the model card
     tracking       a run's folder -> MLflow
+    wording        sentences that terminal, page and model card share
 """
 
 from toolkit.errors import NoAnswerError, UnfreezeError

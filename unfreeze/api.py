@@ -236,9 +236,13 @@ def evaluate(run: PathLike, data: PathLike | None = None, *, progress: Progress 
         _start(progress)
         from toolkit.evaluation.evaluate_run import assess, assess_other
 
-        if data is None:
-            return assess(opened, progress=progress)
-        return assess_other(opened, Path(data), progress=progress)
+        if data is not None:
+            return assess_other(opened, Path(data), progress=progress)
+        from tuning.trial_plot import plot_trials
+
+        evaluation = assess(opened, progress=progress)
+        plot_trials(opened)
+        return evaluation
 
 
 def export(
@@ -397,8 +401,10 @@ def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
 
 
 def track(run: PathLike, uri: str) -> str:
-    """Tell an MLflow store of RUN as it is: settings, trials, metrics, artefacts; MLflow's id of the run. Told again,
-    it is brought up to date. `uri`: sqlite:///mlflow.db, or a server's address."""
+    """Log RUN as it is to an MLflow store: settings, trials, metrics, files. Returns the id of the MLflow run.
+
+    Every call makes a new one and leaves those that are there alone. `uri`: sqlite:///mlflow.db, or a server's address.
+    """
     from unfreeze.tracking.mlflow import log_to_mlflow
     from unfreeze.tracking.mlflow_store import require
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from export.artefacts import Artefact, Reference, digest, pictures, size
 from export.proof.locate import locate, telling_rows
-from export.proof.parity import Parity, to_json
+from export.proof.parity import Parity, write_parities
 from export.proof.verify import draw_flips, judged
 from export.runtimes.inputs_outputs import feed, read_labels, shares, side
 from export.runtimes.inspect_file import look
@@ -27,7 +27,7 @@ from toolkit.errors import UnfreezeError, said
 from toolkit.process.cores import cores
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
-from toolkit.storage.files import remove, write_json
+from toolkit.storage.files import remove
 from toolkit.untrusted.keras_file import read_model
 
 BATCH = 32
@@ -94,7 +94,7 @@ def verify_foreign(
             for parity, path in zip(parities, artefacts, strict=True)
         ]
         if out is not None:
-            write_json(out / "parity.json", [to_json(parity) for parity in parities])
+            write_parities(out / "parity.json", parities)
             draw_flips(out, parities, array, known)
     return parities
 

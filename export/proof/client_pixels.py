@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -18,14 +18,17 @@ from PIL import Image
 from export.runtimes.runners import load
 from export.settings import MARGIN
 from toolkit.data.image_set import ImageFolder, read_unchanged
+from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation import plots
 from toolkit.pixels.decode import decode_whole
 from toolkit.pixels.resize import resize
 from toolkit.progress import Progress, silent
-from toolkit.stats.paired import paired
-from toolkit.storage.files import write_json
+from toolkit.stats.paired import EARLIER, FAILS, HOLDS, UNDECIDED, paired
+from toolkit.storage.files import read_json, write_json
+from toolkit.storage.records import plain_record
 
 BATCH = 32
+RESIZE = "resize.json"  # in the run's folder; written and read here only
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,15 @@ class Sensitivity:
     flips: int  # answers that are not those on the pixels that it was trained with
     lost: float  # accuracy, a fraction
     lost_at_most: float  # one-sided 95 % bound on it
-    verdict: str
+    verdict: str  # "holds" | "fails" | "undecided"
+
+
+@dataclass(frozen=True)
+class ResizeCheck:
+    """What is in resize.json."""
+
+    artefact: str  # name of the file that the clients' pixels were given to
+    clients: tuple[Sensitivity, ...]
 
 
 def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
@@ -130,9 +141,27 @@ def sensitivity(
 
 def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: float) -> None:
     """RUN/resize.json and RUN/plots/resize.png."""
-    write_json(run / "resize.json", {"artefact": name, "clients": [asdict(row) for row in rows]})
+    write_json(run / RESIZE, {"artefact": name, "clients": [asdict(row) for row in rows]})
     lines = [(row.client, row.accuracy, row.lost, row.lost_at_most, row.verdict) for row in rows]
     plots.save(plots.clients(lines, margin / 100), run / "plots" / "resize.png")
+
+
+def read_sensitivity(run: Path) -> ResizeCheck | None:
+    """RUN/resize.json; None where there is no such file, UnfreezeError where it is damaged."""
+    path = run / RESIZE
+    if not path.is_file():
+        return None
+    stored = read_json(path)
+    try:
+        rows = tuple(plain_record(Sensitivity, row) for row in stored["clients"])
+        rows = tuple(replace(row, verdict=EARLIER.get(row.verdict, row.verdict)) for row in rows)
+        if any(row.verdict not in (HOLDS, FAILS, UNDECIDED) for row in rows):
+            raise ValueError("a verdict in it is none")
+        return ResizeCheck(str(stored["artefact"]), rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnfreezeError(
+            f"{path} is damaged ({first_line(error)}); `unfreeze verify {run} --resize` writes it again"
+        ) from None
 
 
 def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:

@@ -16,7 +16,12 @@ from scipy.special import bdtr
 CONFIDENCE = 0.95  # one-sided
 Z = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 MOST = 10_000_000  # images beyond which no number is named
-HOLDS, LOSES, UNSURE = "holds", "does not hold", "too few images to tell"
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"  # the verdicts, as JSON has them
+EARLIER = {  # as an earlier version wrote them
+    "does not hold": FAILS,
+    "too few images to tell": UNDECIDED,
+    "could not run": FAILS,
+}
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,11 @@ class Paired:
         return -_score_bound(self.gained, self.lost, self.images)
 
     def verdict(self, margin: float) -> str:
-        """Whether no more than `margin`, a fraction, is lost: shown, refuted, or neither."""
+        """Whether no more than `margin`, a fraction, is lost: HOLDS where that is shown with 95 % confidence, FAILS
+        where more is shown to be lost, else UNDECIDED."""
         if self.most <= margin:
             return HOLDS
-        return LOSES if self.least > margin else UNSURE
+        return FAILS if self.least > margin else UNDECIDED
 
     def images_needed(self, margin: float) -> int | None:
         """How many images would tell if answers flipped at the same rates; None where `MOST` would not."""
@@ -73,7 +79,7 @@ class Paired:
         return Paired(images, self.lost * images / self.images, self.gained * images / self.images)
 
     def _tells(self, margin: float) -> bool:
-        return self.verdict(margin) != UNSURE
+        return self.verdict(margin) != UNDECIDED
 
 
 def paired(first: np.ndarray, second: np.ndarray) -> Paired:

@@ -2,5 +2,6 @@
 
 files       files that are whole: written to a temporary name, synced, renamed
 safe_read   the bytes of a regular file, never of a pipe or a device
+records     JSON objects -> the fields of a dataclass, checked
 lock        one process at a time in a run folder
 """
