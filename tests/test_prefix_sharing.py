@@ -98,10 +98,10 @@ def test_equal_heads_are_trained_once_whatever_the_depth(
     tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    from toolkit.training.course import Course
+    from toolkit.training.staged_training import StagedTraining
 
-    real = Course.run
-    monkeypatch.setattr(Course, "run", lambda self, stage, *rest: ran.append(stage) or real(self, stage, *rest))
+    real = StagedTraining.run
+    monkeypatch.setattr(StagedTraining, "run", lambda self, stage, *rest: ran.append(stage) or real(self, stage, *rest))
     run = prepare(
         pictures,
         tmp_path / "run",

@@ -14,7 +14,7 @@ from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.run import Run
 from toolkit.storage.files import read_json
 from toolkit.training.answers import probabilities
-from toolkit.training.event_files import FOLDER, Curve, has_events, write_curve
+from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve
 from toolkit.training.history import Row, read_history
 from toolkit.training.model_file import save_model, without_optimizer
 from toolkit.training.train import refit
@@ -51,7 +51,7 @@ def save_taken(
             f"the model of trial {result.taken}, built again from its weights, answers otherwise than the trial "
             f"recorded: a probability differs by {difference:.2g}; repeat the search in a new run folder"
         )
-    rows, curve = _whole_history(run, result), Curve(place, objective)
+    rows, curve = _whole_history(run, result), CurveWriter(place, objective)
     for row in rows:
         curve.add(row)
     if result.refit:

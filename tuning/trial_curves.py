@@ -13,7 +13,7 @@ from keras_tuner.engine.trial import Trial
 from toolkit.models.spec import POINT
 from toolkit.run import Run
 from toolkit.storage.files import remove
-from toolkit.training.event_files import FOLDER, Curve, has_events, write_curve, write_space
+from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve, write_space
 from toolkit.training.history import Row
 from tuning.results import ancestors
 from tuning.trial_files import trial_folder
@@ -25,7 +25,7 @@ class TrialCurves:
 
     def __init__(self, run: Run) -> None:
         self.run, self.folder = run, run.path / FOLDER
-        self.curve: Curve | None = None
+        self.curve: CurveWriter | None = None
 
     def open(self, oracle: keras_tuner.Oracle) -> None:
         """The search space, and the completed trials that have no event file: it was deleted, or never written.
@@ -43,7 +43,7 @@ class TrialCurves:
         """A trial starts, or starts again."""
         before = self._before(oracle, trial)
         place = self._place(trial.trial_id)
-        self.curve = Curve(place, self.run.settings.objective, point=_point(trial), before=before)
+        self.curve = CurveWriter(place, self.run.settings.objective, point=_point(trial), before=before)
 
     def epoch(self, row: Row) -> None:
         if self.curve is not None:

@@ -22,10 +22,10 @@ from toolkit.models.spec import ModelSpec
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.training.batches import Part, Source
-from toolkit.training.course import Course
 from toolkit.training.history import COLUMNS, History, Row, is_finite
+from toolkit.training.staged_training import StagedTraining
 from toolkit.training.train import whole_stages
-from tuning.activations.cache import Activations, compute
+from tuning.activations.cache import Activations, compute_activations
 from tuning.search_space import model_spec
 from tuning.trial_files import TrialFolder, head_file, read_head, write_head
 
@@ -87,23 +87,23 @@ class TrialModel(keras_tuner.HyperModel):
         span = range(initial_epoch, epochs or self.settings.epochs)
         shared = self._shared() if self._is_cut(spec) else None  # before the clock of this trial starts
         started = time.perf_counter()
-        course = Course(model, self.settings, callbacks, self.on_epoch)
+        training = StagedTraining(model, self.settings, callbacks, self.on_epoch)
         for stage, part, train, val in self._stages(model, spec, shared):
             head = self._head_file(spec, span) if stage == "head" and shared else None
             if head and (kept := read_head(head)):
                 weights, answers, rows = kept
                 part.set_weights(weights)
-                course.replay(rows, answers)
+                training.replay(rows, answers)
                 continue
-            course.run(stage, part, train, val, span)
-            if head and course.best.answers is not None:
-                write_head(head, part.get_weights(), course.best.answers, course.history.rows)
-        course.end()
+            training.run(stage, part, train, val, span)
+            if head and training.best.answers is not None:
+                write_head(head, part.get_weights(), training.best.answers, training.history.rows)
+        training.end()
         seconds = time.perf_counter() - started
         parameters = self.backbone_parameters + head_parameters(model)
         folder = TrialFolder(self.folder)
-        folder.write(course.history, course.best.answers, model, parameters=parameters, seconds=seconds)
-        return as_keras_history(course.history)
+        folder.write(training.history, training.best.answers, model, parameters=parameters, seconds=seconds)
+        return as_keras_history(training.history)
 
     def _is_cut(self, spec: ModelSpec) -> bool:
         """Whether the trial trains a suffix alone. At the deepest depth nothing is frozen that could be shared."""
@@ -114,14 +114,14 @@ class TrialModel(keras_tuner.HyperModel):
         if self.activations is None:
             depths = {0, *self.settings.unfreeze} - {deepest(self.spec.backbone)}
             parts = {"train": self.data.train, "val": self.data.val}
-            self.activations = compute(self.run, self.backbone, self.spec, parts, depths, self.progress)
+            self.activations = compute_activations(self.run, self.backbone, self.spec, parts, depths, self.progress)
         return self.activations
 
     def _stages(
         self, model: keras.Model, spec: ModelSpec, shared: Activations | None
     ) -> Iterator[tuple[str, keras.Model, Source, Source]]:
-        """The arguments of `Course.run` for each stage. A suffix trains its head on the pooled features, then all of
-        itself on the activations at its cut."""
+        """The arguments of `StagedTraining.run` for each stage. A suffix trains its head on the pooled features, then
+        all of itself on the activations at its cut."""
         if shared is None:
             yield from whole_stages(model, spec, self.data.train, self.data.val, self.settings)
             return

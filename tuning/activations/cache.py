@@ -32,9 +32,9 @@ from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.storage.lock import in_turn
-from toolkit.training.batches import Part, Source, augmented, copied, plain
-from tuning.activations.passes import BATCH, Pass, is_whole, stem, write
-from tuning.activations.prefix import fastest, prefix
+from toolkit.training.batches import Part, Source, augmented, copy_rows, unaugmented
+from tuning.activations.passes import BATCH, Pass, is_whole, run_pass, stem
+from tuning.activations.prefix import faster_runtime, prefix
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Activations:
             arrays = [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
         except OSError:
             raise UnfreezeError(f"{self.folder} was changed while it was in use; repeat the command") from None
-        return Source(self.labels[part], lambda epoch, rows: copied(arrays[epoch % len(arrays)], rows))
+        return Source(self.labels[part], lambda epoch, rows: copy_rows(arrays[epoch % len(arrays)], rows))
 
 
-def compute(
+def compute_activations(
     run: Run,
     model: keras.Model,
     spec: ModelSpec,
@@ -68,11 +68,11 @@ def compute(
 
     UnfreezeError where that cannot be done: for want of room, or because half precision cannot hold them.
     """
-    sources = {"train": augmented(parts["train"], run.settings), "val": plain(parts["val"])}
+    sources = {"train": augmented(parts["train"], run.settings), "val": unaugmented(parts["val"])}
     tensors = {depth: cut_tensor(model, spec, depth) for depth in sorted(set(depths))}
     views = [("train", n) for n in range(run.settings.view_count)] + [("val", 0)]
     images = sum(len(sources[part].labels) for part, _ in views)  # whether they are there already or not
-    folder = run.cache / f"activations-{_key(run, model, fastest(images))}"
+    folder = run.cache / f"activations-{_key(run, model, faster_runtime(images))}"
     make_cache(folder)
     waiting = partial(progress, "waiting for another search that computes the same activations")
     with in_turn(folder.with_suffix(".lock"), waiting), _faults_told():
@@ -86,7 +86,7 @@ def compute(
         sample = parts["val"].images[:BATCH]
         forward = {d: prefix(model, [tensors[n] for n in d], images, sample) for d in {one.depths for one in passes}}
         for one in passes:
-            for count in write(one, forward[one.depths], folder, run.settings.cache_dtype):
+            for count in run_pass(one, forward[one.depths], folder, run.settings.cache_dtype):
                 done += count
                 progress(what, done, total)
     return Activations(folder, run.settings, {part: source.labels for part, source in sources.items()})

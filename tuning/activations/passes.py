@@ -17,7 +17,7 @@ import numpy as np
 from toolkit.data.decoded_arrays import new_array, release
 from toolkit.errors import UnfreezeError
 from toolkit.storage.files import file_digest, remove, write_json
-from toolkit.training.batches import Source, ahead
+from toolkit.training.batches import Source, prefetched
 from tuning.activations.prefix import Forward
 
 BATCH = 32  # images in a step
@@ -57,7 +57,7 @@ def is_whole(folder: Path, name: str) -> bool:
         return False
 
 
-def write(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[int]:
+def run_pass(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[int]:
     """Write the arrays of a pass; yields how many images were done, first those that an earlier one had done."""
     total = len(one.source.labels)
     start = _resumed(one, folder)
@@ -67,7 +67,7 @@ def write(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[int
     starts = range(start, total, BATCH)
     arrays: list[np.memmap] = []
     marked = time.monotonic()
-    batches = ahead(one.source.inputs(one.view, np.arange(first, min(first + BATCH, total))) for first in starts)
+    batches = prefetched(one.source.inputs(one.view, np.arange(first, min(first + BATCH, total))) for first in starts)
     for first, images in zip(starts, batches, strict=True):
         outputs = [_stored(output, dtype) for output in forward(images)]
         arrays = arrays or [

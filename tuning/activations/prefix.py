@@ -25,11 +25,11 @@ def prefix(model: keras.Model, tensors: Sequence[keras.KerasTensor], images: int
     are compared."""
     part = keras.Model(model.input, list(tensors))
     traced = in_tensorflow(part)
-    converted = in_onnxruntime(part) if fastest(images) == "onnxruntime" else None
+    converted = in_onnxruntime(part) if faster_runtime(images) == "onnxruntime" else None
     return converted if converted and _agree(converted, traced, sample) else traced
 
 
-def fastest(images: int) -> str:
+def faster_runtime(images: int) -> str:
     """The runtime that a pass over so many images should take."""
     is_long = images >= MIN_IMAGES and not tf.config.list_physical_devices("GPU")
     return "onnxruntime" if is_long else "tensorflow"
