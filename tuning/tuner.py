@@ -1,8 +1,7 @@
-"""KerasTuner's Tuner, hardened by subclassing: it can be killed at any moment, repeats exactly, stays silent.
+"""KerasTuner's Tuner, hardened by subclassing: it may be killed at any moment, repeats exactly, and prints nothing.
 
-Which point comes next, and what is on disk, is left to the oracle (`tuning.oracles.make`); what a trial trains,
-to the HyperModel (`tuning.trial_model`). The private names of KerasTuner that are used here are told in
-`tuning.keras_tuner_private`.
+Which point comes next is left to the oracle (`tuning.oracles`), what a trial trains to the HyperModel
+(`tuning.trial_model`). `tuning.keras_tuner_private` lists the private names of KerasTuner that are used here.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ from tuning.trial_records import count_starts, trial_seed
 
 
 class HardenedTuner(keras_tuner.Tuner):
-    """Runs trials until the oracle stops; goes on where an earlier call on the same folder was cut.
+    """Runs trials until the oracle stops. Called again on the folder of an interrupted search, it goes on.
 
-    `HyperModel.build(hp)` is first called in the first trial: the oracle's space is declared up front.
-    Under Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model
-    starts with the weights of its parent's best epoch.
+    `HyperModel.build(hp)` is first called in the first trial, because the oracle's space is declared beforehand. Under
+    Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model starts
+    with the weights of its parent's best epoch.
 
-    A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.trial_records.failures`.
-    What is no fault of its point passes through, and that trial runs again on the next call: Ctrl-C, or a disk that is
-    full.
+    A trial that raises is FAILED, with its message, and the search goes on; `tuning.trial_records.failures` lists them.
+    An exception that is not the fault of the point (Ctrl-C, a full disk) ends the search, and the next call runs that
+    trial again.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class HardenedTuner(keras_tuner.Tuner):
         keras_tuner_private.check(self, keras_tuner_private.TUNER)
 
     def on_search_begin(self) -> None:
-        self.save()  # a search killed in its first trial resumes too
+        self.save()  # so that a search that is killed in its first trial can be resumed too
         super().on_search_begin()
 
     def on_trial_begin(self, trial: Trial) -> None:
@@ -106,18 +105,18 @@ class HardenedTuner(keras_tuner.Tuner):
             with count_starts(Path(self.get_trial_dir(trial.trial_id))):
                 self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
             trial.status = TrialStatus.COMPLETED
-        except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # no other point would fare better
+        except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # every other point would fail too
             raise
         except Exception as error:
-            if disk_is_full(error):  # TensorFlow has a class of its own for that, the same as for memory
+            if disk_is_full(error):  # TensorFlow raises the same class for a full disk and for a lack of memory
                 raise
             trial.status = TrialStatus.FAILED
             trial.message = f"{type(error).__name__}: {' '.join(str(error).split())}\n{traceback.format_exc()}"
 
 
 class RunTuner(HardenedTuner):
-    """The tuner of a run: tells the TrialModel which folder is the trial's, TensorBoard of each trial, and `on_trial`
-    when one has ended."""
+    """The tuner of a run. It tells the TrialModel in which folder a trial belongs, writes the trial's curve for
+    TensorBoard, and calls `on_trial` when a trial has ended."""
 
     def __init__(
         self,
@@ -147,7 +146,7 @@ class RunTuner(HardenedTuner):
 
 
 def _checked(callback: Any) -> Any:
-    """KerasTuner's checkpoint of the best epoch, with a look at the disk before each."""
+    """The callback; if it is the one that saves the best epoch, it first checks that the disk has room."""
     if type(callback).__name__ == "SaveBestEpoch":
         write = callback._save_model
 
@@ -161,7 +160,7 @@ def _checked(callback: Any) -> Any:
 
 @contextlib.contextmanager
 def _without_optimizer() -> Iterator[None]:
-    """A checkpoint holds the optimizer's state too, for which a model just compiled has no room: Keras warns."""
+    """Silence Keras' warning that a new model has no variables for the optimizer's state in a checkpoint."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
         yield

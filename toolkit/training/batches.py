@@ -95,8 +95,8 @@ def _batches(source: Source, order: np.ndarray, epoch: int, batch_size: int) -> 
 
 
 def prefetched(items: Iterator[Any]) -> Iterator[Any]:
-    """The same items; a thread makes up to `PREFETCHED` of them before they are asked for. An exception in the thread is
-    raised here."""
+    """The same items; a thread makes up to `PREFETCHED` of them before they are asked for. An exception in the thread
+    is raised here."""
     made: queue.Queue[tuple[str, Any]] = queue.Queue(PREFETCHED)
     ended = threading.Event()
 

@@ -19,17 +19,17 @@ CANDIDATES = 4096  # points at which the confidence bound is evaluated
 
 
 class BayesianOracle(HardenedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
-    """The untried point with the best confidence bound of a Gaussian process; random ones to start with.
+    """Proposes the untried point with the best confidence bound of a Gaussian process; random points to start with.
 
-    The bound is evaluated at every untried point, or at `CANDIDATES` random ones of a larger space.
-    KerasTuner follows its gradient from 50 starts instead, takes seconds, and ends at points already tried
-    (issue 608). A trial that failed, diverged or still runs counts as the worst score measured: KerasTuner
-    leaves a failed one out and comes back to it, and takes an infinite loss for 0.
+    The bound is evaluated at every untried point, or at `CANDIDATES` random ones of a larger space. KerasTuner follows
+    the gradient of the bound from 50 starts instead, which takes seconds and ends at points already tried (issue 608).
+    A trial that failed, diverged or still runs counts with the worst score measured so far: KerasTuner leaves a failed
+    trial out and proposes its point again, and takes an infinite loss for 0.
     """
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
-        # KerasTuner fits its one length scale from 20 starts, which takes longer and finds no more
+        # KerasTuner fits the one length scale from 20 starts, which takes longer and finds no better one
         self.gpr.set_params(random_state=self.seed, n_restarts_optimizer=5)
 
     def propose(self, trial_id: str) -> Values | None:
@@ -39,14 +39,15 @@ class BayesianOracle(HardenedOracle, keras_tuner.oracles.BayesianOptimizationOra
         candidates = self._candidates(trial_id)
         if not candidates:
             return None
-        with warnings.catch_warnings():  # scikit-learn's, on a length scale at its bound
+        with warnings.catch_warnings():  # scikit-learn warns of a length scale at its bound
             warnings.simplefilter("ignore")
             self.gpr.fit(*self._observations(measured))
             mean, deviation = self.gpr.predict(self._cube(candidates), return_std=True)
         return candidates[int(np.argmin(mean - self.beta * deviation))]
 
     def _initial(self) -> int:
-        """Random trials to start with: KerasTuner's three for each dimension, but no more than half of the search."""
+        """How many random trials come first: three for each dimension, as in KerasTuner, but at most half of the
+        search, and at least three."""
         three_each = 3 * len(self.hyperparameters.space)
         return three_each if self.limit is None else max(3, min(three_each, self.limit // 2))
 
@@ -58,7 +59,7 @@ class BayesianOracle(HardenedOracle, keras_tuner.oracles.BayesianOptimizationOra
         return [point for point in found if not self._duplicate(point)]
 
     def _observations(self, measured: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
-        """The tried points [N, D] and their scores [N], turned so that less is better."""
+        """The tried points, float [N, D], and their scores, float [N], with the sign at which smaller is better."""
         sign = 1.0 if self.objective.direction == "min" else -1.0
         scores = {trial.trial_id: sign * trial.score for trial in measured}
         worst = max(scores.values())

@@ -18,10 +18,10 @@ Bracket = dict[str, Any]  # KerasTuner's: "bracket_num" and "rounds", lists of {
 
 
 class HyperbandOracle(HardenedOracle, keras_tuner.oracles.HyperbandOracle):
-    """Brackets of successive halving; a trial that failed or diverged is the first to fall out.
+    """Brackets of successive halving (Li et al., 2018); trials that failed or diverged are dropped first.
 
-    KerasTuner's ends after its first round where the space runs out of points (issue 676), and one failed
-    trial keeps its whole bracket from the last round.
+    KerasTuner's own ends after its first round where the space runs out of points (issue 676), and where one trial
+    fails, none of its bracket reaches the last round.
     """
 
     def __init__(self, *, space: keras_tuner.HyperParameters, **more: Any) -> None:
@@ -46,14 +46,14 @@ class HyperbandOracle(HardenedOracle, keras_tuner.oracles.HyperbandOracle):
             self._start_new_bracket()
 
     def _start(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
-        """A new point for the bracket's first round, where it has room and the space has a point."""
+        """A trial of a new point for the bracket's first round; None where the round is full or every point tried."""
         if len(bracket["rounds"][0]) >= self._get_size(bracket["bracket_num"], 0):
             return None
         response: dict[str, Any] = self._random_trial(trial_id, bracket)
         return response if response["status"] == TrialStatus.RUNNING else None
 
     def _promote(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
-        """The best trial of a finished round, to go on in the next one."""
+        """A trial that goes on with the best trial of a finished round; None where there is none yet."""
         for number, following in enumerate(bracket["rounds"][1:], start=1):
             ended = {entry["id"] for entry in bracket["rounds"][number - 1]}
             if any(self.trials[name].status not in FINISHED for name in ended):
