@@ -17,8 +17,9 @@ from toolkit.settings import Settings
 from toolkit.training.batches import load_part
 from tuning.activations import prefix
 from tuning.search import search
-from tuning.space import hyperparameters
-from tuning.trial_model import Data, TrialModel, head_name
+from tuning.search_space import hyperparameters
+from tuning.trial_files import head_file
+from tuning.trial_model import Data, TrialModel
 
 
 def resident() -> int:
@@ -98,10 +99,10 @@ def test_equal_heads_are_trained_once_whatever_the_depth(
     tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    from toolkit.training.course import Course
+    from toolkit.training.staged_training import StagedTraining
 
-    real = Course.run
-    monkeypatch.setattr(Course, "run", lambda self, stage, *rest: ran.append(stage) or real(self, stage, *rest))
+    real = StagedTraining.run
+    monkeypatch.setattr(StagedTraining, "run", lambda self, stage, *rest: ran.append(stage) or real(self, stage, *rest))
     run = prepare(
         pictures,
         tmp_path / "run",
@@ -122,7 +123,10 @@ def test_dropout_rates_that_are_equal_in_six_digits_have_heads_of_their_own(
 
 
 def test_a_head_is_known_by_all_digits_of_its_dropout_rate() -> None:
-    names = [head_name(SETTINGS.spec(2, 64, rate, 1), range(5)) for rate in (0, 0.0, 0.1, 0.3333333, 0.333333, 1e-5)]
+    names = [
+        head_file(Path(), SETTINGS.spec(2, 64, rate, 1), range(5)).name
+        for rate in (0, 0.0, 0.1, 0.3333333, 0.333333, 1e-5)
+    ]
     assert names == [f"64-{rate}-0-5.npz" for rate in ("0", "0", "0.1", "0.3333333", "0.333333", "0.00001")]
 
 

@@ -25,8 +25,8 @@ from toolkit.training.batches import load_part
 from toolkit.training.history import read_history
 from toolkit.training.model_file import load_model
 from tuning import search as module
-from tuning.oracles.make import failures
 from tuning.search import search
+from tuning.trial_records import failures
 
 ROOT = Path(__file__).parents[1]
 

@@ -23,8 +23,9 @@ from export.proof.layers import layer_errors
 from export.runtimes.runners import load
 from export.runtimes.tensors import Tensor
 from toolkit.process.tf32 import without_tf32
+from toolkit.settings import Settings
 from toolkit.training.answers import probabilities
-from toolkit.training.batches import Part, plain
+from toolkit.training.batches import Part, unaugmented
 from toolkit.training.fit import fit
 from tuning.activations.prefix import in_tensorflow
 
@@ -76,9 +77,9 @@ def test_the_frozen_prefix(model: keras.Model) -> None:
 
 
 def test_training_keeps_what_is_set_and_its_validation_does_not(model: keras.Model) -> None:
-    enabled, part = experimental.tensor_float_32_execution_enabled(), plain(Part(IMAGES, np.zeros(3, np.int32)))
-    plan = {"epochs": range(1), "batch_size": 3, "class_weights": np.ones(2, np.float32), "seed": 0, "callbacks": []}
-    fit(model, keras.optimizers.Adam(), part, part, **plan)
+    enabled, part = experimental.tensor_float_32_execution_enabled(), unaugmented(Part(IMAGES, np.zeros(3, np.int32)))
+    settings = Settings(weights="none", batch_size=3)
+    fit(model, keras.optimizers.Adam(), part, part, settings, epochs=range(1), callbacks=[])
     assert Asks.seen == [(True, enabled), (False, False)]
 
 

@@ -1,7 +1,7 @@
-"""What `model.json` says of a run's model: its architecture, or, of a model that was trained elsewhere, its image size.
+"""Reads from model.json what a run's model is: its ModelSpec, or the image size of a model that was trained elsewhere.
 
 Whatever works with the trained model (evaluation, export, verification, prediction) reads its size and backbone here.
-The run's settings say what was to be searched and trained. No TensorFlow here.
+The run's settings only say what was to be searched and trained. No TensorFlow here.
 """
 
 from __future__ import annotations
