@@ -34,7 +34,11 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow:
 @click.command(short_help="The same on digits that are always there: no data, no network.")
 @click.argument("run", type=o.LocalPath(), default=Path("runs/demo"))
 @click.option(
-    "--seed", type=int, default=digits_demo.DEMO.seed, show_default=True, help="Of all that is drawn at random."
+    "--seed",
+    type=int,
+    default=digits_demo.DEMO.seed,
+    show_default=True,
+    help="Seed of everything that is drawn at random.",
 )
 @o.JSON
 @click.pass_obj

@@ -18,9 +18,21 @@ from unfreeze.commands.finish import answer
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
 @o.DATA
-@click.option("--val", type=float, default=o.DEFAULT.val, help="Fraction for validation.", show_default=True)
-@click.option("--test", type=float, default=o.DEFAULT.test, help="Fraction for the test.", show_default=True)
-@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Of the split.", show_default=True)
+@click.option(
+    "--val",
+    type=float,
+    default=o.DEFAULT.val,
+    help="Fraction of the images for validation, if DATA has no such part.",
+    show_default=True,
+)
+@click.option(
+    "--test",
+    type=float,
+    default=o.DEFAULT.test,
+    help="Fraction of the images for the test, if DATA has no such part.",
+    show_default=True,
+)
+@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Seed of the split.", show_default=True)
 @o.STRICT
 @o.JSON
 @click.pass_obj

@@ -35,35 +35,39 @@ FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out"
 @click.option(
     "--sort",
     type=o.Choice(["size", "latency", "accuracy"]),
-    help="Order of the table, the best first.  [as exported]",
+    help="Column that the table is sorted by, the best first.  [as exported]",
 )
-@click.option("--strict", is_flag=True, help="Too few images to tell is a failure, too.")
+@click.option("--strict", is_flag=True, help="Exit 1 also where there are too few images to tell.")
 @click.option("--layers", is_flag=True, help="Compare all artefacts layer by layer, not only those that do not hold.")
-@click.option("--resize", is_flag=True, help="Besides: accuracy if an app decodes or resizes in another way.")
+@click.option(
+    "--resize", is_flag=True, help="Also measure the accuracy if an app decodes or resizes images in another way."
+)
 @click.option(
     "--data",
     type=o.DATA_PATH,
-    help="Where the images are now, if they were moved since the run. With --reference: the images to compare on.",
+    help="Where the images are now, if they were moved since the run. With --reference: images to compare on.",
 )
-@click.option("--reference", type=o.LocalPath(), help="Instead of RUN: a .keras model from elsewhere.")
+@click.option("--reference", type=o.LocalPath(), help="Instead of RUN: a .keras model that was trained elsewhere.")
 @click.option(
     "--artefact",
     "artefacts",
     type=o.LocalPath(),
     multiple=True,
-    help="With --reference: a file that was made of it; may be given several times.",
+    help="With --reference: a file that was exported from that model. The option may be given several times.",
 )
 @click.option(
     "--pixels",
     type=o.Choice(PIXELS),
-    help="With --reference: the range of values that the models take.  [0..255]",
+    help="With --reference: the range of pixel values that the models take.  [0..255]",
 )
 @click.option(
     "--labels",
     type=o.LocalPath(),
-    help="With --reference: a class name a line, in the model's order.  [the folders' names, sorted]",
+    help="With --reference: text file, one class name per line, in the model's order.  [the folders' names, sorted]",
 )
-@click.option("--out", type=o.LocalPath(), help="With --reference: a folder for parity.json and the pictures.")
+@click.option(
+    "--out", type=o.LocalPath(), help="With --reference: folder that parity.json and the pictures are written to."
+)
 @o.JSON
 @click.pass_obj
 def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
