@@ -14,7 +14,7 @@ import pytest
 
 from tests.tiny import OPTIONS
 from toolkit.data.decoded_arrays import new_array
-from toolkit.errors import disk_is_full, of_system
+from toolkit.errors import describe_os_error, disk_is_full
 from toolkit.storage.files import reserve
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +50,7 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_room(pictures: Path, tmp_pat
     ],
 )
 def test_what_the_system_says_is_one_line_with_what_to_do(number: int, said: str) -> None:
-    text = of_system(OSError(number, os.strerror(number), "a.npy"))
+    text = describe_os_error(OSError(number, os.strerror(number), "a.npy"))
     assert re.match(said, text)
     assert text.isprintable()
 
