@@ -47,7 +47,7 @@ from toolkit.settings import Settings
 from toolkit.stats.metrics import evaluate
 from toolkit.storage import safe_read as reading
 from unfreeze.cli import cli
-from unfreeze.pages import pictures
+from unfreeze.pages import result_pictures
 from unfreeze.screen.tables import show_folder
 
 NAMES = sorted(seeds())
@@ -473,7 +473,7 @@ def test_the_confusion_matrix_of_many_classes_is_no_larger_picture(tmp_path: Pat
         plots.save(plots.confusion(found), tmp_path / "confusion.png")
         with Image.open(tmp_path / "confusion.png") as picture:
             sides.append(picture.size)
-        page = pictures.confusion(found)
+        page = result_pictures.confusion(found)
         assert len(page.svg) < 2_000_000
     assert max(max(size) for size in sides) < 2500
 
