@@ -48,7 +48,7 @@ def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
         if not files:
             raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
     except BaseException:
-        _end(held)
+        held.end()
         raise
     return _predictions(held, description, files)
 
@@ -58,12 +58,7 @@ def _predictions(held: Held, description: dict[str, Any], files: Sequence[Path])
         for image in files:
             yield _predict(held, description, image)
     finally:
-        _end(held)
-
-
-def _end(held: Held) -> None:
-    held.kill()
-    held.pool.shutdown(cancel_futures=True)
+        held.end()
 
 
 def _artefact(source: Path) -> Path:

@@ -349,7 +349,7 @@ from export.runtimes.measure import Held
 if __name__ == "__main__":
     held = Held(Path({str(run.path / "export" / "model.onnx")!r}))
     held.load(1, None)
-    print(*held.pool._processes, flush=True)
+    print(held.process.pid, flush=True)
     time.sleep(60)
 """
     )

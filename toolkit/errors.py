@@ -27,9 +27,14 @@ def disk_is_full(error: BaseException) -> bool:
 
 def describe_os_error(error: OSError) -> str:
     """The system's reason and the file's name in one line, with what to do about it."""
-    why = error.strerror or first_line(error)
     name = error.filename2 or error.filename  # if renaming failed, the second is the new name
-    where = f" at {name}" if name else ""
+    if name:
+        return _os_reason(error, f" at {name}")
+    return f"{_os_reason(error, '')}; the system does not say which file: add --debug to see what was being done"
+
+
+def _os_reason(error: OSError, where: str) -> str:
+    why = error.strerror or first_line(error)
     if disk_is_full(error):
         return f"no space left on the device{where}; make room (bytes and files), then type the same command again"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
@@ -38,7 +43,7 @@ def describe_os_error(error: OSError) -> str:
         return f"something else stands{where} ({why}); move it away, then type the same command again"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"too many files are open{where} ({why}); raise the limit: `ulimit -n 4096`"
-    return f"{why}{where}" if error.errno else str(error)
+    return f"{why}{where}"
 
 
 def one_line(text: str) -> str:

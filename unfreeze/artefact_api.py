@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.settings import EXPORT, MARGIN, VERIFY, ExportSettings, VerifySettings, check_margin
+from export.settings import EXPORT, MARGIN, VERIFY, ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.process.quiet import start_tensorflow
 from toolkit.progress import SILENT, Listener, Progress
@@ -108,7 +108,7 @@ def sensitivity(
 ) -> list[Sensitivity]:
     """What RUN's artefact of that name, or the one that stands for all, loses if an app decodes or resizes the test
     part's images in another way. Writes resize.json and a picture. `margin`: points of accuracy."""
-    check_margin(margin)
+    VerifySettings(margin=margin)  # UnfreezeError where it is no margin
     check_run(local_path(run))
     with alone(local_path(run)):
         opened = load(run, data)
