@@ -28,7 +28,7 @@ from export.quantise.ways import onnx_steps, tflite_steps
 from export.runtimes.runners import load
 from export.settings import ExportSettings
 from export.variants import Variant
-from toolkit.errors import UnfreezeError, disk_is_full, said
+from toolkit.errors import UnfreezeError, disk_is_full, short_reason
 from toolkit.progress import Progress
 from toolkit.run import Run
 from toolkit.storage.files import remove
@@ -77,7 +77,7 @@ class Writer:
                 remove(self.folder / variant.name)
                 if isinstance(error, OSError) or disk_is_full(error):
                     raise  # no other variant would fare better
-                self.failed[variant.name] = said(error)
+                self.failed[variant.name] = short_reason(error)
         self.progress("exporting", len(variants), len(variants))
         return written, self.failed
 

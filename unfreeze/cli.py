@@ -16,7 +16,7 @@ from difflib import get_close_matches
 
 import click
 
-from toolkit.errors import NoAnswerError, UnfreezeError, disk_is_full, of_system, one_line
+from toolkit.errors import NoAnswerError, UnfreezeError, describe_os_error, disk_is_full, one_line
 from toolkit.process.interrupt import Interrupted, leave, listen, own_temporary_folder
 from unfreeze.commands.adopt import adopt
 from unfreeze.commands.backbones import backbones
@@ -107,10 +107,10 @@ def _main(arguments: list[str]) -> int:
     except NoAnswerError as error:
         return _fail(str(error), 1, arguments)
     except OSError as error:
-        return _fail(of_system(error), 2, arguments)
+        return _fail(describe_os_error(error), 2, arguments)
     except Exception as error:
         if disk_is_full(error):
-            return _fail(of_system(OSError(errno.ENOSPC, str(error))), 2, arguments)
+            return _fail(describe_os_error(OSError(errno.ENOSPC, str(error))), 2, arguments)
         text = f"unexpected: {type(error).__name__}: {error} (--debug shows where; please report it)"
         return _fail(text, 3, arguments)
 

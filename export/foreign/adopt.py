@@ -18,7 +18,7 @@ import numpy as np
 from export.artefacts import INPUT, OUTPUT
 from export.foreign.verify import load_keras
 from export.runtimes.inputs_outputs import SCALES, feed, read_labels, shares, side
-from toolkit.errors import NoAnswerError, UnfreezeError, said
+from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, open_run, read_images
@@ -75,7 +75,9 @@ def adopt(
     except (UnfreezeError, NoAnswerError):
         raise
     except Exception as error:  # a layer's own
-        raise UnfreezeError(f"{name} does not run on images of {side(own.input_shape)} px ({said(error)})") from None
+        raise UnfreezeError(
+            f"{name} does not run on images of {side(own.input_shape)} px ({short_reason(error)})"
+        ) from None
     adopted = {"model": name, "sha256": digest, "pixels": pixels, "logits": logits, "val_accuracy": float(right.mean())}
     put_model(opened, wrapped, {"adopted": adopted, "image_size": side(own.input_shape), "best_epoch": None})
     return opened

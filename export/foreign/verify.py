@@ -23,7 +23,7 @@ from export.runtimes.measure import Measurement, Outcome, measure
 from export.settings import PIXELS, VERIFY, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageFolder, scan
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.cores import cores
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
@@ -69,7 +69,9 @@ def verify_foreign(
         try:
             answers = _answers(model, array, pixels)
         except Exception as error:  # a layer's own
-            raise UnfreezeError(f"{reference} does not run on images of {image_size} px ({said(error)})") from None
+            raise UnfreezeError(
+                f"{reference} does not run on images of {image_size} px ({short_reason(error)})"
+            ) from None
         if answers.shape[1] != len(images.class_names):
             raise UnfreezeError(
                 f"{reference} gives {answers.shape[1]} classes and {data} has {len(images.class_names)}; "

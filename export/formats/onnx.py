@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 
 from export.artefacts import INPUT, OUTPUT
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.quiet import hushed
 from toolkit.process.tf32 import without_tf32
 from toolkit.storage.files import atomic
@@ -81,7 +81,7 @@ def _gate(path: Path, model: keras.Model, tolerance: float, images: np.ndarray) 
         onnx.checker.check_model(str(path), full_check=True)
         difference = np.max(list(_differences(path, model, images)))  # NaN stays NaN
     except Exception as error:  # onnx and onnxruntime raise classes of their own for each way to be invalid
-        raise UnfreezeError(f"the ONNX conversion gave no valid graph: {said(error)}") from error
+        raise UnfreezeError(f"the ONNX conversion gave no valid graph: {short_reason(error)}") from error
     if not difference <= tolerance:
         raise UnfreezeError(
             f"the ONNX conversion gave a graph whose answers differ from the model's by {difference:.2g}, "

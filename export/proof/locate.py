@@ -13,7 +13,7 @@ from export.proof.layers import LayerError, first_divergent, layer_errors, thres
 from export.proof.parity import Divergence
 from export.runtimes import worker
 from export.runtimes.isolated import apart
-from toolkit.errors import said
+from toolkit.errors import short_reason
 from toolkit.evaluation import plots
 
 IMAGES = 4
@@ -37,7 +37,7 @@ def locate(
     try:
         errors = layer_errors(model, feed(images), apart(path, worker.computed, path, images, pixels))
     except Exception as error:  # each runtime has exceptions of its own
-        return _none(f"its layers cannot be compared ({said(error)})")
+        return _none(f"its layers cannot be compared ({short_reason(error)})")
     if not errors:
         return _none("none of its tensors can be paired with a layer")
     if picture is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from export.runtimes.runners import load
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
 from toolkit.progress import Progress, silent
 from toolkit.stats.accuracy_lost import compare_answers
 from toolkit.storage.files import atomic
@@ -105,7 +105,7 @@ def _try(step: Step, path: Path, judge: Callable[[str, Path], Attempt]) -> Attem
         step.write(path)
         attempt = judge(step.name, path)
     except Exception as error:  # converters and runtimes raise classes of their own
-        attempt = Attempt(step.name, holds=False, error=said(error))
+        attempt = Attempt(step.name, holds=False, error=short_reason(error))
     return replace(attempt, float_layers=step.float_layers)
 
 

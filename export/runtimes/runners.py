@@ -19,7 +19,7 @@ from export.runtimes.graph_files import check_saved_model
 from export.runtimes.inputs_outputs import feed, in_batches
 from export.runtimes.tensors import dequantised
 from export.variants import again
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.cores import cores
 from toolkit.process.quiet import hushed, start_tensorflow
 from toolkit.process.tf32 import without_tf32
@@ -60,7 +60,7 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
     except ModuleNotFoundError as error:
         raise _absent(path, error) from None
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"{path} cannot be loaded ({said(error)}); {again(path)}") from None
+        raise UnfreezeError(f"{path} cannot be loaded ({short_reason(error)}); {again(path)}") from None
 
 
 def import_runtime(path: Path) -> None:

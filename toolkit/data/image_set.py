@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.data.sources.listing import Entry, Listing, Rejected
-from toolkit.data.sources.open import read_layout
+from toolkit.data.sources.open import read_listing
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure
 from toolkit.process.cores import cores
@@ -108,7 +108,7 @@ def scan(
     called in this thread after each file. `UnfreezeError` where DATA has no two classes to tell apart, or one that is
     not in `classes`, or, if `strict`, where a file has to be left out.
     """
-    listing = read_layout(data)
+    listing = read_listing(data)
     images, broken = _read_all(listing, progress or (lambda done, total: None))
     images, disputed = _without_disputed(images)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
 from toolkit.untrusted.hdf5 import FLOOR, MAX_COMPRESSION, check_hdf5
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read_model(path: Path) -> keras.Model:
     except UnfreezeError:
         raise
     except Exception as error:  # Keras raises whatever its layers do
-        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({said(error)})") from None
+        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({short_reason(error)})") from None
 
 
 def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
@@ -98,7 +98,7 @@ def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
             "whole models as .h5 are not loaded"
         ) from None
     except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({said(error)})") from None
+        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({short_reason(error)})") from None
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:

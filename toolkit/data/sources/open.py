@@ -11,7 +11,7 @@ from toolkit.data.sources.walk import is_true
 from toolkit.errors import UnfreezeError, one_line
 
 
-def read_layout(data: Path) -> Listing:
+def read_listing(data: Path) -> Listing:
     """The entries of DATA sorted by path; `UnfreezeError` where it is none of the three layouts."""
     if is_true(data.is_dir):
         listing = read_folder(data)
