@@ -50,8 +50,8 @@ test-wheel: $(VENV)/ready
 	git archive HEAD | tar -x -C $(TESTED)/checkout
 	git ls-files unfreeze tuning export toolkit > $(TESTED)/files.txt
 	rm -r $(addprefix $(TESTED)/checkout/,unfreeze tuning export toolkit)
-	cd $(TESTED)/checkout && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel $(abspath $(BIN))/python -m pytest; \
-		code=$$?; cd $(CURDIR) && rm -f $(VENV)/ready; exit $$code  # no longer an editable installation
+	cd $(TESTED)/checkout && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel "$(abspath $(BIN))/python" -m pytest; \
+		code=$$?; cd "$(CURDIR)" && rm -f $(VENV)/ready; exit $$code  # no longer an editable installation
 
 # The versions that pyproject.toml allows: our own dependencies' lowest, or everything's highest.
 PART := tests/test_run.py tests/test_export.py tests/test_verify.py tests/test_search.py tests/test_cli.py

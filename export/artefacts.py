@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from export.description import read_description
-from export.variants import Variant, choose
+from export.settings import ExportSettings
+from export.variants import Variant
 from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import RECIPE
@@ -39,17 +40,6 @@ class Artefact:
 
 
 @dataclass(frozen=True)
-class Call:
-    """How an export was asked for: what the files do not say themselves."""
-
-    formats: tuple[str, ...] | None  # None: all
-    precisions: tuple[str, ...] | None
-    calibration: int  # training images
-    float_layers: tuple[str, ...]
-    margin: float  # points of accuracy
-
-
-@dataclass(frozen=True)
 class Manifest:
     """What stands in an export folder."""
 
@@ -59,7 +49,7 @@ class Manifest:
     reference_sha256: str
     model_sha256: str  # of the model.keras that was exported
     failed: dict[str, str] = field(default_factory=dict)  # name -> why that file could not be written
-    calls: tuple[Call, ...] = ()  # that wrote what is here, the earliest first
+    calls: tuple[ExportSettings, ...] = ()  # what the exports that wrote these files were asked for, the earliest first
     written: tuple[str, ...] = ()  # names of those that were written just now; not stored
 
     @property
@@ -132,7 +122,7 @@ def write_manifest(manifest: Manifest) -> None:
         "reference_sha256": manifest.reference_sha256,
         "model_sha256": manifest.model_sha256,
         "failed": manifest.failed,
-        "calls": [asdict(call) for call in manifest.calls],
+        "calls": [call.to_json() for call in manifest.calls],
     }
     write_json(manifest.folder / "manifest.json", values)
 
@@ -148,7 +138,7 @@ def read_manifest(folder: Path) -> Manifest:
         description = values["description"]
         read_description(json.dumps(description))
         digests = values["reference_sha256"], values["model_sha256"]
-        failed, calls = dict(values.get("failed", {})), tuple(map(_call, values.get("calls", ())))
+        failed, calls = dict(values.get("failed", {})), tuple(map(ExportSettings.from_json, values.get("calls", ())))
         tensors = [description[end].get("name", "") for end in ("input", "output")]
         texts = [*digests, *failed, *failed.values(), *tensors, description.get("license", UNSTATED)]
         if other := [text for text in texts if not isinstance(text, str)]:
@@ -173,13 +163,6 @@ def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{name} is a link that leads out of it")
     return artefact_of(values)
-
-
-def _call(values: dict[str, Any]) -> Call:
-    formats, precisions = (None if values[n] is None else tuple(values[n]) for n in ("formats", "precisions"))
-    choose(formats, precisions)  # UnfreezeError where there is no such file
-    layers, margin = tuple(map(str, values["float_layers"])), float(values["margin"])
-    return Call(formats, precisions, int(values["calibration"]), layers, margin)
 
 
 def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray) -> str:

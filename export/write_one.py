@@ -26,6 +26,7 @@ from export.quantise.first_that_holds import Attempt, Judge, first_that_holds
 from export.quantise.onnx import looked_at
 from export.quantise.ways import onnx_steps, tflite_steps
 from export.runtimes.runners import load
+from export.settings import ExportSettings
 from export.variants import Variant
 from toolkit.errors import UnfreezeError, disk_is_full, said
 from toolkit.progress import Progress
@@ -56,12 +57,10 @@ class Writer:
 
     run: Run
     model: keras.Model
+    settings: ExportSettings
     folder: Path
     scratch: Path
     description: dict[str, Any]
-    calibration: int
-    float_layers: tuple[str, ...]
-    margin: float
     progress: Progress
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -125,9 +124,11 @@ class Writer:
             write_tflite_wide(self.saved_model, path, described(how), self.images)
 
         if variant.format == "onnx":
-            steps = onnx_steps(self.model, self.folded, self.images, self.float_layers, save_onnx)
+            steps = onnx_steps(self.model, self.folded, self.images, self.settings.float_layers, save_onnx)
         else:
-            steps = tflite_steps(self.model, self.tflite, self.images, self.float_layers, save_tflite, save_wide)
+            steps = tflite_steps(
+                self.model, self.tflite, self.images, self.settings.float_layers, save_tflite, save_wide
+            )
         attempts = first_that_holds(steps, self.folder / variant.name, self.judge, self.progress)
         (kept,) = (attempt for attempt in attempts if attempt.kept)
         paths = self.run.images.select("train").paths
@@ -184,7 +185,9 @@ class Writer:
     @cached_property
     def rows(self) -> np.ndarray:
         """Of the training part, on which int8 files are calibrated."""
-        return calibration_rows(self.run.images.select("train").labels, self.calibration, self.run.settings.seed)
+        return calibration_rows(
+            self.run.images.select("train").labels, self.settings.calibration, self.run.settings.seed
+        )
 
     @cached_property
     def images(self) -> np.ndarray:
@@ -200,7 +203,10 @@ class Writer:
         images = np.concatenate([val.images[first], train.images[more]])
         labels = np.concatenate([val.labels[first], train.labels[more]])
         return Judge(
-            images, labels, answered(self.model, images, "its answers to judge int8 by", self.progress), self.margin
+            images,
+            labels,
+            answered(self.model, images, "its answers to judge int8 by", self.progress),
+            self.settings.margin / 100,
         )
 
 

@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from export.settings import VerifySettings
 from tests.pictures import write_pictures
+from tests.progress import Progress
 from toolkit.run import Run
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # results on a GPU do not repeat to the bit
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.get_verbosity() == 0 and config.getoption("numprocesses", None):  # which workers of xdist have not
+        config.pluginmanager.register(Progress(config))
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +64,7 @@ def finished(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory
     search(run)
     assess(run)
     export(run)
-    verify(run, threads=())
+    verify(run, VerifySettings(threads=()))
     return run
 
 

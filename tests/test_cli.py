@@ -450,8 +450,8 @@ def test_what_an_interrupt_costs(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for name in ("tune", "verify", "export"):
-        monkeypatch.setattr(f"unfreeze.api.{name}", interrupted)
+    for name in ("api.tune", "artefact_api.verify", "artefact_api.export"):
+        monkeypatch.setattr(f"unfreeze.{name}", interrupted)
     code, out, err = typed(capsys, *command)
     assert (code, out) == (130, "")
     assert said in err

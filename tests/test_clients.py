@@ -21,7 +21,7 @@ from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode, decode_whole
 from toolkit.run import Run
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from toolkit.storage.files import file_digest
 
 SIZE = 24

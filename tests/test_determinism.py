@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import ordinary
 from tests.pictures import write_pictures
 from tests.tiny import OPTIONS
 
@@ -28,11 +28,12 @@ def run_in(folder: Path, hash_seed: str, *, backwards: bool) -> Path:
             path.unlink()
             path.write_bytes(content)
     command = [sys.executable, "-m", "tests.tiny", "run", str(data), str(folder / "run"), *OPTIONS, "--trials", "2"]
-    (temporary := folder / "temporary").mkdir()
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "CUDA_VISIBLE_DEVICES": "", "TMPDIR": str(temporary)}
+    environment = ordinary.environment(folder) | {"PYTHONHASHSEED": hash_seed, "CUDA_VISIBLE_DEVICES": ""}
+    if backwards:  # as for a user who has no home, where matplotlib makes a temporary one for itself
+        environment["HOME"] = "/dev/null/home"
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert list(temporary.iterdir()) == []
+    assert list((folder / "temporary").rglob("*")) == []
     return folder / "run"
 
 

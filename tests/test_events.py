@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from tests.tiny import SETTINGS
+from toolkit.progress import Listener
 from toolkit.run import Run, prepare
 from toolkit.storage.files import read_json
 from toolkit.training.event_files import SCALARS, CurveWriter, has_events, write_curve, write_space
@@ -160,7 +161,7 @@ def test_a_running_search_can_be_watched(tiny: str, pictures: Path, tmp_path: Pa
         seen.append(epoch)
         assert_shows(run.path / "tensorboard" / "trial_0000", seen)
 
-    search(run, on_epoch=look)
+    search(run, Listener(on_epoch=look))
     assert len(seen) == 2
 
 
@@ -195,7 +196,7 @@ def test_a_search_that_was_cut_goes_on_without_a_point_twice(tiny: str, pictures
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(run, on_epoch=cut)
+        search(run, Listener(on_epoch=cut))
     assert_shows(run.path / "tensorboard" / "trial_0000", history(run, "0000"))
     assert_shows(run.path / "tensorboard" / "trial_0001", epochs[2:])
     search(run)
@@ -223,7 +224,7 @@ def test_nothing_is_left_of_an_abandoned_training(tiny: str, pictures: Path, tmp
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(run, on_epoch=cut)
+        search(run, Listener(on_epoch=cut))
     assert places(run) == ["trial_0000"]
 
 

@@ -24,12 +24,13 @@ from export.proof.parity import Parity
 from export.runtimes.inputs_outputs import feed
 from export.runtimes.inspect_file import precision
 from export.runtimes.runners import load
+from export.settings import VerifySettings
 from tests.calibrate import shake
 from tests.pictures import write_pictures
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze import cli
 
 SIZE = 32
@@ -168,7 +169,10 @@ def folder(model: keras.Model, data: tuple[np.ndarray, np.ndarray], tmp_path_fac
 
 def verified(folder: Path, names: Sequence[str], data: Path, **how: Any) -> dict[str, Parity]:
     """By name; neither is timed."""
-    how = {"reference": folder / "reference.keras", "pixels": "-1..1", "threads": (), **how}
+    settings = VerifySettings(
+        threads=(), **{name: how.pop(name) for name in ("margin", "tolerance", "layers") if name in how}
+    )
+    how = {"reference": folder / "reference.keras", "pixels": "-1..1", "settings": settings, **how}
     parities = verify_foreign(artefacts=[folder / name for name in names], data=data, **how)
     assert [parity.artefact.name for parity in parities] == list(names)
     return {parity.artefact.name: parity for parity in parities}
@@ -306,7 +310,11 @@ def test_files_that_take_so_many_images_and_no_more(
     scaled = copied(model, "second", lambda array: 1.3 * array)
     bad = [to_onnx(scaled, tmp_path / "bad.onnx", count=count), to_tflite(scaled, tmp_path / "bad.tflite", count=count)]
     parities = verify_foreign(
-        folder / "reference.keras", [*made, *bad], pictures, pixels="-1..1", threads=(), margin=10.0
+        folder / "reference.keras",
+        [*made, *bad],
+        pictures,
+        pixels="-1..1",
+        settings=VerifySettings(threads=(), margin=10.0),
     )
     assert [parity.verdict for parity in parities] == [HOLDS] * len(made) + [FAILS] * 2
     assert [parity.divergence.layer for parity in parities if parity.divergence] == ["second", "second"]
@@ -342,7 +350,9 @@ def test_one_logit_is_one_in_the_last_batch_too(
     one.get_layer("one").set_weights([kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1] + 0.5 - last])
     keras.Model(model.input, keras.layers.Activation("sigmoid")(one.output)).save(tmp_path / "sigmoid.keras")
     path = to_onnx(one, tmp_path / "logit.onnx")
-    (parity,) = verify_foreign(tmp_path / "sigmoid.keras", [path], tmp_path / "data", pixels="-1..1", threads=())
+    (parity,) = verify_foreign(
+        tmp_path / "sigmoid.keras", [path], tmp_path / "data", pixels="-1..1", settings=VerifySettings(threads=())
+    )
     assert parity.images == 33
     assert parity, parity.reason
 
@@ -407,7 +417,9 @@ def test_no_artefact_is_no_success(folder: Path, pictures: Path) -> None:
 
 def test_an_artefact_with_another_number_of_answers_has_failed(folder: Path, pictures: Path, tmp_path: Path) -> None:
     path = to_onnx(classifier(classes=3), tmp_path / "three.onnx")
-    (parity,) = verify_foreign(folder / "reference.keras", [path], pictures, pixels="-1..1", threads=())
+    (parity,) = verify_foreign(
+        folder / "reference.keras", [path], pictures, pixels="-1..1", settings=VerifySettings(threads=())
+    )
     assert (parity.verdict, parity.ran) == (FAILS, False)
     assert "(40, 3)" in parity.reason
 
@@ -415,7 +427,9 @@ def test_an_artefact_with_another_number_of_answers_has_failed(folder: Path, pic
 def test_an_artefact_of_another_size_is_refused(folder: Path, pictures: Path, tmp_path: Path) -> None:
     path = to_tflite(classifier(size=16), tmp_path / "small.tflite")
     with pytest.raises(UnfreezeError, match=r"small\.tflite takes images of 16 px and the reference 32 px"):
-        verify_foreign(folder / "reference.keras", [folder / "plain.onnx", path], pictures, threads=())
+        verify_foreign(
+            folder / "reference.keras", [folder / "plain.onnx", path], pictures, settings=VerifySettings(threads=())
+        )
 
 
 # The reference

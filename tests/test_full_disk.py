@@ -55,6 +55,15 @@ def test_what_the_system_says_is_one_line_with_what_to_do(number: int, said: str
     assert text.isprintable()
 
 
+def test_a_file_is_named_or_it_is_said_how_to_find_it() -> None:
+    for number, what in ((number, os.strerror(number)) for number in errno.errorcode):
+        assert "a.npy" in of_system(OSError(number, what, "a.npy")), what
+        assert "b.npy" in of_system(OSError(number, what, "a.npy", None, "b.npy")), what
+        text = of_system(OSError(number, what))
+        assert what in text or text.startswith("no space left on the device"), what
+        assert text.endswith("the system does not say which file: add --debug to see what was being done"), what
+
+
 def test_libraries_that_give_no_number_are_understood() -> None:
     hdf5 = RuntimeError("(file write failed: errno = 28, error message = 'No space left on device', buf = 0x1)")
     assert disk_is_full(hdf5)

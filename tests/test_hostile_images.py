@@ -35,7 +35,7 @@ from tests.hostile import (
 )
 from tests.pictures import draw, encode, write_pictures
 from toolkit.data.image_set import ImageFolder, scan
-from toolkit.data.sources import class_folders as layout
+from toolkit.data.sources.open import read_layout
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.evaluation import plots
 from toolkit.pixels import decode as images
@@ -416,7 +416,7 @@ def test_a_csv_of_nothing_but_such_paths_says_why(classes: Path) -> None:
 def test_a_csv_of_a_hundred_thousand_rows_is_read(classes: Path) -> None:
     rows = "".join(f"gone/{number}.jpg,{number % 7}\r\n" for number in range(100_000))
     (classes / "images.csv").write_text("\ufeffpath,label\r\n" + rows)
-    listing = layout.read_layout(classes / "images.csv")
+    listing = read_layout(classes / "images.csv")
     assert len(listing.entries) == 100_000
     assert len(listing.classes) == 7
 

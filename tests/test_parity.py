@@ -7,8 +7,8 @@ from scipy.stats import binomtest
 from export.artefacts import Artefact, Reference
 from export.proof.parity import Parity, compare
 from export.runtimes.measure import Measurement
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from toolkit.stats.metrics import calibration_error, wilson
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
 
 NAMES = ("cat", "dog")
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.calibrate import shake
 from tests.tiny import SETTINGS
+from toolkit.progress import Listener
 from toolkit.run import prepare
 from toolkit.settings import Settings
 from toolkit.training.batches import load_part
@@ -153,10 +154,7 @@ def test_a_trial_leaves_nothing_behind(tiny: str, pictures: Path, tmp_path: Path
     seen: list[int] = []
     units = tuple(range(1, 51))
     settings = replace(SETTINGS, oracle="grid", head_units=units, dropout=(0.0,), unfreeze=(1,), trials=50)
-    search(
-        prepare(pictures, tmp_path / "run", settings),
-        on_trials=lambda trials: seen.append(resident()),
-    )
+    search(prepare(pictures, tmp_path / "run", settings), Listener(on_trials=lambda trials: seen.append(resident())))
     growth = (seen[-1] - seen[10]) / 1e6 / (len(seen) - 11)
     print(f"{growth:.2f} MB a trial, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
     assert growth < 5

@@ -19,9 +19,11 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from PIL import Image
 
+import unfreeze
+from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
-from unfreeze import api, cli
+from unfreeze import cli
 from unfreeze.pages.sentences import escape_controls, signed_points
 from unfreeze.pages.write_report import write_report
 
@@ -424,10 +426,12 @@ def adopted(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copytree(pictures, tmp_path / "photos")
     (tmp_path / "labels.txt").write_text("stripes\ndots\n")
     monkeypatch.chdir(tmp_path)
-    api.adopt("a model.keras", "photos", "own", pixels="-1..1", labels="labels.txt", test=0.3, seed=2)
-    api.evaluate("own")
-    api.export("own", formats=["onnx"], precisions=["float32"])
-    api.verify("own", threads=())
+    unfreeze.adopt(
+        "a model.keras", "photos", "own", pixels="-1..1", labels="labels.txt", split=unfreeze.Split(test=0.3, seed=2)
+    )
+    unfreeze.evaluate("own")
+    unfreeze.export("own", ExportSettings(formats=["onnx"], precisions=["float32"]))
+    unfreeze.verify("own", VerifySettings(threads=()))
     return Path("own")
 
 
@@ -465,7 +469,7 @@ def test_a_model_from_elsewhere_is_adopted_again_as_the_report_says(adopted: Pat
 def test_a_model_that_came_as_an_object_has_no_file(adopted: Path, pictures: Path, tmp_path: Path) -> None:
     import keras
 
-    api.adopt(keras.saving.load_model("a model.keras"), pictures, tmp_path / "object")
+    unfreeze.adopt(keras.saving.load_model("a model.keras"), pictures, tmp_path / "object")
     _, card = report(tmp_path / "object")
     assert "It came as an object of Python; own.keras stands for a file of it." in card
     assert f"unfreeze adopt own.keras {pictures.name} object\n" in card

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway
 
-from export.artefacts import Artefact, Call
+from export.artefacts import Artefact
 from export.proof.parity import Parity
 from export.runtimes.measure import Timing
+from export.settings import ExportSettings
 from toolkit.run import Run
-from toolkit.stats.paired import FAILS, HOLDS
+from toolkit.stats.accuracy_lost import FAILS, HOLDS
 from tuning.results import Trial
 from unfreeze import options as o
 from unfreeze.cli import cli
@@ -192,9 +193,9 @@ def test_the_command_as_typed_gives_the_runs_settings(finished: Run) -> None:
 
 def test_exports_are_typed_as_they_were_asked_for(finished: Run) -> None:
     facts = read_run_facts(finished)
-    assert facts.exports == (Call(None, None, 200, (), 0.5),)
-    some = Call(("onnx", "tflite"), ("int8",), 50, ("head", "dense 2"), 0.25)
-    first, second, verify, _ = commands(replace(facts, exports=(some, Call(("onnx",), None, 200, (), 0.5))))
+    assert facts.exports == (ExportSettings(None, None, 200, (), 0.5),)
+    some = ExportSettings(("onnx", "tflite"), ("int8",), 50, ("head", "dense 2"), 0.25)
+    first, second, verify, _ = commands(replace(facts, exports=(some, ExportSettings(("onnx",), None, 200, (), 0.5))))
     for name in ("formats", "precisions", "calibration", "float_layers"):
         assert typed(first)[name] == getattr(some, name)
     assert typed(first)["margin"] == 0.5  # that of the verification

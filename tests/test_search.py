@@ -17,6 +17,7 @@ import pytest
 
 from tests.tiny import OPTIONS, SETTINGS
 from toolkit.errors import NoAnswerError
+from toolkit.progress import Listener
 from toolkit.run import Run, load_run, prepare
 from toolkit.storage.files import read_json
 from toolkit.training.answers import probabilities
@@ -65,7 +66,7 @@ def test_refit_trains_on_and_never_gets_worse(tiny: str, pictures: Path, tmp_pat
     trial = rows(run.path)
     again = prepare(pictures, tmp_path / "run", replace(SETTINGS, refit=3))
     epochs: list[dict] = []
-    after = search(again, on_epoch=epochs.append)
+    after = search(again, Listener(on_epoch=epochs.append))
     assert [row["stage"] for row in epochs] == ["refit"] * 3
     assert [row["epoch"] for row in epochs] == [2, 3, 4]
     assert rows(run.path) == trial

@@ -8,7 +8,7 @@ import pytest
 
 from export.artefacts import Artefact, Manifest
 from export.proof.parity import Divergence, Parity, could_not_run
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.screen.export_tables import shortfall, show_manifest, show_parity
 
 

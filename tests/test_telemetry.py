@@ -5,35 +5,27 @@ MLflow would, too: `test_tracking.py`.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import ordinary
 from toolkit.run import Run
-
-KEPT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")  # of others it knows a machine of CI, and is silent
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """That of a person at home."""
-    return {name: os.environ[name] for name in KEPT if name in os.environ} | {
-        "HOME": str(tmp_path / "home"),
-        "TMPDIR": str(tmp_path / "temporary"),
-    }
+    return ordinary.environment(tmp_path)
 
 
 def test_no_trace_of_a_report_is_left(
     finished: Run, pictures: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     """In the folders where onnxruntime keeps what it is to send, and who it is that sends it."""
-    (tmp_path / "home").mkdir()
-    (tmp_path / "temporary").mkdir()
     file, image = finished.path / "export" / "model.onnx", next((pictures / "dots").iterdir())
-    command = [sys.executable, "-m", "toolkit", "predict", str(file), str(image)]
+    command = [sys.executable, "-m", "unfreeze", "predict", str(file), str(image)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     left = [path for name in ("home", "temporary") for path in (tmp_path / name).rglob("*")]

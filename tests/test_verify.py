@@ -23,11 +23,12 @@ from export.proof.verify import verify
 from export.runtimes import worker
 from export.runtimes.measure import Measurement, Outcome, measure
 from export.runtimes.runners import NoRuntimeError, load
+from export.settings import VerifySettings
 from export.variants import VARIANTS
 from tests import hostile
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 
 EVERY = [variant.name for variant in VARIANTS]
 
@@ -120,7 +121,7 @@ def test_another_models_file_is_caught_even_with_a_forged_manifest_and_its_layer
             weights.CopyFrom(onnx.numpy_helper.from_array(values[:, ::-1].copy(), weights.name))
     onnx.save(model, path)
     forge(run, "model.onnx")
-    (parity,) = verify(run, formats=("onnx",), precisions=("float32",), threads=())
+    (parity,) = verify(run, VerifySettings(threads=()), formats=("onnx",), precisions=("float32",))
     assert parity.broken
     assert parity.max_difference is not None
     assert parity.max_difference > 1e-3
@@ -131,7 +132,7 @@ def test_another_models_file_is_caught_even_with_a_forged_manifest_and_its_layer
 
 
 def test_layers_of_those_that_hold_are_compared_when_asked_for(run: Run) -> None:
-    (parity,) = verify(run, formats=("tflite",), precisions=("float32",), threads=(), layers=True)
+    (parity,) = verify(run, VerifySettings(threads=(), layers=True), formats=("tflite",), precisions=("float32",))
     assert parity
     assert parity.divergence is not None
     assert (parity.divergence.layer, parity.divergence.error) == ("", "")
@@ -141,7 +142,7 @@ def test_layers_of_those_that_hold_are_compared_when_asked_for(run: Run) -> None
 
 def test_a_file_that_crashes_while_its_layers_are_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "computed", hostile.crash)
-    (parity,) = verify(run, formats=("onnx",), precisions=("float32",), threads=(), layers=True)
+    (parity,) = verify(run, VerifySettings(threads=(), layers=True), formats=("onnx",), precisions=("float32",))
     assert parity
     assert parity.divergence is not None
     assert "its layers cannot be compared" in parity.divergence.error
@@ -254,7 +255,7 @@ def test_a_file_with_its_class_names_in_another_order_does_not_hold(run: Run) ->
     manifest = artefacts.read_manifest(run.path / "export")
     name.write_bytes(attach(name.read_bytes(), manifest.description | {"class_names": ["stripes", "dots"]}))
     forge(run, "model_fp16.tflite")
-    results = {parity.artefact.name: parity for parity in verify(run, threads=())}
+    results = {parity.artefact.name: parity for parity in verify(run, VerifySettings(threads=()))}
     assert {name for name, parity in results.items() if parity.broken} == {"model.onnx", "model_fp16.tflite"}
     assert "says of itself that its classes are stripes, dots" in results["model.onnx"].reason
 
@@ -348,7 +349,7 @@ from export.runtimes.measure import Held
 if __name__ == "__main__":
     held = Held(Path({str(run.path / "export" / "model.onnx")!r}))
     held.load(1, None)
-    print(*held.pool._processes, flush=True)
+    print(held.process.pid, flush=True)
     time.sleep(60)
 """
     )

@@ -27,9 +27,14 @@ def disk_is_full(error: BaseException) -> bool:
 
 def of_system(error: OSError) -> str:
     """What the system says of a file, as one line with what to do."""
-    why = error.strerror or first_line(error)
     name = error.filename2 or error.filename  # of a renaming what it was to become
-    where = f" at {name}" if name else ""
+    if name:
+        return _of_system(error, f" at {name}")
+    return f"{_of_system(error, '')}; the system does not say which file: add --debug to see what was being done"
+
+
+def _of_system(error: OSError, where: str) -> str:
+    why = error.strerror or first_line(error)
     if disk_is_full(error):
         return f"no space left on the device{where}; make room (bytes and files), then type the same command again"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
@@ -38,7 +43,7 @@ def of_system(error: OSError) -> str:
         return f"something else stands{where} ({why}); move it away, then type the same command again"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"too many files are open{where} ({why}); raise the limit: `ulimit -n 4096`"
-    return f"{why}{where}" if error.errno else str(error)
+    return f"{why}{where}"
 
 
 def one_line(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from toolkit.storage.files import remove, reserve
+from toolkit.storage.files import remove, reserve, temporary_name
 
 CHECKPOINT = "checkpoint.weights.h5"  # KerasTuner's name
 
@@ -17,7 +17,7 @@ def check_room(folder: Path, model: keras.Model) -> None:
     """OSError where the disk has no room for another checkpoint. Without this check HDF5 ends the process with a
     segmentation fault when it closes a file on a full disk."""
     variables = [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
-    probe = folder / f".room.{os.getpid()}.tmp"
+    probe = folder / temporary_name("room")
     try:
         reserve(probe, 2**20 + 2 * sum(math.prod(variable.shape) * 4 for variable in variables))
     finally:
@@ -30,7 +30,7 @@ def write_weights(path: Path, model: keras.Model) -> None:
     optimizer, model.optimizer = model.optimizer, None
     try:
         check_room(path.parent, model)
-        whole = path.with_name(f".whole.{os.getpid()}.tmp.weights.h5")  # Keras accepts only this ending
+        whole = path.with_name(temporary_name("whole", ".weights.h5"))  # Keras accepts only this ending
         model.save_weights(whole)
         with whole.open("rb") as file:
             os.fsync(file.fileno())

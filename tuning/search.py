@@ -8,7 +8,6 @@ A search that was interrupted goes on when it is called again. Left to others: w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +17,7 @@ from keras_tuner.engine.trial import Trial as OracleTrial
 
 from toolkit.errors import NoAnswerError
 from toolkit.models.spec import POINT
-from toolkit.progress import Progress, silent
+from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.storage.files import write_json
 from toolkit.training.batches import load_part
@@ -36,38 +35,33 @@ from tuning.trial_records import completed, failures
 from tuning.tuner import RunTuner
 
 
-def search(
-    run: Run,
-    *,
-    progress: Progress = silent,
-    on_epoch: Callable[[Row], None] = lambda row: None,
-    on_trials: Callable[[list[Trial]], None] = lambda trials: None,
-) -> SearchResult:
+def search(run: Run, listener: Listener = SILENT) -> SearchResult:
     """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv,
     and tensorboard/ while it goes on.
 
-    `on_trials` gets all trials that have ended, once at the start and whenever another one has. NoAnswerError where
-    every trial failed.
+    `listener.on_trials` gets all trials that have ended, once at the start and whenever another one has. NoAnswerError
+    where every trial failed.
     """
     data = Data(
-        train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=progress),
-        val=load_part(run, "val", progress=progress),
+        train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=listener.progress),
+        val=load_part(run, "val", progress=listener.progress),
         classes=len(run.images.class_names),
     )
 
     def report(oracle: keras_tuner.Oracle) -> None:
         trials = trial_rows(run, oracle)
         write_trials(run.path / "trials.csv", trials)
-        on_trials(trials)
+        listener.on_trials(trials)
 
     curves = TrialCurves(run)
 
     def tell(row: Row) -> None:
         curves.epoch(row)
-        on_epoch(row)
+        listener.on_epoch(row)
 
     oracle = _oracle(run, data.val.labels)
-    tuner = RunTuner(oracle, TrialModel(run, data, tell, progress), run=run, curves=curves, on_trial=report)
+    model = TrialModel(run, data, tell, listener.progress)
+    tuner = RunTuner(oracle, model, run=run, curves=curves, on_trial=report)
     if _requeue_damaged(run, oracle):
         tuner.reload()
     curves.open(oracle)
@@ -79,7 +73,7 @@ def search(
         raise NoAnswerError(f"every trial failed; the first said: {message}")
     result = choose(run, oracle, data.val.labels)
     write_trials(run.path / "trials.csv", list(result.trials))
-    row = save_taken(run, lambda: tuner.load_model(oracle.trials[result.taken]), result, data, on_epoch)
+    row = save_taken(run, lambda: tuner.load_model(oracle.trials[result.taken]), result, data, listener.on_epoch)
     return replace(result, kept=row)
 
 

@@ -12,8 +12,8 @@ from math import sqrt
 
 import numpy as np
 
+from toolkit.stats.accuracy_lost import compare_answers
 from toolkit.stats.metrics import Z95, log_losses
-from toolkit.stats.paired import paired
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Candidate:
 def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) -> bool:
     """Whether the two do not differ at the 5 % level. `labels`: int32 [N], of the validation images."""
     if objective == "val_accuracy":
-        return paired(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels).p_value > 0.05
+        return compare_answers(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels).p_value > 0.05
     gap = _gap(best.answers, other.answers, labels, objective)
     if np.allclose(gap, gap[0]):
         return bool(abs(gap[0]) < 1e-12)

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 import click
 
 from toolkit.errors import NoAnswerError, UnfreezeError, disk_is_full, of_system, one_line
-from toolkit.process.interrupt import Interrupted, leave, listen
+from toolkit.process.interrupt import Interrupted, leave, listen, own_temporary_folder
 from unfreeze.commands.adopt import adopt
 from unfreeze.commands.backbones import backbones
 from unfreeze.commands.evaluate import evaluate
@@ -76,6 +76,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name that the terminal cannot show
     arguments = sys.argv[1:]
+    own_temporary_folder()
     listen(lambda ended: _cut_short(ended, arguments))
     try:
         code = _main(arguments)

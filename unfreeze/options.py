@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import click
 
-from export import settings as export_defaults
+from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings
-from unfreeze.option_types import Choice, Names, Numbers
+from unfreeze.option_types import Choice, LocalPath, Names, Numbers
 
 DEFAULT = Settings()
 COMPOUND = [field.name for field in fields(Settings) if "_" in field.name]  # in no other sentence than about them
@@ -27,11 +27,10 @@ def _defaults(values: tuple) -> str:
     return ",".join(f"{value:g}" for value in values)
 
 
-DATA = click.argument("data", type=click.Path(path_type=Path))
-RUN = click.argument("run", type=click.Path(path_type=Path))
-MOVED = click.option(
-    "--data", type=click.Path(path_type=Path), help="Where the images are now, if they were moved since the run."
-)
+DATA_PATH = LocalPath("a local folder or CSV")
+DATA = click.argument("data", type=DATA_PATH)
+RUN = click.argument("run", type=LocalPath())
+MOVED = click.option("--data", type=DATA_PATH, help="Where the images are now, if they were moved since the run.")
 FORMATS = click.option(
     "--formats", type=Names(), metavar="LIST", help="saved_model, tflite, onnx: some of them, by commas.  [all]"
 )
@@ -44,7 +43,7 @@ PRECISIONS = click.option(
 MARGIN = click.option(
     "--margin",
     type=click.FloatRange(0, 100, min_open=True),
-    default=export_defaults.MARGIN,
+    default=ExportSettings.margin,
     show_default=True,
     help="Points of accuracy that an artefact may lose.",
 )
@@ -54,7 +53,7 @@ EXPORT = [
     click.option(
         "--calibration",
         type=click.IntRange(1),
-        default=export_defaults.CALIBRATION,
+        default=ExportSettings.calibration,
         show_default=True,
         help="Training images that set the ranges of int8.",
     ),
@@ -68,7 +67,6 @@ EXPORT = [
     click.option("--license", help="Of the model; every artefact carries it.  [not stated]"),
     MARGIN,
 ]
-EXPORTED = ("formats", "precisions", "calibration", "float_layers", "license", "margin")  # by EXPORT
 THREADS = click.option(
     "--threads",
     type=Numbers(int, 1),
@@ -174,7 +172,7 @@ SEARCH = [
     ),
     _option(
         "--cache-dir",
-        type=click.Path(path_type=Path),
+        type=LocalPath(),
         envvar="UNFREEZE_CACHE_DIR",
         show_envvar=True,
         show_default="RUN/cache",
@@ -228,18 +226,33 @@ def options(*groups: list[Callable]) -> Callable:
 
 def settings(values: dict[str, Any]) -> Settings:
     """The Settings that a command's options say; what was left out follows the backbone."""
-    values = {name: value for name, value in values.items() if value is not None}
-    for name in values.keys() & {"head_units", "dropout", "unfreeze"}:
-        values[name] = values[name] if isinstance(values[name], tuple) else (values[name],)
-    if "cache_dir" in values:
-        values["cache_dir"] = str(values["cache_dir"])
-    made = Settings(**values)
-    try:
-        made.check()
-    except UnfreezeError as error:  # it names the fields of the record
-        raise UnfreezeError(re.sub(rf"\b({'|'.join(COMPOUND)})\b", _as_typed, str(error))) from None
+    given = {name: value for name, value in values.items() if value is not None}
+    if "cache_dir" in given:
+        given["cache_dir"] = str(given["cache_dir"])
+    with _as_typed():
+        made = Settings(**given)
+        made.check_files()
     return made
 
 
-def _as_typed(name: re.Match[str]) -> str:
-    return f"--{name[0].replace('_', '-')}"
+def export_settings(values: dict[str, Any]) -> ExportSettings:
+    """The ExportSettings that the options of EXPORT say; they are taken out of `values`."""
+    with _as_typed():
+        return ExportSettings(**{field.name: values.pop(field.name) for field in fields(ExportSettings)})
+
+
+def verify_settings(values: dict[str, Any]) -> VerifySettings:
+    """The VerifySettings that the options of `verify` say."""
+    threads = values["threads"] if values["times"] else ()
+    with _as_typed():
+        return VerifySettings(values["margin"], values["tolerance"], threads, values["layers"])
+
+
+@contextmanager
+def _as_typed() -> Iterator[None]:
+    """Name the options where an error names the fields of a record."""
+    try:
+        yield
+    except UnfreezeError as error:
+        told = re.sub(rf"\b({'|'.join(COMPOUND)})\b", lambda name: f"--{name[0].replace('_', '-')}", str(error))
+        raise UnfreezeError(told) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.stats.paired import EARLIER, FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
 
 COULD_NOT_RUN = "could not run"
 VERDICTS = {HOLDS: "holds", UNDECIDED: "too few images to tell", FAILS: "does not hold"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from toolkit.errors import NoAnswerError, UnfreezeError, said
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, open_run, read_images
-from toolkit.settings import ADOPTED, Settings
+from toolkit.settings import ADOPTED, SPLIT, Settings, Split
 from toolkit.storage.files import file_digest
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, load_part
@@ -38,9 +39,7 @@ def adopt(
     *,
     pixels: str = "0..255",
     labels: Path | Sequence[str] | None = None,
-    val: float = 0.2,
-    test: float = 0.2,
-    seed: int = 0,
+    split: Split = SPLIT,
     strict: bool = False,
     progress: Progress = silent,
 ) -> Run:
@@ -58,10 +57,7 @@ def adopt(
         raise UnfreezeError(f"pixels is {pixels!r}; give one of {', '.join(SCALES)}")
     own, name, digest = _own(model)
     names = read_labels(labels) if isinstance(labels, Path) else None if labels is None else tuple(labels)
-    settings = Settings(
-        backbone=ADOPTED, image_size=side(own.input_shape), weights="none", val=val, test=test, seed=seed
-    )
-    settings.check()
+    settings = Settings(backbone=ADOPTED, image_size=side(own.input_shape), weights="none", **asdict(split))
     images = read_images(data, run, settings, strict=strict, classes=names, progress=progress)
     units = int(np.prod(own.output_shape[1:]))
     if max(units, 2) != len(images.class_names):

@@ -20,7 +20,7 @@ from export.runtimes.inputs_outputs import feed, read_labels, shares, side
 from export.runtimes.inspect_file import look
 from export.runtimes.isolated import apart
 from export.runtimes.measure import Measurement, Outcome, measure
-from export.settings import MARGIN, PIXELS, TOLERANCE
+from export.settings import PIXELS, VERIFY, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageFolder, scan
 from toolkit.errors import UnfreezeError, said
@@ -40,10 +40,7 @@ def verify_foreign(
     *,
     pixels: str = PIXELS[0],
     labels: Path | None = None,
-    margin: float = MARGIN,
-    tolerance: float = TOLERANCE,
-    threads: Sequence[int] | None = None,
-    layers: bool = False,
+    settings: VerifySettings = VERIFY,
     out: Path | None = None,
     progress: Progress = silent,
 ) -> list[Parity]:
@@ -79,17 +76,24 @@ def verify_foreign(
                 "give --labels with a class name a line, in the model's order"
             )
         known = Reference(images.paths, images.labels, answers)
-        count = sorted({1, cores()}) if threads is None else threads
+        threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(images))
-        outcomes = measure(list(artefacts), Path(array.filename), rows, threads=count, pixels=pixels, progress=progress)
-        how = {"reference": known, "class_names": images.class_names, "margin": margin, "tolerance": tolerance}
+        outcomes = measure(
+            list(artefacts), Path(array.filename), rows, threads=threads, pixels=pixels, progress=progress
+        )
+        how: dict[str, Any] = {
+            "reference": known,
+            "class_names": images.class_names,
+            "margin": settings.margin,
+            "tolerance": settings.tolerance,
+        }
         parities = [judged(_artefact(path, kinds[path]), outcomes[path], **how) for path in artefacts]
         if out is not None:
             for path in artefacts:
                 remove(pictures(out, path.name)[1])
         parities = [
             _located(parity, path, outcomes[path], model, known, array, pixels, out)
-            if layers or parity.broken
+            if settings.layers or parity.broken
             else parity
             for parity, path in zip(parities, artefacts, strict=True)
         ]

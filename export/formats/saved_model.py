@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ def write_float_saved_model(model: keras.Model, path: Path) -> None:
 
 
 def _save(model: keras.Model, path: Path, answer: Callable[[tf.Tensor], Any], entry: tf.DType) -> None:
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), entry, name=INPUT)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), entry, name=INPUT)], autograph=False)
     def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
         (probabilities,) = tf.nest.flatten(answer(image))
         return {OUTPUT: probabilities}
@@ -41,4 +43,20 @@ def _save(model: keras.Model, path: Path, answer: Callable[[tf.Tensor], Any], en
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     module.serve = serve
-    tf.saved_model.save(module, str(path), signatures={"serve": serve.get_concrete_function()})
+    with _no_generated_source():
+        tf.saved_model.save(module, str(path), signatures={"serve": serve.get_concrete_function()})
+
+
+@contextmanager
+def _no_generated_source() -> Iterator[None]:
+    """TensorFlow sends its own wrapper of a signature through AutoGraph, whatever it is told. AutoGraph writes a module
+    into the temporary folder, which Python would compile into `__pycache__` there; both would stay."""
+    loaded, compiles = set(sys.modules), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = compiles
+        for name in set(sys.modules) - loaded:
+            if name.startswith("__autograph_generated_file") and (file := sys.modules[name].__file__):
+                Path(file).unlink(missing_ok=True)

@@ -5,7 +5,6 @@ The commonest silent loss on a device is another decoder or another resize than 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from export.artefacts import read_manifest
+from export.predict import first_of
 from export.runtimes.runners import load
 from export.settings import MARGIN
 from toolkit.data.image_set import ImageFolder, read_unchanged
@@ -22,8 +23,10 @@ from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation import plots
 from toolkit.pixels.decode import decode_whole
 from toolkit.pixels.resize import resize
+from toolkit.process.cores import cores
 from toolkit.progress import Progress, silent
-from toolkit.stats.paired import EARLIER, FAILS, HOLDS, UNDECIDED, paired
+from toolkit.run import Run
+from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED, compare_answers
 from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_record
 
@@ -118,6 +121,19 @@ CLIENTS = (
 )
 
 
+def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Progress = silent) -> list[Sensitivity]:
+    """Of the run's artefact of that name, or of the one that stands for all, over the test part. Writes resize.json
+    and a picture. UnfreezeError where there is no such artefact."""
+    manifest = read_manifest(run.path / "export")
+    written = [one.name for one in manifest.artefacts]
+    if not written or (artefact and artefact not in written):
+        raise UnfreezeError(f"{run.path} has no artefact {artefact or ''}; `unfreeze export {run.path}` writes them")
+    name, images = artefact or first_of(written), run.images.select("test")
+    rows = sensitivity(run.path / "export" / name, images, manifest.image_size, margin=margin, progress=progress)
+    write_sensitivity(run.path, name, rows, margin)
+    return rows
+
+
 def sensitivity(
     path: Path,
     images: ImageFolder,
@@ -172,14 +188,14 @@ def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np
         rgb = decode_whole(data)
         return {client.name: client.pixels(rgb, data, size) for client in CLIENTS}
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(images), BATCH):
             made = list(pool.map(variants, range(start, min(start + BATCH, len(images)))))
             yield start, {client.name: np.stack([one[client.name] for one in made]) for client in CLIENTS}
 
 
 def _row(name: str, answers: np.ndarray, trained: np.ndarray, labels: np.ndarray, margin: float) -> Sensitivity:
-    pair = paired(trained == labels, answers == labels)
+    pair = compare_answers(trained == labels, answers == labels)
     return Sensitivity(
         client=name,
         accuracy=float((answers == labels).mean()),

@@ -16,12 +16,13 @@ from export.artefacts import Artefact, Reference, artefact_of
 from export.runtimes.measure import Measurement, Timing
 from export.settings import MARGIN, TOLERANCE
 from toolkit.errors import UnfreezeError, first_line
+from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED, PairedAnswers, compare_answers
 from toolkit.stats.metrics import calibration_error, wilson
-from toolkit.stats.paired import EARLIER, FAILS, HOLDS, UNDECIDED, Paired, paired
 from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_fields, plain_record
 
 TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a format may move a probability
+NO_NUMBER = "no realistic number of images like these would tell"
 COMPARED = ("lost", "lost_at_most", "agreement")  # numbers that come with an accuracy
 
 
@@ -70,7 +71,7 @@ class Parity:
     lost_at_most: float | None = None  # one-sided 95 % bound on it
     margin: float | None = None  # that it was held against
     p_value: float | None = None  # exact McNemar, two-sided
-    images_needed: int | None = None  # that would tell, at these rates; None where too many
+    images_needed: int | None = None  # that give a verdict with 80 % power, at these rates; None: over a million
     agreement: float | None = None  # share of images with the model's top-1 answer
     flips: tuple[Flip, ...] = ()
     max_difference: float | None = None  # of probabilities: the tolerance that would have been needed
@@ -117,7 +118,7 @@ def compare(
     difference = np.abs(got.astype(np.float64) - expected)
     right = got.argmax(1) == reference.labels
     before = expected.argmax(1) == reference.labels
-    pair = paired(before, right)
+    pair = compare_answers(before, right)
     ties = {**TIES, "float32": min(tolerance, TIES["float16"])}.get(artefact.precision)
     flips = find_flips(reference, got, class_names, ties)
     verdict, reason = _verdict(artefact.precision, pair, margin / 100, flips, float(difference.max()), tolerance)
@@ -175,7 +176,7 @@ def find_flips(
 
 
 def _verdict(
-    precision: str, pair: Paired, margin: float, flips: Sequence[Flip], largest: float, tolerance: float
+    precision: str, pair: PairedAnswers, margin: float, flips: Sequence[Flip], largest: float, tolerance: float
 ) -> tuple[str, str]:
     beyond = sum(not flip.tie for flip in flips)
     if not np.isfinite(largest):
@@ -192,7 +193,7 @@ def _verdict(
     if verdict == FAILS:
         return FAILS, f"it loses {pair.loss:.2%} of accuracy, and {pair.least:.2%} at least; {margin:.2%} is allowed"
     needed = pair.images_needed(margin)
-    more = f"{needed} images like these would tell" if needed else "no number of images like these would tell"
+    more = f"{needed} images like these would tell (80 % power)" if needed else NO_NUMBER
     return verdict, f"it may lose up to {pair.most:.2%} of accuracy, where {margin:.2%} is allowed; {more}"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from export.artefacts import Artefact, Manifest, Reference, digest, pictures, read_manifest, read_reference, size
 from export.proof.parity import Parity, compare, could_not_run, read_parities, write_parities
 from export.runtimes.measure import Measurement, Outcome, measure
-from export.settings import MARGIN, TOLERANCE
+from export.settings import VERIFY, VerifySettings
 from export.variants import VARIANTS, again, choose, command
 from toolkit.data.decoded_arrays import decoded
 from toolkit.errors import UnfreezeError
@@ -30,21 +30,16 @@ Measure = Callable[..., dict[Path, Outcome]]
 
 def verify(
     run: Run,
+    settings: VerifySettings = VERIFY,
     *,
     formats: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
-    margin: float = MARGIN,
-    tolerance: float = TOLERANCE,
-    threads: Sequence[int] | None = None,
-    layers: bool = False,
     progress: Progress = silent,
     measure: Measure = measure,
 ) -> list[Parity]:
     """Run each artefact of a run, or those of some formats and precisions, in its own runtime over the whole test part.
 
-    `margin`: points of accuracy that may be lost. `tolerance`: of a float32 artefact's probabilities. `threads`: how
-    many each runtime is timed with; None: 1 and all; (): no times. `layers`: compare all layer by layer, and not only
-    those that do not hold. Writes parity.json, plots/flips_*.png and plots/layers_*.png. UnfreezeError where the
+    Writes parity.json, plots/flips_*.png and plots/layers_*.png. UnfreezeError where the
     export is missing or not of the run's model, or an image is missing.
     """
     manifest = read_manifest(run.path / "export")
@@ -57,13 +52,15 @@ def verify(
     outcomes: dict[Path, Outcome] = {path: error for path, error in spoilt.items() if error}
     whole = [path for path, error in spoilt.items() if not error]
     if whole:
-        count = sorted({1, cores()}) if threads is None else threads
+        threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(reference.labels))
-        outcomes |= measure(whole, Path(pixels.filename), rows, threads=count, progress=progress)
+        outcomes |= measure(whole, Path(pixels.filename), rows, threads=threads, progress=progress)
     names = tuple(manifest.description["class_names"])
-    judge = partial(judged, reference=reference, class_names=names, margin=margin, tolerance=tolerance)
+    judge = partial(
+        judged, reference=reference, class_names=names, margin=settings.margin, tolerance=settings.tolerance
+    )
     parities = [judge(_as_it_is(manifest, artefact), outcomes[manifest.folder / artefact.name]) for artefact in chosen]
-    parities = _located(run, parities, outcomes, reference, pixels, layers, progress)
+    parities = _located(run, parities, outcomes, reference, pixels, settings.layers, progress)
     asked = {variant.name for variant in choose(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
     write_parities(run.path / "parity.json", [*_earlier(run, manifest, parities), *parities])

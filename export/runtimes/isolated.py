@@ -19,5 +19,4 @@ def apart(path: Path, function: Callable[..., Given], *arguments: object) -> Giv
         given: Given = held.call(function, *arguments, limit=ANSWER)
         return given
     finally:
-        held.kill()
-        held.pool.shutdown(cancel_futures=True)
+        held.end()

@@ -1,4 +1,8 @@
-"""Processes that hold one artefact each: started, asked, ended."""
+"""Processes that hold one artefact each: started, asked, ended.
+
+They talk over a pipe. An executor of `concurrent.futures` would need semaphores, which there are not where /dev/shm
+cannot be written, as in some containers.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,12 +29,13 @@ _STARTING = threading.Lock()  # one process at a time
 
 
 class Held:
-    """An artefact in a process of its own, which starts with the first call and may be ended from any thread."""
+    """An artefact in a process of its own, which starts with the first call and may be ended from any thread. One call
+    at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.class_names: tuple[str, ...] | None = None
-        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), worker.begin)
+        self.process: SpawnProcess | None = None
         self.lock, self.ended = threading.Lock(), False
 
     def load(self, threads: int, pixels: str | None) -> None:
@@ -41,26 +45,43 @@ class Held:
         """At once: whatever the process is at is of no use any more."""
         with self.lock:
             self.ended = True
-            for process in list((self.pool._processes or {}).values()):
-                process.terminate()
+            if self.process:
+                self.process.terminate()
+
+    def end(self) -> None:
+        """The same, and wait until it is gone."""
+        self.kill()
+        if self.process:
+            self.process.join()
 
     def call(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
         """What the function gives there; UnfreezeError where the process ends, or takes more than `limit` seconds."""
         ended = UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out")
-        with self.lock, _STARTING, _deaf(), _without_script():
+        with self.lock:
             if self.ended:
                 raise ended
-            try:
-                future = self.pool.submit(function, *arguments)
-            except BrokenProcessPool:
-                raise ended from None
+            if not self.process:
+                self._start()
         try:
-            return future.result(limit)
-        except (BrokenProcessPool, CancelledError):
+            self.pipe.send((function, arguments))
+            answered = self.pipe.poll(limit)
+            given, error = self.pipe.recv() if answered else (None, None)
+        except (EOFError, OSError):  # it is no more
             raise ended from None
-        except FutureTimeout:
+        if not answered:
             self.kill()
-            raise UnfreezeError(f"{self.path} does not answer within {limit:g} s") from None
+            raise UnfreezeError(f"{self.path} does not answer within {limit:g} s")
+        if error is not None:
+            raise error
+        return given
+
+    def _start(self) -> None:
+        spawning = multiprocessing.get_context("spawn")
+        self.pipe, its_end = spawning.Pipe()
+        process = spawning.Process(target=worker.serve, args=(its_end,), daemon=True)
+        with _STARTING, _deaf(), _without_script(), its_end:
+            process.start()
+        self.process = process
 
 
 class Processes:
@@ -104,7 +125,7 @@ class Processes:
         for held in self.held:
             held.kill()
         for held in self.held:
-            held.pool.shutdown(cancel_futures=True)
+            held.end()
 
 
 @contextmanager

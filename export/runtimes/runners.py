@@ -6,7 +6,6 @@ A runner takes uint8 [N, S, S, 3] and gives float32 [N, C]; N may change from ca
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from export.runtimes.inputs_outputs import feed, in_batches
 from export.runtimes.tensors import dequantised
 from export.variants import again
 from toolkit.errors import UnfreezeError, said
+from toolkit.process.cores import cores
 from toolkit.process.quiet import hushed, start_tensorflow
 from toolkit.process.tf32 import without_tf32
 
@@ -105,7 +105,7 @@ def load_tflite(path: Path, threads: int | None, pixels: str | None) -> Runner:
     from export.formats.tflite_metadata import description_in
 
     content = path.read_bytes()
-    interpreter = Interpreter(model_content=content, num_threads=threads or os.cpu_count())
+    interpreter = Interpreter(model_content=content, num_threads=threads or cores())
     interpreter.allocate_tensors()
     _check_ends(interpreter.get_input_details(), interpreter.get_output_details())
     entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]

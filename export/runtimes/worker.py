@@ -10,8 +10,10 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,22 @@ _before: float | None
 _adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answers -> probabilities
 
 
-def begin() -> None:
-    """First of all in the process: it ends when its parent tells it to, or is no more."""
+def serve(pipe: Connection) -> None:
+    """All that the process does: what it is asked for, until its parent ends it, or is no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    while True:
+        try:
+            function, arguments = pipe.recv()
+        except EOFError:
+            return
+        given, error = None, None
+        try:
+            given = function(*arguments)
+        except Exception as raised:  # for the parent to raise
+            error = raised
+            error.add_note(traceback.format_exc())  # which a traceback does not survive
+        pipe.send((given, error))
 
 
 def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:

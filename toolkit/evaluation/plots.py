@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from toolkit.stats.accuracy_lost import FAILS, HOLDS
 from toolkit.stats.metrics import Evaluation
-from toolkit.stats.paired import FAILS, HOLDS
 from toolkit.storage.files import atomic
 
 TRAIN, VAL = "#7a7a7a", "#1f6fb4"

@@ -16,6 +16,7 @@ import numpy as np
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.models.applications import backbone
 from toolkit.models.spec import ModelSpec
+from toolkit.storage.local_path import local_path
 from toolkit.untrusted.hdf5 import check_hdf5
 from toolkit.untrusted.keras_file import check_keras
 
@@ -40,7 +41,7 @@ def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
     if weights == "starter":
         _load_starter(model)
         return
-    source = _download(spec) if weights == "imagenet" else _read(spec, Path(weights))
+    source = _download(spec) if weights == "imagenet" else _read(spec, local_path(weights, "a weights file"))
     with_weights = [layer for layer in source.layers if layer.weights]
     targets = [layer for layer in model.layers if layer.weights]
     for old, new in zip(with_weights, targets, strict=False):  # the targets' last layers are the head

@@ -9,9 +9,11 @@ behind is swept by the next.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -53,6 +55,18 @@ def listen(tell: Callable[[Interrupted], None]) -> None:
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # of helpers: what is left as it stands is swept
     stderr = os.dup(2)
     threading.Thread(target=_watch, args=(read, numbers, stderr, tell), daemon=True).start()
+
+
+def own_temporary_folder() -> None:
+    """Have this process, and those that it starts, keep temporary files in a folder that goes when it leaves. Libraries
+    remove theirs only where Python ends in its own way, and of ours some are in use when a signal does not wait.
+
+    Where no such folder can be made, whatever needs one will say so.
+    """
+    with suppress(OSError):
+        folder = tempfile.mkdtemp(prefix="unfreeze-")
+        tempfile.tempdir = os.environ["TMPDIR"] = folder
+        AT_LEAVING.append(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def leave(code: int) -> None:

@@ -39,7 +39,7 @@ def _convert(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.Mod
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=entry)]
     graph, _ = tf2onnx.convert.from_function(
-        tf.function(answer), input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
+        tf.function(answer, autograph=False), input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
     )
     return graph
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.data.decoded_arrays import decoded, release
+from toolkit.data.decoded_arrays import decoded, decoded_both, release
 from toolkit.pixels.augment import STRENGTHS, augment
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
@@ -141,23 +141,17 @@ def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
 
 
 def load_part(
-    run: Run,
-    name: str,
-    *,
-    image_size: int | None = None,
-    antialiased: bool = False,
-    progress: Progress = silent,
+    run: Run, name: str, *, image_size: int | None = None, antialiased: bool = False, progress: Progress = silent
 ) -> Part:
     """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet.
 
     `image_size`: pixels. None is for training, which the run's settings decide on; whatever works with the trained
-    model gives that model's own size, from `toolkit.training.stored_spec`.
+    model gives that model's own size, from `toolkit.training.stored_spec`. `antialiased`: the copies that were resized
+    with antialias too, for augmented views.
     """
-    images = run.images.select(name)
-    size = run.settings.image_size if image_size is None else image_size
-
-    def array(antialias: bool) -> np.ndarray:
-        what = f"decoding {name}" + (", antialiased copies" if antialias else "")
-        return decoded(images, run.cache, size, antialias=antialias, progress=partial(progress, what))
-
-    return Part(array(False), images.labels, array(True) if antialiased else None)
+    images, size = run.images.select(name), image_size or run.settings.image_size
+    told = partial(progress, f"decoding {name}")
+    if antialiased:
+        plain_copies, smooth = decoded_both(images, run.cache, size, progress=told)
+        return Part(plain_copies, images.labels, smooth)
+    return Part(decoded(images, run.cache, size, progress=told), images.labels)

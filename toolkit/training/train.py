@@ -15,7 +15,7 @@ import numpy as np
 from toolkit.errors import NoAnswerError
 from toolkit.models.build import build_model, set_unfreeze
 from toolkit.models.spec import ModelSpec
-from toolkit.progress import Progress, silent
+from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.training.batches import Part, Source, augmented, load_part, unaugmented
@@ -82,12 +82,12 @@ def refit(
     return training.history.rows
 
 
-def train_run(run: Run, *, progress: Progress = silent, on_epoch: Callable[[Row], None] = lambda row: None) -> History:
+def train_run(run: Run, listener: Listener = SILENT) -> History:
     """Train one model without a search: the first value of each setting that a search would vary. Writes model.keras,
     model.json and history.csv, and tensorboard/ during the training. NoAnswerError where it diverged at once."""
     settings, classes = run.settings, len(run.images.class_names)
-    train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=progress)
-    val_part = load_part(run, "val", progress=progress)
+    train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=listener.progress)
+    val_part = load_part(run, "val", progress=listener.progress)
     keras.utils.set_random_seed(settings.seed)
     spec = settings.spec(classes, settings.head_units[0], settings.dropout[0], settings.unfreeze[0])
     model = build_model(spec, settings.weights)
@@ -96,7 +96,7 @@ def train_run(run: Run, *, progress: Progress = silent, on_epoch: Callable[[Row]
 
     def told(row: Row) -> None:
         board.add(row)
-        on_epoch(row)
+        listener.on_epoch(row)
 
     history = train(model, spec, train_part, val_part, settings, on_epoch=told)
     board.end(good=history.best is not None)

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from export import settings as export_defaults
+from export.settings import PIXELS
+from toolkit.progress import Listener
+from toolkit.settings import Split
 from unfreeze import api
 from unfreeze import options as o
 from unfreeze.commands.finish import answer
@@ -15,19 +17,19 @@ from unfreeze.commands.tune_train import warn
 
 
 @click.command(short_help="Make a run of a Keras model from elsewhere.")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=o.LocalPath())
 @o.DATA
 @o.RUN
 @click.option(
     "--pixels",
-    type=o.Choice(export_defaults.PIXELS),
+    type=o.Choice(PIXELS),
     default="0..255",
     show_default=True,
     help="The range of values that the model takes.",
 )
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
+    type=o.LocalPath(),
     help="A class name a line, in the model's order.  [the folders' names, sorted]",
 )
 @click.option("--val", type=float, default=o.DEFAULT.val, help="Fraction for validation.", show_default=True)
@@ -42,9 +44,9 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
 
     Images that MODEL was trained on test nothing: give DATA a test/ of others.
     """
-    opened = api.adopt(
-        model, data, run, **values, progress=screen.progress, on_images=lambda images: warn(screen, images)
-    )
+    split = Split(**{name: values.pop(name) for name in ("val", "test", "seed")})
+    listener = Listener(screen.progress, on_images=lambda images: warn(screen, images))
+    opened = api.adopt(model, data, run, split=split, listener=listener, **values)
     from toolkit.storage.files import read_json
     from unfreeze.screen import tables
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.pages import result_pictures, search_pictures
 from unfreeze.pages.effects import effects
 from unfreeze.pages.how_to_load import loading

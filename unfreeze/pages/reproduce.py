@@ -6,8 +6,8 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
-from export.artefacts import UNSTATED, Call
-from export.settings import CALIBRATION, MARGIN, PIXELS
+from export.artefacts import UNSTATED
+from export.settings import CALIBRATION, MARGIN, PIXELS, ExportSettings
 from toolkit.models.applications import BACKBONES
 from toolkit.settings import SEARCH_ONLY, Settings
 from unfreeze.pages.run_facts import RunFacts
@@ -71,7 +71,7 @@ def _verify(facts: RunFacts) -> list[str]:
     return lines
 
 
-def _export(facts: RunFacts, call: Call | None, *, margin: bool = False) -> list[str]:
+def _export(facts: RunFacts, call: ExportSettings | None, *, margin: bool = False) -> list[str]:
     """What differs from the defaults; `run` has one `--margin` for the export and the verification."""
     if call is None:  # exported before calls were recorded
         return _license(facts)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from export.artefacts import Artefact, Call, Manifest, read_manifest, read_reference
+from export.artefacts import Artefact, Manifest, read_manifest, read_reference
 from export.proof.client_pixels import ResizeCheck, read_sensitivity
 from export.proof.parity import Parity, read_parities
+from export.settings import ExportSettings
 from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation.results import read_answers, read_metrics
@@ -110,7 +111,7 @@ class RunFacts:
     description: dict[str, Any]  # what every artefact says of itself; {} before an export
     files: tuple[ExportedFile, ...]
     failed: dict[str, str]  # name -> why that file could not be written
-    exports: tuple[Call, ...]  # that wrote the files, the earliest first
+    exports: tuple[ExportSettings, ...]  # that wrote the files, the earliest first
     outdated: bool  # the export is of an earlier model
     resize: ResizeCheck | None  # accuracy by what an app does to the pixels; None before `verify --resize`
 

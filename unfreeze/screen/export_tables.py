@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.screen.tables import listed
 from unfreeze.screen.terminal import show
 from unfreeze.wording import COULD_NOT_RUN, VERDICTS, verdict_words
