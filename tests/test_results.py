@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,12 +20,13 @@ from export.artefacts import Artefact, Reference
 from export.proof.client_pixels import read_sensitivity
 from export.proof.parity import Divergence, Parity, compare, could_not_run, read_parities, to_json, write_parities
 from export.runtimes.measure import Measurement, Timing
-from toolkit.errors import UnfreezeError
+from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.models.spec import Point
 from toolkit.run import Run, load_run
 from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
 from tuning.results import Trial, ancestors, read_trials, write_trials
 from unfreeze import api
+from unfreeze.commands.finish import require
 from unfreeze.screen.time_left import rungs_of
 from unfreeze.tracking.mlflow import trial_runs
 from unfreeze.wording import verdict_words
@@ -244,3 +246,34 @@ def test_what_apps_do_is_read_in_the_words_of_either_version(tmp_path: Path) -> 
     (tmp_path / "resize.json").write_text(json.dumps({"artefact": "model.onnx", "clients": [{"client": "<b>"}]}))
     with pytest.raises(UnfreezeError, match=r"resize\.json is damaged"):
         read_sensitivity(tmp_path)
+
+
+JQ = re.compile(r"jq -r '([^']*)'")
+IN_PYTHON: dict[str, Callable[[dict[str, Any]], bool]] = {  # the expressions of the page, as Python has them
+    '.[] | select(.verdict == "fails") | .artefact.name': lambda entry: entry["verdict"] == "fails",
+    '.[] | select(.verdict != "holds") | .artefact.name': lambda entry: entry["verdict"] != "holds",
+}
+
+
+def exit_code(parities: list[Parity], strict: bool) -> int:
+    try:
+        require(parities, strict)
+    except NoAnswerError:
+        return 1
+    return 0
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_documented_jq_line_names_what_gives_exit_1(strict: bool, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "recipes" / "ci.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if JQ.search(line)]
+    (line,) = [line for line in lines if ("--strict" in line) == strict]
+    expression = JQ.findall(line)[0]
+    for shown in ([0], [0, 2], [0, 1, 2], [3], [2]):
+        parities = [verdicts()[number] for number in shown]
+        named = [one.artefact.name for one in parities if IN_PYTHON[expression](to_json(one))]
+        assert bool(named) == bool(exit_code(parities, strict))
+        if shutil.which("jq"):
+            told = json.dumps(list(map(to_json, parities)))
+            ended = subprocess.run(["jq", "-r", expression], input=told, capture_output=True, text=True, check=True)
+            assert ended.stdout.split() == named
