@@ -22,6 +22,7 @@ from unfreeze.commands.adopt import adopt
 from unfreeze.commands.backbones import backbones
 from unfreeze.commands.evaluate import evaluate
 from unfreeze.commands.export import export
+from unfreeze.commands.finish import answer_error, begin
 from unfreeze.commands.predict import predict
 from unfreeze.commands.report import report
 from unfreeze.commands.run import demo, run
@@ -86,6 +87,7 @@ def main() -> None:
 
 
 def _main(arguments: list[str]) -> int:
+    begin()
     arguments = _hoisted(arguments)
     try:
         return cli.main(arguments, prog_name="unfreeze", standalone_mode=False) or 0
@@ -140,8 +142,13 @@ def _hoisted(arguments: list[str]) -> list[str]:
     return [a for a in head if a in ANYWHERE] + [a for a in head if a not in ANYWHERE] + arguments[end:]
 
 
-def _fail(text: str, code: int, arguments: list[str] | tuple[()] = ()) -> int:
-    if "--debug" in arguments:
+def _fail(text: str, code: int, arguments: list[str]) -> int:
+    """Say why there is no result: a line on standard error and, with --json, an object on standard output."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--debug" in options:
         traceback.print_exc()
-    click.echo(f"error: {one_line(' '.join(text.split()))}", err=True)
+    line = one_line(" ".join(text.split()))
+    if "--json" in options:
+        answer_error(line, code)
+    click.echo(f"error: {line}", err=True)
     return code
