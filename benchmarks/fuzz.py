@@ -25,6 +25,8 @@ from random import Random
 
 import click
 
+from toolkit.process.cores import cores
+
 LIMIT = 20.0  # seconds for one input
 MEMORY = 4 << 30  # bytes of address space for a worker
 LEAK = 64 << 20  # bytes that a worker's memory may grow by over its second half
@@ -174,7 +176,7 @@ def _lost(worker: Worker, results: list[Judged], waiting: list[tuple[int, int]],
 @click.command()
 @click.option("--count", default=10_000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-@click.option("--workers", default=os.cpu_count() or 1, show_default=True)
+@click.option("--workers", default=cores(), show_default=True)
 @click.option("--only", type=int, help="Judge this input here and stop.")
 def main(count: int, seed: int, workers: int, only: int | None) -> None:
     if only is not None:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import re
 import resource
 import subprocess
@@ -34,6 +33,8 @@ import click
 import numpy as np
 from PIL import Image
 from watched import Usage, usage_of_all
+
+from toolkit.process.cores import cores
 
 SIDE = 200  # pixels
 COMMANDS = ("scan", "tune", "evaluate", "export", "verify", "report")
@@ -79,7 +80,7 @@ def generate(folder: Path, count: int, classes: int) -> None:
         (folder / f"class{label:04}").mkdir(parents=True)
         each = range(count // classes)
         jobs += [(folder, label, each[start : start + 1000], classes) for start in range(0, len(each), 1000)]
-    with multiprocessing.Pool(os.cpu_count()) as pool:
+    with multiprocessing.Pool(cores()) as pool:
         pool.starmap(write_class, jobs, chunksize=1)
 
 

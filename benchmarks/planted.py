@@ -85,7 +85,7 @@ def main(run: Path, data: Path, out: Path, every: int) -> None:
     for parity in verdicts:
         name, found = parity["artefact"]["name"], parity["divergence"] or {}
         layers = found.get("layers", [])
-        right = parity["verdict"] == "does not hold" and wanted[name] in (found.get("layer"), *layers[:1])
+        right = parity["verdict"] == "fails" and wanted[name] in (found.get("layer"), *layers[:1])
         missed += not right
         print(
             f"{name:40} {parity['verdict']:14} lost {parity['lost']:+.2%} flips {len(parity['flips']):4} "

@@ -146,7 +146,7 @@ def stages(folder: Path) -> dict[str, float]:
     """Seconds of the epochs of the head stages, each of which is run once, and of fine-tuning at each depth."""
     import csv
 
-    from tuning.trial_model import read_head
+    from tuning.trial_files import read_head
 
     heads = [rows for _, _, rows in filter(None, map(read_head, folder.glob("heads/*.npz")))]
     spent = {"head stages": sum(row["seconds"] for rows in heads for row in rows)}

@@ -8,7 +8,9 @@ import sys
 import unfreeze
 
 settings = unfreeze.Settings(weights="starter", trials=4)
-finished = unfreeze.run(sys.argv[1], sys.argv[2], settings=settings, precisions=["float32"])
+finished = unfreeze.run(
+    sys.argv[1], sys.argv[2], settings=settings, export=unfreeze.ExportSettings(precisions=["float32"])
+)
 print(f"test accuracy {finished.evaluation.accuracy:.2%}, the report is {finished.page}")
 for parity in finished.parities:
     print(parity.artefact.name, parity.verdict)

@@ -47,8 +47,8 @@ def main(photos: str, run: str, epochs: int = 20) -> None:
     model = train(photos, epochs)
     unfreeze.adopt(model, photos, run, pixels="-1..1")
     print(f"test accuracy {unfreeze.evaluate(run).accuracy:.2%}")
-    unfreeze.export(run, precisions=["float32"])
-    for parity in unfreeze.verify(run, threads=()):
+    unfreeze.export(run, unfreeze.ExportSettings(precisions=["float32"]))
+    for parity in unfreeze.verify(run, unfreeze.VerifySettings(threads=())):
         print(parity.artefact.name, parity.verdict, f"largest difference {parity.max_difference:.1e}")
     (first, *_) = sorted(Path(photos).rglob("*.jpg"))
     print(next(unfreeze.predict(run, first)))

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from export.description import read_description
-from export.variants import Variant, choose
+from export.settings import ExportSettings
+from export.variants import Variant
 from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import RECIPE
 from toolkit.run import Run
 from toolkit.storage.files import atomic, file_digest, read_json, write_json
+from toolkit.storage.records import plain_fields
 
 INPUT, OUTPUT = "image", "probabilities"
 UNSTATED = "not stated"  # the licence of a model, where nobody said
@@ -38,17 +40,6 @@ class Artefact:
 
 
 @dataclass(frozen=True)
-class Call:
-    """How an export was asked for: what the files do not say themselves."""
-
-    formats: tuple[str, ...] | None  # None: all
-    precisions: tuple[str, ...] | None
-    calibration: int  # training images
-    float_layers: tuple[str, ...]
-    margin: float  # points of accuracy
-
-
-@dataclass(frozen=True)
 class Manifest:
     """What stands in an export folder."""
 
@@ -58,8 +49,14 @@ class Manifest:
     reference_sha256: str
     model_sha256: str  # of the model.keras that was exported
     failed: dict[str, str] = field(default_factory=dict)  # name -> why that file could not be written
-    calls: tuple[Call, ...] = ()  # that wrote what is here, the earliest first
+    calls: tuple[ExportSettings, ...] = ()  # what the exports that wrote these files were asked for, the earliest first
     written: tuple[str, ...] = ()  # names of those that were written just now; not stored
+
+    @property
+    def image_size(self) -> int:
+        """Pixels, side of the square images that the exported model takes."""
+        size: int = self.description["input"]["shape"][1]
+        return size
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ def write_manifest(manifest: Manifest) -> None:
         "reference_sha256": manifest.reference_sha256,
         "model_sha256": manifest.model_sha256,
         "failed": manifest.failed,
-        "calls": [asdict(call) for call in manifest.calls],
+        "calls": [call.to_json() for call in manifest.calls],
     }
     write_json(manifest.folder / "manifest.json", values)
 
@@ -138,32 +135,34 @@ def read_manifest(folder: Path) -> Manifest:
     values = read_json(path)
     try:
         artefacts = tuple(_artefact(artefact, folder) for artefact in values["artefacts"])
-        read_description(json.dumps(values["description"]))
-        values["description"]["output"]
+        description = values["description"]
+        read_description(json.dumps(description))
         digests = values["reference_sha256"], values["model_sha256"]
-        failed, calls = dict(values.get("failed", {})), tuple(map(_call, values.get("calls", ())))
-        return Manifest(folder, values["description"], artefacts, *digests, failed, calls)
-    except (KeyError, TypeError, ValueError, OverflowError, UnfreezeError) as error:
+        failed, calls = dict(values.get("failed", {})), tuple(map(ExportSettings.from_json, values.get("calls", ())))
+        tensors = [description[end].get("name", "") for end in ("input", "output")]
+        texts = [*digests, *failed, *failed.values(), *tensors, description.get("license", UNSTATED)]
+        if other := [text for text in texts if not isinstance(text, str)]:
+            raise ValueError(f"{other[0]!r:.40} in it is no text")
+        return Manifest(folder, description, artefacts, *digests, failed, calls)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UnfreezeError) as error:
         raise UnfreezeError(f"{path} is damaged ({error}); repeat `unfreeze export {folder.parent}`") from None
+
+
+def artefact_of(values: dict[str, Any]) -> Artefact:
+    """The record of an artefact that was stored as JSON; ValueError or TypeError where it is not one."""
+    calibration, layers = (tuple(map(str, values.get(name, ()))) for name in ("calibration", "float_layers"))
+    attempts = tuple(map(dict, values.get("attempts", ())))
+    return Artefact(calibration=calibration, attempts=attempts, float_layers=layers, **plain_fields(Artefact, values))
 
 
 def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
     """ValueError where it does not lie in its folder: a run may come from a stranger."""
-    name = values["name"]
+    name = artefact_of(values).name
     if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
         raise ValueError(f"{str(name)[:80]!a} is no name of a file in it")
     if not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{name} is a link that leads out of it")
-    return Artefact(
-        **values | {name: tuple(values.get(name, ())) for name in ("calibration", "attempts", "float_layers")}
-    )
-
-
-def _call(values: dict[str, Any]) -> Call:
-    formats, precisions = (None if values[n] is None else tuple(values[n]) for n in ("formats", "precisions"))
-    choose(formats, precisions)  # UnfreezeError where there is no such file
-    layers, margin = tuple(map(str, values["float_layers"])), float(values["margin"])
-    return Call(formats, precisions, int(values["calibration"]), layers, margin)
+    return artefact_of(values)
 
 
 def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 from export.artefacts import read_manifest
 from export.runtimes import worker
 from export.runtimes.processes import ANSWER, Held
-from toolkit.errors import UnfreezeError, one_line
-from toolkit.pixels.decode import SUFFIXES, decode
+from toolkit.data.sources.walk import is_image, walk
+from toolkit.errors import UnfreezeError
+from toolkit.pixels.decode import decode
 from toolkit.storage.safe_read import read
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
@@ -79,26 +80,15 @@ def first_of(names: Sequence[str]) -> str:
 
 
 def files_in(images: Sequence[Path]) -> list[Path]:
-    """The same files, and for a folder the images below it, sorted; links to folders inside it are not followed."""
+    """The same files, and in place of a folder the images below it, sorted, by the rules of `scan`: hidden files and
+    links to folders are left out. UnfreezeError where a folder cannot be read."""
     found: list[Path] = []
     for path in images:
-        found += sorted(_below(path)) if os.path.isdir(path) else [path]
+        inside = (
+            (file for files, _ in walk(path) for file in files if is_image(file)) if os.path.isdir(path) else [path]
+        )
+        found += sorted(inside)
     return found
-
-
-def _below(top: Path) -> Iterator[Path]:
-    waiting = [top]  # no recursion: folders may be nested more deeply than Python's stack
-    while waiting:
-        folder = waiting.pop()
-        try:
-            inside = list(os.scandir(folder))
-        except OSError as error:
-            raise UnfreezeError(f"{one_line(str(folder))} cannot be read: {error.strerror}") from None
-        for one in inside:
-            if one.is_dir(follow_symlinks=False):
-                waiting.append(folder / one.name)
-            elif Path(one.name).suffix.lower() in SUFFIXES:
-                yield folder / one.name
 
 
 def _predict(held: Held, description: dict[str, Any], image: Path) -> Prediction:

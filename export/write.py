@@ -10,7 +10,6 @@ from pathlib import Path
 from export.artefacts import (
     UNSTATED,
     Artefact,
-    Call,
     Manifest,
     describe,
     pictures,
@@ -21,9 +20,9 @@ from export.artefacts import (
 )
 from export.artefacts import digest as artefact_digest
 from export.quantise.ways import check_layers
-from export.settings import CALIBRATION, MARGIN
+from export.settings import EXPORT, ExportSettings
 from export.targets.golden import write_golden
-from export.variants import VARIANTS, Variant, choose
+from export.variants import VARIANTS, Variant
 from export.write_one import Writer, answered
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
@@ -31,36 +30,26 @@ from toolkit.run import Run
 from toolkit.storage.files import file_digest, remove, scratch, write_text
 from toolkit.training.batches import load_part
 from toolkit.training.model_file import load_model
+from toolkit.training.stored_spec import read_spec
 
 
-def export(
-    run: Run,
-    *,
-    formats: Sequence[str] | None = None,
-    precisions: Sequence[str] | None = None,
-    calibration: int = CALIBRATION,
-    float_layers: Sequence[str] = (),
-    margin: float = MARGIN,
-    license: str | None = None,
-    progress: Progress = silent,
-) -> Manifest:
+def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = silent) -> Manifest:
     """Write the run's model into its `export/` folder: all variants or some; others of the same model stay.
 
-    An int8 file is calibrated on `calibration` training images, and made in other ways where it loses more than
-    `margin` points of accuracy on the validation part and other training images; `float_layers` stay in float. A
-    variant that cannot be written, or does not run, stands in the manifest's `failed`. `license` None: as the
-    artefacts that stay have it. What is there while an export goes on, or after it was cut short, is what stays.
+    A variant that cannot be written, or does not run, stands in the manifest's `failed`. What is there while an export
+    goes on, or after it was cut short, is what stays.
     """
-    chosen = choose(formats, precisions)
+    chosen = settings.variants
     progress("loading the model", 0, 1)
     model = load_model(run)
     progress("loading the model", 1, 1)
-    check_layers(model, float_layers, run.path)
-    part = load_part(run, "test", progress=progress)
+    check_layers(model, settings.float_layers, run.path)
+    image_size = read_spec(run).image_size
+    part = load_part(run, "test", image_size=image_size, progress=progress)
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")
     staying = _staying(folder, digest, chosen)
     said = staying.description.get("license", UNSTATED) if staying else UNSTATED
-    description = describe(run, run.settings.image_size, license or said)
+    description = describe(run, image_size, settings.license or said)
     if staying and staying.artefacts and staying.description != description:
         raise UnfreezeError(
             f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"
@@ -69,11 +58,8 @@ def export(
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
-        writer = Writer(
-            run, model, folder, space, description, calibration, tuple(float_layers), margin / 100, progress
-        )
+        writer = Writer(run, model, settings, folder, space, description, progress)
         written, failed = writer.write(chosen)
-    call = Call(_names(formats), _names(precisions), calibration, tuple(float_layers), margin)
     every = {artefact.name: artefact for artefact in (*(staying.artefacts if staying else ()), *written)}
     manifest = Manifest(
         folder,
@@ -82,7 +68,7 @@ def export(
         write_reference(folder, run.images.select("test"), answers),
         digest,
         (staying.failed if staying else {}) | failed,
-        (*_calls(staying), call),
+        (*_calls(staying), settings),
         tuple(artefact.name for artefact in written),
     )
     write_golden(folder, description, manifest.artefacts, read_reference(manifest), part.images, progress)
@@ -90,26 +76,23 @@ def export(
     return manifest
 
 
-def finished(
-    run: Run,
-    *,
-    formats: Sequence[str] | None = None,
-    precisions: Sequence[str] | None = None,
-    calibration: int = CALIBRATION,
-    float_layers: Sequence[str] = (),
-    margin: float = MARGIN,
-    license: str | None = None,
-) -> Manifest | None:
-    """What the very same call of `export` wrote before, of the same model, if all of it is there and whole."""
-    call = Call(_names(formats), _names(precisions), calibration, tuple(float_layers), margin)
+def finished(run: Run, settings: ExportSettings = EXPORT) -> Manifest | None:
+    """The manifest of an earlier identical export of the same model, if all that it wrote is still there and valid."""
     manifest = _staying(run.path / "export", file_digest(run.path / "model.keras"), ())
-    if manifest is None or manifest.calls[-1:] != (call,) or not (manifest.folder / "golden").is_dir():
+    if manifest is None or not _asked_last(manifest, settings) or not (manifest.folder / "golden").is_dir():
         return None
     names = {artefact.name for artefact in manifest.artefacts}
-    description = describe(run, run.settings.image_size, license or manifest.description.get("license", UNSTATED))
-    if manifest.description != description or not {one.name for one in choose(formats, precisions)} <= names:
+    license = settings.license or manifest.description.get("license", UNSTATED)
+    description = describe(run, read_spec(run).image_size, license)
+    if manifest.description != description or not {one.name for one in settings.variants} <= names:
         return None
     return replace(manifest, written=tuple(artefact.name for artefact in manifest.artefacts))
+
+
+def _asked_last(manifest: Manifest, settings: ExportSettings) -> bool:
+    """Whether the last export was asked for the same. The licence stands in the description."""
+    last = manifest.calls[-1] if manifest.calls else None
+    return last is not None and replace(last, license=None) == replace(settings, license=None)
 
 
 def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Manifest | None:
@@ -127,17 +110,11 @@ def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Mani
     return replace(manifest, artefacts=whole, failed={n: why for n, why in manifest.failed.items() if n not in names})
 
 
-def _names(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(names)
-
-
-def _calls(staying: Manifest | None) -> tuple[Call, ...]:
-    """Those that wrote something of what stays."""
+def _calls(staying: Manifest | None) -> tuple[ExportSettings, ...]:
+    """What the exports that wrote something of what stays were asked for."""
     names = {artefact.name for artefact in staying.artefacts} | staying.failed.keys() if staying else set()
     return tuple(
-        call
-        for call in (staying.calls if staying else ())
-        if names & {variant.name for variant in choose(call.formats, call.precisions)}
+        call for call in (staying.calls if staying else ()) if names & {variant.name for variant in call.variants}
     )
 
 

@@ -26,13 +26,14 @@ from export.quantise.first_that_holds import Attempt, Judge, first_that_holds
 from export.quantise.onnx import looked_at
 from export.quantise.ways import onnx_steps, tflite_steps
 from export.runtimes.runners import load
+from export.settings import ExportSettings
 from export.variants import Variant
-from toolkit.errors import UnfreezeError, disk_is_full, said
+from toolkit.errors import UnfreezeError, disk_is_full, short_reason
 from toolkit.progress import Progress
 from toolkit.run import Run
 from toolkit.storage.files import remove
 from toolkit.training.answers import probabilities
-from toolkit.training.batches import load_part
+from toolkit.training.batches import Part, load_part
 
 JUDGED = 1000  # images on which the ways to int8 are compared, if there are so many
 
@@ -56,12 +57,10 @@ class Writer:
 
     run: Run
     model: keras.Model
+    settings: ExportSettings
     folder: Path
     scratch: Path
     description: dict[str, Any]
-    calibration: int
-    float_layers: tuple[str, ...]
-    margin: float
     progress: Progress
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -78,7 +77,7 @@ class Writer:
                 remove(self.folder / variant.name)
                 if isinstance(error, OSError) or disk_is_full(error):
                     raise  # no other variant would fare better
-                self.failed[variant.name] = said(error)
+                self.failed[variant.name] = short_reason(error)
         self.progress("exporting", len(variants), len(variants))
         return written, self.failed
 
@@ -125,9 +124,11 @@ class Writer:
             write_tflite_wide(self.saved_model, path, described(how), self.images)
 
         if variant.format == "onnx":
-            steps = onnx_steps(self.model, self.folded, self.images, self.float_layers, save_onnx)
+            steps = onnx_steps(self.model, self.folded, self.images, self.settings.float_layers, save_onnx)
         else:
-            steps = tflite_steps(self.model, self.tflite, self.images, self.float_layers, save_tflite, save_wide)
+            steps = tflite_steps(
+                self.model, self.tflite, self.images, self.settings.float_layers, save_tflite, save_wide
+            )
         attempts = first_that_holds(steps, self.folder / variant.name, self.judge, self.progress)
         (kept,) = (attempt for attempt in attempts if attempt.kept)
         paths = self.run.images.select("train").paths
@@ -178,26 +179,34 @@ class Writer:
         onnx.save(folded(self.onnx), path)
         return path
 
+    def _part(self, name: str) -> Part:
+        return load_part(self.run, name, image_size=self.model.input_shape[1])
+
     @cached_property
     def rows(self) -> np.ndarray:
         """Of the training part, on which int8 files are calibrated."""
-        return calibration_rows(self.run.images.select("train").labels, self.calibration, self.run.settings.seed)
+        return calibration_rows(
+            self.run.images.select("train").labels, self.settings.calibration, self.run.settings.seed
+        )
 
     @cached_property
     def images(self) -> np.ndarray:
-        return np.asarray(load_part(self.run, "train").images[self.rows])
+        return np.asarray(self._part("train").images[self.rows])
 
     @cached_property
     def judge(self) -> Callable[[str, Path], Attempt]:
         """By the validation part, and as many of the other training images as are needed to see a margin at all."""
-        val, train = load_part(self.run, "val"), load_part(self.run, "train")
+        val, train = self._part("val"), self._part("train")
         other = np.setdiff1d(np.arange(len(train.labels)), self.rows)
         more = other[calibration_rows(train.labels[other], max(0, JUDGED - len(val.labels)), self.run.settings.seed)]
         first = calibration_rows(val.labels, JUDGED, self.run.settings.seed)
         images = np.concatenate([val.images[first], train.images[more]])
         labels = np.concatenate([val.labels[first], train.labels[more]])
         return Judge(
-            images, labels, answered(self.model, images, "its answers to judge int8 by", self.progress), self.margin
+            images,
+            labels,
+            answered(self.model, images, "its answers to judge int8 by", self.progress),
+            self.settings.margin / 100,
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from export.settings import VerifySettings
 from tests.pictures import write_pictures
 from tests.progress import Progress
 from toolkit.run import Run
@@ -63,7 +64,7 @@ def finished(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory
     search(run)
     assess(run)
     export(run)
-    verify(run, threads=())
+    verify(run, VerifySettings(threads=()))
     return run
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import keras_tuner
 
-from tuning.oracles.make import Tuner, make_oracle
+from tuning.oracles.make import make_oracle
+from tuning.tuner import HardenedTuner
 
 Script = Callable[[dict[str, Any]], float]
 
@@ -31,7 +32,7 @@ class _Scripted:
         return {self.oracle.objective.name: self.script(dict(trial.hyperparameters.values))}
 
 
-class Ours(_Scripted, Tuner):
+class Ours(_Scripted, HardenedTuner):
     pass
 
 

@@ -13,8 +13,10 @@ import onnxruntime
 import pytest
 from scipy.special import expit, softmax
 
+import unfreeze
 from export.foreign.adopt import wrap
 from export.runtimes.inputs_outputs import SCALES
+from export.settings import ExportSettings, VerifySettings
 from tests.test_cli import typed
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
@@ -22,7 +24,6 @@ from toolkit.run import Run
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import load_part
 from toolkit.training.model_file import load_model
-from unfreeze import api
 
 SIZE = 32
 layers = keras.layers
@@ -76,15 +77,15 @@ def trained(pictures: Path) -> keras.Model:
 def test_a_model_of_logits_is_adopted_exported_and_verified(
     trained: keras.Model, pictures: Path, tmp_path: Path
 ) -> None:
-    run = api.adopt(trained, pictures, tmp_path / "run", pixels="-1..1", labels=["stripes", "dots"])
+    run = unfreeze.adopt(trained, pictures, tmp_path / "run", pixels="-1..1", labels=["stripes", "dots"])
     assert run.images.class_names == ("stripes", "dots")
     logits = own_answers(trained, run, lambda pixels: pixels / 127.5 - 1, "test")
-    evaluation = api.evaluate(tmp_path / "run")
+    evaluation = unfreeze.evaluate(tmp_path / "run")
     assert evaluation.accuracy == np.mean(logits.argmax(1) == run.images.select("test").labels)
     assert evaluation.accuracy > 0.8
-    manifest = api.export(tmp_path / "run", precisions=["float32"])
+    manifest = unfreeze.export(tmp_path / "run", ExportSettings(precisions=["float32"]))
     assert manifest.failed == {}
-    parities = api.verify(tmp_path / "run", threads=(), layers=True)
+    parities = unfreeze.verify(tmp_path / "run", VerifySettings(threads=(), layers=True))
     assert [parity.artefact.name for parity in parities if parity] == ["saved_model", "model.tflite", "model.onnx"]
     found = parities[2].divergence
     assert found is not None
@@ -93,14 +94,14 @@ def test_a_model_of_logits_is_adopted_exported_and_verified(
     session = onnxruntime.InferenceSession(tmp_path / "run" / "export" / "model.onnx")
     pixels = load_part(run, "test").images
     np.testing.assert_allclose(session.run(None, {"image": np.asarray(pixels)})[0], softmax(logits, 1), atol=1e-5)
-    answered = next(api.predict(tmp_path / "run", pictures / "dots" / "000.jpg"))
+    answered = next(unfreeze.predict(tmp_path / "run", pictures / "dots" / "000.jpg"))
     assert set(answered.probabilities or ()) == {"stripes", "dots"}
     assert answered.answer == "dots"
 
 
 def test_the_wrong_pixels_or_labels_show_in_the_accuracy(trained: keras.Model, pictures: Path, tmp_path: Path) -> None:
     def accuracy(name: str, **how: str | list[str]) -> float:
-        run = api.adopt(trained, pictures, tmp_path / name, **how)  # type: ignore[arg-type]
+        run = unfreeze.adopt(trained, pictures, tmp_path / name, **how)  # type: ignore[arg-type]
         adopted = json.loads((run.path / "model.json").read_text())["adopted"]
         return float(adopted["val_accuracy"])
 
@@ -123,7 +124,7 @@ def test_every_range_of_pixels(pixels: str, pictures: Path, tmp_path: Path) -> N
     }
     keras.utils.set_random_seed(2)
     model = network(activation="softmax")
-    run = api.adopt(model, pictures, tmp_path / "run", pixels=pixels)
+    run = unfreeze.adopt(model, pictures, tmp_path / "run", pixels=pixels)
     got = probabilities(load_model(run), load_part(run, "val").images)
     np.testing.assert_allclose(got, own_answers(model, run, oracles[pixels]), atol=1e-4)
 
@@ -132,7 +133,7 @@ def test_every_range_of_pixels(pixels: str, pictures: Path, tmp_path: Path) -> N
 def test_one_number_is_the_second_class(activation: str | None, pictures: Path, tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)
     model = network(1, activation)
-    run = api.adopt(model, pictures, tmp_path / "run", pixels="0..1")
+    run = unfreeze.adopt(model, pictures, tmp_path / "run", pixels="0..1")
     raw = own_answers(model, run, lambda image: image / 255)
     second = raw if activation else expit(raw)
     got = probabilities(load_model(run), load_part(run, "val").images)
@@ -143,7 +144,7 @@ def test_the_graph_is_flat_and_the_persons_model_stays_as_it_is(pictures: Path, 
     keras.utils.set_random_seed(4)
     model = network()
     before = [layer.name for layer in model.layers], [weight.copy() for weight in model.get_weights()]
-    run = api.adopt(model, pictures, tmp_path / "run")
+    run = unfreeze.adopt(model, pictures, tmp_path / "run")
     whole = load_model(run)
     assert not [layer for layer in whole.layers if isinstance(layer, keras.Model)]
     assert len({layer.name for layer in whole.layers}) == len(whole.layers)
@@ -170,7 +171,7 @@ def test_a_layer_that_is_used_twice_stays_one(pictures: Path, tmp_path: Path) ->
     entry, conv = keras.Input((SIZE, SIZE, 3)), layers.Conv2D(3, 3, padding="same", name="twice")
     x = layers.GlobalAveragePooling2D()(conv(conv(entry)))
     model = keras.Model(entry, layers.Dense(2, activation="softmax")(x))
-    run = api.adopt(model, pictures, tmp_path / "run", pixels="0..1")
+    run = unfreeze.adopt(model, pictures, tmp_path / "run", pixels="0..1")
     assert [layer.name for layer in load_model(run).layers].count("twice") == 1
     got = probabilities(load_model(run), load_part(run, "val").images)
     np.testing.assert_allclose(got, own_answers(model, run, lambda image: image / 255), atol=1e-5)
@@ -193,7 +194,7 @@ def _dense(shape: tuple, units: int, activation: str | None = "softmax") -> kera
 )
 def test_what_cannot_be_adopted(model: Callable[[], keras.Model], said: str, pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UnfreezeError, match=said) as error:
-        api.adopt(model(), pictures, tmp_path / "run")
+        unfreeze.adopt(model(), pictures, tmp_path / "run")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run" / "model.keras").exists()
 

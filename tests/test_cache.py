@@ -12,9 +12,9 @@ from tests.tiny import SETTINGS
 from toolkit.errors import UnfreezeError
 from toolkit.models.build import build_model, split
 from toolkit.run import Run, prepare
-from toolkit.training.batches import augmented, load_part, plain
+from toolkit.training.batches import augmented, load_part, unaugmented
 from tuning.activations import cache, passes
-from tuning.activations.cache import Activations, compute
+from tuning.activations.cache import Activations, compute_activations
 
 DEPTHS = (0, 1, 2)
 CACHED = replace(SETTINGS, views=2, head_epochs=2, tune_epochs=2, cache_dtype="float32")
@@ -32,7 +32,7 @@ def computed(run: Run, depths=DEPTHS, seed: int = 5) -> tuple[keras.Model, Activ
     model = build_model(spec)
     calls: list[tuple[int, int]] = []
     parts = {"train": load_part(run, "train", antialiased=True), "val": load_part(run, "val")}
-    made = compute(run, model, spec, parts, depths, lambda what, done, total: calls.append((done, total)))
+    made = compute_activations(run, model, spec, parts, depths, lambda what, done, total: calls.append((done, total)))
     return model, made, calls
 
 
@@ -43,7 +43,7 @@ def test_they_are_what_the_prefix_gives_on_the_same_views(run: Run, depth: int) 
     rows = np.array([3, 0, 11])
     pixels = {
         "train": augmented(load_part(run, "train", antialiased=True), run.settings),
-        "val": plain(load_part(run, "val")),
+        "val": unaugmented(load_part(run, "val")),
     }
     for part, own in (("train", rows), ("val", np.array([2, 0]))):
         for epoch in (0, 1, 3):
@@ -183,7 +183,7 @@ def test_half_precision_that_overflows_is_an_error(run: Run) -> None:
     model.get_layer("third_bn").gamma.assign(np.full(16, 1e6))
     parts = {"train": load_part(half, "train", antialiased=True), "val": load_part(half, "val")}
     with pytest.raises(UnfreezeError, match="--cache-dtype float32"), np.errstate(over="ignore"):
-        compute(half, model, spec, parts, (0,))
+        compute_activations(half, model, spec, parts, (0,))
 
 
 def test_what_lies_in_the_cache_counts_for_its_limit(run: Run) -> None:
@@ -212,5 +212,5 @@ def test_two_searches_at_once_compute_them_once(run: Run) -> None:
     keras.utils.set_random_seed(5)
     parts = {"train": load_part(run, "train", antialiased=True), "val": load_part(run, "val")}
     model = build_model(run.settings.spec(2, 0, 0.0, 0))
-    compute(run, model, run.settings.spec(2, 0, 0.0, 0), parts, DEPTHS, waiting)
+    compute_activations(run, model, run.settings.spec(2, 0, 0.0, 0), parts, DEPTHS, waiting)
     assert calls == ["waiting for another search that computes the same activations"] * 2  # begun and ended

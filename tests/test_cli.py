@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tests.pictures import write_pictures
 from tests.tiny import OPTIONS
+from toolkit.errors import NoAnswerError
 from toolkit.run import Run
 from unfreeze import cli
 
@@ -89,6 +91,79 @@ def test_a_cache_that_cannot_be_made_is_told(
     assert "give another --cache-dir" in err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "nowhere", "--json"],
+        ["verify", "--json", "--sort", "beauty"],
+        ["run", "--json"],
+        ["report", "nowhere", "--json", "--debug"],
+    ],
+    ids=" ".join,
+)
+def test_an_error_is_an_object_where_json_was_asked_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended, out, err = typed(capsys, *arguments)
+    told = json.loads(out)
+    assert (ended, told["exit"]) == (2, 2)
+    assert err.endswith(f"error: {told['error']}\n")
+
+
+@pytest.mark.parametrize(("error", "code"), [(NoAnswerError("no"), 1), (RuntimeError("a fault"), 3)])
+def test_a_command_that_raises_has_its_code_in_the_object(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr("unfreeze.api.backbones", broken)
+    ended, out, _ = typed(capsys, "backbones", "--json")
+    assert (ended, json.loads(out)["exit"]) == (code, code)
+
+
+def test_nothing_follows_a_result_that_was_printed(
+    finished: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command fails behind its result, which is all that stands on standard output."""
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    code, out, err = typed(
+        capsys, "predict", finished.path / "export" / "model.onnx", tmp_path / "broken.jpg", "--json"
+    )
+    assert code == 1
+    assert json.loads(out)[0]["path"].endswith("broken.jpg")
+    assert "could not be read" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_killed_leaves_an_object(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    program = """
+import sys, time
+from unfreeze import api, cli
+
+def busy():
+    print("begun", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+api.backbones = busy
+sys.argv = ["unfreeze", "backbones", "--json"]
+cli.main()
+"""
+    command = [sys.executable, "-c", program]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(
+        command, **streams, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
+    ) as process:
+        assert process.stderr.readline() == "begun\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert json.loads(out)["exit"] == code
+    assert "type" in json.loads(out)["error"]
+    assert "error: " in err
+
+
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" in typed(capsys, "--debug", "evaluate", "nowhere")[2]
 
@@ -145,7 +220,7 @@ def test_verify_prints_json_alone_and_exits_1_where_an_artefact_does_not_hold(
     few = ("--formats", "onnx", "--precisions", "float32,int8")
     code, out, _ = typed(capsys, "verify", run, *few, "--threads", "1", "--json")
     assert code == 0
-    assert [entry["holds"] for entry in json.loads(out)] == [True, False]  # eight images prove no int8 file
+    assert [entry["verdict"] for entry in json.loads(out)] == ["holds", "undecided"]  # eight images prove no int8 file
     assert [timing["threads"] for timing in json.loads(out)[0]["timings"]] == [1]
     code, _, err = typed(capsys, "verify", run, *few, "--no-times", "--strict")
     assert code == 1
@@ -450,8 +525,8 @@ def test_what_an_interrupt_costs(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for name in ("tune", "verify", "export"):
-        monkeypatch.setattr(f"unfreeze.api.{name}", interrupted)
+    for name in ("api.tune", "artefact_api.verify", "artefact_api.export"):
+        monkeypatch.setattr(f"unfreeze.{name}", interrupted)
     code, out, err = typed(capsys, *command)
     assert (code, out) == (130, "")
     assert said in err

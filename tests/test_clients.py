@@ -21,7 +21,7 @@ from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode, decode_whole
 from toolkit.run import Run
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from toolkit.storage.files import file_digest
 
 SIZE = 24
@@ -176,7 +176,7 @@ def test_every_client_has_its_row_and_the_trained_one_is_the_reference(rows: lis
     reference = read_reference(read_manifest(finished.path / "export"))
     assert [row.client for row in rows] == [each.name for each in CLIENTS]
     assert rows[0].client == TRAINED.name
-    assert (rows[0].flips, rows[0].lost, rows[0].verdict) == (0, 0, UNSURE)
+    assert (rows[0].flips, rows[0].lost, rows[0].verdict) == (0, 0, UNDECIDED)
     assert rows[0].accuracy == (reference.probabilities.argmax(1) == reference.labels).mean()
 
 
@@ -238,13 +238,13 @@ def test_what_is_lost_and_what_is_not(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     verdicts = {row.client: row.verdict for row in told}
     assert [name for name, verdict in verdicts.items() if verdict != HOLDS] == [client("floats 0 to 1").name]
-    assert verdicts[client("floats 0 to 1").name] == LOSES
+    assert verdicts[client("floats 0 to 1").name] == FAILS
     assert {(row.accuracy, row.flips) for row in told if row.verdict == HOLDS} == {(1.0, 0)}
     assert (told[-1].accuracy, told[-1].flips, told[-1].lost) == (0.5, 35, 0.5)
     assert [done for _, done, _ in seen] == [0, 32, 64, 70]
     assert {(what, total) for what, _, total in seen} == {("decoding as clients do", 70)}
     strict = sensitivity(tmp_path, images, SIZE, margin=0.5)
-    assert [row.verdict for row in strict] == [*[UNSURE] * (len(CLIENTS) - 1), LOSES]
+    assert [row.verdict for row in strict] == [*[UNDECIDED] * (len(CLIENTS) - 1), FAILS]
 
 
 def test_an_image_that_changed_since_the_scan_is_told(finished: Run, tmp_path: Path) -> None:

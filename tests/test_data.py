@@ -6,7 +6,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from tests.pictures import draw
 from toolkit.settings import Settings
-from toolkit.training.batches import Part, Source, augmented, balanced_weights, in_order, plain, shuffled, view
+from toolkit.training.batches import Part, Source, augmented, balanced_weights, in_order, shuffled, unaugmented, view
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_views_mix_both_resizings(part: Part) -> None:
 
 
 def test_validation_is_in_order_and_untouched(part: Part) -> None:
-    seen = list(in_order(plain(part), batch_size=4))
+    seen = list(in_order(unaugmented(part), batch_size=4))
     np.testing.assert_array_equal(np.concatenate([images for images, _ in seen]), part.images)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in seen]), part.labels)
 

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from tests.tiny import SETTINGS
+from toolkit.progress import Listener
 from toolkit.run import Run, prepare
 from toolkit.storage.files import read_json
-from toolkit.training.event_files import SCALARS, Curve, has_events, write_curve, write_space
+from toolkit.training.event_files import SCALARS, CurveWriter, has_events, write_curve, write_space
 from toolkit.training.history import read_history
 from toolkit.training.train import train_run
 from tuning.search import search
@@ -63,7 +64,7 @@ def places(run: Run) -> list[str]:
 
 
 def test_what_is_written_is_read_at_once(tmp_path: Path) -> None:
-    curve = Curve(tmp_path / "trial_0000", "val_loss", point={"head_units": 64, "dropout": 0.1, "unfreeze": 2})
+    curve = CurveWriter(tmp_path / "trial_0000", "val_loss", point={"head_units": 64, "dropout": 0.1, "unfreeze": 2})
     rows = []
     for epoch, loss in enumerate((0.5, 0.3, 0.4)):
         rows.append(row(epoch, loss))
@@ -97,8 +98,8 @@ def test_an_epoch_that_diverged_is_shown_and_never_the_best(tmp_path: Path) -> N
 
 
 def test_a_training_that_starts_again_leaves_no_point_twice(tmp_path: Path) -> None:
-    Curve(tmp_path, "val_loss").add(row(0, 0.9))
-    again = Curve(tmp_path, "val_loss")
+    CurveWriter(tmp_path, "val_loss").add(row(0, 0.9))
+    again = CurveWriter(tmp_path, "val_loss")
     again.add(row(0, 0.5))
     assert_shows(tmp_path, [row(0, 0.5)])
     assert len(list(tmp_path.iterdir())) == 1
@@ -113,7 +114,7 @@ def test_a_record_that_was_cut_hides_no_earlier_one(tmp_path: Path, missing: int
 
 
 def test_a_folder_deleted_while_it_is_written_stops_nothing(tmp_path: Path) -> None:
-    curve = Curve(tmp_path / "board", "val_loss")
+    curve = CurveWriter(tmp_path / "board", "val_loss")
     curve.add(row(0, 0.5))
     shutil.rmtree(tmp_path / "board")
     curve.add(row(1, 0.4))
@@ -160,7 +161,7 @@ def test_a_running_search_can_be_watched(tiny: str, pictures: Path, tmp_path: Pa
         seen.append(epoch)
         assert_shows(run.path / "tensorboard" / "trial_0000", seen)
 
-    search(run, on_epoch=look)
+    search(run, Listener(on_epoch=look))
     assert len(seen) == 2
 
 
@@ -195,7 +196,7 @@ def test_a_search_that_was_cut_goes_on_without_a_point_twice(tiny: str, pictures
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(run, on_epoch=cut)
+        search(run, Listener(on_epoch=cut))
     assert_shows(run.path / "tensorboard" / "trial_0000", history(run, "0000"))
     assert_shows(run.path / "tensorboard" / "trial_0001", epochs[2:])
     search(run)
@@ -223,7 +224,7 @@ def test_nothing_is_left_of_an_abandoned_training(tiny: str, pictures: Path, tmp
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(run, on_epoch=cut)
+        search(run, Listener(on_epoch=cut))
     assert places(run) == ["trial_0000"]
 
 

@@ -16,10 +16,12 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 import export.write as export_write
-from export.artefacts import Call, digest, read_manifest, read_reference
+from export import write_one
+from export.artefacts import digest, read_manifest, read_reference
 from export.formats.tflite_metadata import description_in
 from export.proof.layers import all_names
 from export.runtimes.runners import load
+from export.settings import ExportSettings
 from export.variants import VARIANTS
 from export.write import export
 from toolkit.errors import UnfreezeError
@@ -183,11 +185,11 @@ def test_half_precision_onnx_halves_the_weights_and_keeps_its_ends(folder: Path,
 def test_the_licence_is_carried(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.path, tmp_path / "run", ignore=shutil.ignore_patterns("export"))
     run = Run(tmp_path / "run", finished.images, finished.settings)
-    export(run, formats=("tflite",), precisions=("float32",), license="CC-BY-4.0")
+    export(run, ExportSettings(formats=("tflite",), precisions=("float32",), license="CC-BY-4.0"))
     assert b"CC-BY-4.0" in metadata_of(run.path / "export" / "model.tflite")
     with pytest.raises(UnfreezeError, match="exported with another --license"):
-        export(run, formats=("onnx",), precisions=("float32",), license="MIT")
-    manifest = export(run, formats=("onnx",), precisions=("float32",))  # as the one that stays
+        export(run, ExportSettings(formats=("onnx",), precisions=("float32",), license="MIT"))
+    manifest = export(run, ExportSettings(formats=("onnx",), precisions=("float32",)))  # as the one that stays
     assert [artefact.name for artefact in manifest.artefacts] == ["model.tflite", "model.onnx"]
     properties = onnxruntime.InferenceSession(run.path / "export" / "model.onnx").get_modelmeta().custom_metadata_map
     assert properties["license"] == "CC-BY-4.0"
@@ -199,20 +201,20 @@ def test_an_export_that_was_cut_short_costs_nothing_that_was_whole(
 ) -> None:
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
-    some = {"formats": ("onnx",), "precisions": ("float32",)}
+    some = ExportSettings(("onnx",), ("float32",))
     (run.path / "export" / "model_fp16.tflite").write_bytes(b"damaged")
 
     def interrupted(*arguments: object, **how: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(export_write, "write_onnx", interrupted)
+        patch.setattr(write_one, "write_onnx", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            export(run, **some)
+            export(run, some)
     left = [variant.name for variant in VARIANTS if variant.name not in ("model.onnx", "model_fp16.tflite")]
     assert [artefact.name for artefact in read_manifest(run.path / "export").artefacts] == left
     assert not (run.path / "export" / "model_fp16.tflite").exists()
-    assert len(export(run, **some).artefacts) == len(left) + 1
+    assert len(export(run, some).artefacts) == len(left) + 1
 
 
 def test_a_file_that_does_not_run_has_failed(finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,8 +224,8 @@ def test_a_file_that_does_not_run_has_failed(finished: Run, tmp_path: Path, monk
     def garbled(source: object, path: Path, *rest: object) -> None:
         path.write_bytes(b"no flatbuffer")
 
-    monkeypatch.setattr(export_write, "write_tflite", garbled)
-    manifest = export(run, formats=("tflite",), precisions=("float32",))
+    monkeypatch.setattr(write_one, "write_tflite", garbled)
+    manifest = export(run, ExportSettings(formats=("tflite",), precisions=("float32",)))
     assert set(manifest.failed) == {"model.tflite"}
     assert not (run.path / "export" / "model.tflite").exists()
     assert "model.onnx" in {artefact.name for artefact in manifest.artefacts}
@@ -250,12 +252,12 @@ def test_only_the_variants_asked_for(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
     before = {artefact.name: artefact for artefact in read_manifest(run.path / "export").artefacts}
-    some = {"formats": ("tflite",), "precisions": ("float32",)}
-    after = {artefact.name: artefact for artefact in export(run, **some).artefacts}
+    some = ExportSettings(("tflite",), ("float32",))
+    after = {artefact.name: artefact for artefact in export(run, some).artefacts}
     assert after == before  # TFLite's bytes repeat, and the others were left alone
     with (run.path / "model.keras").open("ab") as file:
         file.write(b"another model")
-    export(run, **some)
+    export(run, some)
     names = sorted(path.name for path in (run.path / "export").iterdir())
     assert names == ["golden", "labels.txt", "manifest.json", "model.tflite", "reference.npz"]
 
@@ -269,8 +271,8 @@ def test_a_variant_that_cannot_be_written_is_told_and_the_others_are_there(
     def fails(*arguments: object, **how: object) -> None:
         raise RuntimeError("no such operation\nand much more")
 
-    monkeypatch.setattr(export_write, "write_onnx_float16", fails)
-    manifest = export(run, formats=("onnx",), precisions=("float32", "float16"))
+    monkeypatch.setattr(write_one, "write_onnx_float16", fails)
+    manifest = export(run, ExportSettings(formats=("onnx",), precisions=("float32", "float16")))
     assert manifest.failed == {"model_fp16.onnx": "no such operation"}
     assert "model.onnx" in {artefact.name for artefact in manifest.artefacts}
     assert not (run.path / "export" / "model_fp16.onnx").exists()
@@ -282,7 +284,7 @@ def test_layers_stay_in_float(format: str, finished: Run, tmp_path: Path) -> Non
     """And what is larger is that layer's kernel alone."""
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
-    export(run, formats=(format,), precisions=("int8",), float_layers=("second_conv",))
+    export(run, ExportSettings(formats=(format,), precisions=("int8",), float_layers=("second_conv",)))
     name = f"model_int8.{format}"
     if format == "onnx":
         graph = onnx.load(run.path / "export" / name).graph
@@ -307,10 +309,10 @@ def test_layers_stay_in_float(format: str, finished: Run, tmp_path: Path) -> Non
 
 def test_an_unknown_layer_is_a_wrong_call(finished: Run) -> None:
     with pytest.raises(UnfreezeError, match="no layer 'second_con'; did you mean second_conv") as error:
-        export(finished, float_layers=("second_con",))
+        export(finished, ExportSettings(float_layers=("second_con",)))
     assert f"`unfreeze verify {finished.path} --layers --json` lists those with weights" in str(error.value)
     with pytest.raises(UnfreezeError, match="no layer 'nosuch'; those most like it: ") as error:
-        export(finished, float_layers=("nosuch",))
+        export(finished, ExportSettings(float_layers=("nosuch",)))
     near = str(error.value).partition("like it: ")[2].partition(";")[0].split(", ")
     assert len(set(near)) == 5
     assert {*near} <= {*all_names(load_model(finished))}
@@ -323,7 +325,7 @@ def test_what_was_drawn_of_a_file_goes_when_it_is_written_anew(finished: Run, tm
     kept = [run.path / "plots" / f"{kind}_model.tflite.png" for kind in ("flips", "layers")]
     for path in (*drawn, *kept):
         path.write_bytes(b"")
-    manifest = export(run, formats=("onnx",), precisions=("float32",))
+    manifest = export(run, ExportSettings(formats=("onnx",), precisions=("float32",)))
     assert manifest.written == ("model.onnx",)
     assert not any(path.exists() for path in drawn)
     assert all(path.exists() for path in kept)
@@ -332,11 +334,11 @@ def test_what_was_drawn_of_a_file_goes_when_it_is_written_anew(finished: Run, tm
 def test_the_calls_that_wrote_what_is_there_are_kept(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
-    all_of_them = Call(None, None, 200, (), 0.5)
+    all_of_them = ExportSettings()
     assert read_manifest(run.path / "export").calls == (all_of_them,)
-    one = Call(("onnx",), ("float32",), 200, (), 0.5)
+    one = ExportSettings(("onnx",), ("float32",))
     for calls in ((all_of_them, one), (all_of_them, one)):  # the second writes all that the first did
-        export(run, formats=["onnx"], precisions=["float32"])
+        export(run, ExportSettings(formats=["onnx"], precisions=["float32"]))
         assert read_manifest(run.path / "export").calls == calls
 
 
@@ -349,7 +351,7 @@ def test_what_the_same_call_wrote_is_known_to_be_finished(finished: Run, tmp_pat
     others: list[dict[str, Any]] = [
         {"margin": 1.0}, {"formats": ("onnx",)}, {"calibration": 50}, {"float_layers": ("head",)}, {"license": "MIT"},
     ]  # fmt: skip
-    assert not any(export_write.finished(run, **other) for other in others)
+    assert not any(export_write.finished(run, ExportSettings(**other)) for other in others)
     (run.path / "export" / "model.onnx").write_bytes(b"another")
     assert export_write.finished(run) is None
     (run.path / "model.keras").write_bytes(b"another")
@@ -361,7 +363,9 @@ def test_an_export_says_what_it_is_at(finished: Run, tmp_path: Path) -> None:
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
     said: list[tuple[str, int, int]] = []
-    export(run, formats=("onnx",), precisions=("float32", "int8"), progress=lambda *what: said.append(what))
+    export(
+        run, ExportSettings(formats=("onnx",), precisions=("float32", "int8")), progress=lambda *what: said.append(what)
+    )
     begun = [what for what, done, _ in said if done == 0]
     assert begun == [what for what in dict.fromkeys(what for what, _, _ in said)]
     assert {what for what, done, total in said if done == total} == {*begun}
@@ -373,7 +377,9 @@ def test_int8_that_loses_too_much_is_made_in_every_other_way(finished: Run, tmp_
     """With a margin that nothing can meet, all steps are made, each of them runs, and the best is kept."""
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
-    manifest = export(run, precisions=("int8",), margin=-101.0)
+    settings = ExportSettings(precisions=("int8",))
+    object.__setattr__(settings, "margin", -101.0)  # no file can gain so much
+    manifest = export(run, settings)
     attempts = {artefact.name: artefact.attempts for artefact in manifest.artefacts if artefact.attempts}
     steps = {name: [attempt["step"].partition(":")[0] for attempt in tried] for name, tried in attempts.items()}
     assert steps == {

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export.predict import files_in
 from tests.pictures import draw, encode, write_pictures
 from toolkit.data.image_set import ImageFolder, scan
 from toolkit.errors import UnfreezeError
@@ -454,3 +455,20 @@ def test_a_folder_that_may_not_be_read(classes: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(UnfreezeError, match="data cannot be read: Permission denied"):
         scan(classes)
+
+
+def test_a_folder_to_predict_is_walked_as_data_are(classes: Path) -> None:
+    """The images that `scan` uses are those that `predict FOLDER` answers."""
+    data = picture()
+    for hidden in (".thumbnails/a.jpg", "__MACOSX/dots/000.jpg", "dots/._000.jpg", "dots/.trash/a.jpg"):
+        put(classes / hidden, data)
+    put(classes / "dots" / "deeper" / "more" / "Z.JPEG", data)
+    put(classes / "dots" / "notes.txt", b"")
+    put(classes.parent / "elsewhere" / "a.jpg", picture(1))
+    (classes / "dots" / "linked.jpg").symlink_to(classes.parent / "elsewhere" / "a.jpg")
+    (classes / "dots" / "linked").symlink_to(classes.parent / "elsewhere")
+    (classes / "dots" / "round").symlink_to(classes)
+    expected = sorted(classes / path for path in scan(classes).paths)
+    assert len(expected) == 8
+    assert files_in([classes]) == expected
+    assert files_in([classes / "dots" / "._000.jpg"]) == [classes / "dots" / "._000.jpg"]  # named, so wanted

@@ -24,12 +24,13 @@ from export.proof.parity import Parity
 from export.runtimes.inputs_outputs import feed
 from export.runtimes.inspect_file import precision
 from export.runtimes.runners import load
+from export.settings import VerifySettings
 from tests.calibrate import shake
 from tests.pictures import write_pictures
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze import cli
 
 SIZE = 32
@@ -168,7 +169,10 @@ def folder(model: keras.Model, data: tuple[np.ndarray, np.ndarray], tmp_path_fac
 
 def verified(folder: Path, names: Sequence[str], data: Path, **how: Any) -> dict[str, Parity]:
     """By name; neither is timed."""
-    how = {"reference": folder / "reference.keras", "pixels": "-1..1", "threads": (), **how}
+    settings = VerifySettings(
+        threads=(), **{name: how.pop(name) for name in ("margin", "tolerance", "layers") if name in how}
+    )
+    how = {"reference": folder / "reference.keras", "pixels": "-1..1", "settings": settings, **how}
     parities = verify_foreign(artefacts=[folder / name for name in names], data=data, **how)
     assert [parity.artefact.name for parity in parities] == list(names)
     return {parity.artefact.name: parity for parity in parities}
@@ -223,7 +227,7 @@ def test_batches_do_not_change_answers(name: str, folder: Path, model, data: tup
 
 def test_too_few_images_tell_nothing_of_int8(folder: Path, pictures: Path) -> None:
     (parity,) = verified(folder, ["int8.tflite"], pictures, margin=0.5).values()
-    assert parity.verdict == UNSURE
+    assert parity.verdict == UNDECIDED
     assert not parity.broken
 
 
@@ -245,7 +249,7 @@ def bad(folder: Path, pictures: Path, out: Path) -> dict[str, Parity]:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found_where_it_is(fault: str, kind: str, bad: dict[str, Parity]) -> None:
     parity = bad[f"{fault}.{kind}"]
-    assert parity.verdict == LOSES
+    assert parity.verdict == FAILS
     assert parity.broken
     assert parity.max_difference is not None
     assert parity.max_difference > 1e-3
@@ -273,7 +277,7 @@ def test_swapped_classes_turn_every_answer(bad: dict[str, Parity]) -> None:
 def test_the_evidence_is_written(bad: dict[str, Parity], out: Path) -> None:
     stored = json.loads((out / "parity.json").read_text())
     assert [entry["artefact"]["name"] for entry in stored] == list(bad)
-    assert [entry["holds"] for entry in stored] == [False] * 8 + [True]
+    assert [entry["verdict"] == HOLDS for entry in stored] == [False] * 8 + [True]
     assert stored[0]["divergence"]["layer"] == "second"
     names = {path.name for path in out.iterdir()}
     flipped = {f"flips_{name}.png" for name, parity in bad.items() if parity.flips}
@@ -306,9 +310,13 @@ def test_files_that_take_so_many_images_and_no_more(
     scaled = copied(model, "second", lambda array: 1.3 * array)
     bad = [to_onnx(scaled, tmp_path / "bad.onnx", count=count), to_tflite(scaled, tmp_path / "bad.tflite", count=count)]
     parities = verify_foreign(
-        folder / "reference.keras", [*made, *bad], pictures, pixels="-1..1", threads=(), margin=10.0
+        folder / "reference.keras",
+        [*made, *bad],
+        pictures,
+        pixels="-1..1",
+        settings=VerifySettings(threads=(), margin=10.0),
     )
-    assert [parity.verdict for parity in parities] == [HOLDS] * len(made) + [LOSES] * 2
+    assert [parity.verdict for parity in parities] == [HOLDS] * len(made) + [FAILS] * 2
     assert [parity.divergence.layer for parity in parities if parity.divergence] == ["second", "second"]
 
 
@@ -342,7 +350,9 @@ def test_one_logit_is_one_in_the_last_batch_too(
     one.get_layer("one").set_weights([kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1] + 0.5 - last])
     keras.Model(model.input, keras.layers.Activation("sigmoid")(one.output)).save(tmp_path / "sigmoid.keras")
     path = to_onnx(one, tmp_path / "logit.onnx")
-    (parity,) = verify_foreign(tmp_path / "sigmoid.keras", [path], tmp_path / "data", pixels="-1..1", threads=())
+    (parity,) = verify_foreign(
+        tmp_path / "sigmoid.keras", [path], tmp_path / "data", pixels="-1..1", settings=VerifySettings(threads=())
+    )
     assert parity.images == 33
     assert parity, parity.reason
 
@@ -407,15 +417,19 @@ def test_no_artefact_is_no_success(folder: Path, pictures: Path) -> None:
 
 def test_an_artefact_with_another_number_of_answers_has_failed(folder: Path, pictures: Path, tmp_path: Path) -> None:
     path = to_onnx(classifier(classes=3), tmp_path / "three.onnx")
-    (parity,) = verify_foreign(folder / "reference.keras", [path], pictures, pixels="-1..1", threads=())
-    assert parity.verdict == "could not run"
+    (parity,) = verify_foreign(
+        folder / "reference.keras", [path], pictures, pixels="-1..1", settings=VerifySettings(threads=())
+    )
+    assert (parity.verdict, parity.ran) == (FAILS, False)
     assert "(40, 3)" in parity.reason
 
 
 def test_an_artefact_of_another_size_is_refused(folder: Path, pictures: Path, tmp_path: Path) -> None:
     path = to_tflite(classifier(size=16), tmp_path / "small.tflite")
     with pytest.raises(UnfreezeError, match=r"small\.tflite takes images of 16 px and the reference 32 px"):
-        verify_foreign(folder / "reference.keras", [folder / "plain.onnx", path], pictures, threads=())
+        verify_foreign(
+            folder / "reference.keras", [folder / "plain.onnx", path], pictures, settings=VerifySettings(threads=())
+        )
 
 
 # The reference
@@ -475,7 +489,7 @@ def test_exit_0_where_all_hold(folder: Path, pictures: Path, capsys: pytest.Capt
     code, out, err = typed(capsys, *which, "--pixels", "-1..1", "--no-times", "--json")
     assert code == 0, err
     (entry,) = json.loads(out)
-    assert entry["holds"] is True
+    assert entry["verdict"] == HOLDS
     assert entry["artefact"]["name"] == "plain.onnx"
     assert entry["timings"] == []
 
@@ -487,7 +501,7 @@ def test_exit_1_where_one_does_not(
     which += ["--reference", folder / "reference.keras", "--data", pictures, "--out", tmp_path / "out"]
     code, out, err = typed(capsys, *which, "--pixels", "-1..1", "--no-times", "--json")
     assert code == 1
-    assert [entry["holds"] for entry in json.loads(out)] == [True, False]
+    assert [entry["verdict"] for entry in json.loads(out)] == [HOLDS, FAILS]
     assert json.loads(out)[1]["divergence"]["layer"] == "second"
     assert err.endswith("error: scaled.onnx does not hold\n")
     assert json.loads((tmp_path / "out" / "parity.json").read_text()) == json.loads(out)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.tiny import OPTIONS
 from toolkit.data.decoded_arrays import new_array
-from toolkit.errors import disk_is_full, of_system
+from toolkit.errors import describe_os_error, disk_is_full
 from toolkit.storage.files import reserve
 
 ROOT = Path(__file__).parents[1]
@@ -51,16 +51,16 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_room(pictures: Path, tmp_pat
     ],
 )
 def test_what_the_system_says_is_one_line_with_what_to_do(number: int, said: str) -> None:
-    text = of_system(OSError(number, os.strerror(number), "a.npy"))
+    text = describe_os_error(OSError(number, os.strerror(number), "a.npy"))
     assert re.match(said, text)
     assert text.isprintable()
 
 
 def test_a_file_is_named_or_it_is_said_how_to_find_it() -> None:
     for number, what in ((number, os.strerror(number)) for number in errno.errorcode):
-        assert "a.npy" in of_system(OSError(number, what, "a.npy")), what
-        assert "b.npy" in of_system(OSError(number, what, "a.npy", None, "b.npy")), what
-        text = of_system(OSError(number, what))
+        assert "a.npy" in describe_os_error(OSError(number, what, "a.npy")), what
+        assert "b.npy" in describe_os_error(OSError(number, what, "a.npy", None, "b.npy")), what
+        text = describe_os_error(OSError(number, what))
         assert what in text or text.startswith("no space left on the device"), what
         assert text.endswith("the system does not say which file: add --debug to see what was being done"), what
 

@@ -14,8 +14,8 @@ import pytest
 from tests.scripted import Ours, Script, cut_after, grid, ours, plain, search
 from tuning import memory
 from tuning.oracles.halving import rungs
-from tuning.oracles.make import completed, failures
-from tuning.oracles.points import points
+from tuning.search_space import points
+from tuning.trial_records import completed, failures
 
 # keras_tuner.synchronized calls names that Python has renamed
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")
@@ -25,7 +25,7 @@ EPOCHS = {"head_epochs": 5, "max_epochs": 10}
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing to free after a scripted trial, and no power cut to come."""
-    monkeypatch.setattr(memory, "free", lambda keep: None)
+    monkeypatch.setattr(memory, "free_graphs", lambda keep: None)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 

@@ -35,7 +35,7 @@ from tests.hostile import (
 )
 from tests.pictures import draw, encode, write_pictures
 from toolkit.data.image_set import ImageFolder, scan
-from toolkit.data.sources import class_folders as layout
+from toolkit.data.sources.open import read_listing
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.evaluation import plots
 from toolkit.pixels import decode as images
@@ -47,7 +47,7 @@ from toolkit.settings import Settings
 from toolkit.stats.metrics import evaluate
 from toolkit.storage import safe_read as reading
 from unfreeze.cli import cli
-from unfreeze.pages import pictures
+from unfreeze.pages import result_pictures
 from unfreeze.screen.tables import show_folder
 
 NAMES = sorted(seeds())
@@ -416,7 +416,7 @@ def test_a_csv_of_nothing_but_such_paths_says_why(classes: Path) -> None:
 def test_a_csv_of_a_hundred_thousand_rows_is_read(classes: Path) -> None:
     rows = "".join(f"gone/{number}.jpg,{number % 7}\r\n" for number in range(100_000))
     (classes / "images.csv").write_text("\ufeffpath,label\r\n" + rows)
-    listing = layout.read_layout(classes / "images.csv")
+    listing = read_listing(classes / "images.csv")
     assert len(listing.entries) == 100_000
     assert len(listing.classes) == 7
 
@@ -473,7 +473,7 @@ def test_the_confusion_matrix_of_many_classes_is_no_larger_picture(tmp_path: Pat
         plots.save(plots.confusion(found), tmp_path / "confusion.png")
         with Image.open(tmp_path / "confusion.png") as picture:
             sides.append(picture.size)
-        page = pictures.confusion(found)
+        page = result_pictures.confusion(found)
         assert len(page.svg) < 2_000_000
     assert max(max(size) for size in sides) < 2500
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,19 @@ ROOT = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel is 
 HEAVY_PACKAGES = {"tensorflow", "keras", "keras_tuner", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
 HEAVY = {  # our modules that import one of them at the top; all others are light
     *("toolkit.models.build", "toolkit.models.weights", "toolkit.evaluation.evaluate_run"),
-    *("toolkit.training.answers", "toolkit.training.course", "toolkit.training.fit"),
+    *("toolkit.training.answers", "toolkit.training.staged_training", "toolkit.training.fit"),
     *("toolkit.training.model_file", "toolkit.training.train"),
     *("toolkit.to_onnx.graph", "toolkit.to_onnx.repairs", "toolkit.to_onnx.canonical"),
-    *("tuning.oracles.base", "tuning.oracles.halving", "tuning.oracles.make", "tuning.oracles.points"),
+    *(
+        "tuning.oracles.base",
+        "tuning.oracles.halving",
+        "tuning.oracles.make",
+        "tuning.oracles.bayesian",
+        "tuning.oracles.hyperband",
+    ),
     *("tuning.activations.cache", "tuning.activations.passes", "tuning.activations.prefix"),
-    *("tuning.space", "tuning.trial_records", "tuning.tuner", "tuning.trial_model", "tuning.search", "tuning.memory"),
-    *("tuning.trial_curves", "tuning.checkpoints"),
+    *("tuning.search_space", "tuning.trial_records", "tuning.tuner", "tuning.trial_model", "tuning.search"),
+    *("tuning.memory", "tuning.trial_curves", "tuning.trial_files", "tuning.save_taken", "tuning.checkpoints"),
     *("export.formats.saved_model", "export.formats.tflite", "export.formats.tflite_metadata", "export.formats.onnx"),
     *("export.quantise.onnx", "export.quantise.ways", "export.proof.layers", "export.proof.locate"),
     *("export.write", "export.write_one", "export.foreign.verify", "export.foreign.adopt"),
@@ -102,6 +109,23 @@ def test_a_package_is_a_map_of_its_folder() -> None:
         inside = [one for one in MODULES if one.rpartition(".")[0] == name and not one.endswith("__main__")]
         assert [one for one in inside if one.rpartition(".")[2] not in told.split()] == [], name
         assert len(tree.body) == 1 or name in ("unfreeze", "toolkit")
+
+
+def test_the_tree_in_contributing_names_every_folder() -> None:
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = text.partition("this tree names every folder:")[2].split("```")[1]
+    named, above = set(), [""] * 9
+    for indent, folder in re.findall(r"^( *)([\w]+)/ ", tree, re.MULTILINE):
+        depth = len(indent) // 2
+        above[depth] = folder
+        named.add(".".join(above[: depth + 1]))
+    packages_here = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    assert {name for name in named if name.partition(".")[0] in MAY_IMPORT} == packages_here
+    arrows = text.partition("## Where things are")[2].split("```")[1]
+    assert [line.split()[0] for line in arrows.splitlines() if re.match(r"\s*[a-z]", line)] == [
+        "unfreeze", "tuning", "toolkit",
+    ]  # fmt: skip
+    assert "tuning   export" in arrows
 
 
 def test_the_application_is_of_three_layers() -> None:

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import pytest
 
+import unfreeze
 from toolkit.errors import UnfreezeError
+from toolkit.storage.files import temporary_name
 from toolkit.storage.lock import alone, in_turn
-from unfreeze import api
 
 ROOT = Path(__file__).parents[1]
 HOLD = """
 import sys, time
 from pathlib import Path
+from toolkit.storage.files import temporary_name
 from toolkit.storage.lock import alone
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
@@ -97,7 +99,7 @@ def test_where_no_run_begins_nothing_is_left(name: str, tmp_path: Path) -> None:
 def test_no_file_is_left_in_a_folder_that_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(UnfreezeError, match="is not a run folder"):
-        api.evaluate(tmp_path)
+        unfreeze.evaluate(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
@@ -113,6 +115,29 @@ def test_what_a_killed_process_left_is_swept(owner: subprocess.Popen, tmp_path: 
     owner.wait()
     with alone(tmp_path / "run"):
         assert {path.name for path in folder.iterdir()} == {".keep.tmp", ".x.99999999999999999999.tmp"}
+
+
+def test_temporary_files_of_another_host_are_left_in_a_shared_cache(tmp_path: Path) -> None:
+    """Whether its process still runs cannot be asked; after a day nobody writes a file any more."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    own = temporary_name("own", ".npy")
+    host = own.split(".")[2].partition("-")[0]
+    other = f"{int(host, 16) ^ 1:08x}"
+    ended = f".ended.{host}-{dead.pid}.tmp.npy"
+    runs = f".runs.{host}-{os.getppid()}.tmp"
+    new, old = f".new.{other}-{dead.pid}.tmp.npy", f".old.{other}-{dead.pid}.tmp"
+    unnamed, unnamed_old = f".unnamed.{dead.pid}.tmp", f".unnamed_old.{dead.pid}.tmp"
+    cache, export = tmp_path / "run" / "cache" / "activations", tmp_path / "run" / "export"
+    for folder in (cache, export):
+        folder.mkdir(parents=True)
+        for name in (own, ended, runs, new, old, unnamed, unnamed_old):
+            (folder / name).touch()
+        for name in (old, unnamed_old):
+            os.utime(folder / name, (time.time() - 90_000,) * 2)
+    with alone(tmp_path / "run"):
+        assert {path.name for path in cache.iterdir()} == {runs, new, unnamed}
+        assert {path.name for path in export.iterdir()} == {runs}
 
 
 def test_in_a_cache_one_waits_for_the_other(tmp_path: Path) -> None:
@@ -141,15 +166,15 @@ def test_a_run_in_use_refuses_every_command_that_writes(
 ) -> None:
     (tmp_path / "run" / "run.json").touch()
     calls = {
-        "run": lambda: api.run(pictures, tmp_path / "run"),
-        "demo": lambda: api.demo(tmp_path / "run"),
-        "tune": lambda: api.tune(pictures, tmp_path / "run"),
-        "train": lambda: api.train(pictures, tmp_path / "run"),
-        "evaluate": lambda: api.evaluate(tmp_path / "run"),
-        "export": lambda: api.export(tmp_path / "run"),
-        "verify": lambda: api.verify(tmp_path / "run"),
-        "sensitivity": lambda: api.sensitivity(tmp_path / "run"),
-        "adopt": lambda: api.adopt(tmp_path / "model.keras", pictures, tmp_path / "run"),
+        "run": lambda: unfreeze.run(pictures, tmp_path / "run"),
+        "demo": lambda: unfreeze.demo(tmp_path / "run"),
+        "tune": lambda: unfreeze.tune(pictures, tmp_path / "run"),
+        "train": lambda: unfreeze.train(pictures, tmp_path / "run"),
+        "evaluate": lambda: unfreeze.evaluate(tmp_path / "run"),
+        "export": lambda: unfreeze.export(tmp_path / "run"),
+        "verify": lambda: unfreeze.verify(tmp_path / "run"),
+        "sensitivity": lambda: unfreeze.sensitivity(tmp_path / "run"),
+        "adopt": lambda: unfreeze.adopt(tmp_path / "model.keras", pictures, tmp_path / "run"),
     }
     for call in calls.values():
         with pytest.raises(UnfreezeError, match="is in use by process"):

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from tests import tiny
 tiny.register()
-from unfreeze import api
+import unfreeze
 
 def open_files():
     names = []
@@ -32,7 +32,7 @@ def told(trials):
 
 data, run, trials, cache = sys.argv[1:]
 settings = replace(tiny.SETTINGS, trials=int(trials), cache=cache == "cache", head_units=(0, 2, 4, 6))
-api.tune(data, run, settings=settings, on_trials=told)
+unfreeze.tune(data, run, settings=settings, listener=unfreeze.Listener(on_trials=told))
 """
 
 

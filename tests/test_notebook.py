@@ -145,7 +145,7 @@ def test_it_runs_on_real_photographs(shared: Path, part: Path, tmp_path: Path) -
     verdicts = {one["artefact"]["name"]: one["verdict"] for one in json.loads((run / "parity.json").read_text())}
     assert verdicts.keys() == {"model.tflite", "model_fp16.tflite", "model.onnx", "model_fp16.onnx"}
     assert verdicts["model.tflite"] == verdicts["model.onnx"] == "holds"
-    assert {verdicts["model_fp16.tflite"], verdicts["model_fp16.onnx"]} <= {"holds", "too few images to tell"}
+    assert {verdicts["model_fp16.tflite"], verdicts["model_fp16.onnx"]} <= {"holds", "undecided"}
 
     # The last cell: the file alone, with another decoder, says what the model says.
     same, images = map(int, re.findall(r"same answer on (\d+) of (\d+)", printed[-1])[0])

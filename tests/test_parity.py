@@ -7,8 +7,8 @@ from scipy.stats import binomtest
 from export.artefacts import Artefact, Reference
 from export.proof.parity import Parity, compare
 from export.runtimes.measure import Measurement
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from toolkit.stats.metrics import calibration_error, wilson
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
 
 NAMES = ("cat", "dog")
 
@@ -41,7 +41,7 @@ def test_equal_answers_hold() -> None:
 
 def test_a_flip_is_listed_with_both_probabilities() -> None:
     parity = verdict(sure(0.9, 0.6, 0.9), sure(0.9, 0.3, 0.9))
-    assert parity.verdict == LOSES
+    assert parity.verdict == FAILS
     assert parity.broken
     (flip,) = parity.flips
     assert (flip.path, flip.label, flip.reference, flip.artefact, flip.tie) == ("1.jpg", "dog", "dog", "cat", False)
@@ -79,14 +79,14 @@ def test_the_tolerance_of_float32_without_any_flip(off: float, holds: bool) -> N
 @pytest.mark.parametrize("precision", ["float16", "dynamic", "int8"])
 @pytest.mark.parametrize(
     ("images", "lost", "gained", "expected"),
-    [(2000, 0, 0, HOLDS), (2000, 0, 3, HOLDS), (100, 0, 0, UNSURE), (2000, 60, 2, LOSES)],
+    [(2000, 0, 0, HOLDS), (2000, 0, 3, HOLDS), (100, 0, 0, UNDECIDED), (2000, 60, 2, FAILS)],
 )
 def test_the_verdict_on_what_is_rounded_is_statistical(
     precision: str, images: int, lost: int, gained: int, expected: str
 ) -> None:
     parity = verdict(*flipped(images, lost, gained), precision)
     if precision == "float16" and (lost or gained):
-        expected = LOSES  # 0.9 to 0.2 is no tie
+        expected = FAILS  # 0.9 to 0.2 is no tie
     assert parity.verdict == expected
     assert (parity.reason == "") == (expected == HOLDS)
 
@@ -101,7 +101,7 @@ def test_too_few_images_is_neither_holding_nor_broken_and_says_how_many_would_te
 
 def test_a_wider_margin_makes_the_same_answers_hold() -> None:
     answers = flipped(500, 4, 1)
-    assert verdict(*answers, "int8").verdict == UNSURE
+    assert verdict(*answers, "int8").verdict == UNDECIDED
     assert verdict(*answers, "int8", margin=3.0).verdict == HOLDS
 
 
@@ -127,7 +127,7 @@ def test_answers_that_are_no_numbers_do_not_hold(precision: str) -> None:
     expected, got = flipped(2000, 0, 0)
     got[7] = np.nan
     parity = verdict(expected, got, precision)
-    assert parity.verdict == LOSES
+    assert parity.verdict == FAILS
     assert parity.max_difference is None
 
 

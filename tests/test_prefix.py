@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
-from toolkit.model import build_model, cut_tensor
-from toolkit.spec import ModelSpec
-from tuning.prefix import MIN_IMAGES, prefix
 
+from toolkit.models.build import build_model, cut_tensor
+from toolkit.models.spec import ModelSpec
 from toolkit.to_onnx import graph as onnx_graph
-from tuning import prefix as module
+from tuning.activations import prefix as module
+from tuning.activations.prefix import MIN_IMAGES, prefix
 
 DEPTHS = (0, 1, 2)
 

@@ -11,12 +11,14 @@ import pytest
 
 from tests.calibrate import shake
 from tests.tiny import SETTINGS
+from toolkit.progress import Listener
 from toolkit.run import prepare
 from toolkit.settings import Settings
 from toolkit.training.batches import load_part
 from tuning.activations import prefix
 from tuning.search import search
-from tuning.space import hyperparameters
+from tuning.search_space import hyperparameters
+from tuning.trial_files import head_file
 from tuning.trial_model import Data, TrialModel
 
 
@@ -97,10 +99,10 @@ def test_equal_heads_are_trained_once_whatever_the_depth(
     tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    from toolkit.training.course import Course
+    from toolkit.training.staged_training import StagedTraining
 
-    real = Course.run
-    monkeypatch.setattr(Course, "run", lambda self, stage, *rest: ran.append(stage) or real(self, stage, *rest))
+    real = StagedTraining.run
+    monkeypatch.setattr(StagedTraining, "run", lambda self, stage, *rest: ran.append(stage) or real(self, stage, *rest))
     run = prepare(
         pictures,
         tmp_path / "run",
@@ -109,6 +111,23 @@ def test_equal_heads_are_trained_once_whatever_the_depth(
     trials = search(run).trials
     assert len(trials) == 3
     assert ran == ["head", "tune", "tune", "tune"]
+
+
+def test_dropout_rates_that_are_equal_in_six_digits_have_heads_of_their_own(
+    tiny: str, pictures: Path, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, oracle="grid", head_units=(0,), dropout=(1 / 3, 0.333333), unfreeze=(0,), trials=2)
+    run = prepare(pictures, tmp_path / "run", settings)
+    search(run)
+    assert len(list((run.path / "search" / "heads").iterdir())) == 2
+
+
+def test_a_head_is_known_by_all_digits_of_its_dropout_rate() -> None:
+    names = [
+        head_file(Path(), SETTINGS.spec(2, 64, rate, 1), range(5)).name
+        for rate in (0, 0.0, 0.1, 0.3333333, 0.333333, 1e-5)
+    ]
+    assert names == [f"64-{rate}-0-5.npz" for rate in ("0", "0", "0.1", "0.3333333", "0.333333", "0.00001")]
 
 
 def test_the_result_does_not_depend_on_who_trained_the_head(tiny: str, pictures: Path, tmp_path: Path) -> None:
@@ -135,10 +154,7 @@ def test_a_trial_leaves_nothing_behind(tiny: str, pictures: Path, tmp_path: Path
     seen: list[int] = []
     units = tuple(range(1, 51))
     settings = replace(SETTINGS, oracle="grid", head_units=units, dropout=(0.0,), unfreeze=(1,), trials=50)
-    search(
-        prepare(pictures, tmp_path / "run", settings),
-        on_trials=lambda trials: seen.append(resident()),
-    )
+    search(prepare(pictures, tmp_path / "run", settings), Listener(on_trials=lambda trials: seen.append(resident())))
     growth = (seen[-1] - seen[10]) / 1e6 / (len(seen) - 11)
     print(f"{growth:.2f} MB a trial, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
     assert growth < 5

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,21 @@ import yaml
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from PIL import Image
+from toolkit.stats.accuracy_lost import HOLDS
 
+import unfreeze
+from export.proof.parity import read_parities, write_parities
+from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
-from unfreeze import api, cli
-from unfreeze.pages.sentences import readable, signed
+from tuning.results import SearchResult
+from unfreeze import cli
+from unfreeze.pages.card import render_card
+from unfreeze.pages.page import render_page
+from unfreeze.pages.run_facts import read_run_facts
+from unfreeze.pages.sentences import escape_controls, signed_points
 from unfreeze.pages.write_report import write_report
+from unfreeze.screen.tables import show_search
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 HOSTILE = (  # what a folder, and so a class, may be called, and worse
@@ -264,6 +274,89 @@ def test_a_file_that_changed_since_its_verification_is_not_verified(copy: Path) 
     assert " ".join(page.text).count("not verified") >= 1
 
 
+def change_parities(path: Path, change: Any) -> None:
+    """Write what `change` makes of each verdict."""
+    write_parities(path / "parity.json", [change(parity) for parity in read_parities(path / "parity.json")])
+
+
+def test_each_file_stands_beside_the_margin_that_it_was_held_against(copy: Path) -> None:
+    """A verdict that is kept from a verification with another margin is not shown under this one's."""
+    change_parities(copy, lambda one: replace(one, margin=0.1 if one.artefact.precision == "int8" else 0.005))
+    parities = read_parities(copy / "parity.json")
+    assert {parity.margin for parity in parities} == {0.1, 0.005}
+    page, card = report(copy)
+    text = " ".join(" ".join(page.text).split())
+    assert "which has to be within the file's own margin" in text
+    assert "within 0.50 points" not in text + card
+    rows = re.findall(r"<tr><th scope=\"row\" class=\"file\">.*?</tr>", (copy / "report.html").read_text(), re.DOTALL)
+    lines = [line for line in card.splitlines() if line.startswith("| `")]
+    for parity in parities:
+        (row,) = [row for row in rows if f">{parity.artefact.name}<" in row]
+        (line,) = [line for line in lines if f"`{parity.artefact.name}`" in line]
+        cells = [float(cell) for cell in re.findall(r'<td class="r">([\d.]+)</td>', row)]
+        assert 100 * (parity.margin or 0) in cells
+        assert f"| {100 * (parity.margin or 0):.2f} |" in line
+    lines = [line for line in card.splitlines() if line.startswith("unfreeze verify")]
+    typed = [shlex.split(line) for line in lines]
+    assert typed[0] == ["unfreeze", "verify", "run"]  # all at first, then those of another margin
+    assert {(line[4], line[6], line[8]) for line in typed[1:]} == {
+        (one.artefact.format, "int8", "10") for one in parities if one.margin == 0.1
+    }
+
+
+def test_one_margin_for_all_is_said_once(copy: Path) -> None:
+    change_parities(copy, lambda one: replace(one, margin=0.025))
+    page, card = report(copy)
+    assert "within 2.50 points" in " ".join(page.text)
+    assert "within 2.50 points" in card
+    assert ">Margin<" not in (copy / "report.html").read_text()
+
+
+def test_the_bounds_of_several_files_are_not_said_to_hold_at_once(copy: Path) -> None:
+    """Each bound has 95 % confidence; that all hold together has less."""
+    change_parities(copy, lambda one: replace(one, verdict=HOLDS, reason="", lost_at_most=0.004))
+    page, card = report(copy)
+    for text in (" ".join(" ".join(page.text).split()), card):
+        assert "each loses at most 0.40 points of accuracy, with 95% confidence for each file by itself" in text
+        assert "none loses" not in text
+    manifest = json.loads((copy / "export" / "manifest.json").read_text())
+    manifest["artefacts"] = manifest["artefacts"][:1]
+    (copy / "export" / "manifest.json").write_text(json.dumps(manifest))
+    assert "it loses at most 0.40 points of accuracy, with 95% confidence." in report(copy)[1]
+
+
+@pytest.mark.parametrize(
+    ("stage", "depth", "said"),
+    [
+        ("head", 2, "its backbone is as it came: its best epoch lies in the head stage"),
+        ("tune", 2, "the last 2 stages of its backbone were fine-tuned"),
+        ("refit", 1, "the last stage of its backbone was fine-tuned"),
+        ("head", 0, "its backbone is as it came: no stage was unfrozen"),
+        ("tune", 0, "its backbone is as it came: no stage was unfrozen"),
+    ],
+)
+def test_console_page_and_card_say_the_same_of_the_backbone(
+    stage: str, depth: int, said: str, finished: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = read_run_facts(finished)
+    assert facts.spec is not None
+    taken = facts.search["taken"]
+    trials = tuple(
+        replace(one, unfreeze=depth, best_stage=stage) if one.trial == taken else one for one in facts.trials
+    )
+    spec, kept = replace(facts.spec, unfreeze=depth), facts.best_epoch | {"stage": stage}
+    facts = replace(facts, trials=trials, spec=spec, best_epoch=kept)
+    page = " ".join("".join(Page(render_page(facts)).text).split())
+    card = render_card(facts)
+    show_search(SearchResult(taken, taken, (), taken, spec, trials, 0, kept))
+    sentence = said[0].upper() + said[1:]
+    for text in (page, card):
+        assert sentence in text
+        assert "unfrozen" not in text.replace(sentence, "")
+    console = capsys.readouterr().out
+    assert (said in console) == (stage == "head" and depth > 0)  # elsewhere the depth has said it
+
+
 def renamed(path: Path, names: tuple[str, ...], prefix: str) -> Path:
     """The run with other class names, and with other paths of its images."""
     run = json.loads((path / "run.json").read_text())
@@ -424,10 +517,12 @@ def adopted(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copytree(pictures, tmp_path / "photos")
     (tmp_path / "labels.txt").write_text("stripes\ndots\n")
     monkeypatch.chdir(tmp_path)
-    api.adopt("a model.keras", "photos", "own", pixels="-1..1", labels="labels.txt", test=0.3, seed=2)
-    api.evaluate("own")
-    api.export("own", formats=["onnx"], precisions=["float32"])
-    api.verify("own", threads=())
+    unfreeze.adopt(
+        "a model.keras", "photos", "own", pixels="-1..1", labels="labels.txt", split=unfreeze.Split(test=0.3, seed=2)
+    )
+    unfreeze.evaluate("own")
+    unfreeze.export("own", ExportSettings(formats=["onnx"], precisions=["float32"]))
+    unfreeze.verify("own", VerifySettings(threads=()))
     return Path("own")
 
 
@@ -465,7 +560,7 @@ def test_a_model_from_elsewhere_is_adopted_again_as_the_report_says(adopted: Pat
 def test_a_model_that_came_as_an_object_has_no_file(adopted: Path, pictures: Path, tmp_path: Path) -> None:
     import keras
 
-    api.adopt(keras.saving.load_model("a model.keras"), pictures, tmp_path / "object")
+    unfreeze.adopt(keras.saving.load_model("a model.keras"), pictures, tmp_path / "object")
     _, card = report(tmp_path / "object")
     assert "It came as an object of Python; own.keras stands for a file of it." in card
     assert f"unfreeze adopt own.keras {pictures.name} object\n" in card
@@ -476,12 +571,12 @@ def test_a_model_that_came_as_an_object_has_no_file(adopted: Path, pictures: Pat
     [(None, "–"), (0.0, "0.00"), (-0.00001, "0.00"), (0.00001, "0.00"), (-0.005, "\u22120.50"), (0.0123, "+1.23")],
 )
 def test_points_have_a_sign_unless_they_are_none(share: float | None, points: str) -> None:
-    assert signed(share) == points
+    assert signed_points(share) == points
 
 
 def test_what_hides_or_reverses_text_is_written_as_an_escape() -> None:
-    assert readable("a\u202eb\x1b]0;c\x07") == "a\\u202eb\\x1b]0;c\\x07"
-    assert readable(Markup("<b>\u2066</b>\n\tx")) == Markup("<b>\\u2066</b>\n\tx")
-    assert isinstance(readable(Markup("\u2066")), Markup)
-    assert readable("größe 猫 👩\u200d🔬") == "größe 猫 👩\u200d🔬"
-    assert readable(5) == 5
+    assert escape_controls("a\u202eb\x1b]0;c\x07") == "a\\u202eb\\x1b]0;c\\x07"
+    assert escape_controls(Markup("<b>\u2066</b>\n\tx")) == Markup("<b>\\u2066</b>\n\tx")
+    assert isinstance(escape_controls(Markup("\u2066")), Markup)
+    assert escape_controls("größe 猫 👩\u200d🔬") == "größe 猫 👩\u200d🔬"
+    assert escape_controls(5) == 5

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from toolkit.run import Run, load_run
+from toolkit.stats.metrics import evaluate
+from unfreeze.pages.page import render_page
+from unfreeze.pages.run_facts import RunFacts, read_run_facts
 from unfreeze.pages.write_report import write_report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell")
@@ -23,6 +30,26 @@ def browser() -> str:
     if found is None:
         pytest.skip(f"no headless browser: none of {', '.join(NAMES)} is installed")
     return found
+
+
+WIDTHS = """<script>
+addEventListener("load", () => {
+  const cut = [...document.querySelectorAll(".scroll")].filter(one => one.scrollWidth > one.clientWidth + 1);
+  document.title = JSON.stringify(cut.map(one => one.ariaLabel));
+});
+</script>"""
+
+
+def cut(browser: str, page: Path, folder: Path, width: int) -> list[str]:
+    """The parts of a page that are wider than what is shown of them in a window of `width` pixels."""
+    loose = re.sub("<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
+    measured = folder / "measured.html"
+    measured.write_text(loose.replace("</body>", WIDTHS + "</body>"), encoding="utf-8")
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'measuring'}"]
+    command += [f"--window-size={width},2000", "--virtual-time-budget=2000", "--dump-dom", measured.as_uri()]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    (title,) = re.findall("<title>(.*?)</title>", ended.stdout)
+    return json.loads(html.unescape(title))
 
 
 def visit(browser: str, page: Path, folder: Path) -> tuple[str, list[str], list[str]]:
@@ -67,3 +94,23 @@ def test_a_bad_page_would_be_noticed(page: Path, browser: str, tmp_path: Path) -
     page.write_text(loose, encoding="utf-8")
     _, _, asked = visit(browser, page, tmp_path)
     assert asked == ["http://unfreeze.example/x.png"]
+
+
+def many_classes(facts: RunFacts, names: tuple[str, ...]) -> RunFacts:
+    """The run's facts with an evaluation of other classes, in which every mistake was made."""
+    labels = np.repeat(np.arange(len(names)), 70)
+    answers = np.eye(len(names))[(labels + (np.arange(len(labels)) % 7 == 0)) % len(names)]
+    return replace(facts, evaluation=evaluate(answers, labels, names), answers=None)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 20])
+def test_nothing_is_cut_on_a_usual_screen(classes: int, finished: Run, browser: str, tmp_path: Path) -> None:
+    """Files verified with different margins have one more column; most names of classes are longer than a digit."""
+    facts = read_run_facts(finished)
+    first, *others = facts.files
+    assert first.parity is not None
+    mixed = (replace(first, parity=replace(first.parity, margin=0.1)), *others)
+    names = tuple(f"a class of some length {number}" for number in range(classes))
+    page = tmp_path / "report.html"
+    page.write_text(render_page(many_classes(replace(facts, files=mixed), names)), encoding="utf-8")
+    assert cut(browser, page, tmp_path, 1280) == []

@@ -11,21 +11,27 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway
 
+from export.artefacts import Artefact
+from export.proof.parity import Parity
+from export.runtimes.measure import Timing
+from export.settings import ExportSettings
 from toolkit.run import Run
-from toolkit.stats.paired import HOLDS, LOSES
+from toolkit.stats.accuracy_lost import FAILS, HOLDS
+from tuning.results import Trial
 from unfreeze import options as o
 from unfreeze.cli import cli
 from unfreeze.pages.effects import LEAST, correlation_ratio, effects
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import commands
-from unfreeze.pages.run_facts import UNVERIFIED, Call, File, Trial, read_facts
+from unfreeze.pages.run_facts import ExportedFile, read_run_facts
 
 # Effects
 
 
 def trial(number: int, units: int, dropout: float, depth: int, loss: float | None, **more: Any) -> Trial:
-    values = {"seconds": 1.0, "stage": "tune", "mark": "", "epochs": None, "parent": None} | more
-    return Trial(number, units, dropout, depth, loss, None if loss is None else 1 - loss, **values)
+    values = {"seconds": 1.0, "best_stage": "tune", "message": "", "parent": ""} | more
+    accuracy, status = None if loss is None else 1 - loss, "FAILED" if loss is None else "COMPLETED"
+    return Trial(f"{number:04}", status, units, dropout, depth, loss, accuracy, 0, parameters=9, **values)
 
 
 def test_the_share_is_that_of_a_one_way_analysis_of_variance() -> None:
@@ -48,7 +54,7 @@ def test_a_setting_that_decides_is_found_and_one_that_does_not_is_not() -> None:
         )
         for n in range(16)
     ]
-    found = {effect.setting: effect for effect in effects(trials, "val_loss", 5)}
+    found = {effect.setting: effect for effect in effects(trials, "val_loss", 5, {})}
     assert found["head_units"].shown
     assert found["head_units"].share > 0.9  # type: ignore[operator]
     assert not found["dropout"].shown
@@ -63,19 +69,19 @@ def test_noise_is_taken_for_an_effect_in_one_case_of_twenty() -> None:
             trial(n, rng.choice([0, 64, 256]), rng.choice([0.0, 0.2, 0.4]), rng.choice([0, 2]), float(rng.normal()))
             for n in range(12)
         ]
-        shown += sum(effect.shown for effect in effects(trials, "val_loss", 5))
+        shown += sum(effect.shown for effect in effects(trials, "val_loss", 5, {}))
     assert 0 < shown < 24  # 9 of 180 are expected
 
 
 @pytest.mark.parametrize("count", [0, 1, LEAST - 1])
 def test_few_trials_tell_nothing(count: int) -> None:
     trials = [trial(n, n % 2, 0.1 * (n % 2), n % 2, 0.1 * n) for n in range(count)]
-    assert all(effect.share is None and not effect.shown for effect in effects(trials, "val_loss", 5))
+    assert all(effect.share is None and not effect.shown for effect in effects(trials, "val_loss", 5, {}))
 
 
 def test_one_value_for_all_or_one_for_each_tells_nothing() -> None:
     trials = [trial(n, 0, n / 10, n % 2, 0.1 * n) for n in range(8)]
-    found = {effect.setting: effect.share for effect in effects(trials, "val_loss", 5)}
+    found = {effect.setting: effect.share for effect in effects(trials, "val_loss", 5, {})}
     assert found["head_units"] is None
     assert found["dropout"] is None
     assert found["unfreeze"] is not None
@@ -84,13 +90,11 @@ def test_one_value_for_all_or_one_for_each_tells_nothing() -> None:
 @pytest.mark.parametrize("recorded", [True, False], ids=["with the oracle's record", "without"])
 def test_only_trials_that_trained_equally_long_are_compared(recorded: bool) -> None:
     """In halving those that go on are better because they trained on; depth shows in them alone."""
-    first = [trial(n, n % 2, 0.1 * (n // 2 % 3), n % 3, 0.5 + n / 100, stage="head", epochs=5) for n in range(8)]
-    later = [trial(8 + n, n % 2, 0.0, n % 2, 0.1, epochs=7, parent=n) for n in range(6)]
-    failed = [trial(14, 0, 0.0, 0, None, epochs=5)]
-    trials = [*first, *later, *failed]
-    if not recorded:
-        trials = [replace(one, epochs=None) for one in trials]
-    counts = {effect.setting: effect.trials for effect in effects(trials, "val_loss", 5)}
+    first = [trial(n, n % 2, 0.1 * (n // 2 % 3), n % 3, 0.5 + n / 100, best_stage="head") for n in range(8)]
+    later = [trial(8 + n, n % 2, 0.0, n % 2, 0.1, parent=f"{n:04}") for n in range(6)]
+    trials = [*first, *later, trial(14, 0, 0.0, 0, None)]
+    ends = {one.trial: 7 if one.parent else 5 for one in trials} if recorded else {}
+    counts = {effect.setting: effect.trials for effect in effects(trials, "val_loss", 5, ends)}
     assert counts == {"head_units": 8, "dropout": 8, "unfreeze": 6}
 
 
@@ -99,13 +103,13 @@ def test_only_trials_that_trained_equally_long_are_compared(recorded: bool) -> N
 
 def file(
     name: str, megabytes: float, verdict: str = HOLDS, one: float | None = None, batch: float | None = None
-) -> File:
+) -> ExportedFile:
     form = {"tflite": "tflite", "onnx": "onnx"}.get(name.rpartition(".")[2], "saved_model")
     marks = {"fp16": "float16", "int8": "int8", "dynamic": "dynamic"}
     precision = next((value for mark, value in marks.items() if mark in name), "float32")
-    timings = [] if one is None else [{"threads": 1, "median": one, "batch_median": batch or one}]
-    parity = {} if verdict == UNVERIFIED else {"verdict": verdict, "timings": timings}
-    return File(name, form, precision, int(megabytes * 1e6), "", verdict, parity)
+    timings = () if one is None else (Timing(1, 1.0, one, one, batch or one, batch or one),)
+    artefact = Artefact(name, form, precision, int(megabytes * 1e6), "")
+    return ExportedFile(artefact, Parity(artefact, verdict, timings=timings))
 
 
 ALL = (
@@ -119,12 +123,17 @@ ALL = (
 )
 
 
-def names(files: tuple[File, ...]) -> tuple[str | None, ...]:
+def names(files: tuple[ExportedFile, ...]) -> tuple[str | None, ...]:
     return tuple(one.file and one.file.name for one in recommend(files))
 
 
-def without(*gone: str, verdict: str = LOSES) -> tuple[File, ...]:
-    return tuple(replace(one, verdict=verdict) if one.name in gone else one for one in ALL)
+def without(*gone: str, verdict: str = FAILS) -> tuple[ExportedFile, ...]:
+    return tuple(judged(one, verdict) if one.name in gone else one for one in ALL)
+
+
+def judged(one: ExportedFile, verdict: str) -> ExportedFile:
+    assert one.parity is not None
+    return replace(one, parity=replace(one.parity, verdict=verdict))
 
 
 @pytest.mark.parametrize(
@@ -136,10 +145,10 @@ def without(*gone: str, verdict: str = LOSES) -> tuple[File, ...]:
         (without("model.onnx", "model_int8.onnx"), ("model_int8.tflite", "model_fp16.onnx", "saved_model")),
         (ALL[:1], (None, None, "saved_model")),
         ((), (None, None, None)),
-        (tuple(replace(one, verdict=UNVERIFIED, parity={}) for one in ALL), (None, None, None)),
-        (tuple(replace(one, verdict=LOSES) for one in ALL), (None, None, None)),
+        (tuple(replace(one, parity=None) for one in ALL), (None, None, None)),
+        (tuple(judged(one, FAILS) for one in ALL), (None, None, None)),
         (
-            tuple(replace(one, parity={"verdict": HOLDS}) for one in ALL),
+            tuple(replace(one, parity=Parity(one.artefact, HOLDS)) for one in ALL),
             ("model_int8.tflite", "model.onnx", "model.onnx"),
         ),
     ],
@@ -155,7 +164,7 @@ def without(*gone: str, verdict: str = LOSES) -> tuple[File, ...]:
         "not timed",
     ],
 )
-def test_recommended_are_files_that_hold(files: tuple[File, ...], wanted: tuple[str | None, ...]) -> None:
+def test_recommended_are_files_that_hold(files: tuple[ExportedFile, ...], wanted: tuple[str | None, ...]) -> None:
     assert names(files) == wanted
     for one in recommend(files):
         assert one.why.endswith(".")
@@ -172,7 +181,7 @@ def typed(line: str) -> dict[str, Any]:
 
 
 def test_the_command_as_typed_gives_the_runs_settings(finished: Run) -> None:
-    first, *others = commands(read_facts(finished))
+    first, *others = commands(read_run_facts(finished))
     assert first.split()[1] == "run"
     values = typed(first)
     keep = {name for name in values if hasattr(finished.settings, name)}
@@ -183,10 +192,10 @@ def test_the_command_as_typed_gives_the_runs_settings(finished: Run) -> None:
 
 
 def test_exports_are_typed_as_they_were_asked_for(finished: Run) -> None:
-    facts = read_facts(finished)
-    assert facts.exports == (Call((), (), 200, (), 0.5),)
-    some = Call(("onnx", "tflite"), ("int8",), 50, ("head", "dense 2"), 0.25)
-    first, second, verify, _ = commands(replace(facts, exports=(some, Call(("onnx",), (), 200, (), 0.5))))
+    facts = read_run_facts(finished)
+    assert facts.exports == (ExportSettings(None, None, 200, (), 0.5),)
+    some = ExportSettings(("onnx", "tflite"), ("int8",), 50, ("head", "dense 2"), 0.25)
+    first, second, verify, _ = commands(replace(facts, exports=(some, ExportSettings(("onnx",), None, 200, (), 0.5))))
     for name in ("formats", "precisions", "calibration", "float_layers"):
         assert typed(first)[name] == getattr(some, name)
     assert typed(first)["margin"] == 0.5  # that of the verification
@@ -197,7 +206,7 @@ def test_exports_are_typed_as_they_were_asked_for(finished: Run) -> None:
 
 
 def test_a_single_training_is_typed_as_one(finished: Run) -> None:
-    facts = read_facts(finished)
+    facts = read_run_facts(finished)
     settings = replace(finished.settings, head_units=(4,), dropout=(0.3,), unfreeze=(2,))
     single = replace(facts, run=replace(finished, settings=settings), search={}, trials=())
     first, *others = commands(single)
@@ -210,7 +219,7 @@ def test_a_single_training_is_typed_as_one(finished: Run) -> None:
 
 def test_a_report_tells_nobodys_directories(finished: Run, tmp_path: Path) -> None:
     settings = replace(finished.settings, weights=str(tmp_path / "secret place" / "weights.h5"))
-    facts = read_facts(finished)
+    facts = read_run_facts(finished)
     lines = "\n".join(commands(replace(facts, run=replace(finished, settings=settings))))
     assert "weights.h5" in lines
     assert "secret" not in lines

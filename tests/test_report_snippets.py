@@ -19,7 +19,7 @@ from toolkit.pixels.resize import resize
 from toolkit.run import Run
 from toolkit.training.batches import load_part
 from unfreeze.pages.how_to_load import snippets_of
-from unfreeze.pages.run_facts import Facts, read_facts
+from unfreeze.pages.run_facts import RunFacts, read_run_facts
 
 NAMES = (
     "plain",
@@ -34,11 +34,11 @@ TOLERANCE = {"float32": 1e-5, "float16": 0.05, "dynamic": 0.1, "int8": 0.15}
 
 
 @pytest.fixture
-def facts(finished: Run) -> Facts:
-    return read_facts(finished)
+def facts(finished: Run) -> RunFacts:
+    return read_run_facts(finished)
 
 
-def of(facts: Facts, name: str, form: str, language: str) -> list[Snippet]:
+def of(facts: RunFacts, name: str, form: str, language: str) -> list[Snippet]:
     return [one for one in snippets_of(facts, name, form) if one.language == language]
 
 
@@ -58,7 +58,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_python_gives_the_models_answers(
     name: str,
-    facts: Facts,
+    facts: RunFacts,
     finished: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -81,7 +81,7 @@ def test_python_gives_the_models_answers(
 
 
 def test_python_decodes_and_resizes_as_the_model_was_trained(
-    facts: Facts, finished: Run, monkeypatch: pytest.MonkeyPatch
+    facts: RunFacts, finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the files themselves, within what OpenCV's rounding moves."""
     assert facts.answers is not None
@@ -95,7 +95,7 @@ def test_python_decodes_and_resizes_as_the_model_was_trained(
 
 
 @pytest.mark.parametrize("form", WAYS)
-def test_every_snippet_names_its_file_and_shape(form: str, facts: Facts) -> None:
+def test_every_snippet_names_its_file_and_shape(form: str, facts: RunFacts) -> None:
     name = next(name for name, (of_form, _) in FILES.items() if of_form == form)
     for snippet in snippets_of(facts, name, form):
         assert name.rpartition(".")[0] in snippet.code or name in snippet.code
@@ -119,7 +119,7 @@ def in_node(code: str, tmp_path: Path) -> str:
     return ended.stdout
 
 
-def test_javascript_has_no_error_of_syntax(facts: Facts, tmp_path: Path) -> None:
+def test_javascript_has_no_error_of_syntax(facts: RunFacts, tmp_path: Path) -> None:
     hostile = replace(facts, description=facts.description | {"class_names": list(NAMES)})
     for number, snippet in enumerate(of(hostile, "model.onnx", "onnx", "javascript")):
         path = tmp_path / f"{number}.mjs"
@@ -129,7 +129,7 @@ def test_javascript_has_no_error_of_syntax(facts: Facts, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 48), (7, 90), (200, 33), (1, 1)])
-def test_javascript_resizes_as_the_model_was_trained(height: int, width: int, facts: Facts, tmp_path: Path) -> None:
+def test_javascript_resizes_as_the_model_was_trained(height: int, width: int, facts: RunFacts, tmp_path: Path) -> None:
     code = next(one.code for one in of(facts, "model.onnx", "onnx", "javascript") if one.title.startswith("Node"))
     function = code[code.index("export function resize") : code.index("export async function classify")]
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)

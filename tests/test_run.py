@@ -7,9 +7,11 @@ import pytest
 
 from tests.pictures import write_pictures
 from toolkit.errors import UnfreezeError
+from toolkit.progress import Listener
 from toolkit.run import load_run, prepare
 from toolkit.settings import Settings
 from toolkit.storage.files import atomic, read_json, write_json
+from unfreeze import api
 
 SETTINGS = Settings(weights="none")
 
@@ -84,6 +86,12 @@ def test_other_settings_are_refused(changes: dict, said: str, pictures: Path, tm
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
+def test_numbers_that_are_equal_in_six_digits_are_told_apart(pictures: Path, tmp_path: Path) -> None:
+    begun(pictures, tmp_path / "run", replace(SETTINGS, dropout=(0.3333333, 0.5)))
+    with pytest.raises(UnfreezeError, match=r"--dropout is 0\.3333333,0\.5 there, 0\.333333,0\.5 here"):
+        prepare(pictures, tmp_path / "run", replace(SETTINGS, dropout=(0.333333, 0.5)))
+
+
 def test_other_data_are_refused(pictures: Path, tmp_path: Path) -> None:
     begun(pictures, tmp_path / "run")
     other = write_pictures(tmp_path / "other", per_class=20, seed=1)
@@ -140,3 +148,74 @@ def test_a_run_folder_that_is_a_file(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UnfreezeError, match="is a file"):
         prepare(pictures, tmp_path / "file", SETTINGS)
+
+
+@pytest.mark.parametrize("inner", [".", "cache", ".cache", "dots", "../link/cache"])
+def test_a_cache_inside_the_data_is_refused(inner: str, pictures: Path, tmp_path: Path) -> None:
+    """Its files would be a class of the next call."""
+    data = write_pictures(tmp_path / "data", per_class=5)
+    (tmp_path / "link").symlink_to(data)
+    before = sorted(data.rglob("*"))
+    for folder in (tmp_path / "run", tmp_path / "other"):
+        with pytest.raises(UnfreezeError, match=r"lies inside .*; give another --cache-dir"):
+            prepare(data, folder, replace(SETTINGS, cache_dir=str(data / inner)))
+        assert not folder.exists()
+    assert sorted(data.rglob("*")) == before
+    prepare(data, tmp_path / "run", replace(SETTINGS, cache_dir=str(tmp_path / "data-cache")))
+
+
+@pytest.mark.parametrize("name", ["cache_dir", "weights"])
+def test_a_setting_that_is_a_url_is_refused(name: str) -> None:
+    with pytest.raises(UnfreezeError, match="s3://bucket/x is a URL; expected a "):
+        Settings(**{name: "s3://bucket/x"}).check_files()  # type: ignore[arg-type]
+
+
+def version_is(monkeypatch: pytest.MonkeyPatch, **changed: str) -> None:
+    from importlib.metadata import version
+
+    monkeypatch.setattr("toolkit.run.version", lambda name: changed.get(name) or version(name))
+
+
+def test_going_on_under_other_versions_keeps_both_and_warns(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    version_is(monkeypatch, keras="3.10.1", tensorflow="2.19.0", numpy="2.0.0")
+    assert prepare(pictures, folder, SETTINGS).warnings == ()
+    (folder / "search").mkdir()
+    first = read_json(folder / "run.json")
+    assert prepare(pictures, folder, SETTINGS).warnings == ()
+    assert read_json(folder / "run.json") == first  # the same versions are not listed twice
+    version_is(monkeypatch, keras="3.10.9", tensorflow="2.19.0", numpy="2.1.0")
+    assert prepare(pictures, folder, SETTINGS).warnings == ()  # a patch release, and a package that does not train
+    version_is(monkeypatch, keras="3.11.0", tensorflow="3.0.0", numpy="2.1.0")
+    for _ in range(2):
+        keras, tensorflow = prepare(pictures, folder, SETTINGS).warnings
+        assert "begun with keras 3.10.1 and goes on with keras 3.11.0" in keras
+        assert "`pip install tensorflow==2.19.0`" in tensorflow
+    told = read_json(folder / "run.json")
+    assert told == read_json(folder / ".run.json")
+    assert told["versions"] == first["versions"]
+    assert [one["keras"] for one in told["later_versions"]] == ["3.10.9", "3.11.0"]
+    assert load_run(folder).warnings == ()
+
+
+@pytest.mark.parametrize("damage", [{"versions": None}, {"versions": {"keras": 3}}, {"later_versions": [1, "x"]}])
+def test_versions_that_are_none_are_no_obstacle(damage: dict, pictures: Path, tmp_path: Path) -> None:
+    begun(pictures, tmp_path / "run")
+    write_json(tmp_path / "run" / "run.json", read_json(tmp_path / "run" / "run.json") | damage)
+    assert prepare(pictures, tmp_path / "run", SETTINGS).warnings == ()
+
+
+def test_the_warning_reaches_who_listens(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(pictures, tmp_path / "run")
+    version_is(monkeypatch, keras="99.0.0")
+    told: list[str] = []
+
+    def tell(warning: str) -> None:
+        told.append(warning)
+        raise KeyboardInterrupt  # nothing is trained here
+
+    with pytest.raises(KeyboardInterrupt):
+        api.tune(pictures, tmp_path / "run", settings=SETTINGS, listener=Listener(on_warning=tell))
+    assert "goes on with keras 99.0.0" in told[0]

@@ -17,6 +17,7 @@ import pytest
 
 from tests.tiny import OPTIONS, SETTINGS
 from toolkit.errors import NoAnswerError
+from toolkit.progress import Listener
 from toolkit.run import Run, load_run, prepare
 from toolkit.storage.files import read_json
 from toolkit.training.answers import probabilities
@@ -24,8 +25,11 @@ from toolkit.training.batches import load_part
 from toolkit.training.history import read_history
 from toolkit.training.model_file import load_model
 from tuning import search as module
-from tuning.oracles.make import failures
 from tuning.search import search
+from tuning.trial_curves import TrialCurves
+from tuning.trial_model import Data, TrialModel
+from tuning.trial_records import failures
+from tuning.tuner import RunTuner
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,7 +66,7 @@ def test_refit_trains_on_and_never_gets_worse(tiny: str, pictures: Path, tmp_pat
     trial = rows(run.path)
     again = prepare(pictures, tmp_path / "run", replace(SETTINGS, refit=3))
     epochs: list[dict] = []
-    after = search(again, on_epoch=epochs.append)
+    after = search(again, Listener(on_epoch=epochs.append))
     assert [row["stage"] for row in epochs] == ["refit"] * 3
     assert [row["epoch"] for row in epochs] == [2, 3, 4]
     assert rows(run.path) == trial
@@ -90,7 +94,9 @@ def test_a_kill_between_the_model_and_its_record_does_not_pass_one_for_the_other
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("toolkit.training.train.asdict", killed)  # the first thing after model.keras has its name
+        patch.setattr(
+            "toolkit.training.model_file.write_json", killed
+        )  # the first thing after model.keras has its name
         with pytest.raises(KeyboardInterrupt):
             search(Run(run.path, run.images, replace(run.settings, refit=2)))
     assert search(run).kept == before.kept
@@ -127,10 +133,15 @@ def test_refit_sees_views_that_no_trial_has_seen(tiny: str, pictures: Path, tmp_
     assert seen.isdisjoint({0, 1})
 
 
+def tuner_of(run: Run, data: Data) -> RunTuner:
+    oracle = module._oracle(run, data.val.labels)
+    return RunTuner(oracle, TrialModel(run, data), run=run, curves=TrialCurves(run), on_trial=lambda oracle: None)
+
+
 def test_tensorboard_gets_a_folder_for_each_trial(tiny: str, pictures: Path, tmp_path: Path) -> None:
     run = prepare(pictures, tmp_path / "run", SETTINGS)
-    data = module.Data(load_part(run, "train", antialiased=True), load_part(run, "val"), 2)
-    tuner = module._tuner(run, module.TrialModel(run, data), module.Board(run), lambda oracle: None)
+    data = Data(load_part(run, "train", antialiased=True), load_part(run, "val"), 2)
+    tuner = tuner_of(run, data)
     tuner.search(callbacks=[keras.callbacks.TensorBoard(tmp_path / "board")], verbose=0)
     assert not failures(tuner.oracle)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -144,8 +155,8 @@ def test_tensorboard_gets_a_folder_for_each_trial(tiny: str, pictures: Path, tmp
 
 
 def test_keras_tuners_best_model_takes_images(finished: Run) -> None:
-    data = module.Data(load_part(finished, "train"), load_part(finished, "val"), 2)
-    tuner = module._tuner(finished, module.TrialModel(finished, data), module.Board(finished), lambda oracle: None)
+    data = Data(load_part(finished, "train"), load_part(finished, "val"), 2)
+    tuner = tuner_of(finished, data)
     (model,) = tuner.get_best_models(1)
     assert model.input_shape == (None, 32, 32, 3)
     np.testing.assert_allclose(
@@ -161,7 +172,7 @@ def test_the_same_call_gives_the_same_trials(finished: Run, pictures: Path, tmp_
 
 def test_a_finished_search_is_not_run_again(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rows(finished.path)
-    monkeypatch.setattr(module.TrialModel, "fit", None)
+    monkeypatch.setattr(TrialModel, "fit", None)
     search(finished)
     assert rows(finished.path) == before
 
@@ -184,14 +195,14 @@ def test_keras_tuner_itself_reads_the_folder(finished: Run, capsys: pytest.Captu
 def test_a_trial_that_raises_is_reported_and_the_search_goes_on(
     tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = module.TrialModel.build
+    real = TrialModel.build
 
     def build(self, hp):
         if hp.get("unfreeze") == 2:
             raise ValueError("out of luck")
         return real(self, hp)
 
-    monkeypatch.setattr(module.TrialModel, "build", build)
+    monkeypatch.setattr(TrialModel, "build", build)
     run = prepare(pictures, tmp_path / "run", replace(SETTINGS, oracle="grid", head_units=(0,), trials=4))
     result = search(run)
     assert [trial.message for trial in result.trials if trial.status == "FAILED"] == ["ValueError: out of luck"] * 2
@@ -205,7 +216,7 @@ def test_if_all_trials_fail_the_first_message_is_the_error(
     def build(self, hp):
         raise ValueError(f"no luck with {hp.get('unfreeze')}")
 
-    monkeypatch.setattr(module.TrialModel, "build", build)
+    monkeypatch.setattr(TrialModel, "build", build)
     run = prepare(pictures, tmp_path / "run", replace(SETTINGS, oracle="grid", trials=2))
     with pytest.raises(NoAnswerError, match="every trial failed; the first said: ValueError: no luck with 0"):
         search(run)
@@ -218,8 +229,8 @@ def test_a_trial_that_diverges_is_not_taken(
 ) -> None:
     run = prepare(pictures, tmp_path / "run", replace(SETTINGS, head_rate=1e38, trials=1, objective=objective))
     ran: list[object] = []
-    real = module.TrialModel.fit
-    monkeypatch.setattr(module.TrialModel, "fit", lambda self, hp, *a, **k: ran.append(hp) or real(self, hp, *a, **k))
+    real = TrialModel.fit
+    monkeypatch.setattr(TrialModel, "fit", lambda self, hp, *a, **k: ran.append(hp) or real(self, hp, *a, **k))
     for _ in range(2):
         with pytest.raises(NoAnswerError, match="diverged"):
             search(run)
@@ -245,8 +256,8 @@ def test_a_trial_whose_files_are_damaged_is_run_again(
     (run.path / "search" / "trial_0001" / name).write_bytes(content)
     (run.path / "model.keras").unlink()
     ran = []
-    real = module.TrialModel.fit
-    monkeypatch.setattr(module.TrialModel, "fit", lambda self, hp, *a, **k: ran.append(hp) or real(self, hp, *a, **k))
+    real = TrialModel.fit
+    monkeypatch.setattr(TrialModel, "fit", lambda self, hp, *a, **k: ran.append(hp) or real(self, hp, *a, **k))
     search(run)
     assert len(ran) == 1
     assert rows(run.path) == rows(finished.path)

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from export.artefacts import Artefact, Manifest
-from export.proof.locate import Divergence
-from export.proof.parity import FAILED, Parity
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from export.proof.parity import Divergence, Parity, could_not_run
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.screen.export_tables import shortfall, show_manifest, show_parity
 
 
@@ -24,9 +23,9 @@ def found(layer: str) -> Divergence:
 @pytest.mark.parametrize(
     ("verdict", "said"),
     [
-        (LOSES, "model.onnx: starts to differ at layer deep; leave it in float\n"),
+        (FAILS, "model.onnx: starts to differ at layer deep; leave it in float\n"),
         (HOLDS, "model.onnx: the first layer with a noticeable error of its own is deep\n"),
-        (UNSURE, "model.onnx: the first layer with a noticeable error of its own is deep\n"),
+        (UNDECIDED, "model.onnx: the first layer with a noticeable error of its own is deep\n"),
     ],
 )
 def test_only_a_file_that_does_not_hold_starts_to_differ(
@@ -54,12 +53,31 @@ def test_an_export_marks_what_it_wrote_and_shows_the_layers_left_in_float(
     ("verdicts", "strict", "said"),
     [
         ((HOLDS, HOLDS), True, ""),
-        ((HOLDS, UNSURE), False, ""),
-        ((UNSURE, UNSURE), True, "too few images to tell whether 0, 1 hold"),
-        ((LOSES, LOSES), False, "0, 1 do not hold"),
-        ((FAILED, LOSES, UNSURE), True, "1 does not hold; 0 could not run"),
-        ((FAILED,), False, "0 could not run"),
+        ((HOLDS, UNDECIDED), False, ""),
+        ((UNDECIDED, UNDECIDED), True, "too few images to tell whether 0, 1 hold"),
+        ((FAILS, FAILS), False, "0, 1 do not hold"),
+        ((None, FAILS, UNDECIDED), True, "1 does not hold; 0 could not run"),
+        ((None,), False, "0 could not run"),
     ],
 )
 def test_what_is_missing_is_said_in_the_words_of_the_table(verdicts: tuple, strict: bool, said: str) -> None:
-    assert shortfall([Parity(artefact(str(n)), verdict) for n, verdict in enumerate(verdicts)], strict) == said
+    """None: it could not run."""
+    found = [
+        could_not_run(artefact(str(number)), "no reason") if verdict is None else Parity(artefact(str(number)), verdict)
+        for number, verdict in enumerate(verdicts)
+    ]
+    assert shortfall(found, strict) == said
+
+
+def test_people_read_sentences_where_json_has_one_word(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [Parity(artefact(name), name) for name in (HOLDS, FAILS, UNDECIDED)]
+    show_parity([*found, could_not_run(artefact("broken"), "it crashed")])
+    lines = capsys.readouterr().out.splitlines()
+    told = {line.split()[1]: " ".join(line.split()[4:]) for line in lines[1:5]}
+    assert told == {
+        "holds": "holds",
+        "fails": "does not hold",
+        "undecided": "too few images to tell",
+        "broken": "could not run",
+    }
+    assert [line.split()[0] for line in lines[1:5]] == ["✓", "✗", "?", "!"]

@@ -16,11 +16,12 @@ from toolkit.errors import UnfreezeError
 from toolkit.run import Run
 from toolkit.storage.files import file_digest, read_json, write_json
 from toolkit.training.history import read_history
+from tuning.results import Trial, write_trials
 from unfreeze import cli
 from unfreeze.tracking import mlflow as tracking
 from unfreeze.tracking import mlflow_store
 from unfreeze.tracking.mlflow import log_to_mlflow
-from unfreeze.tracking.mlflow_store import experiment, normal, require, shown
+from unfreeze.tracking.mlflow_store import absolute, experiment, require, shown
 
 pytestmark = [
     # MLflow 3.17's store on SQLAlchemy 2.1
@@ -89,14 +90,12 @@ def sent(client: Any, run_id: str, folder: str = "") -> dict[str, str]:
     return found
 
 
-def snapshot(client: Any, store: str) -> Any:
-    """All that a store says, without the time at which it was said last."""
+def snapshot(client: Any, store: str, run_id: str) -> Any:
+    """All that a store says of a run and of those inside it."""
     whole, trials = runs(client, store)
-    told = [(one.info.run_id, one.info.status, one.data.params, one.data.tags) for one in (*whole, *trials)]
-    points = {
-        (one.info.run_id, k): curve(client, one.info.run_id, k) for one in (*whole, *trials) for k in one.data.metrics
-    }
-    return told, points
+    own = [one for one in (*whole, *trials) if run_id in (one.info.run_id, one.data.tags.get("mlflow.parentRunId"))]
+    points = {(one.info.run_id, k): curve(client, one.info.run_id, k) for one in own for k in one.data.metrics}
+    return [one.to_dictionary() for one in own], points
 
 
 # What is told
@@ -153,102 +152,51 @@ def test_a_trial_that_goes_on_stands_behind_the_one_it_goes_on_from(tmp_path: Pa
         folder = tmp_path / "search" / f"trial_000{number}"
         folder.mkdir(parents=True)
         (folder / "history.csv").write_text(f"{head}{number},tune,.1,.1,0.{number}5,.1,.1,nan\n")
-    columns = "trial,status,head_units,dropout,unfreeze,val_loss,val_accuracy,best_epoch,best_stage,parameters,parent"
-    rows = ["0000,COMPLETED,4,0.1,0,.05,.1,0,head,9,", "0001,COMPLETED,4,0.1,0,.15,.1,1,tune,9,0000"]
-    rows += ["0002,COMPLETED,4,0.1,0,.25,.1,2,tune,9,0001", "0003,FAILED,4,0.2,0,,,,,,"]
-    (tmp_path / "trials.csv").write_text("\n".join([f"{columns},mark,message", *(f"{row},," for row in rows)]) + "\n")
-    *_, last, failed = tracking._trials(tmp_path)
-    assert [(v, step) for name, v, step in last.curve if name == "val_loss"] == [(0.05, 0), (0.15, 1), (0.25, 2)]
-    assert not [point for point in last.curve if point[0] == "seconds"]  # not a number
-    assert (failed.good, failed.curve) == (False, ())
+    trials = [
+        Trial(f"000{n}", "COMPLETED", 4, 0.1, 0, 0.05 + n / 10, 0.1, n, "tune", 9, 1.0, "", f"000{n - 1}" if n else "")
+        for n in range(3)
+    ]
+    failed = Trial("0003", "FAILED", 4, 0.2, 0, None, None, None, "", None, None, "out of luck")
+    write_trials(tmp_path / "trials.csv", [*trials, failed])
+    *_, last, broken = tracking.trial_runs(tmp_path)
+    assert [(v, step) for name, v, step in last.metrics if name == "val_loss"] == [(0.05, 0), (0.15, 1), (0.25, 2)]
+    assert not [metric for metric in last.metrics if metric[0] == "seconds"]  # not a number
+    assert (broken.good, broken.metrics, broken.tags["unfreeze.message"]) == (False, [], "out of luck")
 
 
 # Again
 
 
-def test_the_same_call_again_changes_nothing(client: Any, store: str, run: Path, monkeypatch) -> None:
-    run_id = log_to_mlflow(run, store)
-    before = snapshot(client, store)
-    monkeypatch.setattr("mlflow.MlflowClient.log_artifact", None)
-    assert log_to_mlflow(run, store) == run_id
-    assert snapshot(client, store) == before
-
-
-def test_what_was_done_since_is_added(client: Any, store: str, run: Path, tmp_path: Path) -> None:
-    parities = read_json(run / "parity.json")
-    for name in ("metrics.json", "parity.json", "export"):
-        shutil.move(run / name, tmp_path / name)
-    run_id = log_to_mlflow(run, store)
-    assert "test_accuracy" not in client.get_run(run_id).data.metrics
-    for name in ("metrics.json", "parity.json", "export"):
-        shutil.move(tmp_path / name, run / name)
-    assert log_to_mlflow(run, store) == run_id
-    name = parities[0]["artefact"]["name"]
-    assert client.get_run(run_id).data.metrics[f"{name}/accuracy"] == parities[0]["accuracy"]
-    assert "export/model.onnx" in sent(client, run_id)
-    parities[0]["accuracy"] = 0.125
-    write_json(run / "parity.json", parities)
-    assert log_to_mlflow(run, store) == run_id
-    assert client.get_run(run_id).data.metrics[f"{name}/accuracy"] == 0.125
-    assert len(runs(client, store)[0]) == 1
-
-
-def test_another_search_in_the_folder_takes_the_place_of_the_first(client: Any, store: str, run: Path) -> None:
+def test_every_call_makes_a_run_and_leaves_the_others_alone(client: Any, store: str, run: Path) -> None:
     first = log_to_mlflow(run, store)
+    before = snapshot(client, store, first)
     stored = read_json(run / "run.json")
     stored["settings"]["trials"] = 4
     write_json(run / "run.json", stored)
     second = log_to_mlflow(run, store)
-    ((whole,), trials) = runs(client, store)
-    assert whole.info.run_id == second != first
-    assert len(trials) == 3
-    assert "export/model.onnx" in sent(client, second)
-    assert client.get_run(first).info.lifecycle_stage == "deleted"
+    assert snapshot(client, store, first) == before
+    assert {one.info.run_id: one.data.params["trials"] for one in runs(client, store)[0]} == {first: "3", second: "4"}
+    assert sent(client, first).keys() == sent(client, second).keys()
+    assert not (run / "mlflow.json").exists()
 
 
-def test_a_copy_of_the_folder_leaves_the_first_ones_alone(client: Any, store: str, run: Path, tmp_path: Path) -> None:
-    first = log_to_mlflow(run, store)
-    shutil.copytree(run, tmp_path / "copy")
-    assert log_to_mlflow(tmp_path / "copy", store) == first
-    stored = read_json(run / "run.json")
-    stored["settings"]["refit"] = 1
-    write_json(tmp_path / "copy" / "run.json", stored)
-    log_to_mlflow(tmp_path / "copy", store)
-    assert sorted(one.info.run_name for one in runs(client, store)[0]) == ["copy", "run"]
+@pytest.mark.parametrize("call", ["log_artifact", "set_terminated"])
+def test_a_run_that_was_cut_is_shown_as_cut(client: Any, store: str, run: Path, monkeypatch, call: str) -> None:
+    """`set_terminated` is called first at the end of a trial's run; at its second call the store is told so."""
+    real, calls = getattr(type(client), call), []
 
-
-@pytest.mark.parametrize("number", [1, 3])
-def test_what_was_cut_is_told_anew(client: Any, store: str, run: Path, monkeypatch, number: int) -> None:
-    real, calls = tracking._finish, []
-
-    def cut(*call) -> None:
-        calls.append(call)
-        if len(calls) == number:
+    def cut(*given, **more) -> Any:
+        calls.append(given)
+        if len(calls) == 1:
             raise KeyboardInterrupt
-        real(*call)
+        return real(*given, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "_finish", cut)
+        patch.setattr(f"mlflow.MlflowClient.{call}", cut)
         with pytest.raises(KeyboardInterrupt):
             log_to_mlflow(run, store)
-    run_id = log_to_mlflow(run, store)
-    ((whole,), trials) = runs(client, store)
-    assert whole.info.run_id == run_id
-    assert [one.info.status for one in trials] == ["FINISHED"] * 3
-
-
-def test_what_was_deleted_in_the_store_is_told_anew(client: Any, store: str, run: Path) -> None:
-    first = log_to_mlflow(run, store)
-    client.delete_run(first)
-    assert log_to_mlflow(run, store) != first
-
-
-def test_two_stores(client: Any, store: str, run: Path, empty: Path, tmp_path: Path) -> None:
-    shutil.copy(empty, tmp_path / "other.db")
-    other = f"sqlite:///{tmp_path / 'other.db'}"
-    ids = [log_to_mlflow(run, uri) for uri in (store, other, store, other)]
-    assert ids[:2] == ids[2:]
-    assert len(read_json(run / "mlflow.json")) == 2
+    assert [one.info.status for one in runs(client, store)[0]] == ["KILLED"]
+    assert client.get_run(log_to_mlflow(run, store)).info.status == "FINISHED"
 
 
 def test_a_plain_folder_where_mlflow_is_told_to_allow_it(
@@ -260,9 +208,6 @@ def test_a_plain_folder_where_mlflow_is_told_to_allow_it(
     run_id = log_to_mlflow(run, uri)
     with mlflow_store.connected(uri) as client:
         assert curve(client, run_id, "val_loss") == expected(run / "history.csv", "val_loss")
-        before = snapshot(client, uri)
-        assert log_to_mlflow(run, uri) == run_id
-        assert snapshot(client, uri) == before
 
 
 # The call
@@ -271,35 +216,34 @@ def test_a_plain_folder_where_mlflow_is_told_to_allow_it(
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("mlruns", "no longer keeps runs in a plain folder"),
-        ("file:///tmp/mlruns", "no longer keeps runs in a plain folder"),
-        ("sqllite:///mlflow.db", "no MLflow store is called so"),
+        ("mlruns", "sqlite:///mlflow.db"),
+        ("file:///tmp/mlruns", "sqlite:///mlflow.db"),
+        ("sqllite:///mlflow.db", "sqllite"),
         ("sqlite://", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///nowhere/mlflow.db", "there is no folder nowhere"),
-        ("ftp://name:secret@host/x", "--mlflow ftp://host/x"),
+        ("sqlite:///notes.txt", "file is not a database"),
+        ("ftp://name:secret@host/x", "ftp://host/x"),
+        ("http://[name:secret@host", "the MLflow store http://host cannot be used"),
     ],
 )
-def test_a_wrong_uri(uri: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_wrong_uri(empty: Path, uri: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    (tmp_path / "notes.txt").write_text("these are my own notes")
     with pytest.raises(UnfreezeError) as raised:
-        normal(uri)
+        require(uri)
     assert said in str(raised.value)
     assert "secret" not in str(raised.value)
-
-
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("these are my own notes")
-    with pytest.raises(UnfreezeError, match="is no SQLite database"):
-        normal(f"sqlite:///{tmp_path / 'notes.txt'}")
+    assert "\n" not in str(raised.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert (tmp_path / "notes.txt").read_text() == "these are my own notes"
 
 
 def test_a_relative_path_is_the_same_file_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert (
-        normal("sqlite:///mlflow.db") == f"sqlite:///{tmp_path / 'mlflow.db'}" == normal(normal("sqlite:///mlflow.db"))
-    )
+    assert absolute("sqlite:///mlflow.db") == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert absolute(absolute("sqlite:///mlflow.db")) == absolute("sqlite:///mlflow.db")
 
 
 @pytest.mark.parametrize("command", ["run", "tune", "train"])
@@ -335,7 +279,7 @@ def test_an_experiment_of_another_name(store: str, client: Any, run: Path, monke
 
 def test_a_deleted_experiment_is_found_before_anything_starts(store: str, client: Any) -> None:
     client.delete_experiment(experiment(client, store))
-    with pytest.raises(UnfreezeError, match="was deleted"):
+    with pytest.raises(UnfreezeError, match="was deleted; restore it"):
         require(store)
 
 

@@ -14,8 +14,8 @@ from toolkit.settings import Settings
 from toolkit.stats.metrics import log_losses
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part
-from toolkit.training.course import _optimizer
 from toolkit.training.history import COLUMNS, History, read_history
+from toolkit.training.staged_training import _optimizer
 from toolkit.training.train import train
 
 SETTINGS = Settings(

@@ -24,8 +24,8 @@ import tuning.tuner
 from tests.scripted import Cut, cut_after, grid, oracle, ours, plain, search, stock
 from toolkit.process import interrupt
 from tuning import memory
-from tuning.oracles.make import Tuner, completed, failures
-from tuning.trial_records import DEATHS, counted, starts
+from tuning.trial_records import DEATHS, completed, count_starts, failures, starts
+from tuning.tuner import HardenedTuner
 
 # keras_tuner.synchronized calls names that Python has renamed
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")
@@ -35,7 +35,7 @@ SPACE = {"a": 3, "b": 2}  # values of each: six points
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing to free after a scripted trial, and no power cut to come."""
-    monkeypatch.setattr(memory, "free", lambda keep: None)
+    monkeypatch.setattr(memory, "free_graphs", lambda keep: None)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
@@ -249,7 +249,7 @@ def test_a_trial_that_kills_its_process_again_and_again_is_given_up(deaths: int,
 def test_a_second_ctrl_c_is_no_death(tmp_path: Path) -> None:
     before = list(interrupt.AT_LEAVING)
     """Whatever runs no `finally`: what has to be done is done when the process is left."""
-    with counted(tmp_path):
+    with count_starts(tmp_path):
         assert starts(tmp_path) == 1
         for last in interrupt.AT_LEAVING:
             last()
@@ -350,13 +350,13 @@ class Small(keras_tuner.HyperModel):
         return history
 
 
-def training(folder: Path, kind: str, **changes: Any) -> tuple[Tuner, Small]:
+def training(folder: Path, kind: str, **changes: Any) -> tuple[HardenedTuner, Small]:
     model = Small()
-    return Tuner(oracle(kind, grid(a=9), **changes), model, directory=folder, project_name="search"), model
+    return HardenedTuner(oracle(kind, grid(a=9), **changes), model, directory=folder, project_name="search"), model
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tuner, Small, int]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[HardenedTuner, Small, int]:
     """A search of three trials, without tensorboard, and how many models its constructor built."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "tensorboard", None)
@@ -367,13 +367,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tuner, Small, int
     return tuner, model, built
 
 
-def test_the_constructor_builds_no_model(trained: tuple[Tuner, Small, int]) -> None:
+def test_the_constructor_builds_no_model(trained: tuple[HardenedTuner, Small, int]) -> None:
     tuner, model, built = trained
     assert built == 0
     assert model.built == len(completed(tuner.oracle)) == 3
 
 
-def test_no_tensorboard_is_needed(trained: tuple[Tuner, Small, int]) -> None:
+def test_no_tensorboard_is_needed(trained: tuple[HardenedTuner, Small, int]) -> None:
     assert failures(trained[0].oracle) == []
 
 
@@ -388,7 +388,7 @@ def test_stock_imports_tensorboard_and_builds_at_once(tmp_path: Path, monkeypatc
     assert "tensorboard" in tuner.oracle.trials["0"].message
 
 
-def test_memory_is_freed_between_trials(trained: tuple[Tuner, Small, int]) -> None:
+def test_memory_is_freed_between_trials(trained: tuple[HardenedTuner, Small, int]) -> None:
     """Each training leaves its entries in TensorFlow's registry; if none does, `tuning.memory` is not needed now."""
     first, *others = trained[1].registered
     assert first > 0
@@ -412,7 +412,7 @@ def test_what_was_registered_before_the_search_is_kept() -> None:
         return tf.custom_gradient(lambda y: (y**3, lambda upstream: upstream * 3 * y**2))(x)
 
     cube.get_concrete_function(tf.constant(2.0))
-    memory.free(keep=memory.custom_gradients())
+    memory.free_graphs(keep=memory.custom_gradients())
     with tf.GradientTape() as tape:
         x = tf.constant(2.0)
         tape.watch(x)
@@ -420,7 +420,9 @@ def test_what_was_registered_before_the_search_is_kept() -> None:
     assert tape.gradient(y, x) == 12.0
 
 
-def test_a_trial_repeats_exactly_after_an_interruption(tmp_path: Path, trained: tuple[Tuner, Small, int]) -> None:
+def test_a_trial_repeats_exactly_after_an_interruption(
+    tmp_path: Path, trained: tuple[HardenedTuner, Small, int]
+) -> None:
     """The third trial, run without the two before it, begins and ends as it did after them."""
     shutil.copytree(Path(trained[0].project_dir), tmp_path / "search")
     record = tmp_path / "search/trial_0002/trial.json"

@@ -19,16 +19,16 @@ import pytest
 from export import artefacts
 from export.artefacts import digest, size
 from export.formats.tflite_metadata import attach
-from export.proof.parity import FAILED
 from export.proof.verify import verify
 from export.runtimes import worker
 from export.runtimes.measure import Measurement, Outcome, measure
 from export.runtimes.runners import NoRuntimeError, load
+from export.settings import VerifySettings
 from export.variants import VARIANTS
 from tests import hostile
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
-from toolkit.stats.paired import HOLDS, UNSURE
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 
 EVERY = [variant.name for variant in VARIANTS]
 
@@ -55,8 +55,8 @@ def test_every_artefact_of_a_run_has_its_verdict(finished: Run) -> None:
     assert list(stored) == EVERY
     for name, entry in stored.items():
         float32 = entry["artefact"]["precision"] == "float32"
-        assert entry["verdict"] == (HOLDS if float32 else UNSURE), (name, entry["reason"])
-        assert entry["holds"] == float32
+        assert entry["verdict"] == (HOLDS if float32 else UNDECIDED), (name, entry["reason"])
+        assert "holds" not in entry  # three states do not fit into true and false
         assert entry["images"] == 8
         assert entry["agreement"] >= 7 / 8
 
@@ -92,7 +92,7 @@ def test_a_damaged_artefact_is_told_and_not_run(name: str, damage, run: Run, fin
 
     results = {parity.artefact.name: parity for parity in verify(run, measure=only_whole)}
     spoilt = results.pop(name.partition("/")[0])
-    assert spoilt.verdict == FAILED
+    assert (spoilt.verdict, spoilt.ran) == (FAILS, False)
     assert spoilt.broken
     written = spoilt.artefact
     typed = f"unfreeze export {run.path} --formats {written.format} --precisions float32"
@@ -121,7 +121,7 @@ def test_another_models_file_is_caught_even_with_a_forged_manifest_and_its_layer
             weights.CopyFrom(onnx.numpy_helper.from_array(values[:, ::-1].copy(), weights.name))
     onnx.save(model, path)
     forge(run, "model.onnx")
-    (parity,) = verify(run, formats=("onnx",), precisions=("float32",), threads=())
+    (parity,) = verify(run, VerifySettings(threads=()), formats=("onnx",), precisions=("float32",))
     assert parity.broken
     assert parity.max_difference is not None
     assert parity.max_difference > 1e-3
@@ -132,7 +132,7 @@ def test_another_models_file_is_caught_even_with_a_forged_manifest_and_its_layer
 
 
 def test_layers_of_those_that_hold_are_compared_when_asked_for(run: Run) -> None:
-    (parity,) = verify(run, formats=("tflite",), precisions=("float32",), threads=(), layers=True)
+    (parity,) = verify(run, VerifySettings(threads=(), layers=True), formats=("tflite",), precisions=("float32",))
     assert parity
     assert parity.divergence is not None
     assert (parity.divergence.layer, parity.divergence.error) == ("", "")
@@ -142,7 +142,7 @@ def test_layers_of_those_that_hold_are_compared_when_asked_for(run: Run) -> None
 
 def test_a_file_that_crashes_while_its_layers_are_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "computed", hostile.crash)
-    (parity,) = verify(run, formats=("onnx",), precisions=("float32",), threads=(), layers=True)
+    (parity,) = verify(run, VerifySettings(threads=(), layers=True), formats=("onnx",), precisions=("float32",))
     assert parity
     assert parity.divergence is not None
     assert "its layers cannot be compared" in parity.divergence.error
@@ -192,7 +192,7 @@ def test_what_did_not_run_has_failed_and_the_others_go_on(run: Run) -> None:
         return outcomes | {path: UnfreezeError("it crashed") for path in paths if path.name == "model.tflite"}
 
     results = {parity.artefact.name: parity for parity in verify(run, measure=one_fails)}
-    assert (results["model.tflite"].verdict, results["model.tflite"].reason) == (FAILED, "it crashed")
+    assert (results["model.tflite"].ran, results["model.tflite"].reason) == (False, "it crashed")
     assert results["model.onnx"]
 
 
@@ -203,7 +203,7 @@ def test_what_could_not_be_written_has_failed(run: Run) -> None:
     stored["failed"] = {"model_int8.onnx": "no such operation"}
     path.write_text(json.dumps(stored))
     results = {parity.artefact.name: parity for parity in verify(run, measure=answering(model_answers(run)))}
-    assert results["model_int8.onnx"].verdict == FAILED
+    assert (results["model_int8.onnx"].verdict, results["model_int8.onnx"].ran) == (FAILS, False)
     assert "no such operation" in results["model_int8.onnx"].reason
     only = verify(run, formats=("tflite",), measure=answering(model_answers(run)))
     assert {parity.artefact.format for parity in only} == {"tflite"}
@@ -234,7 +234,7 @@ def test_a_verification_of_some_keeps_what_was_proven_of_the_others(run: Run) ->
     verify(run, formats=("onnx",), measure=answering(model_answers(run)[:, ::-1]))
     stored = {entry["artefact"]["name"]: entry for entry in json.loads((run.path / "parity.json").read_text())}
     assert set(stored) == set(EVERY)
-    assert (stored["model.tflite"]["holds"], stored["model.onnx"]["holds"]) == (True, False)
+    assert (stored["model.tflite"]["verdict"], stored["model.onnx"]["verdict"]) == (HOLDS, FAILS)
     manifest = run.path / "export" / "manifest.json"
     manifest.write_text(manifest.read_text().replace(stored["model.tflite"]["artefact"]["sha256"], "0" * 64))
     verify(run, formats=("onnx",), measure=answering(model_answers(run)))  # model.tflite is another one now
@@ -255,7 +255,7 @@ def test_a_file_with_its_class_names_in_another_order_does_not_hold(run: Run) ->
     manifest = artefacts.read_manifest(run.path / "export")
     name.write_bytes(attach(name.read_bytes(), manifest.description | {"class_names": ["stripes", "dots"]}))
     forge(run, "model_fp16.tflite")
-    results = {parity.artefact.name: parity for parity in verify(run, threads=())}
+    results = {parity.artefact.name: parity for parity in verify(run, VerifySettings(threads=()))}
     assert {name for name, parity in results.items() if parity.broken} == {"model.onnx", "model_fp16.tflite"}
     assert "says of itself that its classes are stripes, dots" in results["model.onnx"].reason
 

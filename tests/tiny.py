@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import sys
+from unittest.mock import patch
 
 from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.settings import Settings
 
 ROW = Backbone("Tiny", 32, "tf", ("second_relu", "first_relu"))
-SETTINGS = Settings(
-    backbone="Tiny",
-    image_size=32,
-    weights="none",
-    head_units=(0, 4),
-    dropout=(0.0, 0.2),
-    unfreeze=(0, 2),
-    head_epochs=1,
-    tune_epochs=1,
-    head_rate=0.01,
-    batch_size=8,
-    oracle="random",
-    trials=3,
-)
+with patch.dict(BACKBONES, Tiny=ROW):  # a record is checked when it is made
+    SETTINGS = Settings(
+        backbone="Tiny",
+        image_size=32,
+        weights="none",
+        head_units=(0, 4),
+        dropout=(0.0, 0.2),
+        unfreeze=(0, 2),
+        head_epochs=1,
+        tune_epochs=1,
+        head_rate=0.01,
+        batch_size=8,
+        oracle="random",
+        trials=3,
+    )
 OPTIONS = [  # the same settings, as they are typed
     *("--backbone", "Tiny", "--weights", "none", "--image-size", "32", "--batch-size", "8"),
     *("--head-units", "0,4", "--dropout", "0,0.2", "--unfreeze", "0,2"),

@@ -2,6 +2,7 @@
 
     run          the run folder: what a run is
     settings     Settings: all that, besides the data, determines a run
+    checks       values of a settings record, checked by a table of rules
     errors       the two exceptions whose text is for the user; names in one line
     progress     how long work reports
     data         DATA -> the images that it names, checked, split, decoded

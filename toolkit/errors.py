@@ -1,39 +1,39 @@
-"""The two ways in which a command ends without what was asked for: the text of each is one line for the user."""
+"""The two errors with which a command ends, each with a text of one line for the user, and what makes such texts."""
 
 import errno
 import unicodedata
 
-_JOINERS = "\u200c\u200d"  # format characters that words and emoji are made with
+_ZERO_WIDTH_JOINERS = "\u200c\u200d"  # format characters that belong to words and emoji
 
 
 class UnfreezeError(Exception):
-    """The call or its input is wrong (exit code 2): says what was expected, what came, and what to do."""
+    """The call or its input is wrong (exit code 2). Its text says what was expected, what came, and what to do."""
 
 
 class NoAnswerError(Exception):
-    """It ran and the answer is no (exit code 1): every trial failed, or an artefact does not hold."""
+    """The command ran and its answer is no (exit code 1): every trial failed, or an artefact does not hold."""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library's exception says, or its class where it says nothing."""
+    """The first line of an exception's text, or the name of its class if the text is empty."""
     return one_line((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether an error says so. HDF5 and TensorFlow have no number in theirs, only the text."""
+    """Whether an error says that the disk is full. Those of HDF5 and TensorFlow have no errno, only a text."""
     number = error.errno if isinstance(error, OSError) else None
     return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
 
 
-def of_system(error: OSError) -> str:
-    """What the system says of a file, as one line with what to do."""
-    name = error.filename2 or error.filename  # of a renaming what it was to become
+def describe_os_error(error: OSError) -> str:
+    """The system's reason and the file's name in one line, with what to do about it."""
+    name = error.filename2 or error.filename  # if renaming failed, the second is the new name
     if name:
-        return _of_system(error, f" at {name}")
-    return f"{_of_system(error, '')}; the system does not say which file: add --debug to see what was being done"
+        return _os_reason(error, f" at {name}")
+    return f"{_os_reason(error, '')}; the system does not say which file: add --debug to see what was being done"
 
 
-def _of_system(error: OSError, where: str) -> str:
+def _os_reason(error: OSError, where: str) -> str:
     why = error.strerror or first_line(error)
     if disk_is_full(error):
         return f"no space left on the device{where}; make room (bytes and files), then type the same command again"
@@ -47,18 +47,19 @@ def _of_system(error: OSError, where: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same text with what a terminal would act upon written as an escape: `\\n`, `\\x1b`, `\\u202e`. A file's name
-    may hold anything but a slash, and whoever chose it may mean to move the cursor or to hide its end."""
-    return text if text.isprintable() else "".join(map(_shown, text))
+    """The text with every character that controls a terminal written as an escape: `\\n`, `\\x1b`, `\\u202e`. A file's
+    name may contain any character but a slash, and a hostile one moves the cursor or hides its end."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
 
 
-def _shown(character: str) -> str:
-    """Escapes control and format characters, line ends of Unicode, and bytes that are not UTF-8."""
-    acts = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS
+def _escaped(character: str) -> str:
+    """The character, or its escape if it is a control or format character, a Unicode line end, or a byte that is not
+    UTF-8."""
+    acts = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _ZERO_WIDTH_JOINERS
     return character.encode("unicode_escape").decode() if acts else character
 
 
-def said(error: BaseException) -> str:
-    """What a library says, in one line of bearable length."""
+def short_reason(error: BaseException) -> str:
+    """The first line of an exception's text, cut to 160 characters."""
     text = first_line(error)
     return text if len(text) <= 160 else text[:157] + "..."

@@ -1,11 +1,35 @@
-"""How long work reports: a function of what is done, how much of it, and how much there is."""
+"""Who is told what goes on during long work: `Listener`, one record for all of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # light at import
+    from toolkit.data.image_set import ImageFolder
+    from toolkit.training.history import Row
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Reports nothing."""
+    """Report nothing."""
+
+
+def ignore(told: Any) -> None:
+    """Do nothing with what is told."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Functions that are called while work goes on, in the thread that works. Each may be left out."""
+
+    progress: Progress = silent  # how much of a step is done, often
+    on_images: Callable[[ImageFolder], None] = ignore  # the images, once, before anything is trained
+    on_warning: Callable[[str], None] = ignore  # a sentence that the user should read, before anything is trained
+    on_epoch: Callable[[Row], None] = ignore  # each epoch's numbers, a row of history.csv
+    on_trials: Callable[[list[Any]], None] = ignore  # all trials that have ended, whenever one has
+
+
+SILENT = Listener()

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageFolder, scan
-from toolkit.data.sources.listing import Rejected
 from toolkit.data.split import split
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.progress import Progress, silent
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.storage.files import file_digest, read_json, remove, write_json, write_text
-from toolkit.storage.lock import COPY, check_run
+from toolkit.storage.lock import CACHE, COPY, check_run
 
 FORMAT = 1
 MAX_CLASSES = 2000  # metrics.json holds their confusion matrix: 36 MB; of 10,000 it would be a gigabyte
@@ -33,7 +33,9 @@ PACKAGES = (
     "ai-edge-litert",
     "numpy",
     "pillow",
+    "opencv-python-headless",
 )
+TRAIN_WITH = ("keras", "tensorflow")  # of which another major or minor version may train otherwise
 MAY_CHANGE = {"trials", "pick", "refit", "cache_limit", "cache_dir"}  # settings that a resumed search may be given anew
 
 
@@ -44,29 +46,33 @@ class Run:
     path: Path
     images: ImageFolder  # every part decided
     settings: Settings
+    warnings: tuple[str, ...] = ()  # sentences for the user about going on with this run
 
     @property
     def cache(self) -> Path:
         """Decoded images and activations: safe to delete at any time. Runs may share it."""
-        return Path(self.settings.cache_dir or self.path / "cache")
+        return Path(self.settings.cache_dir or self.path / CACHE)
 
 
 def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: bool = True) -> Run:
     """Make the run folder, or go on in it if it was made for the same data and settings; else UnfreezeError.
 
-    `searches`: whether it is a search that asks. One in which nothing was trained yet may be made anew with others.
+    `searches`: whether a search asks for it. A run in which nothing was trained yet is replaced.
     """
     file = path / "run.json"
+    versions = [{name: version(name) for name in PACKAGES}]
     _restore(path)
     if file.exists() and any((path / name).exists() for name in ("search", "model.keras")):
-        _refuse_another(path, _stored(path), images, settings, searches)
+        stored = _stored(path)
+        _refuse_another(path, stored, images, settings, searches)
+        versions = _with_earlier(stored, versions[0])
     elif path.is_dir() and any(_shown(path)) and not file.exists():
         lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
         raise UnfreezeError(f"{path} is not empty and holds no run{lost}; give an empty or a new folder")
-    run = Run(path, images, settings)
+    run = Run(path, images, settings, _version_warnings(versions[0], versions[-1]))
     try:
         for name in (file, path / COPY):
-            write_json(name, _to_json(run))
+            write_json(name, _to_json(run, versions))
     except (FileExistsError, NotADirectoryError):
         raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:
@@ -89,7 +95,7 @@ def prepare(
     progress: Progress = silent,
 ) -> Run:
     """Scan the data, split it, and open the run folder for it. Nothing is written where anything is wrong."""
-    settings.check()
+    settings.check_files()
     images = read_images(data, path, settings, strict=strict, progress=progress)
     return open_run(path, images, settings, searches=searches)
 
@@ -103,9 +109,14 @@ def read_images(
     classes: tuple[str, ...] | None = None,
     progress: Progress = silent,
 ) -> ImageFolder:
-    """The data of a run in the folder `path`, with its split. `classes`: those of a model that is there already."""
-    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
-        raise UnfreezeError(f"{path} lies inside {data}, so its pictures would become data; give a folder elsewhere")
+    """The data of a run in the folder `path`, with its split. `classes`: those of a model that exists already.
+
+    UnfreezeError where the data cannot be used, and where the run folder or the cache lies inside DATA.
+    """
+    _refuse_inside(data, path, "its pictures would become data; give a folder elsewhere")
+    if settings.cache_dir:
+        why = "the next call would take its files for data; give another --cache-dir"
+        _refuse_inside(data, Path(settings.cache_dir), why)
     images = scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning"))
     if len(images.class_names) > MAX_CLASSES:
         raise UnfreezeError(
@@ -118,6 +129,11 @@ def read_images(
         test=settings.test,
         seed=settings.seed,
     )
+
+
+def _refuse_inside(data: Path, path: Path, why: str) -> None:
+    if data.is_dir() and path.resolve().is_relative_to(data.resolve()):
+        raise UnfreezeError(f"{path} lies inside {data}, so {why}")
 
 
 def _restore(path: Path) -> None:
@@ -152,9 +168,9 @@ def load_run(path: Path, data: Path | None = None) -> Run:
     _restore(path)
     stored = _stored(path)
     try:
-        images = _images_from_json(stored["data"], stored["class_names"])
+        images = from_columns(stored["data"], stored["class_names"])
         settings = Settings.from_json(stored["settings"])
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UnfreezeError) as error:
         raise UnfreezeError(
             f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder"
         ) from None
@@ -168,62 +184,39 @@ def _root(data: Path) -> Path:
     return data if data.is_dir() else data.parent
 
 
-def _to_json(run: Run) -> dict[str, Any]:
+def _with_earlier(stored: Any, now: dict[str, str]) -> list[dict[str, str]]:
+    """The package versions that run.json holds, the first with which the run was begun, and `now` if it is new."""
+    later = stored.get("later_versions")
+    known = [stored.get("versions"), *(later if isinstance(later, list) else [])]
+    earlier = [one for one in known if isinstance(one, dict) and one]
+    return earlier if earlier and earlier[-1] == now else [*earlier, now]
+
+
+def _version_warnings(begun: dict[str, str], now: dict[str, str]) -> tuple[str, ...]:
+    """A sentence for each package that trains, if its major or minor version is not that of the beginning."""
+    return tuple(
+        one_line(
+            f"this run was begun with {name} {before} and goes on with {name} {now[name]}: what they train may differ; "
+            f"`pip install {name}=={before}` brings the earlier one back, another run folder begins anew"
+        )
+        for name in TRAIN_WITH
+        if isinstance(before := begun.get(name), str) and before.split(".")[:2] != now[name].split(".")[:2]
+    )
+
+
+def _to_json(run: Run, versions: list[dict[str, str]]) -> dict[str, Any]:
+    """`versions`: of packages, those with which the run was begun, then those with which it went on."""
+    later = {"later_versions": versions[1:]} if versions[1:] else {}
     return {
         "format": FORMAT,
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": versions[0],
+        **later,
         "fingerprint": run.images.fingerprint(),
         "class_names": list(run.images.class_names),
         "settings": run.settings.to_json(),
         "weights_sha256": file_digest(Path(run.settings.weights)),
-        "data": _images_to_json(run.images),
+        "data": to_columns(run.images),
     }
-
-
-def _images_to_json(images: ImageFolder) -> dict[str, Any]:
-    """Which file is in which part, and what was left out, as columns."""
-    return {
-        "root": str(images.root.resolve()),
-        "paths": list(images.paths),
-        "labels": images.labels.tolist(),
-        "parts": list(images.parts),
-        "sha256": list(images.digests),
-        "sizes": images.sizes.tolist(),
-        "rejected": [[left.path, left.reason] for left in images.rejected],
-        "ignored": images.ignored,
-    }
-
-
-def _images_from_json(columns: dict[str, Any], class_names: list[str]) -> ImageFolder:
-    """ValueError or the like where the columns do not fit together."""
-    _check_columns(columns, class_names)
-    return ImageFolder(
-        root=Path(columns["root"]),
-        class_names=tuple(class_names),
-        paths=tuple(columns["paths"]),
-        labels=np.array(columns["labels"], np.int32),
-        digests=tuple(columns["sha256"]),
-        parts=tuple(columns["parts"]),
-        sizes=np.array(columns["sizes"], np.int32).reshape(-1, 2),
-        rejected=tuple(Rejected(path, reason) for path, reason in columns["rejected"]),
-        ignored=columns["ignored"],
-    )
-
-
-def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
-    """A run may come from a stranger, or from an editor."""
-    texts = [columns["root"], *class_names, *columns["paths"], *columns["sha256"], *columns["parts"]]
-    if not all(isinstance(text, str) and "\0" not in text for text in texts):
-        raise ValueError("a name in it is no text")
-    if len(set(class_names)) < len(class_names) or not set(columns["parts"]) <= {"train", "val", "test"}:
-        raise ValueError("its classes or its parts are none")
-    if len({len(columns[name]) for name in ("paths", "labels", "sha256", "parts", "sizes")}) > 1:
-        raise ValueError("its columns have different lengths")
-    if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
-        raise ValueError("a label in it is of no class")
-    left = [text for row in columns["rejected"] for text in row]
-    if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in left):
-        raise ValueError("what was left out is none")
 
 
 DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"
@@ -266,4 +259,6 @@ def _difference(name: str, there: object, wanted: object) -> str:
 def _typed(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(map(_typed, value))
-    return "not given" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "not given"
+    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
+from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, deepest
 from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec, check_spec, check_weights
+from toolkit.storage.local_path import local_path
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
@@ -20,14 +21,80 @@ SEARCH_ONLY = {  # settings of which a single training has no option
     *("views", "cache", "cache_dtype", "cache_limit", "cache_dir", "oracle", "trials", "pick", "refit")
 }
 DEPTHS = (0, 1, 2, 4)  # stages that a search unfreezes, as far as the backbone goes
+SPACE = ("head_units", "dropout", "unfreeze")  # fields that hold the values of a search space
+
+
+def _positive(example: str) -> Rule:
+    return Rule(Number, f"a positive number, such as {example}", lambda value: 0 < value < math.inf)
+
+
+FRACTION = Rule(Number, "a fraction between 0 and 1, such as 0.2", lambda value: 0 < value < 1)
+SEED = Rule(int, f"a number from 0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)
+SPLIT_RULES = {"val": FRACTION, "test": FRACTION, "seed": SEED}
+RULES = {
+    "backbone": Rule(str, "the name of a backbone; `unfreeze backbones` lists them"),
+    "alpha": Rule(Number, "a width such as 0.35, or 0 for the backbone's own"),
+    "weights": Rule(str, "imagenet, starter, none, or the path of a weights file as text"),
+    "image_size": Rule(int, "a number of pixels, or 0 for the backbone's own"),
+    "head_units": Rule(int, "numbers of units, such as (0, 64)", each=True),
+    "dropout": Rule(Number, "rates, such as (0.0, 0.2)", each=True),
+    "unfreeze": Rule(int, "numbers of stages, such as (0, 2)", each=True),
+    "flip": Rule(bool, "True or False"),
+    "cache": Rule(bool, "True or False"),
+    "cache_dir": Rule(str, "the path of a folder as text"),
+    **dict.fromkeys(("head_epochs", "tune_epochs", "refit"), at_least(0)),
+    **dict.fromkeys(("batch_size", "trials", "patience"), at_least(1)),
+    "views": at_least(1, optional=True),
+    "head_rate": _positive("0.001"),
+    "tune_rate": _positive("0.0001"),
+    "cache_limit": _positive("50"),
+    "augment": one_of(AUGMENTATIONS),
+    "class_weights": one_of(("balanced", "none")),
+    "cache_dtype": one_of(("float16", "float32")),
+    "objective": one_of(OBJECTIVES),
+    "oracle": one_of(ORACLES),
+    "pick": one_of(("best", "smallest")),
+    **SPLIT_RULES,
+}
+
+
+class FollowedInt(int):
+    """A number that nobody gave: it follows from the backbone, and from another one where that is replaced."""
+
+
+class FollowedFloat(float):
+    """Likewise."""
+
+
+class FollowedTuple(tuple):
+    """Likewise."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Split:
+    """How images that have no part are divided. UnfreezeError where a value is not in its range."""
+
+    val: float = 0.2  # fraction for validation
+    test: float = 0.2  # fraction for the test
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check(self, SPLIT_RULES)
+
+
+SPLIT = Split()
 
 
 @dataclass(frozen=True)
 class Settings:
     """What to search and how to train. One value in each of the three tuples makes a plain training run.
 
-    What follows from backbone and weights is filled in where it is not given: `Settings(backbone="EfficientNetB1")` has
-    images of 240 px. UnfreezeError where the table does not know the backbone.
+    A record is checked when it is made: UnfreezeError where a value is not of its kind or range, or where a point of
+    the space is no model that can be built. A single number stands for a tuple of one: `Settings(unfreeze=2)`. Alpha,
+    image size and depths follow backbone and weights where they are not given, and follow another backbone in
+    `dataclasses.replace(settings, backbone="EfficientNetB1")`, whose images have 240 px.
     """
 
     backbone: str = "MobileNetV2"
@@ -37,13 +104,13 @@ class Settings:
     head_units: tuple[int, ...] = (0, 64, 256)  # 0: no dense layer
     dropout: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # rates
     unfreeze: tuple[int, ...] = ()  # stages; (): DEPTHS, as far as the backbone goes
-    head_epochs: int = 5
-    tune_epochs: int = 5
+    head_epochs: int = 5  # with the backbone frozen
+    tune_epochs: int = 5  # with the last stages unfrozen
     head_rate: float = 1e-3  # Adam's learning rate while the backbone is frozen
     tune_rate: float = 1e-4  # its peak while the unfrozen stages train
-    batch_size: int = 32
+    batch_size: int = 32  # images in a step
     patience: int = 3  # epochs without improvement that end a stage
-    augment: str = "light"
+    augment: str = "light"  # or "none", "strong": strength of augmentation
     flip: bool = True  # half of the augmented views are mirrored left to right
     views: int | None = None  # augmented views of an image; None: as many as the longer stage has epochs, at most 8
     cache: bool = True  # trials train on shared prefix activations, not on images
@@ -52,30 +119,56 @@ class Settings:
     cache_dir: str = ""  # of decoded images and activations; "": the run's own
     class_weights: str = "balanced"  # or "none"
     val: float = 0.2  # fraction, where the data gives no validation part
-    test: float = 0.2
-    objective: str = "val_loss"
-    oracle: str = "halving"
-    trials: int = 8
+    test: float = 0.2  # likewise for the test part
+    objective: str = "val_loss"  # or "val_accuracy": what the best epoch is best in
+    oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": what is tried next
+    trials: int = 8  # points of the space that are tried at most
     pick: str = "best"  # or "smallest": of the trials tied with the best
     refit: int = 0  # epochs for which the trial that is taken trains on
-    seed: int = 0
+    seed: int = 0  # of the split, the search, training and augmentation
 
     def __post_init__(self) -> None:
-        starter = self.weights == "starter"
-        if not self.alpha:
-            self._fill("alpha", STARTER[1] if starter else 1.0)
-        if not self.image_size:
-            self._fill("image_size", STARTER_SIZE if starter else backbone(self.backbone).image_size)
-        if not self.unfreeze and self.backbone != ADOPTED:
-            self._fill("unfreeze", tuple(depth for depth in DEPTHS if depth <= deepest(self.backbone)))
+        for name in SPACE:
+            value = getattr(self, name)
+            self._set(name, value if isinstance(value, FollowedTuple) else as_tuple(value))
+        check(self, RULES)
         if self.cache_dir:  # found from wherever the run is used
-            self._fill("cache_dir", str(Path(self.cache_dir).resolve()))
+            self._set("cache_dir", str(local_path(self.cache_dir, "a folder on this machine").resolve()))
+        if self.epochs < 1:
+            raise UnfreezeError(
+                "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
+            )
+        self._follow()
+        if self.backbone != ADOPTED:
+            self._check_space()
 
-    def _fill(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # before anybody has seen the record
+
+    def _follow(self) -> None:
+        """Fill in what was not given."""
+        starter = self.weights == "starter"
+        if not self.alpha or isinstance(self.alpha, FollowedFloat):
+            self._set("alpha", FollowedFloat(STARTER[1] if starter else 1.0))
+        if self.backbone == ADOPTED:
+            return
+        if not self.image_size or isinstance(self.image_size, FollowedInt):
+            self._set("image_size", FollowedInt(STARTER_SIZE if starter else backbone(self.backbone).image_size))
+        if not self.unfreeze or isinstance(self.unfreeze, FollowedTuple):
+            self._set("unfreeze", FollowedTuple(depth for depth in DEPTHS if depth <= deepest(self.backbone)))
+
+    def _check_space(self) -> None:
+        """UnfreezeError where a point of the space is no model that can be built."""
+        check_weights(self.weights, self.backbone, self.alpha)
+        for name in ("head_units", "dropout"):
+            if not getattr(self, name):
+                raise UnfreezeError(f"{name} is empty; give one value or more")
+        for units, rate, depth in product(self.head_units, self.dropout, self.unfreeze):
+            check_spec(self.spec(2, units, rate, depth))
 
     @property
     def epochs(self) -> int:
+        """Of both stages."""
         return self.head_epochs + self.tune_epochs
 
     @property
@@ -95,39 +188,9 @@ class Settings:
         """The architecture of one point of the search space."""
         return ModelSpec(self.backbone, self.alpha, self.image_size, classes, head_units, dropout, unfreeze)
 
-    def check(self, classes: int = 2) -> None:
-        """Every point of the space is a model that can be built, every number is in its range; else UnfreezeError."""
-        check_weights(self.weights, self.backbone, self.alpha)
-        for units, rate, depth in product(self.head_units, self.dropout, self.unfreeze):
-            check_spec(self.spec(classes, units, rate, depth))
-        for name, least in {
-            "head_epochs": 0,
-            "tune_epochs": 0,
-            "batch_size": 1,
-            "trials": 1,
-            "patience": 1,
-            "refit": 0,
-        }.items():
-            if getattr(self, name) < least:
-                raise UnfreezeError(f"{name} is {getattr(self, name)}; give {least} or more")
-        if self.epochs < 1:
-            raise UnfreezeError(
-                "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
-            )
-        if self.views is not None and self.views < 1:
-            raise UnfreezeError(f"views is {self.views}; give 1 or more")
-        if not 0 <= self.seed < 2**32:
-            raise UnfreezeError(f"seed is {self.seed}; give a number from 0 to {2**32 - 1}")
-        for name, example in {"head_rate": "0.001", "tune_rate": "0.0001", "cache_limit": "50"}.items():
-            if not 0 < getattr(self, name) < math.inf:
-                raise UnfreezeError(f"{name} is {getattr(self, name)}; give a positive number, such as {example}")
-        for name in ("head_units", "dropout"):
-            if not getattr(self, name) and self.backbone != ADOPTED:
-                raise UnfreezeError(f"{name} is empty; give one value or more")
-        for name in ("val", "test"):
-            if not 0 < getattr(self, name) < 1:
-                raise UnfreezeError(f"{name} is {getattr(self, name)}; give a fraction between 0 and 1, such as 0.2")
-        if self.weights not in ("imagenet", "starter", "none") and not Path(self.weights).is_file():
+    def check_files(self) -> None:
+        """UnfreezeError where the weights file is not there."""
+        if self.weights not in ("imagenet", "starter", "none") and not local_path(self.weights, "a file").is_file():
             raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
 
     def to_json(self) -> dict[str, object]:
@@ -135,6 +198,8 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
-        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        restored: dict[str, Any] = values | lists
-        return cls(**restored)
+        """What `to_json` gave; the backbone may have left the table since. TypeError where there is another field,
+        UnfreezeError where a value is not of its kind."""
+        stored = cls(**values | {"backbone": ADOPTED})
+        stored._set("backbone", values["backbone"])
+        return stored

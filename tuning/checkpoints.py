@@ -1,4 +1,4 @@
-"""Weights of a trial on disk: KerasTuner's checkpoint while it trains, what is kept when it has ended."""
+"""The weights of a trial on disk: room for KerasTuner's checkpoints, and the small file that replaces the last one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import keras
 
-from toolkit.storage.files import remove, reserve
+from toolkit.storage.files import remove, reserve, temporary_name
 
 CHECKPOINT = "checkpoint.weights.h5"  # KerasTuner's name
 
 
 def check_room(folder: Path, model: keras.Model) -> None:
-    """OSError where the disk cannot hold another checkpoint: HDF5 does not outlive a disk that is full when a file is
-    closed, the process ends in a segmentation fault."""
+    """OSError where the disk has no room for another checkpoint. Without this check HDF5 ends the process with a
+    segmentation fault when it closes a file on a full disk."""
     variables = [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
-    probe = folder / f".room.{os.getpid()}.tmp"
+    probe = folder / temporary_name("room")
     try:
         reserve(probe, 2**20 + 2 * sum(math.prod(variable.shape) * 4 for variable in variables))
     finally:
@@ -25,12 +25,12 @@ def check_room(folder: Path, model: keras.Model) -> None:
 
 
 def write_weights(path: Path, model: keras.Model) -> None:
-    """In place of KerasTuner's checkpoint, which holds Adam's two moments of each weight too: three times the bytes in
-    each trial, and nobody reads them."""
+    """Write the model's weights in place of KerasTuner's checkpoint. That is three times as large, because it also
+    holds Adam's two moments of each weight, which nothing reads."""
     optimizer, model.optimizer = model.optimizer, None
     try:
         check_room(path.parent, model)
-        whole = path.with_name(f".whole.{os.getpid()}.tmp.weights.h5")  # Keras takes no name that ends otherwise
+        whole = path.with_name(temporary_name("whole", ".weights.h5"))  # Keras accepts only this ending
         model.save_weights(whole)
         with whole.open("rb") as file:
             os.fsync(file.fileno())

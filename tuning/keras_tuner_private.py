@@ -1,7 +1,7 @@
-"""The private names of KerasTuner that this package leans on, all of them, each with the reason.
+"""All private names of KerasTuner that this package uses, each with the reason.
 
-TensorFlow's only one, the gradient registry, is in `tuning.memory`. A number is an issue of
-keras-team/keras-tuner. The names are those of 1.4.8; a search refuses to start where one of them is gone.
+A number is an issue of keras-team/keras-tuner. The names are those of 1.4.8; a search refuses to start where one of
+them is missing. The one private name of TensorFlow, its gradient registry, is in `tuning.memory`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""What a trial leaves behind in TensorFlow, and how to get rid of it between trials.
+"""Frees what a trial leaves in TensorFlow's memory.
 
-Keras' optimizer calls `all_reduce`, a `tf.custom_gradient`, which enters a `CustomGradient-N` in
-TensorFlow's global gradient registry each time a training step is traced. The entry holds the whole
-training graph for ever: 153 MB a trial for MobileNetV2, whatever `clear_session` does (tensorflow issues
-97697 and 27492).
+Each time a training step is traced, Keras' optimizer calls `all_reduce`, a `tf.custom_gradient`, which adds an entry
+`CustomGradient-N` to TensorFlow's global gradient registry. The entry keeps the whole training graph alive: 153 MB a
+trial for MobileNetV2, and `clear_session` does not remove it (tensorflow issues 97697 and 27492).
 """
 
 from __future__ import annotations
@@ -17,15 +16,16 @@ import keras
 
 
 def custom_gradients() -> frozenset[str]:
-    """The keys of the custom gradients that are registered now."""
+    """The keys of the custom gradients that are in the registry now."""
     return frozenset(key for key in _registry() if key.startswith("CustomGradient-"))
 
 
 @contextlib.contextmanager
-def settled() -> Iterator[None]:
-    """What is there now is no garbage while the block runs, so that collections need not look at it.
+def gc_frozen() -> Iterator[None]:
+    """Freeze the objects that exist now (gc.freeze) while the block runs, so that collections skip them.
 
-    KerasTuner and `free` collect three times a trial, 0.15 s each with TensorFlow and a backbone in memory.
+    KerasTuner and `free_graphs` collect three times a trial, which takes 0.15 s each time while TensorFlow and a
+    backbone are in memory.
     """
     gc.collect()
     gc.freeze()
@@ -35,12 +35,12 @@ def settled() -> Iterator[None]:
         gc.unfreeze()
 
 
-def free(keep: frozenset[str]) -> None:
-    """Frees the graphs of what was trained since `keep = custom_gradients()`.
+def free_graphs(keep: frozenset[str]) -> None:
+    """Free the graphs of all that was trained since `keep = custom_gradients()`.
 
-    Only for moments when no gradient of such a graph is still to be taken: between trials.
+    To be called between trials, when no gradient of these graphs is needed any more.
     """
-    keras.backend.clear_session(free_memory=False)  # collected below, with the graphs
+    keras.backend.clear_session(free_memory=False)  # without a collection: there is one below
     registry = _registry()
     for key in custom_gradients() - keep:
         registry.pop(key, None)
@@ -48,7 +48,7 @@ def free(keep: frozenset[str]) -> None:
 
 
 def _registry() -> dict[str, Any]:
-    """TensorFlow's private registry; an empty one, so that nothing is freed, where it is kept elsewhere."""
+    """TensorFlow's private registry. {} where another version keeps it elsewhere: then nothing is freed."""
     try:
         from tensorflow.python.framework import ops
 

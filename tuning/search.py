@@ -1,205 +1,123 @@
 """The search: a run folder and its data -> trials by KerasTuner -> the model of the trial that is taken.
 
-Interrupted and called again it goes on. State on disk and oracles are `tuning.oracles.make`, a trial is
-`tuning.trial_model`.
+A search that was interrupted goes on when it is called again. Left to others: which point is tried next
+(`tuning.oracles`), running the trials (`tuning.tuner`), one trial (`tuning.trial_model`), comparing two of them
+(`tuning.selection`).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import zipfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import h5py
 import keras_tuner
 import numpy as np
+from keras_tuner.engine.trial import Trial as OracleTrial
 
-from toolkit.errors import NoAnswerError, UnfreezeError
-from toolkit.models.spec import ModelSpec
-from toolkit.progress import Progress, silent
+from toolkit.errors import NoAnswerError
+from toolkit.models.spec import POINT
+from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
-from toolkit.storage.files import read_json, write_json, write_text
-from toolkit.training.answers import probabilities
+from toolkit.storage.files import write_json
 from toolkit.training.batches import load_part
-from toolkit.training.event_files import FOLDER, Curve, has_events, write_curve
-from toolkit.training.history import Row, read_history
-from toolkit.training.model_file import save_model, without_optimizer
-from toolkit.training.train import refit
+from toolkit.training.history import Row
 from tuning import memory
-from tuning.oracles.make import Tuner, completed, failures, make_oracle
+from tuning.oracles.make import make_oracle
+from tuning.results import SearchResult, Trial, write_trials
+from tuning.save_taken import save_taken
+from tuning.search_space import hyperparameters, model_spec
 from tuning.selection import Candidate, smallest, standard_error, tied
-from tuning.space import NAMES, hyperparameters, spec_of
-from tuning.trial_curves import Board
-from tuning.trial_model import ANSWERS, Data, TrialModel
-
-SAME = {"float32": 1e-4, "float16": 2e-2}  # between a trial's recorded answers and those of the model rebuilt from it
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A row of trials.csv."""
-
-    trial: str
-    status: str  # KerasTuner's: COMPLETED or FAILED
-    head_units: int | None  # None: its record was lost
-    dropout: float | None
-    unfreeze: int | None  # stages
-    val_loss: float | None  # nats, at the best epoch
-    val_accuracy: float | None
-    best_epoch: int | None
-    best_stage: str  # "head": fine-tuning did not improve it, so that no stage is unfrozen in its model
-    parameters: int | None
-    seconds: float | None
-    message: str  # why it failed
-    parent: str = ""  # the trial with whose weights it went on, under halving and hyperband
-    mark: str = ""  # "best", "tied" with the best
+from tuning.trial_curves import TrialCurves
+from tuning.trial_files import trial_folder
+from tuning.trial_model import Data, TrialModel
+from tuning.trial_records import completed, failures
+from tuning.tuner import RunTuner
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """The trial whose model was saved, the best one, and those that the validation images cannot tell from it."""
-
-    taken: str
-    best: str
-    tied: tuple[str, ...]
-    recommended: str  # the smallest of the best and the tied
-    spec: ModelSpec  # of the trial taken
-    trials: tuple[Trial, ...]
-    refit: int  # epochs for which it was trained on
-    kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
-
-    def trial(self, name: str) -> Trial:
-        return next(trial for trial in self.trials if trial.trial == name)
-
-
-class _Tuner(Tuner):
-    """Tells the HyperModel where the trial's folder is, TensorBoard of each trial, the caller when one has ended."""
-
-    def __init__(self, *args: Any, board: Board, on_trial: Callable[[keras_tuner.Oracle], None], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.board, self.on_trial = board, on_trial
-
-    def load_model(self, trial: Any) -> Any:
-        """The whole model, from image to probabilities."""
-        return self.hypermodel.whole(trial.hyperparameters, super().load_model(trial))
-
-    def on_trial_begin(self, trial: Any) -> None:
-        super().on_trial_begin(trial)
-        self.hypermodel.folder = Path(self.get_trial_dir(trial.trial_id))
-        self.board.begin(self.oracle, trial)
-
-    def on_trial_end(self, trial: Any) -> None:
-        self.board.end()
-        super().on_trial_end(trial)
-        self.on_trial(self.oracle)
-
-
-def search(
-    run: Run,
-    *,
-    progress: Progress = silent,
-    on_epoch: Callable[[Row], None] = lambda row: None,
-    on_trials: Callable[[list[Trial]], None] = lambda trials: None,
-) -> SearchResult:
+def search(run: Run, listener: Listener = SILENT) -> SearchResult:
     """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv,
     and tensorboard/ while it goes on.
 
-    `on_trials` gets all ended trials whenever one has ended, and once at the start. NoAnswerError where all failed.
+    `listener.on_trials` gets all trials that have ended, once at the start and whenever another one has. NoAnswerError
+    where every trial failed.
     """
     data = Data(
-        train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=progress),
-        val=load_part(run, "val", progress=progress),
+        train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=listener.progress),
+        val=load_part(run, "val", progress=listener.progress),
         classes=len(run.images.class_names),
     )
 
     def report(oracle: keras_tuner.Oracle) -> None:
-        trials = table(run, oracle)
+        trials = trial_rows(run, oracle)
         write_trials(run.path / "trials.csv", trials)
-        on_trials(trials)
+        listener.on_trials(trials)
 
-    board = Board(run)
-    tuner = _tuner(run, TrialModel(run, data, _both(board.epoch, on_epoch), progress), board, report)
-    if _requeue_damaged(run, tuner.oracle):
+    curves = TrialCurves(run)
+
+    def tell(row: Row) -> None:
+        curves.epoch(row)
+        listener.on_epoch(row)
+
+    oracle = _oracle(run, data.val.labels)
+    model = TrialModel(run, data, tell, listener.progress)
+    tuner = RunTuner(oracle, model, run=run, curves=curves, on_trial=report)
+    if _requeue_damaged(run, oracle):
         tuner.reload()
-    board.open(tuner.oracle)
-    report(tuner.oracle)
-    with memory.settled():
+    curves.open(oracle)
+    report(oracle)
+    with memory.gc_frozen():
         tuner.search(verbose=0)
-    if not completed(tuner.oracle):
-        _, message = next(iter(failures(tuner.oracle)), ("", "no trial was run"))
+    if not completed(oracle):
+        _, message = next(iter(failures(oracle)), ("", "no trial was run"))
         raise NoAnswerError(f"every trial failed; the first said: {message}")
-    result = choose(run, tuner.oracle, data.val.labels)
+    result = choose(run, oracle, data.val.labels)
     write_trials(run.path / "trials.csv", list(result.trials))
-    return replace(result, kept=_save_taken(run, tuner, result, data, on_epoch))
+    row = save_taken(run, lambda: tuner.load_model(oracle.trials[result.taken]), result, data, listener.on_epoch)
+    return replace(result, kept=row)
 
 
-def _both(one: Callable[[Row], None], other: Callable[[Row], None]) -> Callable[[Row], None]:
-    def told(row: Row) -> None:
-        one(row)
-        other(row)
-
-    return told
-
-
-def _tuner(run: Run, model: TrialModel, board: Board, on_trial: Callable[[keras_tuner.Oracle], None]) -> _Tuner:
+def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
     settings = run.settings
-    oracle = make_oracle(
+
+    def error(one: OracleTrial, other: OracleTrial) -> float:
+        first, second = (trial_folder(run, trial.trial_id).answers() for trial in (one, other))
+        return standard_error(first, second, labels, settings.objective)
+
+    return make_oracle(
         settings.oracle,
         objective=settings.objective,
         space=hyperparameters(settings),
         max_trials=settings.trials,
         max_epochs=settings.epochs,
         head_epochs=settings.head_epochs,
-        error=_error(run, model.data.val.labels),
+        error=error,
         seed=settings.seed,
     )
-    return _Tuner(oracle, model, directory=str(run.path), project_name="search", board=board, on_trial=on_trial)
-
-
-def _error(run: Run, labels: np.ndarray) -> Callable[[Any, Any], float]:
-    """The standard error of the difference of two trials' objectives, from what they answered."""
-
-    def error(one: Any, other: Any) -> float:
-        answers = _answers(run, one.trial_id), _answers(run, other.trial_id)
-        return standard_error(*answers, labels, run.settings.objective)
-
-    return error
 
 
 def _requeue_damaged(run: Run, oracle: keras_tuner.Oracle) -> list[str]:
-    """Have the completed trials run again whose files cannot be read; their ids. One that diverged has no answers."""
-    damaged = [trial for trial in completed(oracle) if not _readable(_folder(run, trial.trial_id))]
+    """Have the completed trials run again whose files cannot be read; their ids. A trial that diverged has no answers
+    and is not one of them."""
+    damaged = [trial for trial in completed(oracle) if not trial_folder(run, trial.trial_id).is_whole()]
     for trial in damaged:
-        write_json(_folder(run, trial.trial_id) / "trial.json", trial.get_state() | {"status": "RUNNING"})
+        record = trial.get_state() | {"status": "RUNNING"}
+        write_json(trial_folder(run, trial.trial_id).path / "trial.json", record)
     return [trial.trial_id for trial in damaged]
 
 
-def _readable(folder: Path) -> bool:
-    try:
-        read_history(folder / "history.csv")
-        np.load(folder / ANSWERS, allow_pickle=False)
-        return "parameters" in read_json(folder / "result.json") and h5py.is_hdf5(folder / "checkpoint.weights.h5")
-    except (UnfreezeError, OSError, ValueError, EOFError):
-        return False
-
-
-def table(run: Run, oracle: keras_tuner.Oracle) -> list[Trial]:
-    """The ended trials in the order of their numbers, the best marked."""
+def trial_rows(run: Run, oracle: keras_tuner.Oracle) -> list[Trial]:
+    """The trials that have ended, in the order of their numbers, the best one marked."""
     best = next((trial.trial_id for trial in completed(oracle)), None)
     ended = [trial for _, trial in sorted(oracle.trials.items()) if trial.status in ("COMPLETED", "FAILED")]
     return [_row(run, trial, "best" if trial.trial_id == best else "") for trial in ended]
 
 
 def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchResult:
-    """The best trial, those tied with it, the smallest of them, and by `pick` the one to take."""
+    """The best trial, those tied with it, the smallest of these, and the one to take, by the setting `pick`."""
     points: dict[tuple, Any] = {}  # of a trial and those that went on from it, the best alone
     for trial in completed(oracle):
-        points.setdefault(tuple(trial.hyperparameters.get(name) for name in NAMES), trial)
+        points.setdefault(tuple(trial.hyperparameters.get(name) for name in POINT), trial)
     best, *others = [_candidate(run, trial) for trial in points.values()]
     equal = [other for other in others if tied(best, other, labels, run.settings.objective)]
     recommended = smallest([best, *equal])
@@ -211,104 +129,31 @@ def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchRe
         best=best.trial,
         tied=tuple(sorted(other.trial for other in equal)),
         recommended=recommended.trial,
-        spec=spec_of(run.settings, len(run.images.class_names), point),
-        trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in table(run, oracle)),
+        spec=model_spec(run.settings, len(run.images.class_names), point),
+        trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in trial_rows(run, oracle)),
         refit=run.settings.refit,
     )
 
 
-def write_trials(path: Path, trials: list[Trial]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(Trial.__dataclass_fields__))
-    writer.writeheader()
-    writer.writerows(asdict(trial) for trial in trials)
-    write_text(path, text.getvalue())
-
-
-def _save_taken(
-    run: Run, tuner: Tuner, result: SearchResult, data: Data, on_epoch: Callable[[Row], None]
-) -> dict[str, Any]:
-    """The model that the trial measured, proven to give the answers that the trial recorded, and trained on if that is
-    asked for. Returns the epoch whose weights it has."""
-    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
-    place, objective = run.path / FOLDER / "model", run.settings.objective
-    if _is_saved(run, numbers):
-        if not has_events(place):
-            write_curve(place, objective, read_history(run.path / "history.csv"))
-        return _kept(run)
-    model = tuner.load_model(tuner.oracle.trials[result.taken])
-    recorded = _answers(run, result.taken)
-    difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
-    if not difference <= SAME[run.settings.cache_dtype if run.settings.cache else "float32"]:
-        raise NoAnswerError(f"trial {result.taken}'s model, rebuilt, differs from what it answered by {difference:.2g}")
-    rows, board = _curve(run, result.trial(result.taken), result), Curve(place, objective)
-    for row in rows:
-        board.add(row)
-    if result.refit:
-        rows = refit(model, data.train, data.val, run.settings, rows, recorded, _both(board.add, on_epoch))
-        model = without_optimizer(model, result.spec)
-    save_model(run, model, result.spec, rows, search=numbers)
-    return _kept(run)
-
-
-def _curve(run: Run, trial: Trial, result: SearchResult) -> list[Row]:
-    """The learning curve of a trial, behind that of the trial from which it went on."""
-    before = _curve(run, result.trial(trial.parent), result) if trial.parent else []
-    return before + read_history(_folder(run, trial.trial) / "history.csv")
-
-
-def _kept(run: Run) -> dict[str, Any]:
-    best: dict[str, Any] = read_json(run.path / "model.json")["best_epoch"]
-    return best
-
-
-def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:
-    """Whether the run already has this trial's model: it is not written again, so that its export stays its own."""
-    try:
-        stored = read_json(run.path / "model.json")["search"]
-        same = all(stored.get(name, 0) == numbers[name] for name in ("taken", "refit"))
-        read_history(run.path / "history.csv")
-        with zipfile.ZipFile(run.path / "model.keras") as archive:
-            return bool(same and archive.testzip() is None)
-    except (UnfreezeError, OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile):
-        return False  # damaged: it is made again of the trial
-
-
-def _folder(run: Run, trial: str) -> Path:
-    return run.path / "search" / f"trial_{trial}"
-
-
-def _answers(run: Run, trial: str) -> np.ndarray:
-    """float32 [N, C]: what a trial says of the validation part."""
-    answers: np.ndarray = np.load(_folder(run, trial) / ANSWERS, allow_pickle=False)
-    return answers
-
-
-def _facts(run: Run, trial: str) -> dict[str, Any]:
-    path = _folder(run, trial) / "result.json"
-    return read_json(path) if path.exists() else {}
-
-
 def _candidate(run: Run, trial: Any) -> Candidate:
-    answers = _answers(run, trial.trial_id)
-    facts = _facts(run, trial.trial_id)
-    return Candidate(trial.trial_id, trial.score, facts["parameters"], trial.hyperparameters.get("unfreeze"), answers)
+    folder = trial_folder(run, trial.trial_id)
+    parameters, depth = folder.result()["parameters"], trial.hyperparameters.get("unfreeze")
+    return Candidate(trial.trial_id, trial.score, parameters, depth, folder.answers())
 
 
 def _row(run: Run, trial: Any, mark: str) -> Trial:
-    done = trial.status == "COMPLETED"
-    facts = _facts(run, trial.trial_id) if done else {}
-    best = facts.get("best") or {}
+    result = trial_folder(run, trial.trial_id).result() if trial.status == "COMPLETED" else {}
+    best = result.get("best") or {}
     return Trial(
         trial=trial.trial_id,
         status=trial.status,
-        **{name: trial.hyperparameters.values.get(name) for name in NAMES},
+        **{name: trial.hyperparameters.values.get(name) for name in POINT},
         val_loss=_finite(best.get("val_loss")),
         val_accuracy=_finite(best.get("val_accuracy")),
         best_epoch=best.get("epoch"),
         best_stage=best.get("stage", ""),
-        parameters=facts.get("parameters"),
-        seconds=facts.get("seconds"),
+        parameters=result.get("parameters"),
+        seconds=result.get("seconds"),
         message=(trial.message or "").partition("\n")[0],
         parent=trial.hyperparameters.values.get("tuner/trial_id") or "",
         mark=mark,

@@ -1,7 +1,8 @@
 """Which trials are statistically tied with the best one, and which of them to take.
 
-Two trials are judged on the same validation images, so they are compared image by image: by the exact McNemar test on
-accuracy, or by the paired mean of the log losses and its standard error. Tied: not different at the 5 % level.
+All trials are judged on the same validation images, so two of them are compared image by image: their accuracies by the
+exact McNemar test, their log losses by the mean of the differences and its standard error. Tied means that they do not
+differ at the 5 % level.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from math import sqrt
 
 import numpy as np
 
+from toolkit.stats.accuracy_lost import compare_answers
 from toolkit.stats.metrics import Z95, log_losses
-from toolkit.stats.paired import paired
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A completed trial as far as the choice needs it."""
+    """What the choice needs to know of a completed trial."""
 
     trial: str
     score: float
@@ -27,9 +28,9 @@ class Candidate:
 
 
 def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) -> bool:
-    """Whether the validation images cannot tell the two apart."""
+    """Whether the two do not differ at the 5 % level. `labels`: int32 [N], of the validation images."""
     if objective == "val_accuracy":
-        return paired(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels).p_value > 0.05
+        return compare_answers(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels).p_value > 0.05
     gap = _gap(best.answers, other.answers, labels, objective)
     if np.allclose(gap, gap[0]):
         return bool(abs(gap[0]) < 1e-12)
@@ -37,21 +38,22 @@ def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) 
 
 
 def standard_error(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objective: str) -> float:
-    """Of the difference of two trials' objectives, which are means over the same images.
+    """The standard error of the difference of two trials' objectives, which are means over the same images.
 
-    `one` and `other`: their answers, float32 [N, C]. In nats for "val_loss", a fraction for "val_accuracy".
+    `one` and `other`: their probabilities, float32 [N, C]. In nats for "val_loss", a fraction for "val_accuracy".
     """
     gap = _gap(one, other, labels, objective)
     return float(gap.std(ddof=1) / sqrt(len(gap))) if len(gap) > 1 else 0.0
 
 
 def _gap(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objective: str) -> np.ndarray:
-    """float64 [N]: by how much the other's objective is more, image by image."""
+    """float64 [N]: by how much the objective of `other` is larger, image by image."""
     if objective == "val_accuracy":
         return (other.argmax(1) == labels).astype(float) - (one.argmax(1) == labels)
     return log_losses(other, labels) - log_losses(one, labels)
 
 
 def smallest(candidates: list[Candidate]) -> Candidate:
-    """Fewest parameters; among equals fewest unfrozen stages; then the earlier in the list (the better)."""
+    """The one with the fewest parameters; of equal ones that with the fewest unfrozen stages, then the first in the
+    list, which is the better."""
     return min(candidates, key=lambda candidate: (candidate.parameters, candidate.unfreeze))

@@ -1,6 +1,6 @@
-"""What the trials of a search tell TensorBoard, each in its own folder.
+"""The trials of a search as TensorBoard shows them, each in its own folder of RUN/tensorboard.
 
-How it is written is left to `toolkit.training.event_files`.
+The event files themselves are `toolkit.training.event_files`.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ from pathlib import Path
 import keras_tuner
 from keras_tuner.engine.trial import Trial
 
+from toolkit.models.spec import POINT
 from toolkit.run import Run
 from toolkit.storage.files import remove
-from toolkit.training.event_files import FOLDER, POINT, Curve, has_events, write_curve, write_space
-from toolkit.training.history import Row, read_history
+from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve, write_space
+from toolkit.training.history import Row
+from tuning.results import ancestors
+from tuning.trial_files import trial_folder
 from tuning.trial_records import completed
 
 
-class Board:
-    """The curve of the trial that runs."""
+class TrialCurves:
+    """Writes the curve of the trial that runs."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.folder = run, run.path / FOLDER
-        self.curve: Curve | None = None
+        self.curve: CurveWriter | None = None
 
     def open(self, oracle: keras_tuner.Oracle) -> None:
-        """The search space, and the completed trials that have no event file: it was deleted, or never written.
-        What another training left in this folder, of which no other trace is there, is removed."""
+        """Write the search space, and the curves of completed trials that have none, because they were deleted or the
+        trials are older. Curves of trials that the search does not have are removed."""
         write_space(self.folder, self.run.settings)
         self._sweep(oracle)
         for trial in completed(oracle):
@@ -37,17 +40,17 @@ class Board:
                 )
 
     def begin(self, oracle: keras_tuner.Oracle, trial: Trial) -> None:
-        """A trial starts, or starts again."""
+        """Begin a new curve: a trial starts, or starts again."""
         before = self._before(oracle, trial)
         place = self._place(trial.trial_id)
-        self.curve = Curve(place, self.run.settings.objective, point=_point(trial), before=before)
+        self.curve = CurveWriter(place, self.run.settings.objective, point=_point(trial), before=before)
 
     def epoch(self, row: Row) -> None:
         if self.curve is not None:
             self.curve.add(row)
 
     def end(self) -> None:
-        """Before the trial is recorded as ended: what is recorded has its whole curve."""
+        """End the curve. This comes before the trial is recorded as ended: recorded trials have whole curves."""
         if self.curve is not None:
             self.curve.end(good=self.curve.best is not None)
             self.curve = None
@@ -63,14 +66,14 @@ class Board:
         return self.folder / f"trial_{name}"
 
     def _rows(self, name: str) -> list[Row]:
-        return read_history(self.run.path / "search" / f"trial_{name}" / "history.csv")
+        return trial_folder(self.run, name).history()
 
     def _before(self, oracle: keras_tuner.Oracle, trial: Trial) -> list[Row]:
-        """The learning curve of the trial with whose weights this one goes on, behind that one's own."""
-        parent = trial.hyperparameters.values.get("tuner/trial_id")
-        if not parent:
-            return []
-        return self._before(oracle, oracle.trials[parent]) + self._rows(parent)
+        """The learning curves of the trials that this one goes on from, the earliest first."""
+        parents = {name: one.hyperparameters.values.get("tuner/trial_id") or "" for name, one in oracle.trials.items()}
+        parents[trial.trial_id] = trial.hyperparameters.values.get("tuner/trial_id") or ""
+        chain = ancestors(trial.trial_id, parents, self.run.path / "search")
+        return [row for name in chain for row in self._rows(name)]
 
 
 def _point(trial: Trial) -> dict[str, float]:

@@ -1,45 +1,40 @@
-"""What one trial builds and trains: KerasTuner's HyperModel, on shared prefix activations or on whole images.
+"""What one trial builds and trains: KerasTuner's HyperModel, on shared activations of the frozen prefix or on images.
 
-The rest (oracle, checkpoint of the best epoch, resume) stays with KerasTuner; see `tuning.oracles.make`. A trial is a
-function of the seed and its point, not of its number: equal heads have equal head stages, which are trained once.
+A trial is a function of the seed and its point, not of its number: trials with equal heads have equal head stages,
+which are trained once. What a trial leaves on disk is `tuning.trial_files`; which point it tries, and what happens
+where it fails or is cut, is left to `tuning.oracles` and `tuning.tuner`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import keras_tuner
-import numpy as np
 
 from toolkit.models.applications import deepest
 from toolkit.models.build import assemble, build_model, fresh_suffix
 from toolkit.models.spec import ModelSpec
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
-from toolkit.storage.files import atomic, write_json
 from toolkit.training.batches import Part, Source
-from toolkit.training.course import Course
-from toolkit.training.history import COLUMNS, Row, is_finite
-from toolkit.training.train import train_whole
-from tuning.activations.cache import Activations, compute
-from tuning.checkpoints import CHECKPOINT, write_weights
-from tuning.space import spec_of
+from toolkit.training.history import COLUMNS, History, Row, is_finite
+from toolkit.training.staged_training import StagedTraining
+from toolkit.training.train import whole_stages
+from tuning.activations.cache import Activations, compute_activations
+from tuning.search_space import model_spec
+from tuning.trial_files import TrialFolder, head_file, read_head, write_head
 
-ANSWERS = "val_probabilities.npy"
 Callbacks = Sequence[keras.callbacks.Callback]
 
 
 @dataclass(frozen=True)
 class Data:
-    """What every trial trains and is judged on."""
+    """What every trial is trained and judged on."""
 
     train: Part
     val: Part
@@ -47,7 +42,7 @@ class Data:
 
 
 class TrialModel(keras_tuner.HyperModel):
-    """Builds and fits the model of one point of the search space; of its suffix alone, if there is a frozen prefix."""
+    """Builds and trains the model of one point of the search space; its suffix alone, if trials share the prefix."""
 
     def __init__(
         self, run: Run, data: Data, on_epoch: Callable[[Row], None] = lambda row: None, progress: Progress = silent
@@ -61,16 +56,9 @@ class TrialModel(keras_tuner.HyperModel):
         self.backbone_parameters = self.backbone.count_params() - head_parameters(self.backbone)
         self.activations: Activations | None = None
 
-    def _shared(self) -> Activations:
-        """What the trials share, computed when the first of them asks."""
-        if self.activations is None:
-            depths = {0, *self.settings.unfreeze} - {deepest(self.settings.backbone)}
-            parts = {"train": self.data.train, "val": self.data.val}
-            self.activations = compute(self.run, self.backbone, self.spec, parts, depths, self.progress)
-        return self.activations
-
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        spec = spec_of(self.settings, self.data.classes, hp)
+        """The suffix from the last frozen tensor to the probabilities, or the whole model where nothing is shared."""
+        spec = model_spec(self.settings, self.data.classes, hp)
         if self._is_cut(spec):
             return fresh_suffix(self.backbone, spec, self.settings.seed)
         head = fresh_suffix(self.backbone, replace(spec, unfreeze=0), self.settings.seed)
@@ -78,7 +66,7 @@ class TrialModel(keras_tuner.HyperModel):
 
     def whole(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> keras.Model:
         """What `build` gave, as a model from image to probabilities."""
-        spec = spec_of(self.settings, self.data.classes, hp)
+        spec = model_spec(self.settings, self.data.classes, hp)
         return assemble(self.backbone, spec, model) if self._is_cut(spec) else model
 
     def fit(
@@ -91,58 +79,61 @@ class TrialModel(keras_tuner.HyperModel):
         initial_epoch: int = 0,
         verbose: int = 0,
     ) -> keras.callbacks.History:
-        spec, last = spec_of(self.settings, self.data.classes, hp), epochs or self.settings.epochs
-        if self._is_cut(spec):
-            self._shared()  # before the clock of this trial starts
+        """Train what `build` gave from `initial_epoch` to `epochs`, and leave the result in the trial's folder.
+
+        A head stage that an earlier trial has trained is taken from its file.
+        """
+        spec = model_spec(self.settings, self.data.classes, hp)
+        span = range(initial_epoch, epochs or self.settings.epochs)
+        shared = self._shared() if self._is_cut(spec) else None  # before the clock of this trial starts
         started = time.perf_counter()
-        course, span = Course(model, self.settings, callbacks, self.on_epoch), range(initial_epoch, last)
-        if self._is_cut(spec):
-            self._train_suffix(course, spec, span)
-        else:
-            train_whole(course, spec, self.data.train, self.data.val, span)
-        course.end()
-        self._record(course, time.perf_counter() - started)
-        return as_keras_history(course)
+        training = StagedTraining(model, self.settings, callbacks, self.on_epoch)
+        for stage, part, train, val in self._stages(model, spec, shared):
+            head = self._head_file(spec, span) if stage == "head" and shared else None
+            if head and (kept := read_head(head)):
+                weights, answers, rows = kept
+                part.set_weights(weights)
+                training.replay(rows, answers)
+                continue
+            training.run(stage, part, train, val, span)
+            if head and training.best.answers is not None:
+                write_head(head, part.get_weights(), training.best.answers, training.history.rows)
+        training.end()
+        seconds = time.perf_counter() - started
+        parameters = self.backbone_parameters + head_parameters(model)
+        folder = TrialFolder(self.folder)
+        folder.write(training.history, training.best.answers, model, parameters=parameters, seconds=seconds)
+        return as_keras_history(training.history)
 
     def _is_cut(self, spec: ModelSpec) -> bool:
-        """Whether the trial trains a suffix; at the deepest depth there is nothing that could be shared."""
+        """Whether the trial trains a suffix alone. At the deepest depth nothing is frozen that could be shared."""
         return self.settings.cache and spec.unfreeze < deepest(spec.backbone)
 
-    def _train_suffix(self, course: Course, spec: ModelSpec, epochs: range) -> None:
-        model, shared = course.owner, self._shared()
-        train, val = (shared.source(part, 0) for part in ("train", "val"))
-        head = model if spec.unfreeze == 0 else keras.Model(model.get_layer("pool").output, model.output)
-        self._head_stage(course, head, spec, train, val, epochs)
-        train, val = (shared.source(part, spec.unfreeze) for part in ("train", "val"))
-        course.run("tune", model, train, val, epochs)
+    def _shared(self) -> Activations:
+        """The activations that the trials share; they are computed when the first trial asks for them."""
+        if self.activations is None:
+            depths = {0, *self.settings.unfreeze} - {deepest(self.spec.backbone)}
+            parts = {"train": self.data.train, "val": self.data.val}
+            self.activations = compute_activations(self.run, self.backbone, self.spec, parts, depths, self.progress)
+        return self.activations
 
-    def _head_stage(
-        self, course: Course, head: keras.Model, spec: ModelSpec, train: Source, val: Source, epochs: range
-    ) -> None:
-        """Trained by the first trial that has this head, and taken up by the others."""
-        part = range(epochs.start, min(epochs.stop, self.settings.head_epochs))
-        if not part:
+    def _stages(
+        self, model: keras.Model, spec: ModelSpec, shared: Activations | None
+    ) -> Iterator[tuple[str, keras.Model, Source, Source]]:
+        """The arguments of `StagedTraining.run` for each stage. A suffix trains its head on the pooled features, then
+        all of itself on the activations at its cut."""
+        if shared is None:
+            yield from whole_stages(model, spec, self.data.train, self.data.val, self.settings)
             return
-        path = self.folder.parent / "heads" / f"{spec.head_units}-{spec.dropout:g}-{part.start}-{part.stop}.npz"
-        kept = read_head(path) if part.start == 0 else None
-        if kept is None:
-            course.run("head", head, train, val, part)
-            if part.start == 0 and course.best.answers is not None:
-                write_head(path, head.get_weights(), course.best.answers, course.history.rows)
-        else:
-            weights, answers, rows = kept
-            head.set_weights(weights)
-            course.replay(rows, answers)
+        head = model if spec.unfreeze == 0 else keras.Model(model.get_layer("pool").output, model.output)
+        yield "head", head, shared.source("train", 0), shared.source("val", 0)
+        yield "tune", model, shared.source("train", spec.unfreeze), shared.source("val", spec.unfreeze)
 
-    def _record(self, course: Course, seconds: float) -> None:
-        """What KerasTuner does not keep: the learning curve, the time, the answers on the validation part."""
-        course.history.write(self.folder / "history.csv")
-        if course.best.answers is not None:
-            write_answers(self.folder / ANSWERS, course.best.answers)
-            write_weights(self.folder / CHECKPOINT, course.owner)
-        parameters = self.backbone_parameters + head_parameters(course.owner)
-        facts: dict[str, Any] = {"seconds": round(seconds, 2), "parameters": parameters, "best": course.history.best}
-        write_json(self.folder / "result.json", facts)
+    def _head_file(self, spec: ModelSpec, span: range) -> Path | None:
+        """Where the head stage of a trial over the epochs `span` is kept; None where the trial has no head stage, or
+        goes on with one that another trial began."""
+        epochs = range(span.start, min(span.stop, self.settings.head_epochs))
+        return head_file(self.folder.parent, spec, epochs) if epochs and epochs.start == 0 else None
 
 
 def head_parameters(model: keras.Model) -> int:
@@ -150,32 +141,9 @@ def head_parameters(model: keras.Model) -> int:
     return sum(layer.count_params() for layer in model.layers if layer.name in ("head", "probabilities"))
 
 
-def write_answers(path: Path, answers: np.ndarray) -> None:
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        np.save(file, answers, allow_pickle=False)
-
-
-def write_head(path: Path, weights: list[np.ndarray], answers: np.ndarray, rows: list[Row]) -> None:
-    """Keep a head stage: the weights of its best epoch, that epoch's answers, the learning curve."""
-    arrays: dict[str, Any] = {f"weights{n}": array for n, array in enumerate(weights)}
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, answers=answers, rows=np.array(json.dumps(rows)), **arrays)
-
-
-def read_head(path: Path) -> tuple[list[np.ndarray], np.ndarray, list[Row]] | None:
-    """What `write_head` kept; None where there is nothing, or nothing whole."""
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            weights = [kept[f"weights{n}"] for n in range(len(kept.files) - 2)]
-            return weights, kept["answers"], json.loads(str(kept["rows"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def as_keras_history(course: Course) -> keras.callbacks.History:
-    """The rows as the object from which KerasTuner picks the best epoch: those with finite numbers, or, where there are
-    none, one whose objective is NaN, which says that the trial diverged."""
-    history = course.history
+def as_keras_history(history: History) -> keras.callbacks.History:
+    """The epochs with finite numbers, as the object from which KerasTuner picks the best one. Where there are none, one
+    epoch whose objective is NaN, by which `tuning.oracles.base` knows that the trial diverged."""
     rows = [row for row in history.rows if is_finite(row)] or [history.rows[0] | {history.objective: math.nan}]
     merged = keras.callbacks.History()
     merged.epoch = [row["epoch"] for row in rows]

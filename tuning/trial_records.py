@@ -1,8 +1,8 @@
-"""The trials of a search: as they are on disk, which of them count, which failed, and the seed of each.
+"""KerasTuner's records of the trials: reading them from disk, which trials count, which failed, the seed of each.
 
-KerasTuner writes JSON in place, and a file that a crash left empty or cut ends a search for good. Here each
-file is whole (`toolkit.storage.files`), and a trial's record stands twice, in its own `trial.json` and in
-`oracle.json`: either is enough.
+KerasTuner writes JSON in place, and a file that a crash left empty or cut ends a search for good. Here each file is
+written whole (`toolkit.storage.files`), and a trial's record is in two files, its own `trial.json` and `oracle.json`,
+either of which is enough.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from toolkit.process.interrupt import AT_LEAVING
 from toolkit.storage.files import remove, write_text
 
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
-DEATHS = 5  # of the process, in the same trial, after which it is not the process
+DEATHS = 5  # after so many processes were killed in the same trial, the trial is taken for the cause
 Record = dict[str, Any]  # what `Trial.get_state()` gives
 
 
 def trial_seed(seed: int, trial_id: str) -> int:
-    """The seed of a trial, in [0, 2**32): the same in any order of trials and in any process."""
+    """The seed of a trial, in [0, 2**32). It depends on the search's seed and the trial's number alone."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{int(trial_id)}".encode()).digest()[:4], "big")
 
 
 def completed(oracle: keras_tuner.Oracle) -> list[Trial]:
-    """The trials whose objective was measured and finite, best first; of equals the earlier one first."""
+    """The trials with a finite objective, best first; of equal ones the earlier first."""
     sign = 1.0 if oracle.objective.direction == "min" else -1.0
     trials = [trial for trial in oracle.trials.values() if _measured(trial)]
     return sorted(trials, key=lambda trial: (sign * trial.score, int(trial.trial_id)))
 
 
 def failures(oracle: keras_tuner.Oracle) -> list[tuple[str, str]]:
-    """(trial id, one line) for each trial that raised or diverged, in the order of their ids.
+    """(trial id, what went wrong in one line) of each trial that raised or diverged, in the order of the ids.
 
-    The traceback of one that raised follows in the trial's `message`.
+    The trial's own `message` goes on with the traceback, if it raised.
     """
     trials = [t for t in oracle.trials.values() if t.status in FINISHED and not _measured(t)]
     trials.sort(key=lambda trial: int(trial.trial_id))
@@ -50,19 +50,20 @@ def failures(oracle: keras_tuner.Oracle) -> list[tuple[str, str]]:
 
 
 def _measured(trial: Trial) -> bool:
-    """A trial that diverged is COMPLETED too, with a made-up score: its message tells it from a good one."""
+    """Whether a trial completed with an objective of its own. A trial that diverged is COMPLETED too, with the worst
+    score, but it has a message."""
     finite = trial.score is not None and math.isfinite(trial.score)
     return bool(trial.status == TrialStatus.COMPLETED and finite and trial.message is None)
 
 
 @contextlib.contextmanager
-def counted(folder: Path) -> Iterator[None]:
-    """A trial runs in here. A process that is killed in it leaves the count of its starts behind; any other end,
-    good or bad, takes it away."""
+def count_starts(folder: Path) -> Iterator[None]:
+    """Count the starts of the trial that runs in this block, in a file of its folder. A process that is killed leaves
+    the file; any other end of the block, good or bad, removes it."""
     path = folder / "starts"
     write_text(path, str(starts(folder) + 1))
     forget = partial(remove, path)
-    AT_LEAVING.append(forget)  # Ctrl-C twice, or a conversion that does not come back, is no fault of the trial
+    AT_LEAVING.append(forget)  # a process that ends itself (Ctrl-C twice, say) does not count against the trial
     try:
         yield
     finally:
@@ -71,7 +72,7 @@ def counted(folder: Path) -> Iterator[None]:
 
 
 def starts(folder: Path) -> int:
-    """How many processes have begun with a trial and were killed in it."""
+    """How many processes were killed while they ran this trial."""
     try:
         return int((folder / "starts").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -88,9 +89,9 @@ def read_record(path: Path) -> Record | None:
 
 
 def read_trials(project: Path) -> dict[str, Trial]:
-    """Every trial of a project folder by its id, in the order of the ids.
+    """All trials in the folder of a search by their ids, in the order of the ids.
 
-    `trial.json` is written before `oracle.json`, so it is the newer one wherever it can be read.
+    A `trial.json` that can be read wins over `oracle.json`, because it is written first.
     """
     stored = (read_record(project / "oracle.json") or {}).get("trials")
     found = list(stored.values()) if isinstance(stored, dict) else []
@@ -100,9 +101,9 @@ def read_trials(project: Path) -> dict[str, Trial]:
 
 
 def _trial(record: Record | None) -> Trial | None:
-    """None where the record is that of no trial."""
+    """None where it is not the record of a trial."""
     try:
         trial = Trial.from_state(record)
         return trial if trial.trial_id == f"{int(trial.trial_id):04d}" else None
-    except Exception:  # KerasTuner takes apart whatever it is given
+    except Exception:  # KerasTuner checks nothing, so that a damaged record raises anything
         return None

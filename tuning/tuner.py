@@ -1,8 +1,7 @@
-"""KerasTuner's Tuner, hardened by subclassing: it can be killed at any moment, repeats exactly, stays silent.
+"""KerasTuner's Tuner, hardened by subclassing: it may be killed at any moment, repeats exactly, and prints nothing.
 
-Which point comes next, and what is on disk, is left to the oracle (`tuning.oracles.make`); what a trial trains,
-to the HyperModel (`tuning.trial_model`). The private names of KerasTuner that are used here are told in
-`tuning.keras_tuner_private`.
+Which point comes next is left to the oracle (`tuning.oracles`), what a trial trains to the HyperModel
+(`tuning.trial_model`). `tuning.keras_tuner_private` lists the private names of KerasTuner that are used here.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import contextlib
 import io
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,25 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.errors import UnfreezeError, disk_is_full
+from toolkit.run import Run
 from toolkit.storage.files import write_json
 from tuning import keras_tuner_private, memory
 from tuning.checkpoints import check_room
-from tuning.trial_records import counted, trial_seed
+from tuning.trial_curves import TrialCurves
+from tuning.trial_model import TrialModel
+from tuning.trial_records import count_starts, trial_seed
 
 
-class Tuner(keras_tuner.Tuner):
-    """Runs trials until the oracle stops; goes on where an earlier call on the same folder was cut.
+class HardenedTuner(keras_tuner.Tuner):
+    """Runs trials until the oracle stops. Called again on the folder of an interrupted search, it goes on.
 
-    `HyperModel.build(hp)` is first called in the first trial: the oracle's space is declared up front.
-    Under Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model
-    starts with the weights of its parent's best epoch.
+    `HyperModel.build(hp)` is first called in the first trial, because the oracle's space is declared beforehand. Under
+    Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model starts
+    with the weights of its parent's best epoch.
 
-    A trial that raises is FAILED, with its message, and the search goes on: ask `tuning.oracles.make.failures`.
-    What is no fault of its point passes through, and that trial runs again on the next call: Ctrl-C, or a disk that is
-    full.
+    A trial that raises is FAILED, with its message, and the search goes on; `tuning.trial_records.failures` lists them.
+    An exception that is not the fault of the point (Ctrl-C, a full disk) ends the search, and the next call runs that
+    trial again.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Tuner(keras_tuner.Tuner):
         keras_tuner_private.check(self, keras_tuner_private.TUNER)
 
     def on_search_begin(self) -> None:
-        self.save()  # a search killed in its first trial resumes too
+        self.save()  # so that a search that is killed in its first trial can be resumed too
         super().on_search_begin()
 
     def on_trial_begin(self, trial: Trial) -> None:
@@ -61,7 +63,7 @@ class Tuner(keras_tuner.Tuner):
 
     def on_trial_end(self, trial: Trial) -> None:
         super().on_trial_end(trial)
-        memory.free(keep=self._kept)
+        memory.free_graphs(keep=self._kept)
 
     def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
         values = trial.hyperparameters.values
@@ -100,20 +102,51 @@ class Tuner(keras_tuner.Tuner):
 
     def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
         try:
-            with counted(Path(self.get_trial_dir(trial.trial_id))):
+            with count_starts(Path(self.get_trial_dir(trial.trial_id))):
                 self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
             trial.status = TrialStatus.COMPLETED
-        except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # no other point would fare better
+        except (keras_tuner.errors.FatalError, UnfreezeError, OSError):  # every other point would fail too
             raise
         except Exception as error:
-            if disk_is_full(error):  # TensorFlow has a class of its own for that, the same as for memory
+            if disk_is_full(error):  # TensorFlow raises the same class for a full disk and for a lack of memory
                 raise
             trial.status = TrialStatus.FAILED
             trial.message = f"{type(error).__name__}: {' '.join(str(error).split())}\n{traceback.format_exc()}"
 
 
+class RunTuner(HardenedTuner):
+    """The tuner of a run. It tells the TrialModel in which folder a trial belongs, writes the trial's curve for
+    TensorBoard, and calls `on_trial` when a trial has ended."""
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: TrialModel,
+        *,
+        run: Run,
+        curves: TrialCurves,
+        on_trial: Callable[[keras_tuner.Oracle], None],
+    ) -> None:
+        super().__init__(oracle, hypermodel, directory=run.path, project_name="search")
+        self.curves, self.on_trial = curves, on_trial
+
+    def load_model(self, trial: Trial) -> keras.Model:
+        """The whole model, from image to probabilities."""
+        return self.hypermodel.whole(trial.hyperparameters, super().load_model(trial))
+
+    def on_trial_begin(self, trial: Trial) -> None:
+        super().on_trial_begin(trial)
+        self.hypermodel.folder = Path(self.get_trial_dir(trial.trial_id))
+        self.curves.begin(self.oracle, trial)
+
+    def on_trial_end(self, trial: Trial) -> None:
+        self.curves.end()
+        super().on_trial_end(trial)
+        self.on_trial(self.oracle)
+
+
 def _checked(callback: Any) -> Any:
-    """KerasTuner's checkpoint of the best epoch, with a look at the disk before each."""
+    """The callback; if it is the one that saves the best epoch, it first checks that the disk has room."""
     if type(callback).__name__ == "SaveBestEpoch":
         write = callback._save_model
 
@@ -127,7 +160,7 @@ def _checked(callback: Any) -> Any:
 
 @contextlib.contextmanager
 def _without_optimizer() -> Iterator[None]:
-    """A checkpoint holds the optimizer's state too, for which a model just compiled has no room: Keras warns."""
+    """Silence Keras' warning that a new model has no variables for the optimizer's state in a checkpoint."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
         yield

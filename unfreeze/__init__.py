@@ -7,7 +7,8 @@
 
 There is a function for each command, by the same name. TensorFlow is loaded by what trains or converts, not by this.
 
-    api            what the commands do, as functions
+    api            what the commands do, as functions: images, training, evaluation, report
+    artefact_api   likewise: export, verification, prediction
     digits_demo    the whole job on handwritten digits that are always there
     cli            the command line: the group of commands, and how each ends
     commands       the commands
@@ -16,34 +17,26 @@ There is a function for each command, by the same name. TensorFlow is loaded by 
     screen         progress and tables on the terminal
     pages          report.html and the model card
     tracking       a run's folder -> MLflow
+    wording        sentences that terminal, page and model card share
 """
 
+from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import NoAnswerError, UnfreezeError
-from toolkit.settings import Settings
-from unfreeze.api import (
-    Finished,
-    adopt,
-    backbones,
-    evaluate,
-    export,
-    predict,
-    report,
-    run,
-    scan,
-    sensitivity,
-    track,
-    train,
-    tune,
-    verify,
-    verify_foreign,
-)
+from toolkit.progress import Listener
+from toolkit.settings import Settings, Split
+from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune
+from unfreeze.artefact_api import export, predict, sensitivity, verify, verify_foreign
 from unfreeze.digits_demo import demo
 
 __all__ = [
+    "ExportSettings",
     "Finished",
+    "Listener",
     "NoAnswerError",
     "Settings",
+    "Split",
     "UnfreezeError",
+    "VerifySettings",
     "adopt",
     "backbones",
     "demo",

@@ -1,48 +1,39 @@
-"""What the commands do, as functions: one for each, by the same names.
-
-    from unfreeze import api
-    from toolkit.settings import Settings
-
-    finished = api.run("photos", "runs/pets", settings=Settings(trials=4))
-    print(finished.evaluation.accuracy, finished.parities)
+"""What the commands do, as functions: one for each, by the same names; `import unfreeze` has them all.
 
 Paths are strings or `Path`s; results are frozen records. `UnfreezeError` says what is wrong with a call,
-`NoAnswerError` that there is no result. Nothing is printed: `progress`, `on_images`, `on_epoch` and `on_trials` are
-told what goes on. TensorFlow is loaded by what trains or converts, when what can be wrong with the call was checked.
+`NoAnswerError` that there is no result. Nothing is printed: a `Listener` is told what goes on. TensorFlow is
+loaded by what trains or converts, after everything that can be wrong with the call was checked.
 """
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from export.settings import CALIBRATION, MARGIN, TOLERANCE
+from export.settings import EXPORT, ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
-from toolkit.process.quiet import start_tensorflow
-from toolkit.progress import Progress, silent
-from toolkit.settings import Settings
+from toolkit.progress import SILENT, Listener
+from toolkit.settings import SPLIT, Settings, Split
+from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
+from unfreeze import artefact_api
+from unfreeze.artefact_api import DATA, PathLike, load, start
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     import keras
 
     from export.artefacts import Manifest
-    from export.predict import Prediction
-    from export.proof.client_pixels import Sensitivity
     from export.proof.parity import Parity
     from toolkit.data.image_set import ImageFolder
     from toolkit.run import Run
     from toolkit.stats.metrics import Evaluation
-    from toolkit.training.history import History, Row
-    from tuning.search import SearchResult, Trial
+    from toolkit.training.history import History
+    from tuning.results import SearchResult
 
-PathLike = str | Path
 SEARCH = Settings()
 SINGLE = Settings(head_units=(0,), dropout=(0.2,), unfreeze=(2,))
 
@@ -67,39 +58,22 @@ def run(
     run: PathLike,
     *,
     settings: Settings = SEARCH,
-    formats: Sequence[str] | None = None,
-    precisions: Sequence[str] | None = None,
-    calibration: int = CALIBRATION,
-    float_layers: Sequence[str] = (),
-    margin: float = MARGIN,
-    license: str | None = None,
+    export: ExportSettings = EXPORT,
     strict: bool = False,
-    progress: Progress = silent,
-    on_images: Callable[[ImageFolder], None] = lambda images: None,
-    on_epoch: Callable[[Row], None] = lambda row: None,
-    on_trials: Callable[[list[Trial]], None] = lambda trials: None,
+    listener: Listener = SILENT,
 ) -> Finished:
-    """`tune`, `evaluate`, `export`, `verify` and `report` in one go. The same call again goes on where it stopped."""
-    from export.variants import choose
+    """`tune`, `evaluate`, `export`, `verify` and `report` in one go. The same call again goes on where it stopped.
 
-    choose(formats, precisions)  # what cannot be made is said before anything starts
-    _check_export(calibration, margin)
-    with alone(Path(run)):
-        result = tune(
-            data,
-            run,
-            settings=settings,
-            strict=strict,
-            progress=progress,
-            on_images=on_images,
-            on_epoch=on_epoch,
-            on_trials=on_trials,
+    `strict`: a file that has to be left out is an error. The files are verified with the export's margin.
+    """
+    with alone(local_path(run)):
+        result = tune(data, run, settings=settings, strict=strict, listener=listener)
+        evaluation = evaluate(run, listener=listener)
+        manifest = _exported(run, export) or artefact_api.export(run, export, listener=listener)
+        proof = VerifySettings(margin=export.margin)
+        parities = artefact_api.verify(
+            run, proof, formats=export.formats, precisions=export.precisions, listener=listener
         )
-        evaluation = evaluate(run, progress=progress)
-        how: Any = {"formats": formats, "precisions": precisions, "calibration": calibration}
-        how |= {"float_layers": float_layers, "margin": margin, "license": license}
-        manifest = _exported(run, how) or export(run, **how, progress=progress)
-        parities = verify(run, formats=formats, precisions=precisions, margin=margin, progress=progress)
         try:
             page, trouble = report(run)[0], None
         except (UnfreezeError, OSError) as error:
@@ -107,38 +81,26 @@ def run(
     return Finished(result, evaluation, manifest, parities, page, trouble)
 
 
-def _exported(run: PathLike, how: dict[str, Any]) -> Manifest | None:
-    """By this call, typed before."""
+def _exported(run: PathLike, settings: ExportSettings) -> Manifest | None:
+    """The manifest of an earlier identical export, if all that it wrote is still there and valid."""
     from export.write import finished
     from toolkit.run import load_run
 
-    return finished(load_run(Path(run)), **how)
+    return finished(load_run(local_path(run)), settings)
 
 
-_run = run  # where a parameter has its name
-
-
-def scan(
-    data: PathLike,
-    *,
-    val: float = SEARCH.val,
-    test: float = SEARCH.test,
-    seed: int = SEARCH.seed,
-    strict: bool = False,
-    progress: Progress = silent,
-) -> ImageFolder:
+def scan(data: PathLike, *, split: Split = SPLIT, strict: bool = False, listener: Listener = SILENT) -> ImageFolder:
     """What is in DATA, and the split that a run would make: every image with its class and part, what was left out.
 
-    `val`, `test`: fractions, where DATA has no such part. `strict`: a file that has to be left out is an error.
+    `split`: how images that have no part are divided. `strict`: a file that has to be left out is an error.
     """
     from functools import partial
 
     from toolkit.data import image_set
-    from toolkit.data.split import split
+    from toolkit.data.split import split as divide
 
-    Settings(val=val, test=test, seed=seed).check()
-    found = image_set.scan(Path(data), strict=strict, progress=partial(progress, "scanning"))
-    return split(found, val=val, test=test, seed=seed)
+    found = image_set.scan(local_path(data, DATA), strict=strict, progress=partial(listener.progress, "scanning"))
+    return divide(found, val=split.val, test=split.test, seed=split.seed)
 
 
 def tune(
@@ -147,21 +109,17 @@ def tune(
     *,
     settings: Settings = SEARCH,
     strict: bool = False,
-    progress: Progress = silent,
-    on_images: Callable[[ImageFolder], None] = lambda images: None,
-    on_epoch: Callable[[Row], None] = lambda row: None,
-    on_trials: Callable[[list[Trial]], None] = lambda trials: None,
+    listener: Listener = SILENT,
 ) -> SearchResult:
     """Search head size, dropout and unfreeze depth, and keep the best model in RUN; or go on with the search there.
 
-    `on_images` is told of the images before anything is trained, `on_epoch` of each epoch, `on_trials` of all trials
-    that have ended whenever one has.
+    `strict`: a file that has to be left out is an error.
     """
-    with alone(Path(run)):
-        opened = _open(data, run, settings, strict, progress, on_images)
+    with alone(local_path(run)):
+        opened = _open(data, run, settings, strict, listener)
         from tuning.search import search
 
-        return search(opened, progress=progress, on_epoch=on_epoch, on_trials=on_trials)
+        return search(opened, listener)
 
 
 def train(
@@ -170,21 +128,19 @@ def train(
     *,
     settings: Settings = SINGLE,
     strict: bool = False,
-    progress: Progress = silent,
-    on_images: Callable[[ImageFolder], None] = lambda images: None,
-    on_epoch: Callable[[Row], None] = lambda row: None,
+    listener: Listener = SILENT,
 ) -> History:
     """Train one model, no search: that of the one point that the settings name. Returns its learning curve."""
     if settings.points != 1:
         raise UnfreezeError(
             f"train makes one model and the settings name {settings.points}; give head_units, dropout and unfreeze "
-            "one value each, such as (0,), (0.2,) and (2,), or search with tune"
+            "one value each, such as 0, 0.2 and 2, or search with tune"
         )
-    with alone(Path(run)):
-        opened = _open(data, run, settings, strict, progress, on_images, searches=False)
+    with alone(local_path(run)):
+        opened = _open(data, run, settings, strict, listener, searches=False)
         from toolkit.training.train import train_run
 
-        return train_run(opened, progress=progress, on_epoch=on_epoch)
+        return train_run(opened, listener)
 
 
 def adopt(
@@ -194,12 +150,9 @@ def adopt(
     *,
     pixels: str = "0..255",
     labels: PathLike | Sequence[str] | None = None,
-    val: float = SEARCH.val,
-    test: float = SEARCH.test,
-    seed: int = SEARCH.seed,
+    split: Split = SPLIT,
     strict: bool = False,
-    progress: Progress = silent,
-    on_images: Callable[[ImageFolder], None] = lambda images: None,
+    listener: Listener = SILENT,
 ) -> Run:
     """Make RUN of a model that was trained elsewhere; `evaluate`, `export`, `verify` and `predict` then work on it.
 
@@ -207,181 +160,40 @@ def adopt(
     "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: the class names in the model's order, or a file with one
     a line; without it the names of the folders, sorted. Logits and a single sigmoid become probabilities.
     """
-    _start(progress)
+    start(listener.progress)
     from export.foreign.adopt import adopt as adopted
 
-    with alone(Path(run)):
+    with alone(local_path(run)):
         opened = adopted(
-            Path(model) if isinstance(model, (str, Path)) else model,
-            Path(data),
-            Path(run),
+            local_path(model) if isinstance(model, (str, Path)) else model,
+            local_path(data, DATA),
+            local_path(run),
             pixels=pixels,
-            labels=Path(labels) if isinstance(labels, (str, Path)) else labels,
-            val=val,
-            test=test,
-            seed=seed,
+            labels=local_path(labels) if isinstance(labels, (str, Path)) else labels,
+            split=split,
             strict=strict,
-            progress=progress,
+            progress=listener.progress,
         )
-        on_images(opened.images)
+        listener.on_images(opened.images)
         return opened
 
 
-def evaluate(run: PathLike, data: PathLike | None = None, *, progress: Progress = silent) -> Evaluation:
+def evaluate(run: PathLike, data: PathLike | None = None, *, listener: Listener = SILENT) -> Evaluation:
     """RUN's model on its test part: writes metrics.json and pictures. With DATA on that folder's test part, or on all
     of it where it has none; `trained_on` then says how many of those images are none that test the model."""
-    check_run(Path(run))
-    with alone(Path(run)) if data is None else nullcontext():  # other data are not written of in RUN
-        opened = _load(run)
-        _start(progress)
+    check_run(local_path(run))
+    with alone(local_path(run)) if data is None else nullcontext():  # nothing is written into RUN for other data
+        opened = load(run)
+        start(listener.progress)
         from toolkit.evaluation.evaluate_run import assess, assess_other
 
-        if data is None:
-            return assess(opened, progress=progress)
-        return assess_other(opened, Path(data), progress=progress)
+        if data is not None:
+            return assess_other(opened, local_path(data, DATA), progress=listener.progress)
+        from tuning.trial_plot import plot_trials
 
-
-def export(
-    run: PathLike,
-    *,
-    formats: Sequence[str] | None = None,
-    precisions: Sequence[str] | None = None,
-    calibration: int = CALIBRATION,
-    float_layers: Sequence[str] = (),
-    margin: float = MARGIN,
-    license: str | None = None,
-    data: PathLike | None = None,
-    progress: Progress = silent,
-) -> Manifest:
-    """Write RUN's model as files: all variants, or some; those that could not be written stand in `failed`.
-
-    `calibration`: training images that set the ranges of int8. `float_layers`: of the model, which int8 files keep in
-    float. `margin`: points of accuracy that an int8 file may lose before it is made in another way. `license`: every
-    artefact carries it. `data`: where the images are now, if they were moved since the run.
-    """
-    from export.variants import choose
-
-    choose(formats, precisions)
-    _check_export(calibration, margin)
-    check_run(Path(run))
-    with alone(Path(run)):
-        opened = _load(run, data)
-        _start(progress)
-        from export.write import export as write
-
-        return write(
-            opened,
-            formats=formats,
-            precisions=precisions,
-            calibration=calibration,
-            float_layers=float_layers,
-            margin=margin,
-            license=license,
-            progress=progress,
-        )
-
-
-def verify(
-    run: PathLike,
-    *,
-    formats: Sequence[str] | None = None,
-    precisions: Sequence[str] | None = None,
-    margin: float = MARGIN,
-    tolerance: float = TOLERANCE,
-    threads: Sequence[int] | None = None,
-    layers: bool = False,
-    data: PathLike | None = None,
-    progress: Progress = silent,
-) -> list[Parity]:
-    """Each artefact of RUN, or some, in its own runtime over the whole test part; a `Parity` is true where it holds.
-
-    `margin`: points of accuracy that may be lost. `tolerance`: of a float32 file's probabilities. `threads`: how many
-    each runtime is timed with; None: 1 and all; (): no times. `layers`: compare all files layer by layer. `data`: where
-    the images are now, if they were moved since the run.
-    """
-    _check_verify(margin, tolerance, threads)
-    check_run(Path(run))
-    with alone(Path(run)):
-        opened = _load(run, data)
-        from export.proof.verify import verify as check
-
-        return check(
-            opened,
-            formats=formats,
-            precisions=precisions,
-            margin=margin,
-            tolerance=tolerance,
-            threads=threads,
-            layers=layers,
-            progress=progress,
-        )
-
-
-def verify_foreign(
-    reference: PathLike,
-    artefacts: Sequence[PathLike],
-    data: PathLike,
-    *,
-    pixels: str = "0..255",
-    labels: PathLike | None = None,
-    margin: float = MARGIN,
-    tolerance: float = TOLERANCE,
-    threads: Sequence[int] | None = None,
-    layers: bool = False,
-    out: PathLike | None = None,
-    progress: Progress = silent,
-) -> list[Parity]:
-    """The same for a model from elsewhere: each artefact against `reference`, a .keras file, on the images of DATA.
-
-    `pixels`: what both take, "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: a file with a class name a
-    line, in the model's order; without it the names of the folders, sorted. `out`: a folder for the pictures.
-    """
-    _check_verify(margin, tolerance, threads)
-    _start(progress)
-    from export.foreign.verify import verify_foreign as check
-
-    return check(
-        Path(reference),
-        [Path(artefact) for artefact in artefacts],
-        Path(data),
-        pixels=pixels,
-        labels=None if labels is None else Path(labels),
-        margin=margin,
-        tolerance=tolerance,
-        threads=threads,
-        layers=layers,
-        out=None if out is None else Path(out),
-        progress=progress,
-    )
-
-
-def sensitivity(
-    run: PathLike,
-    artefact: str | None = None,
-    *,
-    margin: float = MARGIN,
-    data: PathLike | None = None,
-    progress: Progress = silent,
-) -> list[Sensitivity]:
-    """What RUN's artefact of that name, or the one that stands for all, loses if an app decodes or resizes the test
-    part's images in another way. Writes resize.json and a picture."""
-    _check_verify(margin)
-    check_run(Path(run))
-    with alone(Path(run)):
-        opened = _load(run, data)
-        from export.artefacts import read_manifest
-        from export.predict import first_of
-        from export.proof.client_pixels import sensitivity as measured
-        from export.proof.client_pixels import write_sensitivity
-
-        written = [one.name for one in read_manifest(opened.path / "export").artefacts]
-        if not written or (artefact and artefact not in written):
-            raise UnfreezeError(f"{run} has no artefact {artefact or ''}; `unfreeze export {run}` writes them")
-        name, size = artefact or first_of(written), opened.settings.image_size
-        path, images = opened.path / "export" / name, opened.images.select("test")
-        rows = measured(path, images, size, margin=margin, progress=progress)
-        write_sensitivity(opened.path, name, rows, margin)
-        return rows
+        evaluation = assess(opened, progress=listener.progress)
+        plot_trials(opened)
+        return evaluation
 
 
 def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
@@ -389,35 +201,22 @@ def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
 
     `data`: where the images are now, if they were moved since the run.
     """
-    opened = _load(run, data)
+    opened = load(run, data)
     from unfreeze.pages.write_report import write_report
 
     return write_report(opened)
 
 
 def track(run: PathLike, uri: str) -> str:
-    """Tell an MLflow store of RUN as it is: settings, trials, metrics, artefacts; MLflow's id of the run. Told again,
-    it is brought up to date. `uri`: sqlite:///mlflow.db, or a server's address."""
+    """Log RUN as it is to an MLflow store: settings, trials, metrics, files. Returns the id of the MLflow run.
+
+    Every call makes a new one and leaves those that are there alone. `uri`: sqlite:///mlflow.db, or a server's address.
+    """
     from unfreeze.tracking.mlflow import log_to_mlflow
     from unfreeze.tracking.mlflow_store import require
 
     require(uri)
-    return log_to_mlflow(_load(run).path, uri)
-
-
-def predict(source: PathLike, images: PathLike | Sequence[PathLike]) -> Iterator[Prediction]:
-    """Class and probability of each image, as they come. An image may be a folder of them.
-
-    `source`: an .onnx or .tflite file, a SavedModel folder, or a run, of which the first artefact is used.
-    """
-    if not Path(source).exists():
-        raise UnfreezeError(
-            f"{source} does not exist; give an .onnx or .tflite file, a SavedModel folder or a run folder"
-        )
-    from export.predict import predict as answer
-
-    listed = [images] if isinstance(images, (str, Path)) else images
-    return answer(Path(source), [Path(image) for image in listed])
+    return log_to_mlflow(load(run).path, uri)
 
 
 def backbones() -> list[Backbone]:
@@ -426,48 +225,16 @@ def backbones() -> list[Backbone]:
 
 
 def _open(
-    data: PathLike,
-    run: PathLike,
-    settings: Settings,
-    strict: bool,
-    progress: Progress,
-    on_images: Callable[[ImageFolder], None],
-    searches: bool = True,
+    data: PathLike, run: PathLike, settings: Settings, strict: bool, listener: Listener, searches: bool = True
 ) -> Run:
     """The run folder for what trains; TensorFlow is loaded last, when all that can be wrong was checked."""
     from toolkit.run import prepare
 
-    opened = prepare(Path(data), Path(run), settings, strict=strict, searches=searches, progress=progress)
-    on_images(opened.images)
-    _start(progress)
+    opened = prepare(
+        local_path(data, DATA), local_path(run), settings, strict=strict, searches=searches, progress=listener.progress
+    )
+    listener.on_images(opened.images)
+    for warning in opened.warnings:
+        listener.on_warning(warning)
+    start(listener.progress)
     return opened
-
-
-def _load(run: PathLike, data: PathLike | None = None) -> Run:
-    from toolkit.run import load_run
-
-    return load_run(Path(run), None if data is None else Path(data))
-
-
-def _check_export(calibration: int, margin: float) -> None:
-    if calibration < 1:
-        raise UnfreezeError(f"calibration is {calibration}; give the number of images that set the ranges, 1 or more")
-    _check_verify(margin)
-
-
-def _check_verify(margin: float, tolerance: float = TOLERANCE, threads: Sequence[int] | None = None) -> None:
-    if not 0 < margin <= 100:
-        raise UnfreezeError(f"margin is {margin}; give points of accuracy, above 0 and at most 100")
-    if not 0 < tolerance < math.inf:
-        raise UnfreezeError(f"tolerance is {tolerance}; give a positive difference of probabilities, such as 0.0001")
-    if min(threads or (1,)) < 1:
-        raise UnfreezeError(f"threads has {min(threads or ())}; a runtime needs one at least")
-
-
-def _start(progress: Progress) -> None:
-    """TensorFlow takes seconds to import, once."""
-    if "tensorflow" in sys.modules:
-        return
-    progress("starting TensorFlow", 0, 1)
-    start_tensorflow()
-    progress("starting TensorFlow", 1, 1)

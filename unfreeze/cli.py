@@ -16,12 +16,13 @@ from difflib import get_close_matches
 
 import click
 
-from toolkit.errors import NoAnswerError, UnfreezeError, disk_is_full, of_system, one_line
+from toolkit.errors import NoAnswerError, UnfreezeError, describe_os_error, disk_is_full, one_line
 from toolkit.process.interrupt import Interrupted, leave, listen, own_temporary_folder
 from unfreeze.commands.adopt import adopt
 from unfreeze.commands.backbones import backbones
 from unfreeze.commands.evaluate import evaluate
 from unfreeze.commands.export import export
+from unfreeze.commands.finish import answer_error, begin
 from unfreeze.commands.predict import predict
 from unfreeze.commands.report import report
 from unfreeze.commands.run import demo, run
@@ -86,6 +87,7 @@ def main() -> None:
 
 
 def _main(arguments: list[str]) -> int:
+    begin()
     arguments = _hoisted(arguments)
     try:
         return cli.main(arguments, prog_name="unfreeze", standalone_mode=False) or 0
@@ -107,10 +109,10 @@ def _main(arguments: list[str]) -> int:
     except NoAnswerError as error:
         return _fail(str(error), 1, arguments)
     except OSError as error:
-        return _fail(of_system(error), 2, arguments)
+        return _fail(describe_os_error(error), 2, arguments)
     except Exception as error:
         if disk_is_full(error):
-            return _fail(of_system(OSError(errno.ENOSPC, str(error))), 2, arguments)
+            return _fail(describe_os_error(OSError(errno.ENOSPC, str(error))), 2, arguments)
         text = f"unexpected: {type(error).__name__}: {error} (--debug shows where; please report it)"
         return _fail(text, 3, arguments)
 
@@ -140,8 +142,13 @@ def _hoisted(arguments: list[str]) -> list[str]:
     return [a for a in head if a in ANYWHERE] + [a for a in head if a not in ANYWHERE] + arguments[end:]
 
 
-def _fail(text: str, code: int, arguments: list[str] | tuple[()] = ()) -> int:
-    if "--debug" in arguments:
+def _fail(text: str, code: int, arguments: list[str]) -> int:
+    """Say why there is no result: a line on standard error and, with --json, an object on standard output."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--debug" in options:
         traceback.print_exc()
-    click.echo(f"error: {one_line(' '.join(text.split()))}", err=True)
+    line = one_line(" ".join(text.split()))
+    if "--json" in options:
+        answer_error(line, code)
+    click.echo(f"error: {line}", err=True)
     return code

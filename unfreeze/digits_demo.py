@@ -6,12 +6,11 @@ its test part, 8 x 8 pixels of 17 levels, by 13 writers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import UnfreezeError
-from toolkit.progress import Progress, silent
+from toolkit.progress import SILENT, Listener
 from toolkit.settings import Settings
 from toolkit.storage.files import atomic
 from toolkit.storage.lock import alone
@@ -20,8 +19,6 @@ from unfreeze import api
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     import numpy as np
 
-    from toolkit.training.history import Row
-    from tuning.search import Trial
 
 BORDER = 2  # cells of black around the 8 x 8, which the writing fills to the edge
 SIDE = 120  # pixels, of the files: what people can look at
@@ -39,14 +36,7 @@ DEMO = Settings(
 )
 
 
-def demo(
-    run: api.PathLike,
-    *,
-    settings: Settings = DEMO,
-    progress: Progress = silent,
-    on_epoch: Callable[[Row], None] = lambda row: None,
-    on_trials: Callable[[list[Trial]], None] = lambda trials: None,
-) -> api.Finished:
+def demo(run: api.PathLike, *, settings: Settings = DEMO, listener: Listener = SILENT) -> api.Finished:
     """`run` on 1,797 handwritten digits, from the starter weights: nothing to bring, no network.
 
     The digits are written as image files into a folder beside RUN, named `RUN-images`.
@@ -56,7 +46,7 @@ def demo(
         raise UnfreezeError(f"{run} cannot be a run folder; give a new one, such as runs/demo")
     with alone(path):
         images = write_digits(path.with_name(f"{path.name}-images"))
-        return api.run(images, path, settings=settings, progress=progress, on_epoch=on_epoch, on_trials=on_trials)
+        return api.run(images, path, settings=settings, listener=listener)
 
 
 def write_digits(folder: Path) -> Path:

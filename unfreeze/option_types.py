@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import click
+
+from toolkit.storage.local_path import local_path
 
 MOST = 1000  # numbers in a range
 
@@ -59,3 +62,14 @@ class Choice(click.Choice):
         near = get_close_matches(str(value), self.choices, 1)
         hint = f" Did you mean {near[0]}?" if near else ""
         return super().get_invalid_choice_message(value, ctx) + hint
+
+
+class LocalPath(click.Path):
+    """A path on this machine -> Path; UnfreezeError for a URL."""
+
+    def __init__(self, expected: str = "a file or folder on this machine") -> None:
+        super().__init__(path_type=Path)
+        self.expected = expected
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(local_path(value, self.expected), param, ctx)

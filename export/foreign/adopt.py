@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import numpy as np
 from export.artefacts import INPUT, OUTPUT
 from export.foreign.verify import load_keras
 from export.runtimes.inputs_outputs import SCALES, feed, read_labels, shares, side
-from toolkit.errors import NoAnswerError, UnfreezeError, said
+from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
+from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, open_run, read_images
-from toolkit.settings import ADOPTED, Settings
+from toolkit.settings import ADOPTED, SPLIT, Settings, Split
 from toolkit.storage.files import file_digest
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, load_part
@@ -37,9 +39,7 @@ def adopt(
     *,
     pixels: str = "0..255",
     labels: Path | Sequence[str] | None = None,
-    val: float = 0.2,
-    test: float = 0.2,
-    seed: int = 0,
+    split: Split = SPLIT,
     strict: bool = False,
     progress: Progress = silent,
 ) -> Run:
@@ -57,10 +57,7 @@ def adopt(
         raise UnfreezeError(f"pixels is {pixels!r}; give one of {', '.join(SCALES)}")
     own, name, digest = _own(model)
     names = read_labels(labels) if isinstance(labels, Path) else None if labels is None else tuple(labels)
-    settings = Settings(
-        backbone=ADOPTED, image_size=side(own.input_shape), weights="none", val=val, test=test, seed=seed
-    )
-    settings.check()
+    settings = Settings(backbone=ADOPTED, image_size=side(own.input_shape), weights="none", **asdict(split))
     images = read_images(data, run, settings, strict=strict, classes=names, progress=progress)
     units = int(np.prod(own.output_shape[1:]))
     if max(units, 2) != len(images.class_names):
@@ -69,7 +66,7 @@ def adopt(
             "give the class names in the model's order as labels"
         )
     opened = open_run(run, images, settings)
-    part = load_part(opened, "val", progress=progress)
+    part = load_part(opened, "val", image_size=side(own.input_shape), progress=progress)
     try:
         logits, answers = _answers(own, name, part, pixels)
         wrapped = wrap(own, pixels, logits)
@@ -78,9 +75,11 @@ def adopt(
     except (UnfreezeError, NoAnswerError):
         raise
     except Exception as error:  # a layer's own
-        raise UnfreezeError(f"{name} does not run on images of {side(own.input_shape)} px ({said(error)})") from None
+        raise UnfreezeError(
+            f"{name} does not run on images of {side(own.input_shape)} px ({short_reason(error)})"
+        ) from None
     adopted = {"model": name, "sha256": digest, "pixels": pixels, "logits": logits, "val_accuracy": float(right.mean())}
-    put_model(opened, wrapped, {"adopted": adopted, "best_epoch": None})
+    put_model(opened, wrapped, {"adopted": adopted, "image_size": side(own.input_shape), "best_epoch": None})
     return opened
 
 
@@ -100,7 +99,8 @@ def _own(model: keras.Model | Path) -> tuple[keras.Model, str, str]:
 def _answers(model: keras.Model, name: str, part: Part, pixels: str) -> tuple[bool, np.ndarray]:
     """Whether the model gives logits, and its probabilities float32 [n, C] for the first images of a part."""
     fed = feed(np.asarray(part.images[:SAMPLE]), model.input_shape, model.inputs[0].dtype, pixels)
-    raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
+    with without_tf32():
+        raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
     raw = raw.reshape(len(raw), -1).astype(np.float32)
     if not np.isfinite(raw).all():
         raise UnfreezeError(f"{name} answers with what is no number; are its pixels {pixels}?")

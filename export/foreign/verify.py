@@ -14,19 +14,20 @@ import numpy as np
 
 from export.artefacts import Artefact, Reference, digest, pictures, size
 from export.proof.locate import locate, telling_rows
-from export.proof.parity import Parity, to_json
+from export.proof.parity import Parity, write_parities
 from export.proof.verify import draw_flips, judged
 from export.runtimes.inputs_outputs import feed, read_labels, shares, side
 from export.runtimes.inspect_file import look
 from export.runtimes.isolated import apart
 from export.runtimes.measure import Measurement, Outcome, measure
-from export.settings import MARGIN, PIXELS, TOLERANCE
+from export.settings import PIXELS, VERIFY, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageFolder, scan
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.cores import cores
+from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
-from toolkit.storage.files import remove, write_json
+from toolkit.storage.files import remove
 from toolkit.untrusted.keras_file import read_model
 
 BATCH = 32
@@ -39,10 +40,7 @@ def verify_foreign(
     *,
     pixels: str = PIXELS[0],
     labels: Path | None = None,
-    margin: float = MARGIN,
-    tolerance: float = TOLERANCE,
-    threads: Sequence[int] | None = None,
-    layers: bool = False,
+    settings: VerifySettings = VERIFY,
     out: Path | None = None,
     progress: Progress = silent,
 ) -> list[Parity]:
@@ -71,29 +69,38 @@ def verify_foreign(
         try:
             answers = _answers(model, array, pixels)
         except Exception as error:  # a layer's own
-            raise UnfreezeError(f"{reference} does not run on images of {image_size} px ({said(error)})") from None
+            raise UnfreezeError(
+                f"{reference} does not run on images of {image_size} px ({short_reason(error)})"
+            ) from None
         if answers.shape[1] != len(images.class_names):
             raise UnfreezeError(
                 f"{reference} gives {answers.shape[1]} classes and {data} has {len(images.class_names)}; "
                 "give --labels with a class name a line, in the model's order"
             )
         known = Reference(images.paths, images.labels, answers)
-        count = sorted({1, cores()}) if threads is None else threads
+        threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(images))
-        outcomes = measure(list(artefacts), Path(array.filename), rows, threads=count, pixels=pixels, progress=progress)
-        how = {"reference": known, "class_names": images.class_names, "margin": margin, "tolerance": tolerance}
+        outcomes = measure(
+            list(artefacts), Path(array.filename), rows, threads=threads, pixels=pixels, progress=progress
+        )
+        how: dict[str, Any] = {
+            "reference": known,
+            "class_names": images.class_names,
+            "margin": settings.margin,
+            "tolerance": settings.tolerance,
+        }
         parities = [judged(_artefact(path, kinds[path]), outcomes[path], **how) for path in artefacts]
         if out is not None:
             for path in artefacts:
                 remove(pictures(out, path.name)[1])
         parities = [
             _located(parity, path, outcomes[path], model, known, array, pixels, out)
-            if layers or parity.broken
+            if settings.layers or parity.broken
             else parity
             for parity, path in zip(parities, artefacts, strict=True)
         ]
         if out is not None:
-            write_json(out / "parity.json", [to_json(parity) for parity in parities])
+            write_parities(out / "parity.json", parities)
             draw_flips(out, parities, array, known)
     return parities
 
@@ -117,8 +124,9 @@ def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
 
 def _answers(model: keras.Model, images: np.ndarray, pixels: str) -> np.ndarray:
     parts = (np.asarray(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
-    answers = [model(_fed(part, model, pixels), training=False) for part in parts]
-    return shares(np.concatenate([keras.ops.convert_to_numpy(answer) for answer in answers]))
+    with without_tf32():
+        answers = [keras.ops.convert_to_numpy(model(_fed(part, model, pixels), training=False)) for part in parts]
+    return shares(np.concatenate(answers))
 
 
 def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:

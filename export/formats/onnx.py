@@ -16,8 +16,9 @@ import onnx
 import onnxruntime
 
 from export.artefacts import INPUT, OUTPUT
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.quiet import hushed
+from toolkit.process.tf32 import without_tf32
 from toolkit.storage.files import atomic
 from toolkit.to_onnx.graph import to_onnx
 
@@ -80,7 +81,7 @@ def _gate(path: Path, model: keras.Model, tolerance: float, images: np.ndarray) 
         onnx.checker.check_model(str(path), full_check=True)
         difference = np.max(list(_differences(path, model, images)))  # NaN stays NaN
     except Exception as error:  # onnx and onnxruntime raise classes of their own for each way to be invalid
-        raise UnfreezeError(f"the ONNX conversion gave no valid graph: {said(error)}") from error
+        raise UnfreezeError(f"the ONNX conversion gave no valid graph: {short_reason(error)}") from error
     if not difference <= tolerance:
         raise UnfreezeError(
             f"the ONNX conversion gave a graph whose answers differ from the model's by {difference:.2g}, "
@@ -90,7 +91,8 @@ def _gate(path: Path, model: keras.Model, tolerance: float, images: np.ndarray) 
 
 def _differences(path: Path, model: keras.Model, images: np.ndarray) -> Iterator[float]:
     """The largest difference in a probability, once with onnxruntime's optimisations and once without."""
-    expected = keras.ops.convert_to_numpy(model(images, training=False)).astype("float32")
+    with without_tf32():
+        expected = keras.ops.convert_to_numpy(model(images, training=False)).astype("float32")
     levels = onnxruntime.GraphOptimizationLevel
     for level in (levels.ORT_ENABLE_ALL, levels.ORT_DISABLE_ALL):
         options = onnxruntime.SessionOptions()

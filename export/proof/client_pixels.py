@@ -5,27 +5,33 @@ The commonest silent loss on a device is another decoder or another resize than 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from export.artefacts import read_manifest
+from export.predict import first_of
 from export.runtimes.runners import load
 from export.settings import MARGIN
 from toolkit.data.image_set import ImageFolder, read_unchanged
+from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation import plots
 from toolkit.pixels.decode import decode_whole
 from toolkit.pixels.resize import resize
+from toolkit.process.cores import cores
 from toolkit.progress import Progress, silent
-from toolkit.stats.paired import paired
-from toolkit.storage.files import write_json
+from toolkit.run import Run
+from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED, compare_answers
+from toolkit.storage.files import read_json, write_json
+from toolkit.storage.records import plain_record
 
 BATCH = 32
+RESIZE = "resize.json"  # in the run's folder; written and read here only
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,15 @@ class Sensitivity:
     flips: int  # answers that are not those on the pixels that it was trained with
     lost: float  # accuracy, a fraction
     lost_at_most: float  # one-sided 95 % bound on it
-    verdict: str
+    verdict: str  # "holds" | "fails" | "undecided"
+
+
+@dataclass(frozen=True)
+class ResizeCheck:
+    """What is in resize.json."""
+
+    artefact: str  # name of the file that the clients' pixels were given to
+    clients: tuple[Sensitivity, ...]
 
 
 def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
@@ -107,6 +121,19 @@ CLIENTS = (
 )
 
 
+def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Progress = silent) -> list[Sensitivity]:
+    """Of the run's artefact of that name, or of the one that stands for all, over the test part. Writes resize.json
+    and a picture. UnfreezeError where there is no such artefact."""
+    manifest = read_manifest(run.path / "export")
+    written = [one.name for one in manifest.artefacts]
+    if not written or (artefact and artefact not in written):
+        raise UnfreezeError(f"{run.path} has no artefact {artefact or ''}; `unfreeze export {run.path}` writes them")
+    name, images = artefact or first_of(written), run.images.select("test")
+    rows = sensitivity(run.path / "export" / name, images, manifest.image_size, margin=margin, progress=progress)
+    write_sensitivity(run.path, name, rows, margin)
+    return rows
+
+
 def sensitivity(
     path: Path,
     images: ImageFolder,
@@ -130,9 +157,27 @@ def sensitivity(
 
 def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: float) -> None:
     """RUN/resize.json and RUN/plots/resize.png."""
-    write_json(run / "resize.json", {"artefact": name, "clients": [asdict(row) for row in rows]})
+    write_json(run / RESIZE, {"artefact": name, "clients": [asdict(row) for row in rows]})
     lines = [(row.client, row.accuracy, row.lost, row.lost_at_most, row.verdict) for row in rows]
     plots.save(plots.clients(lines, margin / 100), run / "plots" / "resize.png")
+
+
+def read_sensitivity(run: Path) -> ResizeCheck | None:
+    """RUN/resize.json; None where there is no such file, UnfreezeError where it is damaged."""
+    path = run / RESIZE
+    if not path.is_file():
+        return None
+    stored = read_json(path)
+    try:
+        rows = tuple(plain_record(Sensitivity, row) for row in stored["clients"])
+        rows = tuple(replace(row, verdict=EARLIER.get(row.verdict, row.verdict)) for row in rows)
+        if any(row.verdict not in (HOLDS, FAILS, UNDECIDED) for row in rows):
+            raise ValueError("a verdict in it is none")
+        return ResizeCheck(str(stored["artefact"]), rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnfreezeError(
+            f"{path} is damaged ({first_line(error)}); `unfreeze verify {run} --resize` writes it again"
+        ) from None
 
 
 def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
@@ -143,14 +188,14 @@ def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np
         rgb = decode_whole(data)
         return {client.name: client.pixels(rgb, data, size) for client in CLIENTS}
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(images), BATCH):
             made = list(pool.map(variants, range(start, min(start + BATCH, len(images)))))
             yield start, {client.name: np.stack([one[client.name] for one in made]) for client in CLIENTS}
 
 
 def _row(name: str, answers: np.ndarray, trained: np.ndarray, labels: np.ndarray, margin: float) -> Sensitivity:
-    pair = paired(trained == labels, answers == labels)
+    pair = compare_answers(trained == labels, answers == labels)
     return Sensitivity(
         client=name,
         accuracy=float((answers == labels).mean()),

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from export.runtimes.tensors import Tensor
+from toolkit.process.tf32 import without_tf32
 
 ALIKE = 0.95  # cosine from which a tensor whose name does not say so is taken for a layer's output
 NAMED = 0.5  # the same where the name says so
@@ -48,7 +49,8 @@ def layer_errors(model: keras.Model, images: np.ndarray, tensors: Sequence[Tenso
     images, the last of them the answer."""
     walk = _Walk(tensors, all_names(model))
     both = keras.ops.convert_to_tensor(np.concatenate([images, images]))
-    _run(model, both, walk, _last(model))
+    with without_tf32():
+        _run(model, both, walk, _last(model))
     return walk.found
 
 

@@ -4,33 +4,19 @@ it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from export.proof.layers import LayerError, first_divergent, layer_errors, threshold
+from export.proof.parity import Divergence
 from export.runtimes import worker
 from export.runtimes.isolated import apart
-from toolkit.errors import said
+from toolkit.errors import short_reason
 from toolkit.evaluation import plots
 
 IMAGES = 4
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """What the comparison of the layers gave."""
-
-    layer: str  # the first whose own error stands out; "" where none does
-    layers: tuple[str, ...]  # all that the artefact has fused with it
-    own: float | None  # its own error, relative
-    limit: float  # from which an error stands out
-    compared: int  # points at which the two could be compared
-    worst: tuple[tuple[str, float], ...]  # layers with weights by their own error, all of them, the largest first
-    advice: str
-    error: str = ""  # why nothing could be compared
 
 
 def locate(
@@ -51,7 +37,7 @@ def locate(
     try:
         errors = layer_errors(model, feed(images), apart(path, worker.computed, path, images, pixels))
     except Exception as error:  # each runtime has exceptions of its own
-        return _none(f"its layers cannot be compared ({said(error)})")
+        return _none(f"its layers cannot be compared ({short_reason(error)})")
     if not errors:
         return _none("none of its tensors can be paired with a layer")
     if picture is not None:

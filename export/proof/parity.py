@@ -1,24 +1,29 @@
-"""Reference against artefact: `Parity`, the verdict over the whole test part, with the numbers behind it."""
+"""Reference against artefact: `Parity`, the verdict over the whole test part, with the numbers behind it.
+
+`parity.json`, a list of them, is written and read here only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from export.artefacts import Artefact, Reference
+from export.artefacts import Artefact, Reference, artefact_of
 from export.runtimes.measure import Measurement, Timing
 from export.settings import MARGIN, TOLERANCE
+from toolkit.errors import UnfreezeError, first_line
+from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED, PairedAnswers, compare_answers
 from toolkit.stats.metrics import calibration_error, wilson
-from toolkit.stats.paired import HOLDS, LOSES, Paired, paired
-
-if TYPE_CHECKING:
-    from export.proof.locate import Divergence
+from toolkit.storage.files import read_json, write_json
+from toolkit.storage.records import plain_fields, plain_record
 
 TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a format may move a probability
-FAILED = "could not run"
+NO_NUMBER = "no realistic number of images like these would tell"
+COMPARED = ("lost", "lost_at_most", "agreement")  # numbers that come with an accuracy
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,27 @@ class Flip:
 
 
 @dataclass(frozen=True)
+class Divergence:
+    """What the comparison of an artefact's layers with the model's gave (`export.proof.locate`)."""
+
+    layer: str  # the first whose own error stands out; "" where none does
+    layers: tuple[str, ...]  # all that the artefact has fused with it
+    own: float | None  # its own error, relative
+    limit: float  # from which an error stands out
+    compared: int  # points at which the two could be compared
+    worst: tuple[tuple[str, float], ...]  # layers with weights by their own error, all of them, the largest first
+    advice: str
+    error: str = ""  # why nothing could be compared
+
+
+@dataclass(frozen=True)
 class Parity:
-    """One artefact's verdict; true where it holds. Numbers are None where it did not run."""
+    """One artefact's verdict; true where it holds. Numbers are None where it was not compared."""
 
     artefact: Artefact
-    verdict: str  # "holds" | "does not hold" | "too few images to tell" | "could not run"
+    verdict: str  # "holds" | "fails" | "undecided": there are too few images to tell
     reason: str = ""  # why it is not "holds"
+    ran: bool = True  # False: it could not be written or run, which is "fails", too
     images: int = 0
     accuracy: float | None = None
     accuracy_interval: tuple[float, float] | None = None  # 95 %, Wilson
@@ -51,7 +71,7 @@ class Parity:
     lost_at_most: float | None = None  # one-sided 95 % bound on it
     margin: float | None = None  # that it was held against
     p_value: float | None = None  # exact McNemar, two-sided
-    images_needed: int | None = None  # that would tell, at these rates; None where too many
+    images_needed: int | None = None  # that give a verdict with 80 % power, at these rates; None: over a million
     agreement: float | None = None  # share of images with the model's top-1 answer
     flips: tuple[Flip, ...] = ()
     max_difference: float | None = None  # of probabilities: the tolerance that would have been needed
@@ -69,7 +89,7 @@ class Parity:
     @property
     def broken(self) -> bool:
         """Whether it was shown not to hold: with too few images to tell nothing was."""
-        return self.verdict in (LOSES, FAILED)
+        return self.verdict == FAILS
 
 
 def compare(
@@ -89,16 +109,16 @@ def compare(
     """
     expected, got = reference.probabilities, measured.probabilities
     if not len(expected):
-        return Parity(artefact, FAILED, "no test image to compare on")
+        return could_not_run(artefact, "no test image to compare on")
     if got.shape != expected.shape:
-        return Parity(artefact, FAILED, f"gives an answer of shape {got.shape}, the model {expected.shape}")
+        return could_not_run(artefact, f"gives an answer of shape {got.shape}, the model {expected.shape}")
     if measured.class_names is not None and measured.class_names != tuple(class_names):
         said = f"says of itself that its classes are {', '.join(measured.class_names)}, not {', '.join(class_names)}"
-        return Parity(artefact, LOSES, said)
+        return Parity(artefact, FAILS, said)
     difference = np.abs(got.astype(np.float64) - expected)
     right = got.argmax(1) == reference.labels
     before = expected.argmax(1) == reference.labels
-    pair = paired(before, right)
+    pair = compare_answers(before, right)
     ties = {**TIES, "float32": min(tolerance, TIES["float16"])}.get(artefact.precision)
     flips = find_flips(reference, got, class_names, ties)
     verdict, reason = _verdict(artefact.precision, pair, margin / 100, flips, float(difference.max()), tolerance)
@@ -129,6 +149,11 @@ def compare(
     )
 
 
+def could_not_run(artefact: Artefact, reason: str) -> Parity:
+    """The verdict on an artefact that gave no answers to compare."""
+    return Parity(artefact, FAILS, reason, ran=False)
+
+
 def find_flips(
     reference: Reference, got: np.ndarray, class_names: Sequence[str], ties: float | None
 ) -> tuple[Flip, ...]:
@@ -151,24 +176,24 @@ def find_flips(
 
 
 def _verdict(
-    precision: str, pair: Paired, margin: float, flips: Sequence[Flip], largest: float, tolerance: float
+    precision: str, pair: PairedAnswers, margin: float, flips: Sequence[Flip], largest: float, tolerance: float
 ) -> tuple[str, str]:
     beyond = sum(not flip.tie for flip in flips)
     if not np.isfinite(largest):
-        return LOSES, "its answers are not numbers"
+        return FAILS, "its answers are not numbers"
     if precision in TIES and beyond:
-        return LOSES, f"{beyond} of its answers are not the model's, beyond a tie"
+        return FAILS, f"{beyond} of its answers are not the model's, beyond a tie"
     verdict = pair.verdict(margin)
-    if precision == "float32" and verdict != LOSES:
+    if precision == "float32" and verdict != FAILS:
         if largest <= tolerance:
             return HOLDS, ""
-        return LOSES, f"probabilities differ from the model's by up to {largest:.2g}; {tolerance:g} is allowed"
+        return FAILS, f"probabilities differ from the model's by up to {largest:.2g}; {tolerance:g} is allowed"
     if verdict == HOLDS:
         return HOLDS, ""
-    if verdict == LOSES:
-        return LOSES, f"it loses {pair.loss:.2%} of accuracy, and {pair.least:.2%} at least; {margin:.2%} is allowed"
+    if verdict == FAILS:
+        return FAILS, f"it loses {pair.loss:.2%} of accuracy, and {pair.least:.2%} at least; {margin:.2%} is allowed"
     needed = pair.images_needed(margin)
-    more = f"{needed} images like these would tell" if needed else "no number of images like these would tell"
+    more = f"{needed} images like these would tell (80 % power)" if needed else NO_NUMBER
     return verdict, f"it may lose up to {pair.most:.2%} of accuracy, where {margin:.2%} is allowed; {more}"
 
 
@@ -177,6 +202,54 @@ def _finite(value: Any) -> float | None:
 
 
 def to_json(parity: Parity) -> dict[str, Any]:
-    """Of the artefact only what there is: one that is no int8 file, or was made elsewhere, has no calibration."""
-    values = {"holds": bool(parity)} | asdict(parity)
+    """An entry of parity.json. The artefact's empty fields are left out: only int8 files have a calibration."""
+    values = asdict(parity)
     return values | {"artefact": {name: value for name, value in values["artefact"].items() if value != ()}}
+
+
+def write_parities(path: Path, parities: Sequence[Parity]) -> None:
+    """Write a parity.json."""
+    write_json(path, [to_json(parity) for parity in parities])
+
+
+def read_parities(path: Path) -> list[Parity]:
+    """The verdicts in a parity.json, [] where there is no such file; also those that version 0.1 wrote, in its words.
+    UnfreezeError where the file is damaged."""
+    if not path.is_file():
+        return []
+    try:
+        entries = read_json(path)
+        if not isinstance(entries, list):
+            raise ValueError("it is no list")
+        return [_parity_of(entry) for entry in entries]
+    except (UnfreezeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise UnfreezeError(
+            f"{path} is damaged ({first_line(error)}); `unfreeze verify {path.parent}` writes it again"
+        ) from None
+
+
+def _parity_of(entry: dict[str, Any]) -> Parity:
+    """ValueError or the like where the entry is not one that `to_json` gives."""
+    values = plain_fields(Parity, entry)
+    verdict = EARLIER.get(values["verdict"], values["verdict"])
+    if verdict not in (HOLDS, FAILS, UNDECIDED):
+        raise ValueError(f"there is no verdict {verdict!r:.40}")
+    divergence = entry.get("divergence")
+    if values.get("accuracy") is not None:
+        low, high = entry["accuracy_interval"]
+        values["accuracy_interval"] = float(low), float(high)
+        if missing := [name for name in COMPARED if values.get(name) is None]:
+            raise ValueError(f"{missing[0]} is missing")
+    values |= {"verdict": verdict, "ran": values.get("ran", entry["verdict"] != "could not run")}
+    return Parity(
+        artefact=artefact_of(entry["artefact"]),
+        flips=tuple(plain_record(Flip, flip) for flip in entry["flips"]),
+        timings=tuple(plain_record(Timing, timing) for timing in entry["timings"]),
+        divergence=None if divergence is None else _divergence_of(divergence),
+        **values,
+    )
+
+
+def _divergence_of(entry: dict[str, Any]) -> Divergence:
+    worst = tuple((str(name), float(error)) for name, error in entry["worst"])
+    return Divergence(layers=tuple(map(str, entry["layers"])), worst=worst, **plain_fields(Divergence, entry))

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import Artefact, Manifest, Reference, digest, pictures, read_manifest, read_reference, size
-from export.proof.parity import FAILED, Parity, compare, to_json
+from export.proof.parity import Parity, compare, could_not_run, read_parities, write_parities
 from export.runtimes.measure import Measurement, Outcome, measure
-from export.settings import MARGIN, TOLERANCE
+from export.settings import VERIFY, VerifySettings
 from export.variants import VARIANTS, again, choose, command
 from toolkit.data.decoded_arrays import decoded
 from toolkit.errors import UnfreezeError
@@ -22,7 +22,7 @@ from toolkit.process.cores import cores
 from toolkit.process.quiet import start_tensorflow
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
-from toolkit.storage.files import file_digest, read_json, remove, write_json
+from toolkit.storage.files import file_digest, remove
 
 SHOWN = 24  # flips on a picture sheet
 Measure = Callable[..., dict[Path, Outcome]]
@@ -30,21 +30,16 @@ Measure = Callable[..., dict[Path, Outcome]]
 
 def verify(
     run: Run,
+    settings: VerifySettings = VERIFY,
     *,
     formats: Sequence[str] | None = None,
     precisions: Sequence[str] | None = None,
-    margin: float = MARGIN,
-    tolerance: float = TOLERANCE,
-    threads: Sequence[int] | None = None,
-    layers: bool = False,
     progress: Progress = silent,
     measure: Measure = measure,
 ) -> list[Parity]:
     """Run each artefact of a run, or those of some formats and precisions, in its own runtime over the whole test part.
 
-    `margin`: points of accuracy that may be lost. `tolerance`: of a float32 artefact's probabilities. `threads`: how
-    many each runtime is timed with; None: 1 and all; (): no times. `layers`: compare all layer by layer, and not only
-    those that do not hold. Writes parity.json, plots/flips_*.png and plots/layers_*.png. UnfreezeError where the
+    Writes parity.json, plots/flips_*.png and plots/layers_*.png. UnfreezeError where the
     export is missing or not of the run's model, or an image is missing.
     """
     manifest = read_manifest(run.path / "export")
@@ -52,36 +47,38 @@ def verify(
     images = run.images.select("test")
     check_same(run, manifest, images.paths == reference.paths)
     chosen = chosen_artefacts(manifest, formats, precisions)
-    pixels: Any = decoded(images, run.cache, run.settings.image_size, progress=partial(progress, "decoding test"))
+    pixels: Any = decoded(images, run.cache, manifest.image_size, progress=partial(progress, "decoding test"))
     spoilt = {manifest.folder / artefact.name: _spoilt(manifest, artefact) for artefact in chosen}
     outcomes: dict[Path, Outcome] = {path: error for path, error in spoilt.items() if error}
     whole = [path for path, error in spoilt.items() if not error]
     if whole:
-        count = sorted({1, cores()}) if threads is None else threads
+        threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(reference.labels))
-        outcomes |= measure(whole, Path(pixels.filename), rows, threads=count, progress=progress)
+        outcomes |= measure(whole, Path(pixels.filename), rows, threads=threads, progress=progress)
     names = tuple(manifest.description["class_names"])
-    judge = partial(judged, reference=reference, class_names=names, margin=margin, tolerance=tolerance)
+    judge = partial(
+        judged, reference=reference, class_names=names, margin=settings.margin, tolerance=settings.tolerance
+    )
     parities = [judge(_as_it_is(manifest, artefact), outcomes[manifest.folder / artefact.name]) for artefact in chosen]
-    parities = _located(run, parities, outcomes, reference, pixels, layers, progress)
+    parities = _located(run, parities, outcomes, reference, pixels, settings.layers, progress)
     asked = {variant.name for variant in choose(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
-    write_json(run.path / "parity.json", [*_earlier(run, manifest, parities), *map(to_json, parities)])
+    write_parities(run.path / "parity.json", [*_earlier(run, manifest, parities), *parities])
     draw_flips(run.path / "plots", parities, pixels, reference)
     return parities
 
 
-def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[dict[str, Any]]:
-    """What parity.json says of the artefacts that were not run now and are still the same; pictures of all others
-    go."""
+def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[Parity]:
+    """The verdicts in parity.json on artefacts that were not run now and are still the same; the pictures of all other
+    artefacts are removed."""
     now = {parity.artefact.name for parity in parities}
     there = {artefact.name: artefact.sha256 for artefact in manifest.artefacts if artefact.name not in now}
     try:
-        stored = read_json(run.path / "parity.json") if there else []
-        kept = [entry for entry in stored if there.get(entry["artefact"]["name"]) == entry["artefact"]["sha256"]]
-    except (UnfreezeError, KeyError, TypeError):
-        kept = []
-    names = {entry["artefact"]["name"] for entry in kept}
+        stored = read_parities(run.path / "parity.json") if there else []
+    except UnfreezeError:
+        stored = []  # damaged: it is written anew
+    kept = [parity for parity in stored if there.get(parity.artefact.name) == parity.artefact.sha256]
+    names = {parity.artefact.name for parity in kept}
     for picture in (run.path / "plots").glob("flips_*.png"):
         if picture.stem.removeprefix("flips_") not in names:
             remove(picture)
@@ -117,7 +114,7 @@ def judged(artefact: Artefact, outcome: Outcome, **how: Any) -> Parity:
     if isinstance(outcome, Measurement):
         reference, class_names = how.pop("reference"), how.pop("class_names")
         return compare(artefact, reference, outcome, class_names, **how)
-    return Parity(artefact, FAILED, str(outcome))
+    return could_not_run(artefact, str(outcome))
 
 
 def _spoilt(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
@@ -138,7 +135,7 @@ def _as_it_is(manifest: Manifest, artefact: Artefact) -> Artefact:
 
 def _unwritten(name: str, why: str) -> Parity:
     (variant,) = (variant for variant in VARIANTS if variant.name == name)
-    return Parity(Artefact(name, variant.format, variant.precision, 0, ""), FAILED, f"could not be written: {why}")
+    return could_not_run(Artefact(name, variant.format, variant.precision, 0, ""), f"could not be written: {why}")
 
 
 def _located(

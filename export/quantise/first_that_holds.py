@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from export.runtimes.runners import load
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
 from toolkit.progress import Progress, silent
-from toolkit.stats.paired import paired
+from toolkit.stats.accuracy_lost import compare_answers
 from toolkit.storage.files import atomic
 
 BATCH, TIMED = 32, 20  # images
@@ -63,7 +63,7 @@ class Judge:
         if not np.isfinite(got).all():
             raise UnfreezeError("its answers are not finite")
         right = got.argmax(1) == self.labels
-        lost = paired(self.answers.argmax(1) == self.labels, right).loss
+        lost = compare_answers(self.answers.argmax(1) == self.labels, right).loss
         return Attempt(
             step,
             holds=lost <= self.margin,
@@ -105,7 +105,7 @@ def _try(step: Step, path: Path, judge: Callable[[str, Path], Attempt]) -> Attem
         step.write(path)
         attempt = judge(step.name, path)
     except Exception as error:  # converters and runtimes raise classes of their own
-        attempt = Attempt(step.name, holds=False, error=said(error))
+        attempt = Attempt(step.name, holds=False, error=short_reason(error))
     return replace(attempt, float_layers=step.float_layers)
 
 

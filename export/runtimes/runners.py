@@ -6,7 +6,6 @@ A runner takes uint8 [N, S, S, 3] and gives float32 [N, C]; N may change from ca
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +19,10 @@ from export.runtimes.graph_files import check_saved_model
 from export.runtimes.inputs_outputs import feed, in_batches
 from export.runtimes.tensors import dequantised
 from export.variants import again
-from toolkit.errors import UnfreezeError, said
+from toolkit.errors import UnfreezeError, short_reason
+from toolkit.process.cores import cores
 from toolkit.process.quiet import hushed, start_tensorflow
+from toolkit.process.tf32 import without_tf32
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -59,7 +60,7 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
     except ModuleNotFoundError as error:
         raise _absent(path, error) from None
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"{path} cannot be loaded ({said(error)}); {again(path)}") from None
+        raise UnfreezeError(f"{path} cannot be loaded ({short_reason(error)}); {again(path)}") from None
 
 
 def import_runtime(path: Path) -> None:
@@ -104,7 +105,7 @@ def load_tflite(path: Path, threads: int | None, pixels: str | None) -> Runner:
     from export.formats.tflite_metadata import description_in
 
     content = path.read_bytes()
-    interpreter = Interpreter(model_content=content, num_threads=threads or os.cpu_count())
+    interpreter = Interpreter(model_content=content, num_threads=threads or cores())
     interpreter.allocate_tensors()
     _check_ends(interpreter.get_input_details(), interpreter.get_output_details())
     entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
@@ -152,8 +153,9 @@ def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Run
     fed = partial(feed, shape=shape, dtype=entry.dtype.as_numpy_dtype, pixels=pixels)
 
     def served(images: np.ndarray) -> np.ndarray:
-        (answer,) = serve(**{entry.name: tf.constant(images)}).values()
-        return answer.numpy()
+        with without_tf32():
+            (answer,) = serve(**{entry.name: tf.constant(images)}).values()
+            return answer.numpy()
 
     def predict(images: np.ndarray) -> np.ndarray:
         return in_batches(served, shape, fed(images))

@@ -2,6 +2,7 @@
 
 sources          what DATA names: a folder with a sub-folder for each class, or a CSV
 image_set        DATA -> ImageFolder, every file read and checked
+image_columns    ImageFolder <-> columns in run.json
 split            train, val and test: stratified, seeded, by content
 decoded_arrays   decoded images on disk, memory-mapped
 """

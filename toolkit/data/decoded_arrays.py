@@ -1,7 +1,8 @@
-"""Decoded images on disk: each image is decoded once, in parallel, and read from a memory-mapped array ever after.
+"""Decoded images on disk: each image is decoded once, in threads, and read from a memory-mapped array from then on.
 
-An array lives in a run's `cache/`. Its name is a digest of what it depends on (the files' contents and order, the
-size, the recipe's version), so a changed image or size gives another array; the folder may be deleted at any time.
+Arrays are kept in a run's `cache/`. An array's name is a digest of what it depends on (contents and order of the files,
+size, way of resizing, version of the recipe), so a changed image or size gives another array. The folder may be deleted
+at any time.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ import hashlib
 import mmap
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from toolkit.data.image_set import ImageFolder, read_unchanged
 from toolkit.errors import UnfreezeError
-from toolkit.pixels.decode import DECODE_VERSION, decode
+from toolkit.pixels.decode import DECODE_VERSION, decode, decode_both
+from toolkit.process.cores import cores
 from toolkit.storage.files import remove, reserve
 from toolkit.storage.lock import in_turn
 
 CHUNK = 64  # images that a thread decodes before it reports
+Progress = Callable[[int, int], None]  # (images done, images in all)
 
 
 def decoded(
@@ -32,29 +35,48 @@ def decoded(
     size: int,
     *,
     antialias: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> np.ndarray:
     """uint8 [N, size, size, 3], memory-mapped and read-only, in the order of `images.paths`.
 
     UnfreezeError where an image vanished or changed after the scan, or where the disk has no room.
     """
-    path = cache / f"images-{_key(images, size, antialias)}.npy"
+    return _arrays(images, cache, size, (antialias,), progress)[0]
+
+
+def decoded_both(
+    images: ImageFolder, cache: Path, size: int, *, progress: Progress = lambda done, total: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """`decoded` without and with `antialias`. Where both arrays are missing, each file is read and decoded once."""
+    plain, antialiased = _arrays(images, cache, size, (False, True), progress)
+    return plain, antialiased
+
+
+def _arrays(
+    images: ImageFolder, cache: Path, size: int, kinds: tuple[bool, ...], progress: Progress
+) -> list[np.ndarray]:
+    """The array of each kind (whether it is antialiased), of which those that are missing are written together."""
+    paths = {kind: _path(images, cache, size, kind) for kind in kinds}
     make_cache(cache)
-    if not _is_array(path):
-        with in_turn(path.with_suffix(".lock"), lambda done, total: progress(0, len(images.paths))):
-            if not _is_array(path):
-                _write(images, path, size, antialias, progress)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    missing = [path for path in paths.values() if not _is_array(path)]
+    with ExitStack() as locks:
+        for path in missing:  # everybody locks the plain array first, so that no two wait for each other
+            waiting = in_turn(path.with_suffix(".lock"), lambda done, total: progress(0, len(images.paths)))
+            locks.enter_context(waiting)
+        still = {kind: path for kind, path in paths.items() if path in missing and not _is_array(path)}
+        if still:
+            _write(images, still, size, progress)
+    return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths.values()]
 
 
 def already_decoded(images: ImageFolder, cache: Path, size: int) -> np.ndarray | None:
-    """The same array where it is there and whole; None where it would have to be made."""
-    path = cache / f"images-{_key(images, size, False)}.npy"
+    """The plain array if it is there and whole; None where it would have to be made."""
+    path = _path(images, cache, size, False)
     return np.load(path, mmap_mode="r", allow_pickle=False) if _is_array(path) else None
 
 
 def _is_array(path: Path) -> bool:
-    """Whether it is there and whole: a cache that was damaged is made anew."""
+    """Whether the file is there and as long as its header says: a damaged one is made anew."""
     try:
         np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -62,38 +84,53 @@ def _is_array(path: Path) -> bool:
     return True
 
 
-def _key(images: ImageFolder, size: int, antialias: bool) -> str:
+def _path(images: ImageFolder, cache: Path, size: int, antialias: bool) -> Path:
     what = f"{DECODE_VERSION} {size} {antialias} " + " ".join(images.digests)
-    return hashlib.sha256(what.encode()).hexdigest()[:16]
+    return cache / f"images-{hashlib.sha256(what.encode()).hexdigest()[:16]}.npy"
 
 
-def _write(images: ImageFolder, path: Path, size: int, antialias: bool, progress: Callable[[int, int], None]) -> None:
+def _write(images: ImageFolder, paths: dict[bool, Path], size: int, progress: Progress) -> None:
+    """Decode each image once into the arrays of `paths`, whose keys say whether an array is antialiased."""
     total = len(images.paths)
-    part = path.with_suffix(".part.npy")  # written over by whoever comes next, should this process be killed
-    remove(part)
-    _check_room(path.parent, total * size * size * 3)
-    with _kept(part):
-        array = new_array(part, (total, size, size, 3), np.dtype(np.uint8))
+    # A killed process leaves its part files behind: whoever comes next holds the lock and writes over them.
+    parts = {kind: path.with_suffix(".part.npy") for kind, path in paths.items()}
+    for part in parts.values():
+        remove(part)
+    _check_room(next(iter(paths.values())).parent, len(paths) * total * size * size * 3)
+    with ExitStack() as kept:
+        for part in parts.values():
+            kept.enter_context(_kept(part))
+        shape = (total, size, size, 3)
+        arrays = {kind: new_array(part, shape, np.dtype(np.uint8)) for kind, part in parts.items()}
 
         def fill(start: int) -> int:
             stop = min(start + CHUNK, total)
             for row in range(start, stop):
-                array[row] = decode(read_unchanged(images, row), size, antialias)
+                for kind, pixels in _decoded_as(read_unchanged(images, row), size, tuple(arrays)):
+                    arrays[kind][row] = pixels
             return stop - start
 
         done = 0
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for count in pool.map(fill, range(0, total, CHUNK)):
                 done += count
-                release(array)
+                for array in arrays.values():
+                    release(array)
                 progress(done, total)
-        array.flush()
-        os.replace(part, path)
+        for kind, array in arrays.items():
+            array.flush()
+            os.replace(parts[kind], paths[kind])
+
+
+def _decoded_as(content: bytes, size: int, kinds: tuple[bool, ...]) -> Iterable[tuple[bool, np.ndarray]]:
+    if len(kinds) == 1:
+        return [(kinds[0], decode(content, size, kinds[0]))]
+    return zip((False, True), decode_both(content, size), strict=True)
 
 
 @contextmanager
 def _kept(part: Path) -> Iterator[None]:
-    """Where the block does not end well, what it has written is removed."""
+    """Remove the file if the block raises."""
     try:
         yield
     except BaseException:
@@ -105,7 +142,7 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
     """A new .npy file to write into. OSError where the disk has no room for all of it."""
     array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     try:
-        reserve(path, path.stat().st_size)  # a full disk is an error here, and not a signal when a page is written
+        reserve(path, path.stat().st_size)  # a full disk is an error here, and not SIGBUS when a page is written
     except OSError:
         remove(path)
         raise
@@ -113,15 +150,15 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
 
 
 def release(array: np.ndarray | None) -> None:
-    """Let go of the pages of a memory-mapped array that were read or written. Nothing is lost: they stay in the
-    system's file cache as long as it has room, but are no longer resident memory of this process."""
+    """Take the pages of a memory-mapped array out of this process' resident memory (madvise). Nothing is lost: they
+    stay in the system's file cache as long as it has room."""
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def make_cache(folder: Path) -> None:
-    """Make the folder; UnfreezeError where that cannot be."""
+    """Make the folder; UnfreezeError where that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.data.sources.listing import Entry, Listing, Rejected
-from toolkit.data.sources.open import read_layout
+from toolkit.data.sources.open import read_listing
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure
+from toolkit.process.cores import cores
 from toolkit.storage.safe_read import read
 
 AT_A_TIME = 1024  # files that are handed to the threads
@@ -108,7 +108,7 @@ def scan(
     called in this thread after each file. `UnfreezeError` where DATA has no two classes to tell apart, or one that is
     not in `classes`, or, if `strict`, where a file has to be left out.
     """
-    listing = read_layout(data)
+    listing = read_listing(data)
     images, broken = _read_all(listing, progress or (lambda done, total: None))
     images, disputed = _without_disputed(images)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
@@ -125,7 +125,7 @@ def _read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[l
     images: list[_Image] = []
     broken: list[Rejected] = []
     total = len(listing.entries)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         for start in range(0, total, AT_A_TIME):  # a pool takes a kilobyte for each call that waits in it
             some = listing.entries[start : start + AT_A_TIME]
             for done, result in enumerate(threads.map(lambda entry: _read(listing.root, entry), some), start + 1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,16 +10,17 @@ import numpy as np
 
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageFolder, scan
-from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation import plots
+from toolkit.evaluation.results import write_answers, write_metrics
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.stats.metrics import Evaluation, evaluate, worst_mistakes
-from toolkit.storage.files import atomic, read_json, write_json
+from toolkit.storage.files import read_json
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import load_part
 from toolkit.training.history import read_history
 from toolkit.training.model_file import load_model
+from toolkit.training.stored_spec import read_spec
 
 SHOWN = 24  # mistakes on the picture sheet
 
@@ -28,19 +28,14 @@ SHOWN = 24  # mistakes on the picture sheet
 def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
     """Evaluate the run's model on its test part; writes metrics.json, test_probabilities.npz and plots/*.png."""
     model = load_model(run)
-    part, images = load_part(run, "test", progress=progress), run.images.select("test")
+    images = run.images.select("test")
+    part = load_part(run, "test", image_size=read_spec(run).image_size, progress=progress)
     answers = probabilities(model, part.images)
     evaluation = evaluate(answers, part.labels, run.images.class_names)
-    _store(run.path / "test_probabilities.npz", images, answers)
-    write_json(run.path / "metrics.json", evaluation.to_json() | {"part": "test"})
+    write_answers(run.path, images, answers)
+    write_metrics(run.path, evaluation)
     _draw(run, evaluation, answers, part.images, images)
     return evaluation
-
-
-def _store(path: Path, images: ImageFolder, answers: np.ndarray) -> None:
-    """The answers, float32 [N, C], with the images' paths and labels, in the order of `images`."""
-    with atomic(path) as temporary:
-        np.savez_compressed(temporary, paths=np.array(images.paths), labels=images.labels, probabilities=answers)
 
 
 def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
@@ -50,7 +45,7 @@ def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evalua
     if "test" in images.parts:
         images = images.select("test")
     model = load_model(run)
-    pixels = decoded(images, run.cache, run.settings.image_size, progress=partial(progress, "decoding"))
+    pixels = decoded(images, run.cache, read_spec(run).image_size, progress=partial(progress, "decoding"))
     seen = {*run.images.select("train").digests, *run.images.select("val").digests}
     known = sum(digest in seen for digest in images.digests)
     evaluation = evaluate(probabilities(model, pixels), images.labels, run.images.class_names)
@@ -70,8 +65,6 @@ def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndar
         plots.mistakes(pixels[rows], [_caption(images, answers, row) for row in rows]),
         folder / "mistakes.png",
     )
-    if (run.path / "trials.csv").exists():
-        plots.save(plots.trials(_trials(run.path / "trials.csv"), run.settings.objective), folder / "trials.png")
 
 
 def _caption(images: ImageFolder, answers: np.ndarray, row: int) -> str:
@@ -79,16 +72,3 @@ def _caption(images: ImageFolder, answers: np.ndarray, row: int) -> str:
     file = Path(images.paths[row]).name
     short = file if len(file) <= 24 else file[:10] + "…" + file[-12:]
     return f"{short}\n{names[answer]} {answers[row, answer]:.1%}\n(is {names[images.labels[row]]})"
-
-
-def _trials(path: Path) -> list[dict]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows: list[dict] = [row for row in csv.DictReader(file) if row["unfreeze"]]  # "": its record was lost
-        for row in rows:
-            row["unfreeze"] = int(row["unfreeze"])
-            row.update({name: float(row[name]) if row[name] else None for name in ("val_loss", "val_accuracy")})
-    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-        again = "`unfreeze tune DATA RUN` writes it again"
-        raise UnfreezeError(f"{path} is damaged ({first_line(error)}); {again}") from None
-    return rows

@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from toolkit.stats.accuracy_lost import FAILS, HOLDS
 from toolkit.stats.metrics import Evaluation
-from toolkit.stats.paired import HOLDS, LOSES
 from toolkit.storage.files import atomic
 
 TRAIN, VAL = "#7a7a7a", "#1f6fb4"
-VERDICTS = {HOLDS: VAL, LOSES: "#c8553d"}  # any other is grey
+VERDICTS = {HOLDS: VAL, FAILS: "#c8553d"}  # any other is grey
 NUMBERED = 30  # classes, up to which a confusion matrix has names and numbers
 NAMED = 12  # layers in a picture
 CLEAR = 60  # decibels from what stands out to what is drawn as nothing
@@ -100,36 +100,6 @@ def mistakes(images: np.ndarray, captions: list[str]) -> Figure:
         axes.axis("off")
     if not len(images):
         figure.text(0.5, 0.5, "no mistakes", ha="center", va="center")
-    return figure
-
-
-def trials(rows: list[dict[str, Any]], objective: str) -> Figure:
-    """The objective of each completed trial, with its unfreeze depth as colour; the best and the tied are named."""
-    figure = Figure(figsize=(7, 3.6))
-    axes = figure.add_subplot()
-    done = [row for row in rows if row[objective] is not None]
-    numbers = [int(row["trial"]) for row in done]
-    dots = axes.scatter(
-        numbers,
-        [row[objective] for row in done],
-        c=[row["unfreeze"] for row in done],
-        cmap="viridis",
-        zorder=2,
-    )
-    for row in done:
-        if row["mark"]:
-            axes.annotate(
-                row["mark"],
-                (int(row["trial"]), row[objective]),
-                xytext=(5, 5),
-                textcoords="offset points",
-                fontsize=8,
-            )
-    axes.set(xlabel="trial", ylabel=objective.replace("_", " ") + (" (nats)" if objective == "val_loss" else ""))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.25)
-    axes.margins(0.12, 0.15)
-    figure.colorbar(dots, ax=axes, label="stages unfrozen", ticks=MaxNLocator(integer=True))
     return figure
 
 

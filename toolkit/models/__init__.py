@@ -5,5 +5,5 @@
     build          ModelSpec -> keras.Model; prefix and suffix   (TensorFlow)
     weights        pre-trained weights into a model              (TensorFlow)
 
-`starter.npz` holds the starter weights, which `scripts/pretrain_starter.py` makes.
+`starter.npz` holds the starter weights; `scripts/pretrain_starter.py` makes them.
 """

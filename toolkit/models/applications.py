@@ -12,19 +12,19 @@ from toolkit.errors import UnfreezeError
 
 @dataclass(frozen=True)
 class Backbone:
-    """A row of the table: one constructor of `keras.applications`."""
+    """A row of the table: one architecture of `keras.applications`."""
 
     name: str  # constructor in keras.applications
     image_size: int  # pixels, the default side of the square input
-    normalisation: str  # "tf" | "caffe" | "torch": `preprocess_input`'s modes; "inside": the backbone carries its own
+    normalisation: str  # "tf", "caffe" or "torch": modes of `preprocess_input`; "inside": done by the backbone
     cuts: tuple[str, ...]  # cuts[d - 1]: the layer whose output is the last frozen tensor at depth d >= 1
-    alphas: tuple[float, ...] = (1.0,)  # width multipliers that have ImageNet weights
-    weight_sizes: tuple[int, ...] = (224,)  # pixels, image sizes that have ImageNet weights of their own
-    smallest: int = 32  # pixels, the least side that the constructor takes
+    alphas: tuple[float, ...] = (1.0,)  # width multipliers for which there are ImageNet weights
+    weight_sizes: tuple[int, ...] = (224,)  # pixels, image sizes for which there are ImageNet weights
+    smallest: int = 32  # pixels, the smallest side that the constructor accepts
 
 
 def backbone(name: str) -> Backbone:
-    """The table's row for `name`, or an error that proposes the nearest name."""
+    """The row of the backbone `name`; UnfreezeError, which proposes the nearest name, where there is none."""
     if name in BACKBONES:
         return BACKBONES[name]
     lower = {known.lower(): known for known in BACKBONES}
@@ -34,12 +34,13 @@ def backbone(name: str) -> Backbone:
 
 
 def deepest(name: str) -> int:
-    """The largest unfreeze depth: every stage, nothing frozen."""
+    """The largest unfreeze depth, at which all stages are trained."""
     return len(backbone(name).cuts) + 1
 
 
 def cut_layer(name: str, depth: int) -> str | None:
-    """The layer whose output is the last frozen tensor at `depth`; None where nothing is frozen."""
+    """The layer whose output is the last frozen tensor at `depth`; None where nothing is frozen. UnfreezeError where
+    the backbone has no such depth."""
     cuts = ("pool", *backbone(name).cuts, None)
     if not 0 <= depth < len(cuts):
         raise UnfreezeError(f"unfreeze depth of {name} goes from 0 to {len(cuts) - 1}, got {depth}")
@@ -47,7 +48,7 @@ def cut_layer(name: str, depth: int) -> str | None:
 
 
 def _cuts(ends: Sequence[str]) -> tuple[str, ...]:
-    """From each block's last layer, in the graph's order; the stem belongs to the first block's stage."""
+    """`Backbone.cuts` from the last layer of each block, in the graph's order. The stem belongs to the first stage."""
     return tuple(reversed(ends[:-1]))
 
 
@@ -63,7 +64,7 @@ def _mobilenet_v3(blocks: int, widening: set[int]) -> tuple[str, ...]:
 
 
 def _efficientnet(repeats: Sequence[int], first: str = "project_bn") -> tuple[str, ...]:
-    """`first`: where block 1a ends; the first block of every other stage has no residual."""
+    """`first`: the layer with which block 1a ends. The first block of every other stage has no residual."""
     ends = [
         f"block{stage}{ascii_lowercase[n]}_{'add' if n else 'project_bn'}"
         for stage, count in enumerate(repeats, 1)
@@ -77,7 +78,7 @@ def _resnet(repeats: Sequence[int]) -> tuple[str, ...]:
 
 
 def _densenet(repeats: Sequence[int]) -> tuple[str, ...]:
-    """A stage is four of the thin convolution blocks; a transition to the next resolution closes one."""
+    """A stage is four of the thin convolution blocks, or fewer before a transition to the next resolution."""
     ends = []
     for stage, count in enumerate(repeats, 2):
         ends += [f"conv{stage}_block{n}_concat" for n in range(4, count, 4)] + [f"pool{stage}_pool"]
@@ -93,7 +94,7 @@ def _vgg(repeats: Sequence[int]) -> tuple[str, ...]:
 
 
 def _adds(blocks: int) -> tuple[str, ...]:
-    """Families whose additions Keras leaves unnamed: `toolkit.models.build` numbers them in the graph's order."""
+    """For families whose additions have no names in Keras: `toolkit.models.build` numbers them in the graph's order."""
     return _cuts([f"add_{n}" for n in range(1, blocks + 1)])
 
 
@@ -152,7 +153,7 @@ _ROWS = (
     Backbone("Xception", 299, "tf", _adds(13), smallest=71),
     Backbone("InceptionV3", 299, "tf", _cuts([f"mixed{n}" for n in range(11)]), smallest=75),
     Backbone("InceptionResNetV2", 299, "tf", _inception_resnet_v2(), smallest=75),
-    # Its cells read the two cells before them: two tensors live everywhere but behind the first convolution.
+    # Each cell reads the two cells before it, so that a single tensor can be cut only behind the first convolution.
     Backbone("NASNetMobile", 224, "tf", ("stem_bn1",)),
     Backbone("VGG16", 224, "caffe", _vgg([2, 2, 3, 3, 3])),
     Backbone("VGG19", 224, "caffe", _vgg([2, 2, 4, 4, 4])),

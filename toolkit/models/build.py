@@ -1,8 +1,7 @@
 """ModelSpec -> one flat Keras graph: uint8 pixels, normalisation, backbone, pooling, head, probabilities.
 
-Flat, because a graph with the backbone nested in it cannot be cut into a frozen prefix and a trainable
-suffix. Which layer ends which stage is the table in `toolkit.models.spec`; pre-trained weights are left to
-`toolkit.models.weights`, training to `toolkit.training.train`.
+The graph is flat because a backbone nested in it could not be cut into a frozen prefix and a trainable suffix. Which
+layer ends which stage is in `toolkit.models.applications`, loading pre-trained weights in `toolkit.models.weights`.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from toolkit.models.weights import construct, load_backbone
 
 __all__ = ["build_model", "load_backbone", "set_unfreeze", "split"]
 
-Weights = dict[str, list[np.ndarray]]  # of each layer, by its name
+Weights = dict[str, list[np.ndarray]]  # a layer's name -> its weights
 
-# (scale, offset) on RGB 0..255 that equal `preprocess_input`; caffe also reverses the channels.
+# (scale, offset) for RGB in 0..255 that compute what `preprocess_input` does; "caffe" also reverses the channels.
 _RESCALING: dict[str, tuple[float | list[float], float | list[float]]] = {
     "tf": (1 / 127.5, -1.0),
     "torch": (
@@ -36,7 +35,7 @@ def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
     """`image` uint8 [N, S, S, 3] -> `probabilities` float32 [N, C], with `set_unfreeze` at `spec.unfreeze`.
 
     `weights`: "imagenet", "none", or the path of a weights file of Keras' include_top=False model.
-    UnfreezeError where the spec cannot be built or the weights cannot be had or do not fit.
+    UnfreezeError where the spec cannot be built, or the weights are missing or do not fit.
     """
     check_spec(spec)
     image = keras.Input((spec.image_size, spec.image_size, 3), dtype="uint8", name="image")
@@ -51,10 +50,10 @@ def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
 
 
 def set_unfreeze(model: keras.Model, spec: ModelSpec, depth: int) -> None:
-    """Make the head and the last `depth` stages trainable; all else, and every BatchNormalization, is frozen.
+    """Make the head and the last `depth` stages trainable, and freeze all other layers and every BatchNormalization.
 
-    A frozen BatchNormalization runs in inference mode. `training=False` would not do: `fit` overrides it
-    (keras issue 20285), and batch statistics of a small set ruin pre-trained features.
+    A frozen BatchNormalization runs in inference mode: the batch statistics of a small data set would ruin pre-trained
+    features. `training=False` is not enough, because `fit` overrides it (keras issue 20285).
     """
     cut = cut_layer(spec.backbone, depth)
     behind = cut is None
@@ -65,27 +64,27 @@ def set_unfreeze(model: keras.Model, spec: ModelSpec, depth: int) -> None:
 
 
 def split(model: keras.Model, spec: ModelSpec, depth: int) -> tuple[keras.Model, keras.Model]:
-    """(prefix, suffix) that share `model`'s layers, with suffix(prefix(image)) == model(image).
+    """(prefix, suffix), which share the layers of `model`, with suffix(prefix(image)) == model(image).
 
-    The prefix ends with the last tensor that is frozen at `depth`: a map float32 [N, h, w, c], or [N, c], the
-    pooled features, at depth 0. At the deepest depth it is the identity on the image.
+    The prefix ends with the last tensor that is frozen at `depth`: a feature map float32 [N, h, w, c], at depth 0 the
+    pooled features float32 [N, c]. At the deepest depth the prefix is the identity on the image.
     """
     tensor = cut_tensor(model, spec, depth)
     return keras.Model(model.input, tensor, name="prefix"), keras.Model(tensor, model.output, name="suffix")
 
 
 def cut_tensor(model: keras.Model, spec: ModelSpec, depth: int) -> keras.KerasTensor:
-    """The last tensor that is frozen at `depth`; the image at the deepest."""
+    """The last tensor that is frozen at `depth`; at the deepest depth the image."""
     cut = cut_layer(spec.backbone, depth)
     return next(o.output for o in model.operations if o.name == cut) if cut else model.input
 
 
 def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
-    """New layers for what is trained at `spec.unfreeze`, with the weights of `model`'s backbone and a head of `spec`.
+    """A model from the last tensor that is frozen at `spec.unfreeze` to the probabilities, with new layers.
 
-    From the cut's tensor to the probabilities; every layer is trainable but BatchNormalization. Sharing the layers,
-    as `split` does, would change the prefix's own backbone under the other trials' feet. The head's initial weights
-    depend on the seed and its size, not on the depth.
+    It has the weights of `model`'s backbone and a new head; every layer but BatchNormalization is trainable. The layers
+    are not shared with `model`, as `split` does, because other trials start from `model` too. The head's initial
+    weights depend on the seed and on its size, not on the depth.
     """
     cut, pooled = (cut_tensor(model, spec, depth) for depth in (spec.unfreeze, 0))
     if spec.unfreeze == 0:
@@ -103,7 +102,7 @@ def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
 
 
 def assemble(model: keras.Model, spec: ModelSpec, suffix: keras.Model) -> keras.Model:
-    """A whole model of `spec`: the backbone of `model`, with the weights of `suffix` behind the cut."""
+    """A new whole model of `spec`, with the weights of `suffix` behind the cut and of `model`'s backbone before it."""
     whole = build_model(spec)
     set_backbone_weights(whole, backbone_weights(model))
     for layer in suffix.layers:
@@ -113,18 +112,18 @@ def assemble(model: keras.Model, spec: ModelSpec, suffix: keras.Model) -> keras.
 
 
 def backbone_weights(model: keras.Model) -> Weights:
-    """Copies of the backbone's weights, for `set_backbone_weights` on another model of the same backbone."""
+    """Copies of the weights of all layers but the head's, for `set_backbone_weights`."""
     own = ("head", "probabilities")
     return {layer.name: layer.get_weights() for layer in model.layers if layer.weights and layer.name not in own}
 
 
 def set_backbone_weights(model: keras.Model, weights: Weights) -> None:
-    """Put the weights of `backbone_weights` into a model of the same backbone and alpha, with any head."""
+    """Set the weights that `backbone_weights` gave of a model with the same backbone and alpha; the head may differ."""
     for name, values in weights.items():
         layer = model.get_layer(name)
         layer.set_weights(values)
         if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # it computes with copies of its weights
+            layer.finalize_state()  # the layer computes with copies of its weights, which this renews
 
 
 def _normalised(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
@@ -137,7 +136,7 @@ def _normalised(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
 
 
 def head(pooled: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
-    """Fresh layers from the pooled features float32 [N, c] to the probabilities float32 [N, C]."""
+    """New layers from the pooled features float32 [N, c] to the probabilities float32 [N, C]."""
     x = pooled
     if spec.head_units:
         x = keras.layers.Dense(spec.head_units, activation="relu", name="head")(x)
@@ -146,7 +145,8 @@ def head(pooled: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
 
 
 def _name_by_order(graph: keras.Model) -> None:
-    """Rename what Keras named by a process-wide counter ("add_12"), so that equal specs have equal names."""
+    """Number the operations that Keras named by a process-wide counter ("add_12") in the order of the graph, so that
+    models of equal specs have equal names."""
     seen: Counter[str] = Counter()
     for operation in graph.operations:
         stem = re.sub(r"_\d+$", "", operation.name)
@@ -156,14 +156,14 @@ def _name_by_order(graph: keras.Model) -> None:
 
 
 def _automatic_name(operation: keras.Operation) -> str:
-    """The stem of the name that Keras gives an unnamed operation: Conv2D -> conv2d, ReLU -> re_lu."""
+    """The name that Keras gives an unnamed operation, without its number: Conv2D -> conv2d, ReLU -> re_lu."""
     name = re.sub(r"\W+", "", type(operation).__name__)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _switch_off_dropout(graph: keras.Model) -> None:
-    """EfficientNet drops blocks at random in training; a frozen prefix has to be a constant function."""
+    """EfficientNet drops blocks at random in training, but a frozen prefix has to give the same activations always."""
     for layer in graph.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0

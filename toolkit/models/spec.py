@@ -1,13 +1,13 @@
-"""What determines an architecture: `ModelSpec`, and the table of backbones with the cuts of each.
+"""`ModelSpec`: all that determines an architecture.
 
-Unfreeze depth is counted in stages from the output: 0 trains the head alone, d trains the last d stages of
-the backbone. A stage ends where a single tensor carries everything, so every depth is a valid cut.
-Building the model is left to `toolkit.models.build`; the tests hold every cut against the graph that Keras builds.
+The unfreeze depth is counted in stages from the output: 0 trains the head alone, d also trains the last d stages of the
+backbone. A stage ends where the rest of the graph depends on a single tensor, so that the graph can be cut at every
+depth. The stages of each backbone are in `toolkit.models.applications`, building the model in `toolkit.models.build`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, cut_layer
@@ -17,8 +17,20 @@ STARTER_SIZE = 96  # pixels, of the pictures that they were trained on
 
 
 @dataclass(frozen=True)
+class Point:
+    """A point of the search space: what differs between the trials of a search."""
+
+    head_units: int  # 0: no dense layer between pooling and the output
+    dropout: float  # rate
+    unfreeze: int  # stages
+
+
+POINT = tuple(field.name for field in fields(Point))  # the names of a point's settings
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """All that determines the architecture; equal specs build equal graphs."""
+    """All that determines the architecture: equal specs build equal graphs."""
 
     backbone: str
     alpha: float
@@ -28,9 +40,13 @@ class ModelSpec:
     dropout: float  # rate
     unfreeze: int  # stages, 0 to `deepest(backbone)`
 
+    @property
+    def point(self) -> Point:
+        return Point(self.head_units, self.dropout, self.unfreeze)
+
 
 def check_weights(weights: str, name: str, alpha: float) -> None:
-    """Raise UnfreezeError where the starter weights are not those of this backbone."""
+    """UnfreezeError where `weights` is "starter" and backbone or alpha are not those of the starter weights."""
     if weights == "starter" and (name, alpha) != STARTER:
         raise UnfreezeError(
             f"the starter weights are those of {STARTER[0]}, alpha {STARTER[1]:g}; got {name}, alpha {alpha:g}"
@@ -38,7 +54,7 @@ def check_weights(weights: str, name: str, alpha: float) -> None:
 
 
 def check_spec(spec: ModelSpec) -> None:
-    """Raise UnfreezeError for the first value that cannot be built, with the values that can."""
+    """UnfreezeError, which says what is possible, for the first value with which no model can be built."""
     row = backbone(spec.backbone)
     if spec.alpha not in row.alphas:
         there_are = ", ".join(f"{alpha:g}" for alpha in row.alphas)

@@ -1,8 +1,8 @@
-"""Pre-trained weights for the backbone of a flat model: Keras' download, a file of its headless model, or the starter.
+"""Pre-trained weights for the backbone: downloaded by Keras, from a file of Keras' headless model, or the starter.
 
-Keras' own stand-alone constructor loads the first two, for it knows every format it ever wrote; they are then copied.
-The starter, `starter.npz` beside this module, is MobileNetV2 alpha 0.35, trained on computed pictures by
-`scripts/pretrain_starter.py`: it is there without a network, for trying out, teaching and testing.
+Keras' own constructor loads the first two into a model of its own, because it knows every format that Keras ever wrote;
+then they are copied. The starter weights, `starter.npz` beside this module, are of MobileNetV2 with alpha 0.35, trained
+on computed pictures by `scripts/pretrain_starter.py`. They need no network, for trying out, teaching and testing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.models.applications import backbone
 from toolkit.models.spec import ModelSpec
+from toolkit.storage.local_path import local_path
 from toolkit.untrusted.hdf5 import check_hdf5
 from toolkit.untrusted.keras_file import check_keras
 
@@ -24,7 +25,7 @@ _IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 
 
 
 def construct(spec: ModelSpec, **arguments: object) -> keras.Model:
-    """`keras.applications`' model of `spec` without its classifier; `arguments` go to the constructor."""
+    """The model of `keras.applications` without its classifier; `arguments` go to the constructor."""
     row = backbone(spec.backbone)
     alpha = {"alpha": spec.alpha} if len(row.alphas) > 1 else {}
     return getattr(keras.applications, row.name)(include_top=False, **alpha, **arguments)
@@ -33,23 +34,23 @@ def construct(spec: ModelSpec, **arguments: object) -> keras.Model:
 def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
     """Load `weights` ("imagenet", "starter", "none" or a path) into the backbone of `build_model(spec)`.
 
-    UnfreezeError where the download fails, the file is missing, or belongs to another backbone or alpha.
+    UnfreezeError where the download fails, or where the file is missing or of another backbone or alpha.
     """
     if weights == "none":
         return
     if weights == "starter":
         _load_starter(model)
         return
-    source = _download(spec) if weights == "imagenet" else _read(spec, Path(weights))
+    source = _download(spec) if weights == "imagenet" else _read(spec, local_path(weights, "a weights file"))
     with_weights = [layer for layer in source.layers if layer.weights]
     targets = [layer for layer in model.layers if layer.weights]
-    for old, new in zip(with_weights, targets, strict=False):  # the head is what is left over
+    for old, new in zip(with_weights, targets, strict=False):  # the targets' last layers are the head
         new.set_weights(old.get_weights())
     _finish_normalization(model, spec, weights)
 
 
 def _load_starter(model: keras.Model) -> None:
-    """Stored in float16; every layer of the backbone is in the file, the head is not."""
+    """The file has the weights of every layer of the backbone in float16, and none of the head."""
     with np.load(STARTER, allow_pickle=False) as arrays:
         for layer in model.layers:
             names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
@@ -75,10 +76,10 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
     try:
         _check(path)
         with warnings.catch_warnings():
-            # Keras only warns where a file leaves layers as they were initialised.
+            # Keras only warns where the file has no weights for some layers.
             warnings.simplefilter("error", UserWarning)
             return construct(spec, weights=str(path), input_shape=(224, 224, 3))
-    except Exception as error:  # Keras and h5py raise whatever a file provokes, a broken .keras file BadZipFile
+    except Exception as error:  # Keras and h5py raise various classes, depending on the file
         raise UnfreezeError(
             f"{path} does not hold the weights of {spec.backbone}, alpha {spec.alpha:g}, include_top=False "
             f"({first_line(error).rstrip('.')}); check the file, --backbone and --alpha"
@@ -86,21 +87,21 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
 
 
 def _check(path: Path) -> None:
-    """UnfreezeError where a file refers to others, or claims to hold more than it does."""
+    """UnfreezeError where the file refers to other files, or says that it holds more than it does."""
     if path.suffix == ".keras":
         check_keras(path, set(keras.saving.get_custom_objects()))
     elif path.suffix in (".h5", ".hdf5"):
         check_hdf5(path, str(path))
-    else:  # Keras would also take a .json that names files
+    else:  # Keras would also accept a .json file, which names other files
         raise UnfreezeError("its name does not end in .h5")
 
 
 def _finish_normalization(model: keras.Model, spec: ModelSpec, weights: str) -> None:
-    """Bring EfficientNetB*'s input statistics to what its convolutions were trained with.
+    """Give EfficientNetB*'s Normalization the input statistics with which its convolutions were trained.
 
-    With weights="imagenet", and only then, Keras' constructor adds a division by sqrt(std) behind
-    Normalization; here it goes into the variance, so that a file of those weights gives the same function.
-    Where a file's Normalization is still the identity, its weights never saw ImageNet's statistics.
+    With weights="imagenet", and only then, Keras' constructor adds a division by sqrt(std) behind Normalization. Here
+    this factor goes into the variance, so that a file of the same weights gives the same function. A file whose
+    Normalization is still the identity was not trained with ImageNet's statistics and stays as it is.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization) and layer.weights:

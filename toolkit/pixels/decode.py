@@ -90,9 +90,14 @@ def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarr
     """
     with _reasons(source), _large(image := _opened(_bytes(source))):
         rgb = _upright_rgb(image)
-        if antialias:
-            return np.array(rgb.resize((size, size), Image.Resampling.BILINEAR))
-        return resize(np.asarray(rgb), size)
+        return _antialiased(rgb, size) if antialias else resize(np.asarray(rgb), size)
+
+
+def decode_both(source: Path | bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """`decode` without and with `antialias`, each `uint8 [size, size, 3]`; the file is decoded once."""
+    with _reasons(source), _large(image := _opened(_bytes(source))):
+        rgb = _upright_rgb(image)
+        return resize(np.asarray(rgb), size), _antialiased(rgb, size)
 
 
 def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True) -> np.ndarray:
@@ -174,6 +179,10 @@ def _opened(data: bytes, named: str | None = None, suffix: str = "") -> ImageFil
     if image.mode == "P" and image.palette is None:
         raise UnfreezeError("cut short or damaged (its colours are missing)")
     return image
+
+
+def _antialiased(rgb: Image.Image, size: int) -> np.ndarray:
+    return np.array(rgb.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _upright_rgb(image: ImageFile.ImageFile) -> Image.Image:

@@ -1,5 +1,5 @@
-"""Probabilities and labels -> numbers, with how sure they are. Plain numpy.
+"""Probabilities and labels -> numbers, and how certain they are.
 
-metrics   accuracy, log loss, calibration, confusion: Evaluation
-paired    two classifiers on the same images: McNemar's test, Tango's bound
+metrics         accuracy, log loss, calibration error, confusion matrix of one model: `Evaluation`
+accuracy_lost   two models on the same images: McNemar's test, Tango's bound, a verdict, the images needed for one
 """

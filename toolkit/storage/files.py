@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,8 @@ from toolkit.errors import UnfreezeError
 from toolkit.storage.safe_read import read
 
 CANNOT_RESERVE = (errno.EBADF, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that cannot
+DAY = 86_400  # seconds
+_OWNER = re.compile(r"\..*\.((?P<host>[0-9a-f]{8})-)?(?P<pid>[0-9]{1,9})", re.DOTALL)  # before .tmp
 
 
 @contextlib.contextmanager
@@ -25,7 +31,7 @@ def atomic(path: Path) -> Iterator[Path]:
     The block may write a file or make a folder there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(temporary_name(path.stem, path.suffix))
     try:
         yield temporary
         if temporary.is_dir():
@@ -39,13 +45,50 @@ def atomic(path: Path) -> Iterator[Path]:
         remove(temporary)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what `atomic` left behind in processes that were killed: before this one writes there itself."""
+def temporary_name(stem: str, suffix: str = "") -> str:
+    """The name of a file or folder that this process alone writes: hidden, with host and process in it, so that `sweep`
+    knows when it is left over."""
+    return f".{stem}.{_host()}-{os.getpid()}.tmp{suffix}"
+
+
+def sweep(folder: Path, shared: Path | None = None) -> None:
+    """Remove the temporary files that killed processes left below `folder`, which has to be locked by this process.
+
+    A file of this host goes where its process ended, or where it has this process' own number: in containers every
+    command may be process 1. A file of another host goes at once, because nobody else can be writing into a locked
+    folder; but below `shared`, the cache into which runs on other hosts may be writing, only when it is a day old. A
+    name with a process and no host, as older versions wrote it, is one of this host, and below `shared` one of another.
+    """
     for path in folder.rglob(".*.tmp*"):
-        number = path.name.partition(".tmp")[0].rpartition(".")[2]
-        pid = int(number) if number.isdigit() and len(number) < 10 else None
-        if pid is not None and (pid == os.getpid() or not _alive(pid)):  # in a container all may be process 1
+        found = _OWNER.fullmatch(path.name.partition(".tmp")[0])
+        if not found:
+            continue
+        host, pid = found["host"], int(found["pid"])
+        in_shared = shared is not None and path.is_relative_to(shared)
+        if host == _host() or (host is None and not in_shared):
+            left = pid == os.getpid() or not _alive(pid)
+        else:
+            left = not in_shared or _age(path) > DAY
+        if left:
             remove(path)
+
+
+@functools.cache
+def _host() -> str:
+    """Eight hex digits that differ between hosts, between containers, and between two starts of a host."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:  # not Linux
+        boot = ""
+    return hashlib.sha256(f"{platform.node()} {boot}".encode()).hexdigest()[:8]
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was last written; 0 where it is gone."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return 0
 
 
 def _alive(pid: int) -> bool:
@@ -81,7 +124,7 @@ def remove(path: Path) -> None:
 @contextlib.contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """A folder inside `folder` for what is not kept: removed when the block ends, or swept if it is killed."""
-    path = folder / f".scratch.{os.getpid()}.tmp"
+    path = folder / temporary_name("scratch")
     remove(path)
     path.mkdir(parents=True)
     try:

@@ -21,6 +21,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.storage.files import remove, sweep, write_json
 
 LOCK, OWNER = ".lock", ".owner.json"
+CACHE = "cache"  # in a run folder; other runs may be given it with --cache-dir
 COPY = ".run.json"  # of run.json, without which a search of hours could not be gone on with
 
 
@@ -49,7 +50,7 @@ def alone(run: Path) -> Iterator[None]:
     outermost = lock.lock_counter <= 1
     try:
         if outermost:
-            sweep(run)
+            sweep(run, run / CACHE)
             write_json(run / OWNER, _me())
         yield
     finally:

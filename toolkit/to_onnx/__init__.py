@@ -1,6 +1,6 @@
 """keras.Model -> ONNX graph.
 
 graph       the conversion
-repairs     what stands between a Keras graph and a right ONNX file
-canonical   names and order that repeat from one conversion to the next
+repairs     of what the converters and onnxruntime get wrong
+canonical   names and order that are the same in each conversion, so that files repeat
 """

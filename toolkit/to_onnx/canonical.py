@@ -1,8 +1,9 @@
-"""One model, one ONNX file, byte for byte: what tf2onnx names and orders by chance, named and ordered by the graph.
+"""Names and order of an ONNX graph that follow from the graph alone, so that one model gives one file, byte for byte.
 
-Its names end in a counter that goes on from one conversion to the next (`mul_1__403`); of equal constants it keeps
-one, which is first in a set of strings, so that its name depends on PYTHONHASHSEED, and so does the order of the
-initialisers; the graph's description holds the name of a traced function, with a counter of its own.
+tf2onnx alone does not repeat: converting a model of three convolutions twice in one process gave two files. Its names
+end in a counter that goes on from one conversion to the next (`mul_1__403`). Of equal constants it keeps the first in a
+set of strings, so that the constant's name and the order of the initialisers depend on PYTHONHASHSEED. The graph's
+description holds the name of a traced function, with a counter of its own.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ COUNTED = re.compile(r"__\d+(?=(:\d+)?$)")  # at the end of a name, before the n
 
 
 def canonical(model: onnx.ModelProto) -> None:
-    """In place: names, the order of the initialisers and the descriptions follow from the graph alone.
+    """Rename and reorder the graph in place, and remove its descriptions and the initialisers that no node reads.
 
-    Names without a counter stay, as layers are known by them, and so do those of the graph's ends. An initialiser is
-    named after the node that reads it first, and which of that node's inputs it is; one that nobody reads goes. A
-    graph with graphs inside (the body of a loop) is left as it is: they read names from outside.
+    Names without a counter stay, because layers are recognised by them, and so do those of the inputs and outputs. An
+    initialiser is named after the node that reads it first and the number of that node's input. A graph with sub-graphs
+    (the body of a loop) is left as it is, because these refer to names outside.
     """
     graph = model.graph
     if any(attribute.HasField("g") or attribute.graphs for node in graph.node for attribute in node.attribute):
@@ -42,14 +43,14 @@ def canonical(model: onnx.ModelProto) -> None:
     for node in graph.node:
         node.input[:] = [new.get(name, name) for name in node.input]
         node.output[:] = [new.get(name, name) for name in node.output]
-    ordered = copy.deepcopy(read)  # clearing the list takes its members along
+    ordered = copy.deepcopy(read)  # clearing the list of a protobuf message destroys its members
     del graph.initializer[:], graph.value_info[:]
     graph.initializer.extend(ordered)
     model.doc_string = graph.doc_string = ""
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """`name`, or with the first number that makes it one of its own."""
+    """`name`, or `name` with the first number that makes it unique; it is taken from now on."""
     number, free = 1, name
     while free in taken:
         number, free = number + 1, f"{name}__{number}"

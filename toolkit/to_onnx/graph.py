@@ -1,7 +1,7 @@
-"""keras.Model -> ONNX graph, in memory: for an exported model, and for a frozen prefix that onnxruntime is to run.
+"""keras.Model -> ONNX graph in memory: for an exported model, and for a frozen prefix that onnxruntime runs.
 
-Traps and their repairs are in `toolkit.to_onnx.repairs`. tf2onnx logs what it cannot convert and still gives a graph:
-whether it answers as the model does is for the caller to check.
+The faults of the converters and their repairs are `toolkit.to_onnx.repairs`. tf2onnx only logs what it cannot convert
+and returns a graph all the same, so the caller has to compare the graph's answers with the model's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ OPSET = 17  # tf2onnx's highest is 18, which turns the global pooling into Reduc
 
 
 def to_onnx(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.ModelProto:
-    """uint8 [batch, S, S, 3] under the name `entry` -> the model's outputs under theirs; the model is left as it is."""
+    """The graph of `model`, which is not changed: its input, uint8 [batch, S, S, 3], is called `entry`, its outputs
+    `outputs`, in the model's order."""
     with _quiet():
         graph = _convert(convertible(model), entry, outputs)
     guard_max_pooling(graph)
@@ -45,7 +46,7 @@ def _convert(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.Mod
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Mute the converters: they warn of what is repaired, and what they get wrong is the caller's to find."""
+    """Silence the converters' logs: they warn of what is repaired here, and the caller checks the graph."""
     loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
     levels = [logger.level for logger in loggers]
     try:

@@ -1,4 +1,4 @@
-"""What stands between a Keras graph and a right ONNX file: one repair for each trap, with its reason."""
+"""Repairs of what tf2onnx or onnxruntime get wrong in a graph of Keras, each with its reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tf2onnx
 
 
 def convertible(model: keras.Model) -> keras.Model:
-    """A float32 copy of `model`, the same function, that tf2onnx can convert."""
+    """A float32 copy of `model` that computes the same function and that tf2onnx can convert."""
     copy = keras.models.clone_model(model, clone_function=_layer)
     for old, new in zip(model.layers, copy.layers, strict=True):
         values = old.get_weights()
@@ -30,9 +30,9 @@ def _layer(old: keras.Operation) -> keras.Operation:
     config = old.get_config()
     if not isinstance(old, keras.Layer):
         return type(old).from_config(config)
-    config["dtype"] = "float32"  # of mixed_float16 only casts and a loss of precision would be left
+    config["dtype"] = "float32"  # mixed_float16 would only leave casts, which lose precision
     if isinstance(old, keras.layers.Conv2D) and 1 < old.groups == old.filters == old.input_spec.axes[-1]:
-        # Keras runs a grouped convolution in an XLA function, a call that tf2onnx leaves in the graph.
+        # Keras runs a grouped convolution in an XLA function, and tf2onnx leaves the call of it in the graph.
         return _depthwise(config)
     return type(old).from_config(config)
 
@@ -45,8 +45,8 @@ def _depthwise(config: dict[str, Any]) -> keras.layers.DepthwiseConv2D:
 def guard_max_pooling(graph: onnx.ModelProto) -> None:
     """Pad with the smallest positive float32 instead of 0 before a MaxPool.
 
-    onnxruntime folds a Pad with 0 into the MaxPool, whose own padding is minus infinity: wrong where
-    activations are negative, as in ResNetV2 (seen in 1.31 and onnxruntime-web 1.30, cured in 1.32).
+    onnxruntime folds a Pad with 0 into the MaxPool, whose own padding is minus infinity, which is wrong where
+    activations are negative, as in ResNetV2. Seen in 1.31 and onnxruntime-web 1.30, repaired in 1.32.
     """
     name = "smallest_positive"
     pooled = {node.input[0] for node in graph.graph.node if node.op_type == "MaxPool"}
@@ -58,7 +58,7 @@ def guard_max_pooling(graph: onnx.ModelProto) -> None:
 
 
 def _erfc(context: Any, node: Any, _name: str, _args: Any) -> None:
-    """Erfc(x) = 1 - Erf(x): tf2onnx has no handler for the first, in which exact GELU is written."""
+    """Write Erfc(x) as 1 - Erf(x): exact GELU uses Erfc, for which tf2onnx has no handler."""
     result = node.output[0]
     consumers = context.find_output_consumers(result)
     shape, dtype = context.get_shape(result), context.get_dtype(result)

@@ -1,4 +1,4 @@
-"""What a model answers to images, and how good the answers are."""
+"""The probabilities that a model gives for images, and how good they are."""
 
 from __future__ import annotations
 
@@ -9,44 +9,46 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from toolkit.process.tf32 import without_tf32
 from toolkit.stats.metrics import log_losses
-from toolkit.training.batches import Part, Source, in_order, plain
+from toolkit.training.batches import Part, Source, in_order, unaugmented
 
 Logs = dict[str, float]
-Answer = Callable[[np.ndarray], tf.Tensor]
+Inference = Callable[[np.ndarray], tf.Tensor]
 
 
 def scores(answers: np.ndarray, labels: np.ndarray) -> Logs:
-    """The validation's part of an epoch's logs."""
+    """val_loss (nats) and val_accuracy of the answers float32 [N, C] to images with the labels int32 [N]."""
     return {
         "val_loss": float(log_losses(answers, labels).mean()),
         "val_accuracy": float((answers.argmax(1) == labels).mean()) if np.isfinite(answers).all() else math.nan,
     }
 
 
-def answering(model: keras.Model) -> Answer:
-    """The model as a traced function in inference mode: half the time of `predict`."""
+def inference_function(model: keras.Model) -> Inference:
+    """The model in inference mode as a traced function, which takes half the time of Keras' `predict`."""
 
-    kind = _kind(model)
+    dtype = input_dtype(model)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), kind)], autograph=False)
-    def answer(batch: tf.Tensor) -> tf.Tensor:
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), dtype)], autograph=False)
+    def infer(batch: tf.Tensor) -> tf.Tensor:
         return model(batch, training=False)
 
-    return lambda batch: answer(batch.astype(kind.as_numpy_dtype, copy=False))
+    return lambda batch: infer(batch.astype(dtype.as_numpy_dtype, copy=False))
 
 
-def _kind(model: keras.Model) -> tf.DType:
-    """Pixels, or activations that may be stored in half precision and are computed with in single."""
+def input_dtype(model: keras.Model) -> tf.DType:
+    """uint8 for pixels; float32 for activations, also where they are stored as float16."""
     return tf.uint8 if model.inputs[0].dtype == "uint8" else tf.float32
 
 
-def predicted(answer: Answer, source: Source, batch_size: int = 32) -> np.ndarray:
-    """float32 [N, C]: the answers to a whole part, in order."""
-    return np.concatenate([answer(inputs).numpy() for inputs, _ in in_order(source, batch_size=batch_size)])
+def predict_source(infer: Inference, source: Source, batch_size: int = 32) -> np.ndarray:
+    """float32 [N, C]: the probabilities for all of a source, in its order, computed without TF32."""
+    with without_tf32():
+        return np.concatenate([infer(inputs).numpy() for inputs, _ in in_order(source, batch_size=batch_size)])
 
 
 def probabilities(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
-    """The model's answers: uint8 [N, S, S, 3] -> float32 [N, C]."""
+    """uint8 [N, S, S, 3] -> float32 [N, C]: the model's probabilities, computed without TF32."""
     part = Part(images, np.zeros(len(images), np.int32))
-    return predicted(answering(model), plain(part), batch_size)
+    return predict_source(inference_function(model), unaugmented(part), batch_size)

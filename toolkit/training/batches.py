@@ -1,7 +1,7 @@
 """What training reads: `Source`, a function from (epoch, rows) to a model's inputs, and batches made of it.
 
-Decoding is left to `toolkit.data.decoded_arrays`, a single view to `toolkit.pixels.augment`. Everything is a function
-of the seed and the epoch: the same epoch gives the same batches in the same order, whichever epochs came before. No
+Decoding is left to `toolkit.data.decoded_arrays`, drawing an augmented view to `toolkit.pixels.augment`. The batches of
+an epoch are a function of the seed and the epoch's number: they are the same whichever epochs were trained before. No
 TensorFlow here.
 """
 
@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.data.decoded_arrays import decoded, release
+from toolkit.data.decoded_arrays import decoded, decoded_both, release
 from toolkit.pixels.augment import STRENGTHS, augment
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
 
-AHEAD = 3  # batches that are made while the model works
+PREFETCHED = 3  # batches that are ready while the model works on another one
 
 
 @dataclass(frozen=True)
 class Part:
-    """Decoded images and their labels."""
+    """The decoded images of one part ("train", "val", "test") and their labels."""
 
     images: np.ndarray  # uint8 [N, S, S, 3], memory-mapped
     labels: np.ndarray  # int32 [N]
@@ -36,20 +36,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A part as inputs of a model, or of the rest of one."""
+    """What a model is fed for one part: images, or the activations that a suffix takes."""
 
     labels: np.ndarray  # int32 [N]
     inputs: Callable[[int, np.ndarray], np.ndarray]  # (epoch, int rows [B]) -> [B, ...]
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """float32 [C]: N / (C x images of the class), 1 for each class where all are equal (scikit-learn's "balanced")."""
+    """float32 [C]: N / (C x images of the class), as scikit-learn's "balanced"; 1 where the classes are equally large.
+    `labels`: int32 [N]."""
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 def augmented(part: Part, settings: Settings) -> Source:
-    """The images as epoch e shows them: view e modulo `settings.view_count`; after the schedule views of their own."""
+    """The augmented images: epoch e shows view e modulo `settings.view_count`. Epochs behind the schedule, those of a
+    refit, show views that no other epoch shows."""
 
     def inputs(epoch: int, rows: np.ndarray) -> np.ndarray:
         count = settings.view_count
@@ -62,27 +64,28 @@ def augmented(part: Part, settings: Settings) -> Source:
     return Source(part.labels, inputs)
 
 
-def plain(part: Part) -> Source:
-    """The images as they are."""
-    return Source(part.labels, lambda epoch, rows: copied(part.images, rows))
+def unaugmented(part: Part) -> Source:
+    """The images as they are, in every epoch."""
+    return Source(part.labels, lambda epoch, rows: copy_rows(part.images, rows))
 
 
-def copied(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Rows of an array that may be memory-mapped, in memory, and the array's pages let go."""
+def copy_rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A copy of some rows of an array in memory. If the array is memory-mapped, its pages are released."""
     copies = np.asarray(array[rows])
     release(array)
     return copies
 
 
 def shuffled(source: Source, *, epoch: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(inputs [B, ...], labels int32 [B]) over one epoch, in an order of its own; made ahead in a thread."""
+    """(inputs [B, ...], labels int32 [B]) over one epoch, in an order that depends on the seed and the epoch. The
+    batches are prefetched in a thread."""
     order = np.random.default_rng([seed, epoch]).permutation(len(source.labels))
-    return ahead(_batches(source, order, epoch, batch_size))
+    return prefetched(_batches(source, order, epoch, batch_size))
 
 
 def in_order(source: Source, *, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(inputs [B, ...], labels int32 [B]) over the whole part, in order; made ahead in a thread."""
-    return ahead(_batches(source, np.arange(len(source.labels)), 0, batch_size))
+    """(inputs [B, ...], labels int32 [B]) over the whole part, in its order, prefetched in a thread."""
+    return prefetched(_batches(source, np.arange(len(source.labels)), 0, batch_size))
 
 
 def _batches(source: Source, order: np.ndarray, epoch: int, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -91,9 +94,10 @@ def _batches(source: Source, order: np.ndarray, epoch: int, batch_size: int) -> 
         yield source.inputs(epoch, rows), source.labels[rows]
 
 
-def ahead(items: Iterator[Any]) -> Iterator[Any]:
-    """The same items, made in a thread before they are asked for; an exception there is raised here."""
-    made: queue.Queue[tuple[str, Any]] = queue.Queue(AHEAD)
+def prefetched(items: Iterator[Any]) -> Iterator[Any]:
+    """The same items; a thread makes up to `PREFETCHED` of them before they are asked for. An exception in the thread
+    is raised here."""
+    made: queue.Queue[tuple[str, Any]] = queue.Queue(PREFETCHED)
     ended = threading.Event()
 
     def put(what: tuple[str, Any]) -> bool:
@@ -126,8 +130,8 @@ def ahead(items: Iterator[Any]) -> Iterator[Any]:
 
 
 def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
-    """uint8 [S, S, 3]: augmented view `number` of one image. Half of the views start from the antialiased copy, which
-    makes the model robust to clients that resize so."""
+    """uint8 [S, S, 3]: the augmented view `number` of one image. Half of the views start from the antialiased copy, so
+    that the model is robust to clients that resize with antialias."""
     if settings.augment == "none":
         return part.images[row]
     rng = np.random.default_rng([settings.seed, number, row])
@@ -136,13 +140,18 @@ def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
     return augment(source[row], STRENGTHS[settings.augment], rng, flip=settings.flip)  # type: ignore[index]
 
 
-def load_part(run: Run, name: str, *, antialiased: bool = False, progress: Progress = silent) -> Part:
-    """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet."""
-    images = run.images.select(name)
-    size = run.settings.image_size
+def load_part(
+    run: Run, name: str, *, image_size: int | None = None, antialiased: bool = False, progress: Progress = silent
+) -> Part:
+    """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet.
 
-    def array(antialias: bool) -> np.ndarray:
-        what = f"decoding {name}" + (", antialiased copies" if antialias else "")
-        return decoded(images, run.cache, size, antialias=antialias, progress=partial(progress, what))
-
-    return Part(array(False), images.labels, array(True) if antialiased else None)
+    `image_size`: pixels. None is for training, which the run's settings decide on; whatever works with the trained
+    model gives that model's own size, from `toolkit.training.stored_spec`. `antialiased`: the copies that were resized
+    with antialias too, for augmented views.
+    """
+    images, size = run.images.select(name), image_size or run.settings.image_size
+    told = partial(progress, f"decoding {name}")
+    if antialiased:
+        plain_copies, smooth = decoded_both(images, run.cache, size, progress=told)
+        return Part(plain_copies, images.labels, smooth)
+    return Part(decoded(images, run.cache, size, progress=told), images.labels)

@@ -1,11 +1,15 @@
 """TensorBoard's event files: learning curves and hyperparameters, written while training goes on.
 
     RUN/tensorboard/             the search space, for the HParams page
-    RUN/tensorboard/trial_0003/  one trial, behind the epochs of the trials with whose weights it went on
-    RUN/tensorboard/model/       the model that was kept, with the epochs of its refit
+    RUN/tensorboard/trial_0003/  the epochs of one trial, after those of the trials with whose weights it went on
+    RUN/tensorboard/model/       the model that was saved, with the epochs of its refit
 
-An event file is a log of records, each with its length and checksums: readers leave out a last one that was cut. A
-training that was cut starts again, and so does its file. TensorFlow is not needed.
+An event file is a sequence of records, each with its length and checksums; a reader ignores a last record that was cut
+short. When a training is interrupted and starts again, its file starts again too.
+
+The records are written here, with TensorBoard's own `RecordWriter` and HParams summaries, and not by `tf.summary` or
+TensorBoard's `EventFileWriter`: both import TensorFlow, and both keep the file open, so that all later epochs are lost
+where its folder is deleted during a training.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit.models.spec import POINT
 from toolkit.settings import Settings
 from toolkit.storage.files import remove
 
@@ -24,34 +29,34 @@ FOLDER = "tensorboard"  # of a run
 SCALARS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # columns of history.csv
 BEST = {"best_val_loss": "val_loss", "best_val_accuracy": "val_accuracy"}  # tag -> of the best epoch so far
 PATTERN = "events.out.tfevents.*"
-POINT = ("head_units", "dropout", "unfreeze")
 
 Row = Mapping[str, Any]  # of history.csv
 
 
-class Curve:
-    """The event file of one training, made anew; whatever was in its folder is removed."""
+class CurveWriter:
+    """Writes the event file of one training. It is a new file: whatever was in its folder is removed."""
 
     def __init__(
         self, folder: Path, objective: str, *, point: Mapping[str, float] | None = None, before: Iterable[Row] = ()
     ) -> None:
-        """`point`: the hyperparameters; without them it is no row of the HParams page. `before`: what other trainings
-        did to its weights; those epochs do not count for the best one."""
+        """`point`: the hyperparameters; None: the training gets no row on the HParams page. `before`: the epochs of
+        earlier trainings from whose weights this one starts; they are shown, but never count as its best epoch."""
         remove(folder)
-        self.path = folder / f"events.out.tfevents.{time.time_ns()}.unfreeze"  # a new name: a server sees a new file
+        # a new name, so that a running TensorBoard takes it for a new file
+        self.path = folder / f"events.out.tfevents.{time.time_ns()}.unfreeze"
         self.objective, self.point = objective, point
         self.best: Row | None = None
         _append(self.path, [(0, _start(folder.name, point))] if point else [], first=True)
         _append(self.path, [(row["epoch"], _scalars(row)) for row in before])
 
     def add(self, row: Row) -> None:
-        """One epoch; it can be seen at once."""
+        """Write one epoch, which TensorBoard can show at once."""
         if self._is_better(row):
             self.best = row
         _append(self.path, [(row["epoch"], _scalars(row, self.best))])
 
     def end(self, *, good: bool) -> None:
-        """The training is over; `good`: it gave a model."""
+        """Write that the training has ended. `good`: it gave a model."""
         if self.point:
             _append(self.path, [(0, _end(good))])
 
@@ -70,15 +75,15 @@ def write_curve(
     point: Mapping[str, float] | None = None,
     before: Iterable[Row] = (),
 ) -> None:
-    """The event file of a training that is over and gave a model."""
-    curve = Curve(folder, objective, point=point, before=before)
+    """Write the whole event file of a training that has ended and gave a model."""
+    curve = CurveWriter(folder, objective, point=point, before=before)
     for row in rows:
         curve.add(row)
     curve.end(good=True)
 
 
 def write_space(folder: Path, settings: Settings) -> None:
-    """What the HParams page is to show: the values of each hyperparameter, and the numbers of the best epoch."""
+    """Write what the HParams page shows: the values of each hyperparameter, and the metrics of the best epoch."""
     for old in folder.glob(PATTERN):
         remove(old)
     from tensorboard.plugins.hparams import summary_v2
@@ -90,7 +95,7 @@ def write_space(folder: Path, settings: Settings) -> None:
 
 
 def has_events(folder: Path) -> bool:
-    """Whether a folder itself, not its sub-folders, has an event file."""
+    """Whether a folder has an event file. Its sub-folders do not count."""
     return any(folder.glob(PATTERN))
 
 
@@ -109,7 +114,7 @@ def _start(name: str, point: Mapping[str, float]) -> Any:
 
 
 def _end(good: bool) -> Any:
-    """The writer that TensorBoard has for this one record imports TensorFlow."""
+    """The record that ends a trial on the HParams page; TensorBoard's own function for it imports TensorFlow."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
@@ -121,7 +126,7 @@ def _end(good: bool) -> Any:
 
 
 def _append(path: Path, summaries: Iterable[tuple[int, Any]], *, first: bool = False) -> None:
-    """(step, summary) behind what is there, all in one write. `first`: behind the record that opens a file."""
+    """Append (step, summary) pairs to the file, all in one write. `first`: begin with the record that opens a file."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -131,6 +136,6 @@ def _append(path: Path, summaries: Iterable[tuple[int, Any]], *, first: bool = F
     writer = RecordWriter(records)
     for event in events:
         writer.write(event.SerializeToString())
-    path.parent.mkdir(parents=True, exist_ok=True)  # it may have been deleted meanwhile
+    path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have deleted it since
     with path.open("ab") as file:
         file.write(records.getvalue())

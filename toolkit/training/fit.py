@@ -1,8 +1,8 @@
 """One stage of training: a compiled step over the epochs, with Keras' callbacks at their usual places.
 
-Its own loop and not `Model.fit`, for two reasons: the start costs a third (a search starts it twice a trial), and a
-part of a model can be trained whose callbacks see the whole. What to train on and at what rate is
-`toolkit.training.train`.
+It is a loop of its own and not `Model.fit` for two reasons: it starts in a third of the time (a search starts it twice
+a trial), and it can train a part of a model while the callbacks see the whole. What to train on, and at what rate, is
+decided in `toolkit.training.staged_training`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from toolkit.training.answers import Logs, _kind, answering, predicted, scores
-from toolkit.training.batches import Source, shuffled
+from toolkit.settings import Settings
+from toolkit.training.answers import Logs, inference_function, input_dtype, predict_source, scores
+from toolkit.training.batches import Source, balanced_weights, shuffled
 
 
 def fit(
@@ -25,24 +26,24 @@ def fit(
     optimizer: keras.optimizers.Optimizer,
     train: Source,
     val: Source,
+    settings: Settings,
     *,
     epochs: range,
-    batch_size: int,
-    class_weights: np.ndarray,
-    seed: int,
     callbacks: Sequence[keras.callbacks.Callback],
     owner: keras.Model | None = None,
 ) -> None:
-    """Train the trainable weights of `model` in place, until the epochs are over or a callback stops it.
+    """Train the trainable weights of `model` in place, until the epochs are over or a callback stops the training.
 
-    `class_weights`: float32 [C]. `owner`: the model that the callbacks were given, of which `model` is a part; they are
-    called at the beginning and end of epochs, the rest is the caller's. Each epoch's
-    logs are loss, accuracy, val_loss (nats), val_accuracy and seconds; `answers`, float32 [N, C], is an attribute of
-    the owner. Training that diverges ends with its epoch.
+    Of the settings, batch size, seed and class weights count. `owner`: the model that the callbacks were given, of
+    which `model` is a part (None: `model` itself). The callbacks are called at the beginning and the end of each epoch;
+    the beginning and the end of the training are the caller's to tell them. The logs of an epoch are loss, accuracy,
+    val_loss (nats), val_accuracy and seconds; the probabilities for the validation part, float32 [N, C], are
+    `owner.answers`. Training that diverges ends with its epoch.
     """
     owner = owner or model
     optimizer.build(model.trainable_variables)
-    step, answer = _step(model, optimizer), answering(model)
+    step, infer = _step(model, optimizer), inference_function(model)
+    class_weights = _class_weights(settings, train.labels, model.output_shape[-1])
     owner.stop_training = False
     for epoch in epochs:
         started = time.perf_counter()
@@ -50,10 +51,10 @@ def fit(
             callback.on_epoch_begin(epoch, {})
         totals = [
             step(inputs, labels, class_weights[labels])
-            for inputs, labels in shuffled(train, epoch=epoch, batch_size=batch_size, seed=seed)
+            for inputs, labels in shuffled(train, epoch=epoch, batch_size=settings.batch_size, seed=settings.seed)
         ]
         loss, right = (float(total) / len(train.labels) for total in np.sum(np.array(totals), axis=0))
-        owner.answers = predicted(answer, val, batch_size)
+        owner.answers = predict_source(infer, val, settings.batch_size)
         logs: Logs = {"loss": loss, "accuracy": right, **scores(owner.answers, val.labels)}
         logs["seconds"] = time.perf_counter() - started
         for callback in callbacks:
@@ -62,11 +63,18 @@ def fit(
             break
 
 
+def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.ndarray:
+    """float32 [C]"""
+    balanced = settings.class_weights == "balanced"
+    return balanced_weights(labels, classes) if balanced else np.ones(classes, np.float32)
+
+
 def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[..., Any]:
-    """(inputs [B, ...], labels int32 [B], weights float32 [B]) -> float32 [2]: summed loss, right answers."""
-    kind = _kind(model)
+    """One training step: (inputs [B, ...], labels int32 [B], weights float32 [B]) -> float32 [2], the sum of the
+    weighted losses in nats and the number of right answers."""
+    dtype = input_dtype(model)
     shapes = [
-        tf.TensorSpec((None, *model.input_shape[1:]), kind),
+        tf.TensorSpec((None, *model.input_shape[1:]), dtype),
         tf.TensorSpec((None,), tf.int32),
         tf.TensorSpec((None,), tf.float32),
     ]
@@ -83,6 +91,6 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(tf.cast(right, tf.float32))])
 
     def call(inputs: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return step(inputs.astype(kind.as_numpy_dtype, copy=False), labels, weights).numpy()
+        return step(inputs.astype(dtype.as_numpy_dtype, copy=False), labels, weights).numpy()
 
     return call

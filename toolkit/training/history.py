@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, first_line
 from toolkit.storage.files import write_text
 
 COLUMNS = ("epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
@@ -43,13 +43,14 @@ def read_history(path: Path) -> list[Row]:
     """The rows of a `history.csv`, numbers as numbers; UnfreezeError where it is missing or damaged."""
     numbers = COLUMNS[2:]
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows: list[Row] = list(csv.DictReader(file))
         if not rows:
             raise ValueError("it has no epoch")
         return [row | {name: float(row[name]) for name in numbers} | {"epoch": int(row["epoch"])} for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UnfreezeError(f"{path} cannot be read ({error}); repeat the training that writes it") from None
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        why = first_line(error)
+        raise UnfreezeError(f"{path} cannot be read ({why}); repeat the training that writes it") from None
 
 
 def is_finite(row: Row) -> bool:

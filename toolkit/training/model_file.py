@@ -17,22 +17,26 @@ from toolkit.untrusted.keras_file import read_model
 
 
 def without_optimizer(model: keras.Model, spec: ModelSpec) -> keras.Model:
-    """The model as `build_model` gives it; one that was trained would be saved with its optimizer's state."""
+    """The same weights in a new model: a model that was compiled would be saved with its optimizer's state."""
     fresh = build_model(spec)
     fresh.set_weights(model.get_weights())
     return fresh
 
 
 def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], **more: Any) -> None:
-    """A run's answer: model.keras (without optimizer state), model.json (its spec) and history.csv."""
+    """Save what a training gave: model.keras, model.json (spec, best epoch and `more`) and history.csv.
+
+    `model`: not compiled, see `without_optimizer`. `rows`: its learning curve.
+    """
     history = History(run.settings.objective, rows)
     put_model(run, model, {"spec": asdict(spec), "best_epoch": history.best, **more}, history)
 
 
 def put_model(run: Run, model: keras.Model, described: dict[str, Any], history: History | None = None) -> None:
-    """The model and what there is to say of it: model.keras, model.json, and history.csv where it was trained here.
+    """Write model.keras, model.json (`described`), and history.csv where the model was trained here.
 
-    What was said of an earlier model is removed; its export stays, and `verify` tells that it is not this model's.
+    Results of an earlier model of the run (metrics, parity, plots, report) are removed. Its export stays, and `verify`
+    says that it is of another model.
     """
     for stale in (
         *("model.json", "metrics.json", "test_probabilities.npz", "parity.json", "resize.json"),
@@ -47,12 +51,12 @@ def put_model(run: Run, model: keras.Model, described: dict[str, Any], history: 
 
 
 def load_model(run: Run) -> keras.Model:
-    """The model that a run ended with; UnfreezeError where it has none yet."""
+    """The model that was saved in a run; UnfreezeError where there is none yet, or one that is damaged or unsafe."""
     path, again = run.path / "model.keras", f"unfreeze tune DATA {run.path}"
     if not path.is_file():
         raise UnfreezeError(f"{run.path} has no model yet; finish its search with `{again}`")
     if not isinstance(read_json(path.with_name("model.json")), dict):
-        raise UnfreezeError(f"model.json beside {path} is damaged; repeat `{again}`")
+        raise UnfreezeError(f"{path.with_name('model.json')} is damaged; repeat `{again}`")
     try:
         return read_model(path)
     except UnfreezeError as error:

@@ -1,12 +1,13 @@
-"""Training: the head with the backbone frozen, then the unfrozen stages at a lower rate with warm-up and cosine decay.
+"""Training of a whole model on images: the head with the backbone frozen, then the unfrozen stages at a lower rate.
 
-The weights of the best epoch are restored at the end of each stage. Batches are left to `toolkit.training.batches`, the
-trainable flags to `toolkit.models.build`.
+The weights of the best epoch are restored at the end of each stage. The stages themselves are
+`toolkit.training.staged_training`, what is trainable in each `toolkit.models.build`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -14,14 +15,14 @@ import numpy as np
 from toolkit.errors import NoAnswerError
 from toolkit.models.build import build_model, set_unfreeze
 from toolkit.models.spec import ModelSpec
-from toolkit.progress import Progress, silent
+from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.settings import Settings
-from toolkit.training.batches import Part, augmented, load_part, plain
-from toolkit.training.course import STAGES, Course, stage_epochs
-from toolkit.training.event_files import FOLDER, POINT, Curve, write_space
+from toolkit.training.batches import Part, Source, augmented, load_part, unaugmented
+from toolkit.training.event_files import FOLDER, CurveWriter, write_space
 from toolkit.training.history import History, Row
 from toolkit.training.model_file import save_model, without_optimizer
+from toolkit.training.staged_training import STAGES, StagedTraining, stage_epochs
 
 
 def train(
@@ -34,21 +35,28 @@ def train(
     epochs: range | None = None,
     on_epoch: Callable[[Row], None] = lambda row: None,
 ) -> History:
-    """Train in place and leave the weights of the best epoch in the model.
+    """Train in place and leave the weights of the best epoch in the model; its learning curve.
 
-    `epochs` is a part of the whole schedule: head epochs, then fine-tuning epochs.
+    `epochs`: those of the whole schedule (head epochs, then fine-tuning epochs) that are trained; None: all.
     """
-    course = Course(model, settings, on_epoch=on_epoch)
-    train_whole(course, spec, train_part, val_part, epochs or range(settings.epochs))
-    course.end()
-    return course.history
+    training = StagedTraining(model, settings, on_epoch=on_epoch)
+    for stage in whole_stages(model, spec, train_part, val_part, settings):
+        training.run(*stage, epochs or range(settings.epochs))
+    training.end()
+    return training.history
 
 
-def train_whole(course: Course, spec: ModelSpec, train_part: Part, val_part: Part, epochs: range) -> None:
-    """Both stages on images. Depth 0 has both too: the second one anneals the head."""
+def whole_stages(
+    model: keras.Model, spec: ModelSpec, train_part: Part, val_part: Part, settings: Settings
+) -> Iterator[tuple[str, keras.Model, Source, Source]]:
+    """The arguments of `StagedTraining.run` for each stage of a whole model on images.
+
+    When the iterator reaches a stage, it makes that stage's layers trainable. A model of depth 0 has both stages too:
+    the second one goes on with the head at a rate that decays.
+    """
     for stage in STAGES:
-        set_unfreeze(course.owner, spec, spec.unfreeze if stage == "tune" else 0)
-        course.run(stage, course.owner, augmented(train_part, course.settings), plain(val_part), epochs)
+        set_unfreeze(model, spec, spec.unfreeze if stage == "tune" else 0)
+        yield stage, model, augmented(train_part, settings), unaugmented(val_part)
 
 
 def refit(
@@ -60,34 +68,35 @@ def refit(
     answers: np.ndarray,
     on_epoch: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
-    """Train on in place for `settings.refit` epochs, the rate decaying once more, on views that no epoch has shown yet.
+    """Train on in place for `settings.refit` epochs on augmented views that no epoch has shown yet, with a learning
+    rate that warms up and decays once more. Returns the whole learning curve.
 
-    `rows` and `answers`, float32 [N, C], are the model's learning curve so far and what it says of the validation part.
-    The weights of the best epoch of all are left in it. Returns the whole learning curve.
+    `rows`: the model's learning curve so far. `answers`: its probabilities for the validation part, float32 [N, C].
+    The weights of the best of all epochs are left in the model.
     """
-    course = Course(model, settings, on_epoch=on_epoch)
-    course.take_up(rows, answers)
-    course.run("refit", model, augmented(train_part, settings), plain(val_part), stage_epochs(settings, "refit"))
-    course.end()
-    return course.history.rows
+    training = StagedTraining(model, settings, on_epoch=on_epoch)
+    training.resume(rows, answers)
+    epochs = stage_epochs(settings, "refit")
+    training.run("refit", model, augmented(train_part, settings), unaugmented(val_part), epochs)
+    training.end()
+    return training.history.rows
 
 
-def train_run(run: Run, *, progress: Progress = silent, on_epoch: Callable[[Row], None] = lambda row: None) -> History:
-    """One model, no search: the first point of the settings' space. Writes model.keras, model.json and history.csv, and
-    tensorboard/ while it goes on."""
+def train_run(run: Run, listener: Listener = SILENT) -> History:
+    """Train one model without a search: the first value of each setting that a search would vary. Writes model.keras,
+    model.json and history.csv, and tensorboard/ during the training. NoAnswerError where it diverged at once."""
     settings, classes = run.settings, len(run.images.class_names)
-    train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=progress)
-    val_part = load_part(run, "val", progress=progress)
+    train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=listener.progress)
+    val_part = load_part(run, "val", progress=listener.progress)
     keras.utils.set_random_seed(settings.seed)
     spec = settings.spec(classes, settings.head_units[0], settings.dropout[0], settings.unfreeze[0])
     model = build_model(spec, settings.weights)
     write_space(run.path / FOLDER, settings)
-    point = {name: getattr(spec, name) for name in POINT}
-    board = Curve(run.path / FOLDER / "model", settings.objective, point=point)
+    board = CurveWriter(run.path / FOLDER / "model", settings.objective, point=asdict(spec.point))
 
     def told(row: Row) -> None:
         board.add(row)
-        on_epoch(row)
+        listener.on_epoch(row)
 
     history = train(model, spec, train_part, val_part, settings, on_epoch=told)
     board.end(good=history.best is not None)

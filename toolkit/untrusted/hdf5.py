@@ -1,7 +1,7 @@
-"""HDF5 files of weights that may be a stranger's: what is in one, before anything of it is read.
+"""Checks an HDF5 file of weights that may come from a stranger, before any array in it is read.
 
-An HDF5 file may name others (links, external storage, virtual datasets), and may say of a few stored bytes that they
-are an array of terabytes. Here only the structure is walked: no array is read, no link followed.
+An HDF5 file may refer to other files (links, external storage, virtual datasets), and may declare an array of terabytes
+for a few stored bytes. Only the structure is walked here: no array is read and no link followed.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from typing import Any, BinaryIO
 from toolkit.errors import UnfreezeError, first_line
 
 OBJECTS = 100_000  # groups and arrays; the largest of keras.applications has 3,000
-FLOOR = 64 << 20  # bytes: an array of zeros may be stored in next to nothing, up to this size
-TIMES = 10  # larger arrays by so much beyond what is stored: trained weights shrink by a tenth, or not at all
+FLOOR = 64 << 20  # bytes: arrays up to this size may be stored in fewer bytes at will, as zeros are
+MAX_COMPRESSION = (
+    10  # a larger array may have so many times its stored bytes; compression saves a tenth of trained weights
+)
 
 
 def check_hdf5(source: Path | BinaryIO, name: str) -> int:
-    """The bytes of all arrays in an HDF5 file, or in an open one that is called `name`.
+    """How many bytes all arrays in an HDF5 file have. `source`: its path, or the open file; `name`: for messages.
 
-    UnfreezeError where it is none, refers to other files, or says that it holds more than is stored.
+    UnfreezeError where it is no HDF5 file, refers to other files, or declares more than it stores.
     """
     import h5py
 
     try:
         with h5py.File(source, "r") as file:
             return _walk(file, name)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # whatever a broken file provokes
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:  # for broken files
         raise UnfreezeError(f"{name} cannot be read as HDF5 ({first_line(error)}); get the file anew") from None
 
 
@@ -42,7 +44,7 @@ def _walk(file: Any, name: str) -> int:
             if kind is not h5py.HardLink:
                 raise _refused(name, f"a link to elsewhere ({_shown(group, key)})")
             entry = group[key]
-            address = h5py.h5o.get_info(entry.id).addr  # what is there twice, or contains itself, is walked once
+            address = h5py.h5o.get_info(entry.id).addr  # walk a group once that is linked twice or contains itself
             if address in seen:
                 continue
             seen.add(address)
@@ -62,7 +64,7 @@ def _bytes(array: Any, name: str) -> int:
         raise _refused(name, f"an array that is not of numbers ({_shown(array)})")
     size = math.prod(array.shape or ()) * array.dtype.itemsize
     stored = array.id.get_storage_size()
-    if size > FLOOR and size > TIMES * stored:
+    if size > FLOOR and size > MAX_COMPRESSION * stored:
         raise _refused(name, f"an array of {size / 1e9:,.1f} GB in {stored / 1e3:,.1f} KB ({_shown(array)})")
     return size
 

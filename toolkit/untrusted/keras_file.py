@@ -1,8 +1,8 @@
-"""A .keras file that may be a stranger's -> keras.Model, and nothing else: no code of the file's own, no other file.
+"""A .keras file that may come from a stranger -> keras.Model. No code in the file is run, and no other file is read.
 
-Keras' safe mode refuses Python code in the file. Beyond that it lets a layer call any public function of Keras, those
-that download or write too, and reads whatever the archive says it holds. So the archive, the layers and the weights
-are checked here before Keras sees them, against what is allowed, not against what is known to be bad.
+Keras' safe mode refuses Python code in the file. But it lets a layer call any public function of Keras, those that
+download or write files too, and it reads as much as the archive declares. So the archive, the layers and the weights
+are checked here before Keras reads them, against a list of what is allowed.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import UnfreezeError, said
-from toolkit.untrusted.hdf5 import FLOOR, TIMES, check_hdf5
+from toolkit.errors import UnfreezeError, short_reason
+from toolkit.untrusted.hdf5 import FLOOR, MAX_COMPRESSION, check_hdf5
 
 if TYPE_CHECKING:
     import keras
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 TEXT = 32 << 20  # bytes of a JSON member; the longest of keras.applications' has 2 MB
-SLACK = 16 << 20  # bytes of variables that need not be stored: of generators, and what was built but never saved
-ACTIVATIONS = 1 << 30  # numbers that one layer may give for one image: 4 GB of float32
-CLASSES = {  # modules whose classes are layers and what belongs to them, with what is below them
+SLACK = 16 << 20  # bytes of variables that need not be in the file, such as those of random generators
+ACTIVATIONS = 1 << 30  # how many numbers a layer may give for one image: 4 GB of float32
+CLASSES = {  # modules whose classes are allowed, with the modules below them
     *("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints", "keras.quantizers"),
     *("keras.dtype_policies", "keras.optimizers", "keras.losses", "keras.metrics"),
     *("keras.src.layers", "keras.src.models", "keras.src.ops", "keras.src.applications", "keras.src.dtype_policies"),
 }
-OF_KERAS = {"Model", "Sequential", "Functional", "DTypePolicy", "FloatDTypePolicy"}  # and those of `keras` itself
+OF_KERAS = {"Model", "Sequential", "Functional", "DTypePolicy", "FloatDTypePolicy"}  # allowed in `keras` itself
 FUNCTIONS = {
     *("builtins", "keras.activations", "keras.ops", "keras.ops.nn", "keras.ops.numpy", "keras.ops.image"),
     *("keras.initializers", "keras.losses", "keras.metrics"),
 }
-REFUSED = {  # layers that run code of others, or that read files: models of images have no use of them
+REFUSED = {  # layers that run other code or read files, which models of images do not need
     *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
     *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),
     *("get", "serialize", "deserialize"),
@@ -58,10 +58,10 @@ class Stored:
 
 
 def read_model(path: Path) -> keras.Model:
-    """The model in a .keras file, not compiled; UnfreezeError where there is none, or one that is not safe to load."""
+    """The model in a .keras file, not compiled; UnfreezeError where it has none, or one that is not safe to load."""
     import keras
 
-    known = set(keras.saving.get_custom_objects())  # those that the caller's own program registered
+    known = set(keras.saving.get_custom_objects())  # layers that the calling program itself registered
     stored = check_keras(path, known)
     try:
         _check_size(stored, path)
@@ -71,18 +71,18 @@ def read_model(path: Path) -> keras.Model:
             _check_inside(model, path)
         except Exception as error:
             if isinstance(error, UnfreezeError) or not known:
-                raise  # else a layer of the caller's own, which need not be one that graphs can hold
+                raise  # otherwise a registered layer is the reason, which may be one that cannot run in a graph
         return model
     except UnfreezeError:
         raise
     except Exception as error:  # Keras raises whatever its layers do
-        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({said(error)})") from None
+        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({short_reason(error)})") from None
 
 
 def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
-    """Look through a .keras file without loading it; `known`: names of classes and functions that were registered.
+    """Check a .keras file without loading it; `known`: names of classes and functions that the program registered.
 
-    UnfreezeError where it is no such file, holds other members than Keras writes, inflates beyond measure, names
+    UnfreezeError where it is no such file, has members that Keras does not write, is compressed beyond measure, names
     anything but Keras' own layers and functions, or has weights that `toolkit.untrusted.hdf5` refuses.
     """
     try:
@@ -90,7 +90,7 @@ def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
             _check_members(archive, path)
             config = json.loads(archive.read(CONFIG))
             _check_config(config, known, path)
-            weights = io.BytesIO(archive.read(WEIGHTS))  # at once, as Keras does: zipfile seeks by reading anew
+            weights = io.BytesIO(archive.read(WEIGHTS))  # all at once, as Keras does: seeking in a member is slow
             return Stored(config, check_hdf5(weights, f"{WEIGHTS} in {path}"))
     except zipfile.BadZipFile:
         raise UnfreezeError(
@@ -98,7 +98,7 @@ def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
             "whole models as .h5 are not loaded"
         ) from None
     except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({said(error)})") from None
+        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({short_reason(error)})") from None
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
@@ -112,7 +112,7 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     if missing:
         raise UnfreezeError(f"{path} has no {missing[0]}, so it is no .keras file of Keras 3; save the model anew")
     for member in members:
-        most = max(FLOOR, TIMES * member.compress_size) if member.filename == WEIGHTS else TEXT
+        most = max(FLOOR, MAX_COMPRESSION * member.compress_size) if member.filename == WEIGHTS else TEXT
         if member.file_size > most:
             raise _refused(
                 path, f"inflates {member.filename} from {member.compress_size:,} to {member.file_size:,} bytes"
@@ -139,7 +139,7 @@ def _check_config(config: Any, known: Collection[str], path: Path) -> None:
 
 
 def _allowed(entry: dict[str, Any], known: Collection[str]) -> bool:
-    """Whether an object of a config is one of Keras' own, or one that the caller registered."""
+    """Whether an object of a config is one of Keras' own that is allowed, or one that the program registered."""
     name, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
     if not isinstance(name, str) or not all(isinstance(one, (str, type(None))) for one in (module, registered)):
         return False
@@ -152,26 +152,27 @@ def _allowed(entry: dict[str, Any], known: Collection[str]) -> bool:
         return False
     if name in VALUES or name in known or registered in known:
         return True
-    if module is None:  # of an older Keras, which looks among its own layers only
-        return name[:1].isupper() and not registered  # registered: of the program that saved it
+    if module is None:  # written by an older Keras: then Keras looks among its own layers only
+        return name[:1].isupper() and not registered  # a registered name is of the program that saved the file
     if module in ("keras", "keras.models"):
         return name in OF_KERAS or name.endswith("DTypePolicy")
     return name[:1].isupper() and any(module == one or module.startswith(f"{one}.") for one in CLASSES)
 
 
 def _check_size(stored: Stored, path: Path) -> None:
-    """Build the model without its variables: they must be in the file, and no layer may give more than memory holds.
+    """Build the model without its variables, and refuse it where their bytes are not in the file, or where a layer
+    gives more numbers than memory holds.
 
-    A config of some bytes may ask for a layer of terabytes, whose making would end this process.
+    A config of a few bytes may describe a layer of terabytes, and building it would end this process.
     """
     import keras
     from keras.src.backend.common import global_state
 
     try:
         with keras.StatelessScope(initialize_variables=False):
-            config = copy.deepcopy(stored.config) | {"compile_config": None}  # Keras changes what it reads
+            config = copy.deepcopy(stored.config) | {"compile_config": None}  # Keras changes the config that it reads
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    finally:  # Keras would make the variables later, and offers no public way to let them go
+    finally:  # Keras would create the variables later, and offers no public way to drop them
         global_state.set_global_attribute("uninitialized_variables", [])
     needed = sum(_size(variable) for variable in getattr(model, "variables", ()))
     if needed > stored.weights + SLACK:
@@ -186,7 +187,7 @@ def _check_given(numbers: Iterable[int], path: Path) -> None:
 
 
 def _name(model: Any) -> None:
-    """Give layers names that TensorFlow takes in graphs, each another: it has neither blanks nor umlauts there."""
+    """Give each layer a name that TensorFlow allows in graphs, which excludes blanks and umlauts; all are different."""
     layers = getattr(model, "_flatten_layers", lambda **_: ())(include_self=False)
     taken = {layer.name for layer in layers}
     for layer in layers:
@@ -199,13 +200,13 @@ def _name(model: Any) -> None:
 
 
 def _check_inside(model: Any, path: Path) -> None:
-    """The same as `_check_size` for one image at every operation, those of nested models and wrapped layers too: a
-    graph is drawn, and nothing computed."""
+    """Check how many numbers every operation gives for one image, inside nested models and wrapped layers too. The
+    model is traced as a graph; nothing is computed."""
     import tensorflow as tf
 
     inputs: Any = getattr(model, "inputs", None) or ()
     if _is_plain(model) or len(inputs) != 1 or None in inputs[0].shape[1:]:
-        return  # nothing is inside; or refused later, as no image goes in
+        return  # nothing is nested in it; or it takes no image, and is refused later
     entry = tf.TensorSpec((1, *inputs[0].shape[1:]), inputs[0].dtype)
     drawn = tf.function(lambda image: model(image, training=False), autograph=False).get_concrete_function(entry)
     shapes = (tensor.shape for operation in drawn.graph.get_operations() for tensor in operation.outputs)
@@ -213,8 +214,9 @@ def _check_inside(model: Any, path: Path) -> None:
 
 
 def _is_plain(model: Any) -> bool:
-    """Whether `_check_size` has seen it all: layers without others inside, and no operations, which may make numbers of
-    an image to further images. To draw a graph takes a quarter of the time that a model takes to load."""
+    """Whether `_check_size` has checked everything: all operations are layers without layers inside. (An operation that
+    is no layer may turn the numbers of an image into further images.) Tracing the graph, which is not needed then,
+    takes a quarter of the time that loading a model takes."""
     import keras
 
     operations = getattr(model, "operations", ())
@@ -227,7 +229,7 @@ def _size(variable: Any) -> int:
 
 
 def _numbers(operation: Any) -> int:
-    """What an operation gives for one image; what is open counts as one."""
+    """How many numbers an operation gives for one image; axes of unknown size count as 1."""
     outputs = getattr(operation, "output", None)
     shapes = [getattr(one, "shape", ()) for one in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
     return max((math.prod(size or 1 for size in shape) for shape in shapes), default=0)

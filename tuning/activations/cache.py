@@ -1,10 +1,11 @@
 """Activations of the frozen prefix at the cuts of a search space, memory-mapped: computed once, shared by all trials.
 
 For each augmented view of the training images, and for the validation images as they are, one pass over the backbone
-gives the activations at every cut that is missing. They live in `activations-KEY/` of the cache, an array and a JSON
-beside it for each view and depth; KEY digests what they depend on (the images' contents, recipe and size, backbone,
-cuts and weights, augmentation, seed, precision, runtime), so whatever changes gives other files. Between searches the
-folder may be deleted. A pass that was cut short goes on; a file whose checksum is wrong is made anew.
+gives the activations at every cut for which they are missing. They are in `activations-KEY/` of the cache, an array
+and a JSON file for each view and depth. KEY is a digest of all that they depend on (the images' contents, decoding and
+size, the backbone with its cuts and weights, augmentation, seed, precision, runtime), so that any change gives other
+files. Between searches the folder may be deleted. A pass that was interrupted goes on; a file whose checksum is wrong
+is made anew.
 """
 
 from __future__ import annotations
@@ -32,31 +33,32 @@ from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.storage.lock import in_turn
-from toolkit.training.batches import Part, Source, augmented, copied, plain
-from tuning.activations.passes import BATCH, Pass, is_whole, stem, write
-from tuning.activations.prefix import fastest, prefix
+from toolkit.training.batches import Part, Source, augmented, copy_rows, unaugmented
+from tuning.activations.passes import BATCH, Pass, is_whole, run_pass, stem
+from tuning.activations.prefix import faster_runtime, prefix
 
 
 @dataclass(frozen=True)
 class Activations:
-    """The arrays of one search space. `source` gives them as what training reads."""
+    """The arrays of one search space."""
 
     folder: Path
     settings: Settings
     labels: dict[str, np.ndarray]  # "train" and "val": int32 [N]
 
     def source(self, part: str, depth: int) -> Source:
-        """Inputs of the suffix at `depth`: float [B, ...], of epoch e for training, as they are for validation."""
+        """The inputs, float [B, ...], of the suffix that is trained at `depth`, for the part "train" or "val".
+        UnfreezeError where a file is gone."""
         views = self.settings.view_count if part == "train" else 1
         files = [self.folder / f"{stem(part, n, depth)}.npy" for n in range(views)]
         try:
             arrays = [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
         except OSError:
             raise UnfreezeError(f"{self.folder} was changed while it was in use; repeat the command") from None
-        return Source(self.labels[part], lambda epoch, rows: copied(arrays[epoch % len(arrays)], rows))
+        return Source(self.labels[part], lambda epoch, rows: copy_rows(arrays[epoch % len(arrays)], rows))
 
 
-def compute(
+def compute_activations(
     run: Run,
     model: keras.Model,
     spec: ModelSpec,
@@ -64,15 +66,16 @@ def compute(
     depths: Iterable[int],
     progress: Progress = silent,
 ) -> Activations:
-    """The activations of `model`'s prefix at all `depths`, of which those that are missing are computed.
+    """The activations of `model`'s prefix at all `depths`; those that are missing are computed.
 
-    UnfreezeError where that cannot be done: for want of room, or because half precision cannot hold them.
+    `parts`: "train" and "val". UnfreezeError where there is no room for them, where half precision cannot hold them, or
+    where the prefix cannot be computed.
     """
-    sources = {"train": augmented(parts["train"], run.settings), "val": plain(parts["val"])}
+    sources = {"train": augmented(parts["train"], run.settings), "val": unaugmented(parts["val"])}
     tensors = {depth: cut_tensor(model, spec, depth) for depth in sorted(set(depths))}
     views = [("train", n) for n in range(run.settings.view_count)] + [("val", 0)]
-    images = sum(len(sources[part].labels) for part, _ in views)  # whether they are there already or not
-    folder = run.cache / f"activations-{_key(run, model, fastest(images))}"
+    images = sum(len(sources[part].labels) for part, _ in views)  # all, so that KEY does not depend on what is missing
+    folder = run.cache / f"activations-{_key(run, model, spec, faster_runtime(images))}"
     make_cache(folder)
     waiting = partial(progress, "waiting for another search that computes the same activations")
     with in_turn(folder.with_suffix(".lock"), waiting), _faults_told():
@@ -86,21 +89,22 @@ def compute(
         sample = parts["val"].images[:BATCH]
         forward = {d: prefix(model, [tensors[n] for n in d], images, sample) for d in {one.depths for one in passes}}
         for one in passes:
-            for count in write(one, forward[one.depths], folder, run.settings.cache_dtype):
+            for count in run_pass(one, forward[one.depths], folder, run.settings.cache_dtype):
                 done += count
                 progress(what, done, total)
     return Activations(folder, run.settings, {part: source.labels for part, source in sources.items()})
 
 
-def _key(run: Run, model: keras.Model, runtime: str) -> str:
+def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
+    """A digest of all that the activations depend on, 16 hexadecimal digits."""
     settings = run.settings
     digests = [" ".join(run.images.select(part).digests) for part in ("train", "val")]
     told = [
         DECODE_VERSION,
-        settings.backbone,
-        backbone(settings.backbone).cuts,
-        settings.alpha,
-        settings.image_size,
+        spec.backbone,
+        backbone(spec.backbone).cuts,
+        spec.alpha,
+        spec.image_size,
         settings.augment,
         settings.flip,
         AUGMENT_VERSION,
@@ -117,19 +121,19 @@ def _key(run: Run, model: keras.Model, runtime: str) -> str:
 
 
 def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.KerasTensor], settings: Settings) -> int:
-    """Bytes that the passes will have written; UnfreezeError where that is more than the limit or the disk leaves."""
+    """How many bytes the passes will write. UnfreezeError where `--cache-limit` or the disk has no room for them."""
     values = {depth: int(np.prod(tensor.shape[1:])) for depth, tensor in tensors.items()}
     item = np.dtype(settings.cache_dtype).itemsize
     needed = sum(len(one.source.labels) * values[depth] * item for one in passes for depth in one.depths)
     written = {folder / f"{name}{suffix}.npy" for one in passes for name in one.stems for suffix in ("", ".part")}
     others = sum(path.stat().st_size for path in folder.parent.glob("activations-*/*.npy") if path not in written)
-    begun = sum(path.stat().st_blocks * 512 for path in written if path.exists())  # written over
+    begun = sum(path.stat().st_blocks * 512 for path in written if path.exists())  # by a pass that was interrupted
     left = {
         "--cache-limit leaves": settings.cache_limit * 1e9 - others,
         "the disk has": shutil.disk_usage(folder).free + begun,
     }
     for what, room in left.items():
-        if needed and needed > room:  # where nothing is missing a search can always go on
+        if needed and needed > room:  # a search whose activations are all there can always go on
             raise UnfreezeError(
                 f"the prefix activations need {needed / 1e9:.1f} GB, {what} {max(0.0, room) / 1e9:.1f} GB beside what "
                 f"is in {folder.parent}; make room, or give fewer --views, a higher --cache-limit, another "
@@ -140,7 +144,8 @@ def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.Keras
 
 @contextlib.contextmanager
 def _faults_told() -> Iterator[None]:
-    """A fault of a pass would be that of every trial, and KerasTuner would write them all off: it ends the search."""
+    """Make an UnfreezeError of any fault of a pass, so that it ends the search: every trial would have the same fault,
+    and KerasTuner would record them all as failed."""
     try:
         yield
     except (UnfreezeError, OSError):

@@ -1,7 +1,7 @@
-"""One view of the images through the prefix, written as memory-mapped arrays, one for each depth, with its checksum.
+"""One pass of the images through the prefix, written as memory-mapped arrays, one for each depth, with its checksum.
 
-A pass that was cut short goes on from its last mark, at most `MARK_SECONDS` back. What is computed and where is left to
-`tuning.activations.cache`.
+A pass marks its progress every `MARK_SECONDS`; one that was interrupted goes on from its last mark. Which passes there
+are, and where their files belong, is left to `tuning.activations.cache`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from toolkit.data.decoded_arrays import new_array, release
 from toolkit.errors import UnfreezeError
 from toolkit.storage.files import file_digest, remove, write_json
-from toolkit.training.batches import Source, ahead
+from toolkit.training.batches import Source, prefetched
 from tuning.activations.prefix import Forward
 
 BATCH = 32  # images in a step
@@ -26,7 +26,7 @@ MARK_SECONDS = 10.0  # between two marks
 
 @dataclass(frozen=True)
 class Pass:
-    """A view of "train" or "val", and the depths whose activations are missing."""
+    """A view of the part "train" or "val", and the depths whose activations are missing."""
 
     source: Source
     part: str
@@ -39,7 +39,7 @@ class Pass:
 
     @property
     def mark(self) -> str:
-        """The file that says how far a pass over this view came, whatever its depths were."""
+        """The name of the file that says how far a pass over this view came, whatever its depths were."""
         return f"{self.part}-view{self.view}.part.json"
 
 
@@ -49,7 +49,7 @@ def stem(part: str, view: int, depth: int) -> str:
 
 
 def is_whole(folder: Path, name: str) -> bool:
-    """Whether the array is there and is what was written."""
+    """Whether the array is there and has the checksum that was written with it."""
     try:
         told = json.loads((folder / f"{name}.json").read_text())
         return bool(file_digest(folder / f"{name}.npy") == told["sha256"])
@@ -57,17 +57,18 @@ def is_whole(folder: Path, name: str) -> bool:
         return False
 
 
-def write(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[int]:
-    """Write the arrays of a pass; yields how many images were done, first those that an earlier one had done."""
+def run_pass(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[int]:
+    """Write the arrays of a pass. Yields how many images were done at each step, first those that an interrupted pass
+    had done. `dtype`: "float16" or "float32". UnfreezeError where it cannot hold the activations."""
     total = len(one.source.labels)
     start = _resumed(one, folder)
     if not start:
-        remove(folder / one.mark)  # it may be that of a pass over other depths, whose arrays are now overwritten
+        remove(folder / one.mark)  # perhaps of a pass over other depths, some of whose arrays are overwritten now
     yield start
     starts = range(start, total, BATCH)
     arrays: list[np.memmap] = []
     marked = time.monotonic()
-    batches = ahead(one.source.inputs(one.view, np.arange(first, min(first + BATCH, total))) for first in starts)
+    batches = prefetched(one.source.inputs(one.view, np.arange(first, min(first + BATCH, total))) for first in starts)
     for first, images in zip(starts, batches, strict=True):
         outputs = [_stored(output, dtype) for output in forward(images)]
         arrays = arrays or [
@@ -100,13 +101,13 @@ def _stored(output: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _flush(arrays: list[np.memmap]) -> None:
-    """What a mark or a checksum says is on disk before it is said."""
+    """Write the arrays to the disk, before a mark or a checksum says that they are there."""
     for array in arrays:
         array.flush()
 
 
 def _resumed(one: Pass, folder: Path) -> int:
-    """How many images an earlier pass over the same depths has done."""
+    """How many images an interrupted pass over the same depths has done; 0 where there was none."""
     try:
         told = json.loads((folder / one.mark).read_text())
         there = all((folder / f"{name}.part.npy").is_file() for name in one.stems)

@@ -1,7 +1,8 @@
 """Which point of the search space is tried next: KerasTuner's oracles, hardened by subclassing.
 
-base      what our oracles share
-points    a space's points: listed, drawn, as coordinates
-halving   every head, then fine-tuning for the better half and the better quarter
-make      random, bayesian, hyperband, grid; the oracle of a name
+base        what all oracles share
+halving     the default: trains every head, then fine-tunes the better half and the better quarter
+bayesian    a Gaussian process
+hyperband   several brackets of halving
+make        the oracle of a name; random search and grid search
 """

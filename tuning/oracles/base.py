@@ -1,9 +1,9 @@
 """What the oracles of `tuning.oracles.make` share: KerasTuner's Oracle, hardened by subclassing.
 
-The trials are the whole state. Everything else, what was tried, what is to run again, Hyperband's brackets,
-is derived from them on reload, so no crash can set two files at odds. A proposal depends on the seed, the
-trial's number and the trials before it, so an interrupted search goes on as if it had not been. The private
-names of KerasTuner that are used here are told in `tuning.keras_tuner_private`.
+The records of the trials are the whole state. Everything else (which points were tried, which trials run again,
+Hyperband's brackets) is derived from them on reload, so that a crash cannot leave two files that contradict each other.
+A proposal depends only on the seed, the trial's number and the trials before it, so that an interrupted search goes on
+as if it had not been interrupted. The private names of KerasTuner that are used are in `tuning.keras_tuner_private`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from toolkit.storage.files import write_json, write_text
 from tuning import keras_tuner_private
-from tuning.oracles.points import Point, draw, points
+from tuning.search_space import Values, draw, points
 from tuning.trial_records import DEATHS, FINISHED, completed, read_record, read_trials, starts, trial_seed
 
 DIRECTIONS = {"val_loss": "min", "val_accuracy": "max"}
-WORST_LOSS = -math.log(1e-7)  # nats: the most that Keras' crossentropy says of one image, as it clips at 1e-7
-DRAWS = 100  # at random, before the points that are left are listed
+WORST_LOSS = -math.log(1e-7)  # nats: the largest crossentropy of one image, as Keras clips probabilities at 1e-7
+DRAWS = 100  # random draws for a point that was not tried, before the untried points are listed
 
 
 class HardenedOracle(keras_tuner.Oracle):
-    """Stops when `max_trials` are run or no point is left; a subclass says in `propose` which one is next.
+    """Stops after `max_trials` trials, or when every point was tried; a subclass proposes the next point in `propose`.
 
-    A failed trial is not retried and does not end the search. One whose objective is not finite is
-    COMPLETED with the worst value, a number that models of the objective can live with, and a message.
+    A failed trial is not retried and does not end the search. A trial whose objective is not finite is COMPLETED, with
+    a message and with the worst finite value in place of the objective, as models of the objective need a number.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class HardenedOracle(keras_tuner.Oracle):
             objective=keras_tuner.Objective(objective, DIRECTIONS[objective]),
             hyperparameters=space.copy(),
             allow_new_entries=False,
-            max_consecutive_failed_trials=math.inf,  # three would end the search, the third one unsaved
+            max_consecutive_failed_trials=math.inf,  # after three KerasTuner ends the search, and saves only two
             **more,
         )
         keras_tuner_private.check(self, keras_tuner_private.ORACLE)
-        self.seed = seed  # KerasTuner takes 0 for "no seed"
+        self.seed = seed  # KerasTuner replaces a seed of 0 by a random one
         self.limit = max_trials
-        self.max_trials = None  # its width pads the ids, which would change with it: None gives four digits
+        self.max_trials = None  # trial ids have as many digits as this number; None: always four
         self._display.verbose = 0
 
     @property
     def verbose(self) -> int:
-        """0: `search(verbose=...)` is for the model's `fit`, KerasTuner's own printing stays off."""
+        """Always 0, so that KerasTuner prints nothing; the `verbose` of `search` is for the model's `fit`."""
         return 0
 
     @verbose.setter
@@ -75,11 +75,11 @@ class HardenedOracle(keras_tuner.Oracle):
         point = None if self.remaining_trials() == 0 else self.propose(trial_id)
         return {"status": TrialStatus.STOPPED if point is None else TrialStatus.RUNNING, "values": point}
 
-    def propose(self, trial_id: str) -> Point | None:
-        """The point of the trial `trial_id`; None where none is left."""
+    def propose(self, trial_id: str) -> Values | None:
+        """The point of the trial `trial_id`; None where every point was tried."""
         return self._random_values()
 
-    def _random_values(self) -> Point | None:
+    def _random_values(self) -> Values | None:
         rng = random.Random(trial_seed(self.seed, str(len(self.trials))))
         for _ in range(DRAWS):
             if not self._duplicate(point := draw(self.hyperparameters, rng)):
@@ -101,7 +101,8 @@ class HardenedOracle(keras_tuner.Oracle):
         return max([WORST_LOSS, *(trial.score for trial in completed(self))])
 
     def save(self) -> None:
-        """Twice a trial, with all trials: without indentation Python writes JSON in C, in a fifth of the time."""
+        """Write oracle.json, with all trials. KerasTuner calls this twice a trial; without indentation Python encodes
+        JSON in C, in a fifth of the time."""
         write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state(), ensure_ascii=False, allow_nan=False))
 
     def _save_trial(self, trial: Trial) -> None:
@@ -111,13 +112,14 @@ class HardenedOracle(keras_tuner.Oracle):
         return Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
 
     def get_state(self) -> dict[str, Any]:
-        """KerasTuner's state, less the finished trials that it calls ongoing, and every trial's record."""
+        """KerasTuner's state and every trial's record. Finished trials that KerasTuner still counts as ongoing are left
+        out."""
         ongoing = {name: t.trial_id for name, t in self.ongoing_trials.items() if t.status not in FINISHED}
         trials = {name: trial.get_state() for name, trial in self.trials.items()}
         return super().get_state() | {"ongoing_trials": ongoing, "trials": trials}
 
     def reload(self) -> None:
-        """Takes up the trials on disk: the finished ones as they are, the others to be run again."""
+        """Read the trials from disk. Those that have ended stay as they are; the others will run again."""
         self.trials = read_trials(Path(self._project_dir))
         self._fill_holes()
         self._restart()
@@ -127,7 +129,8 @@ class HardenedOracle(keras_tuner.Oracle):
                 self._save_trial(trial)
 
     def _fill_holes(self) -> None:
-        """A new trial's id is the number of trials, so without the lost ones two would share an id."""
+        """Put a failed trial in the place of each one whose record was lost. The id of a new trial is the number of
+        trials, so that otherwise two trials would get the same id."""
         known = {int(name): trial for name, trial in self.trials.items()}
         for number in set(range(max(known, default=0))) - set(known):
             nowhere = self.hyperparameters.copy()
@@ -145,9 +148,9 @@ class HardenedOracle(keras_tuner.Oracle):
         for trial in cut:
             trial.status = TrialStatus.RUNNING
             trial.message = None
-            trial.metrics = type(trial.metrics)()  # KerasTuner discards the result of a trial that has some
+            trial.metrics = type(trial.metrics)()  # KerasTuner discards the result of a trial that has metrics already
         self.ongoing_trials: dict[str, Trial] = {}
-        self._retry_queue = [trial.trial_id for trial in reversed(cut)]  # it is taken from the end
+        self._retry_queue = [trial.trial_id for trial in reversed(cut)]  # KerasTuner takes from its end
 
     def _derive(self) -> None:
         self.start_order = list(self.trials)

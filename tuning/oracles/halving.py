@@ -1,9 +1,9 @@
-"""One bracket of successive halving whose first rung is the head stage, which costs next to nothing.
+"""Successive halving (Jamieson and Talwalkar, 2016) in one bracket, whose first rung is the cheap head stage.
 
-Every configuration trains its head; the better half fine-tunes for a third of the epochs, the better quarter to the
-end: both cost alike. The whole bracket is read off the trials: `tuner/rung` says which rung one belongs to,
-`tuner/trial_id` from which trial it goes on. Its weights are loaded by `tuning.tuner`; what does not depend on the
-rungs is `tuning.oracles.base`.
+Every configuration trains its head. The better half fine-tunes for a third of the epochs and the better quarter to the
+end, so that these two rungs cost about the same. The bracket is derived from the trials alone: `tuner/rung` says to
+which rung a trial belongs, `tuner/trial_id` from which trial it goes on. Loading that trial's weights is left to
+`tuning.tuner`; what does not depend on the rungs is `tuning.oracles.base`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tuning.oracles.base import HardenedOracle
-from tuning.oracles.points import Point
+from tuning.search_space import Values
 from tuning.trial_records import FINISHED, completed
 
-SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # no part of a point's identity
+SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # two trials that differ in these alone are one point
 
 
 def rungs(count: int, head_epochs: int, max_epochs: int) -> list[tuple[int, int, int]]:
-    """(configurations, first epoch, epoch at which the rung ends) of each rung, for `count` >= 1 configurations.
+    """(configurations, first epoch, end epoch) of each rung, for `count` >= 1 configurations.
 
-    The first ends with the head stage, or without one after a quarter of the epochs; the next after a third of the
-    fine-tuning epochs (half of all, without a head stage), the last at `max_epochs`. A rung that would have no epoch of
-    its own is left out. Each has half of the configurations of the one before, rounded up; of four or more
+    The first rung ends with the head stage, the second after a third of the fine-tuning epochs, the last at
+    `max_epochs`. Without a head stage they end after a quarter, half and all of the epochs. A rung that would have no
+    epoch is left out. Each rung has half of the configurations of the one before, rounded up; of four or more
     configurations at least two reach the end.
     """
     tune = max_epochs - head_epochs
@@ -43,14 +43,15 @@ def _part(whole: int, parts: int) -> int:
 
 
 class HalvingOracle(HardenedOracle):
-    """`max_trials` random points, or all there are, of which the better half goes on, and the better half of those.
+    """Tries `max_trials` random points, or all there are; the better half goes on, and the better half of those.
 
-    Who goes on is decided by the objective and by `error`, the standard error of the difference of two trials'
-    objectives, in its unit: beside the planned number go those that differ from the last of them by no more than that,
-    up to one and a half times that number. Not so after the head stage, which tells nothing of the unfreeze depths:
-    there the depths are balanced instead. One that fails or diverges on its way is replaced by the next best.
+    The objective decides which trials go on, and `error(one, other)`, the standard error of the difference of two
+    trials' objectives in the objective's unit: beside the planned number, those trials go on that differ from the last
+    of them by no more than this error, up to one and a half times the planned number. After the head stage, whose
+    results do not depend on the unfreeze depth, the depths are balanced instead. A trial that fails or diverges later
+    is replaced by the next best.
 
-    `max_trials` may be raised until the second rung begins; from then on the bracket stays as it was begun.
+    `max_trials` may be raised until the second rung begins; from then on the bracket keeps its size.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class HalvingOracle(HardenedOracle):
         error: Callable[[Trial, Trial], float] = lambda one, other: 0.0,
         **more: Any,
     ) -> None:
-        super().__init__(**more)  # without a limit: a promoted trial is none of the `max_trials`
+        super().__init__(**more)  # without a limit, because promoted trials do not count among the `max_trials`
         self.error = error
         self.configurations = max_trials
         self.head_epochs, self.max_epochs = head_epochs, max_epochs
@@ -73,12 +74,12 @@ class HalvingOracle(HardenedOracle):
             return {"status": TrialStatus.RUNNING, "values": values}
         return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
 
-    def propose(self, trial_id: str) -> Point | None:
+    def propose(self, trial_id: str) -> Values | None:
         point = self._new_point()
         return self._promotion() if point is None else point
 
-    def _new_point(self) -> Point | None:
-        """A configuration for the first rung, where it has room and the space has a point."""
+    def _new_point(self) -> Values | None:
+        """A new configuration for the first rung; None where the rung is full or every point was tried."""
         if self._rung(1) or len(self._rung(0)) >= self.configurations:
             return None
         point = self._random_values()
@@ -87,8 +88,8 @@ class HalvingOracle(HardenedOracle):
         _, first, end = rungs(1, self.head_epochs, self.max_epochs)[0]
         return point | {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": 0}
 
-    def _promotion(self) -> Point | None:
-        """The best trial of a finished rung that is to go on and has not."""
+    def _promotion(self) -> Values | None:
+        """The next trial that goes on with the weights of one of a finished rung; None where there is none now."""
         plan = rungs(max(1, len(self._rung(0))), self.head_epochs, self.max_epochs)
         measured = {trial.trial_id for trial in completed(self)}
         for number, (planned, first, end) in enumerate(plan[1:], start=1):
@@ -105,10 +106,11 @@ class HalvingOracle(HardenedOracle):
         return None
 
     def _order(self, trials: list[Trial]) -> list[Trial]:
-        """Best first; of equals the one whose unfreeze depth occurs least among those before it, then the earlier.
+        """Best first. Of equal trials, the one whose unfreeze depth occurs least among those before it, then the
+        earlier one.
 
-        Configurations with the same head are equal when only their heads have been trained, whatever their depth:
-        without this the cut would fall on the depths by the order in which they were drawn.
+        While only heads were trained, configurations with the same head are equal, whatever their depth. Otherwise the
+        order in which they were drawn would decide which depths go on.
         """
         sign = 1.0 if self.objective.direction == "min" else -1.0
         order: list[Trial] = []
@@ -122,8 +124,8 @@ class HalvingOracle(HardenedOracle):
         return order
 
     def _ranked(self, trials: list[Trial], planned: int, number: int) -> tuple[int, list[Trial]]:
-        """How many go on to the rung `number`, and who comes first: those that are planned, those that cannot be told
-        from the last of them, the others, who take the place of those that fail."""
+        """How many trials go on to the rung `number`, and in which order: the planned ones, those that cannot be told
+        from the last planned one, then the others, which replace trials that fail."""
         order = self._order(trials)
         first, rest = order[:planned], order[planned:]
         if not rest or (number == 1 and self.head_epochs):
@@ -135,7 +137,7 @@ class HalvingOracle(HardenedOracle):
     def _rung(self, number: int) -> list[Trial]:
         return [trial for trial in self.trials.values() if trial.hyperparameters.values.get("tuner/rung") == number]
 
-    def _compute_values_hash(self, values: Point) -> str:
+    def _compute_values_hash(self, values: Values) -> str:
         hashed: str = super()._compute_values_hash({name: v for name, v in values.items() if name not in SCHEDULE})
         return hashed
 

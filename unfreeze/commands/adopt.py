@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from export import settings as export_defaults
+from export.settings import PIXELS
+from toolkit.progress import Listener
+from toolkit.settings import Split
 from unfreeze import api
 from unfreeze import options as o
 from unfreeze.commands.finish import answer
@@ -15,36 +17,49 @@ from unfreeze.commands.tune_train import warn
 
 
 @click.command(short_help="Make a run of a Keras model from elsewhere.")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=o.LocalPath())
 @o.DATA
 @o.RUN
 @click.option(
     "--pixels",
-    type=o.Choice(export_defaults.PIXELS),
+    type=o.Choice(PIXELS),
     default="0..255",
     show_default=True,
-    help="The range of values that the model takes.",
+    help="Range of pixel values that the model takes.",
 )
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
-    help="A class name a line, in the model's order.  [the folders' names, sorted]",
+    type=o.LocalPath(),
+    help="Text file with one class name per line, in the model's order.  [the folders' names, sorted]",
 )
-@click.option("--val", type=float, default=o.DEFAULT.val, help="Fraction for validation.", show_default=True)
-@click.option("--test", type=float, default=o.DEFAULT.test, help="Fraction for the test.", show_default=True)
-@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Of the split.", show_default=True)
+@click.option(
+    "--val",
+    type=float,
+    default=o.DEFAULT.val,
+    help="Fraction of the images for validation, if DATA has no such part.",
+    show_default=True,
+)
+@click.option(
+    "--test",
+    type=float,
+    default=o.DEFAULT.test,
+    help="Fraction of the images for the test, if DATA has no such part.",
+    show_default=True,
+)
+@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Seed of the split.", show_default=True)
 @o.STRICT
 @o.JSON
 @click.pass_obj
 def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **values: Any) -> None:
-    """Make RUN of MODEL, a .keras file from elsewhere, and of images of its classes. Then evaluate, export, verify and
-    predict work on it: the range of pixels and the step from logits to probabilities are put inside.
+    """Make a run folder RUN for MODEL, a .keras file that was trained elsewhere, and for DATA, images of its classes.
+    evaluate, export, verify and predict then work on RUN. The conversion of pixel values, and of logits to
+    probabilities, becomes part of the model.
 
-    Images that MODEL was trained on test nothing: give DATA a test/ of others.
+    Images that MODEL was trained on do not test it: give DATA a test/ folder with other images.
     """
-    opened = api.adopt(
-        model, data, run, **values, progress=screen.progress, on_images=lambda images: warn(screen, images)
-    )
+    split = Split(**{name: values.pop(name) for name in ("val", "test", "seed")})
+    listener = Listener(screen.progress, on_images=lambda images: warn(screen, images))
+    opened = api.adopt(model, data, run, split=split, listener=listener, **values)
     from toolkit.storage.files import read_json
     from unfreeze.screen import tables
 

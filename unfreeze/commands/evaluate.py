@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from toolkit.progress import Listener
 from unfreeze import api
 from unfreeze import options as o
 from unfreeze.commands.finish import answer
@@ -14,7 +15,7 @@ from unfreeze.commands.finish import answer
 
 @click.command(short_help="Test accuracy, per-class numbers, pictures.")
 @o.RUN
-@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.argument("data", type=o.DATA_PATH, required=False)
 @o.JSON
 @click.pass_obj
 def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
@@ -22,7 +23,7 @@ def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
 
     With DATA, on another folder: on its test part, or on all of it where it has none.
     """
-    evaluation = api.evaluate(run, data, progress=screen.progress)
+    evaluation = api.evaluate(run, data, listener=Listener(screen.progress))
     from unfreeze.screen import tables
 
     if evaluation.trained_on:

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from toolkit.errors import NoAnswerError
-from unfreeze import api
+from toolkit.progress import Listener
+from unfreeze import artefact_api
 from unfreeze import options as o
 from unfreeze.commands.finish import answer
 
@@ -20,14 +21,14 @@ from unfreeze.commands.finish import answer
 @o.MOVED
 @o.JSON
 @click.pass_obj
-def export(screen: Any, run: Path, as_json: bool, **values: Any) -> None:
+def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: Any) -> None:
     """Write RUN's model as SavedModel, TFLite and ONNX, in float32, float16 and int8, with labels, metadata, a
     manifest, and a golden pack to prove an app with.
 
     An int8 file that loses more than the margin on images other than the test part is made in other ways, until one
     holds. Other artefacts of the same model that were exported earlier stay.
     """
-    manifest = api.export(run, **values, progress=screen.progress)
+    manifest = artefact_api.export(run, o.export_settings(values), data=data, listener=Listener(screen.progress))
     from unfreeze.screen import export_tables
 
     told = {"artefacts": [asdict(artefact) for artefact in manifest.artefacts], "failed": manifest.failed}

@@ -1,4 +1,7 @@
-"""How commands end: the result on standard output, as people read it or as JSON, and the verdict on artefacts."""
+"""How commands end: the result on standard output, as people read it or as JSON, and the verdict on artefacts.
+
+With --json standard output holds one JSON value however the command ends: the result, or `{"error": ..., "exit": ...}`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from export.proof.parity import Parity
 
 
+_PRINTED = False  # whether the command that runs has begun to print its JSON: nothing may follow it
 _UNSHOWN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # in names; json escapes the other control characters
 
 
@@ -23,10 +28,29 @@ def answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> 
     """The result on standard output: as JSON, or as people read it."""
     screen.close()
     if as_json:
-        text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-        click.echo(_UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+        _print_json(value)
     else:
         show()
+
+
+def begin() -> None:
+    """A command starts: nothing of it is printed yet."""
+    global _PRINTED
+    _PRINTED = False
+
+
+def answer_error(text: str, code: int) -> None:
+    """Why there is no result, and the exit code, as JSON; nothing where the result was printed before."""
+    if not _PRINTED:
+        with suppress(OSError):  # whoever read standard output is gone, and the exit code still tells
+            _print_json({"error": text, "exit": code})
+
+
+def _print_json(value: Any) -> None:
+    global _PRINTED
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    _PRINTED = True  # before the first byte: a signal may cut it
+    click.echo(_UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def plain(value: Any) -> Any:

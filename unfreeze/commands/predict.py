@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from toolkit.errors import NoAnswerError, one_line
-from unfreeze import api
+from unfreeze import artefact_api
 from unfreeze import options as o
 from unfreeze.commands.finish import answer
 
 
 @click.command(short_help="Class and probability of each image.")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("source", type=o.LocalPath())
+@click.argument("images", type=o.LocalPath(), nargs=-1, required=True)
 @o.JSON
 @click.pass_obj
 def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) -> None:
@@ -25,7 +25,7 @@ def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) 
     An image may be a folder of them.
     """
     predictions = []
-    for prediction in api.predict(source, images):
+    for prediction in artefact_api.predict(source, images):
         predictions.append(prediction)
         if not as_json:
             said = prediction.error or f"{prediction.answer}  {prediction.probability:.4f}"

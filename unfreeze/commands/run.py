@@ -11,7 +11,7 @@ import click
 from unfreeze import api, digits_demo
 from unfreeze import options as o
 from unfreeze.commands.finish import answer, require
-from unfreeze.commands.tune_train import of_epochs, of_trials, track, warn
+from unfreeze.commands.tune_train import shown_on, track
 from unfreeze.tracking.mlflow_store import require as require_store
 
 
@@ -26,26 +26,19 @@ from unfreeze.tracking.mlflow_store import require as require_store
 def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search, evaluate, export, verify and report in one go. The same call again goes on where it stopped."""
     require_store(mlflow)
-    exported = {name: values.pop(name) for name in o.EXPORTED}
-    settings = o.settings(values)
-    finished = api.run(
-        data,
-        run,
-        settings=settings,
-        strict=strict,
-        **exported,
-        progress=screen.progress,
-        on_images=lambda images: warn(screen, images),
-        on_epoch=of_epochs(screen, settings),
-        on_trials=of_trials(screen, settings),
-    )
+    export, settings = o.export_settings(values), o.settings(values)
+    finished = api.run(data, run, settings=settings, export=export, strict=strict, listener=shown_on(screen, settings))
     _tell(screen, run, finished, as_json, mlflow)
 
 
 @click.command(short_help="The same on digits that are always there: no data, no network.")
-@click.argument("run", type=click.Path(path_type=Path), default=Path("runs/demo"))
+@click.argument("run", type=o.LocalPath(), default=Path("runs/demo"))
 @click.option(
-    "--seed", type=int, default=digits_demo.DEMO.seed, show_default=True, help="Of all that is drawn at random."
+    "--seed",
+    type=int,
+    default=digits_demo.DEMO.seed,
+    show_default=True,
+    help="Seed of everything that is drawn at random.",
 )
 @o.JSON
 @click.pass_obj
@@ -54,13 +47,7 @@ def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
     bring, no network, some minutes. RUN is runs/demo where it is not given; the images go beside it, into RUN-images.
     """
     settings = replace(digits_demo.DEMO, seed=seed)
-    finished = digits_demo.demo(
-        run,
-        settings=settings,
-        progress=screen.progress,
-        on_epoch=of_epochs(screen, settings),
-        on_trials=of_trials(screen, settings),
-    )
+    finished = digits_demo.demo(run, settings=settings, listener=shown_on(screen, settings))
     _tell(screen, run, finished, as_json)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from toolkit.progress import Listener
+from toolkit.settings import Split
 from unfreeze import api
 from unfreeze import options as o
 from unfreeze.commands.finish import answer
@@ -16,15 +18,27 @@ from unfreeze.commands.finish import answer
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
 @o.DATA
-@click.option("--val", type=float, default=o.DEFAULT.val, help="Fraction for validation.", show_default=True)
-@click.option("--test", type=float, default=o.DEFAULT.test, help="Fraction for the test.", show_default=True)
-@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Of the split.", show_default=True)
+@click.option(
+    "--val",
+    type=float,
+    default=o.DEFAULT.val,
+    help="Fraction of the images for validation, if DATA has no such part.",
+    show_default=True,
+)
+@click.option(
+    "--test",
+    type=float,
+    default=o.DEFAULT.test,
+    help="Fraction of the images for the test, if DATA has no such part.",
+    show_default=True,
+)
+@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Seed of the split.", show_default=True)
 @o.STRICT
 @o.JSON
 @click.pass_obj
 def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bool, as_json: bool) -> None:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
-    images = api.scan(data, val=val, test=test, seed=seed, strict=strict, progress=screen.progress)
+    images = api.scan(data, split=Split(val, test, seed), strict=strict, listener=Listener(screen.progress))
     from unfreeze.screen import tables
 
     counts = {part: images.counts(part) for part in ("train", "val", "test")}

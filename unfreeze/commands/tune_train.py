@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.progress import Listener
 from toolkit.settings import Settings
 from unfreeze import api
 from unfreeze import options as o
@@ -36,10 +36,7 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow
         run,
         settings=settings,
         strict=strict,
-        progress=screen.progress,
-        on_images=lambda images: warn(screen, images),
-        on_epoch=of_epochs(screen, settings),
-        on_trials=of_trials(screen, settings),
+        listener=shown_on(screen, settings),
     )
     from unfreeze.screen import tables
 
@@ -65,9 +62,7 @@ def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflo
         run,
         settings=settings,
         strict=strict,
-        progress=screen.progress,
-        on_images=lambda images: warn(screen, images),
-        on_epoch=of_epochs(screen, settings),
+        listener=shown_on(screen, settings),
     )
     from unfreeze.screen import tables
 
@@ -91,21 +86,27 @@ def warn(screen: Any, images: ImageFolder) -> None:
         screen.say(line)
 
 
-def of_epochs(screen: Any, settings: Settings) -> Callable[[dict[str, Any]], None]:
-    """Show each epoch, of as many as there are to be."""
-    return lambda row: screen.epoch(row, settings.epochs + (settings.refit if row["stage"] == "refit" else 0))
+def shown_on(screen: Any, settings: Settings) -> Listener:
+    """What a person sees while models are trained: warnings about the images, each epoch, each trial that has ended."""
+
+    def epoch(row: dict[str, Any]) -> None:
+        screen.epoch(row, settings.epochs + (settings.refit if row["stage"] == "refit" else 0))
+
+    return Listener(
+        screen.progress,
+        on_images=lambda images: warn(screen, images),
+        on_warning=screen.say,
+        on_epoch=epoch,
+        on_trials=lambda trials: screen.trials(trials, _plan(settings)),
+    )
 
 
-def of_trials(screen: Any, settings: Settings) -> Callable[[list[Any]], None]:
-    """Show the trials that have ended, of as many as there are to be, where that is known."""
+def _plan(settings: Settings) -> list[tuple[int, int]] | None:
+    """(trials, epochs of each) of every rung of the search; None where that is not known."""
+    from tuning.oracles.halving import rungs
 
-    def plan() -> list[tuple[int, int]] | None:
-        from tuning.oracles.halving import rungs
-
-        count = min(settings.trials, settings.points)
-        if settings.oracle == "halving":
-            planned = rungs(count, settings.head_epochs, settings.epochs)
-            return [(trials, end - first) for trials, first, end in planned]
-        return None if settings.oracle == "hyperband" else [(count, settings.epochs)]
-
-    return lambda trials: screen.trials(trials, plan())
+    count = min(settings.trials, settings.points)
+    if settings.oracle == "halving":
+        planned = rungs(count, settings.head_epochs, settings.epochs)
+        return [(trials, end - first) for trials, first, end in planned]
+    return None if settings.oracle == "hyperband" else [(count, settings.epochs)]

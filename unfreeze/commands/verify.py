@@ -8,25 +8,25 @@ from typing import Any
 
 import click
 
-from export import settings as export_defaults
+from export.settings import PIXELS, VerifySettings
 from toolkit.errors import UnfreezeError
-from unfreeze import api
+from toolkit.progress import Listener
+from unfreeze import artefact_api
 from unfreeze import options as o
 from unfreeze.commands.finish import answer, require
 
 FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out")} | {"artefacts": "--artefact"}
-OF_BOTH = ("margin", "tolerance", "layers", "data")
 
 
 @click.command(short_help="Prove each artefact in its own runtime.")
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=o.LocalPath(), required=False)
 @o.FORMATS
 @o.PRECISIONS
 @o.MARGIN
 @click.option(
     "--tolerance",
     type=float,
-    default=export_defaults.TOLERANCE,
+    default=VerifySettings.tolerance,
     show_default=True,
     help="Largest difference of a float32 file's probabilities.",
 )
@@ -35,36 +35,38 @@ OF_BOTH = ("margin", "tolerance", "layers", "data")
 @click.option(
     "--sort",
     type=o.Choice(["size", "latency", "accuracy"]),
-    help="Order of the table, the best first.  [as exported]",
+    help="Column that the table is sorted by, the best first.  [as exported]",
 )
-@click.option("--strict", is_flag=True, help="Too few images to tell is a failure, too.")
+@click.option("--strict", is_flag=True, help="Exit 1 also where there are too few images to tell.")
 @click.option("--layers", is_flag=True, help="Compare all artefacts layer by layer, not only those that do not hold.")
-@click.option("--resize", is_flag=True, help="Besides: accuracy if an app decodes or resizes in another way.")
+@click.option(
+    "--resize", is_flag=True, help="Also measure the accuracy if an app decodes or resizes images in another way."
+)
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
-    help="Where the images are now, if they were moved since the run. With --reference: the images to compare on.",
+    type=o.DATA_PATH,
+    help="Where the images are now, if they were moved since the run. With --reference: images to compare on.",
 )
-@click.option("--reference", type=click.Path(path_type=Path), help="Instead of RUN: a .keras model from elsewhere.")
+@click.option("--reference", type=o.LocalPath(), help="Instead of RUN: a .keras model that was trained elsewhere.")
 @click.option(
     "--artefact",
     "artefacts",
-    type=click.Path(path_type=Path),
+    type=o.LocalPath(),
     multiple=True,
-    help="With --reference: a file that was made of it; may be given several times.",
+    help="With --reference: a file that was exported from that model. The option may be given several times.",
 )
 @click.option(
     "--pixels",
-    type=o.Choice(export_defaults.PIXELS),
-    help="With --reference: the range of values that the models take.  [0..255]",
+    type=o.Choice(PIXELS),
+    help="With --reference: the range of pixel values that the models take.  [0..255]",
 )
 @click.option(
     "--labels",
-    type=click.Path(path_type=Path),
-    help="With --reference: a class name a line, in the model's order.  [the folders' names, sorted]",
+    type=o.LocalPath(),
+    help="With --reference: text file, one class name per line, in the model's order.  [the folders' names, sorted]",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="With --reference: a folder for parity.json and the pictures."
+    "--out", type=o.LocalPath(), help="With --reference: folder that parity.json and the pictures are written to."
 )
 @o.JSON
 @click.pass_obj
@@ -75,15 +77,15 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
 
     Or a model from elsewhere: unfreeze verify --reference model.keras --artefact model.onnx --data DIR
     """
-    how = {name: values[name] for name in OF_BOTH} | {"threads": values["threads"] if values["times"] else ()}
+    settings, listener = o.verify_settings(values), Listener(screen.progress)
     if run is None:
-        _verify_foreign(screen, as_json, values, how)
+        _verify_foreign(screen, as_json, values, settings)
         return
     for name, option in FOREIGN.items():
         if values[name]:
             raise UnfreezeError(f"{option} goes without RUN: give one of both")
-    which = {name: values[name] for name in ("formats", "precisions")}
-    parities = api.verify(run, **which, **how, progress=screen.progress)
+    which = {name: values[name] for name in ("formats", "precisions", "data")}
+    parities = artefact_api.verify(run, settings, **which, listener=listener)
     from export.predict import first_of
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables
@@ -113,12 +115,14 @@ def _clients(
     ran = [parity.artefact.name for parity in parities if parity.accuracy is not None]
     how = {name: values[name] for name in ("margin", "data")}
     try:
-        return (api.sensitivity(run, first_of(ran), **how, progress=screen.progress) if ran else []), None
+        return (
+            artefact_api.sensitivity(run, first_of(ran), **how, listener=Listener(screen.progress)) if ran else []
+        ), None
     except UnfreezeError as error:
         return [], error
 
 
-def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], how: dict[str, Any]) -> None:
+def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings: VerifySettings) -> None:
     """Without RUN."""
     needed = {"reference": "--reference", "artefacts": "--artefact", "data": "--data"}
     missing = [what for name, what in needed.items() if not values[name]]
@@ -137,8 +141,14 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], how: dic
             raise UnfreezeError(
                 f"{path} does not exist; give --artefact an .onnx or .tflite file or a SavedModel folder"
             )
-    own = {name: values[name] for name in ("artefacts", "labels", "out")} | {"pixels": values["pixels"] or "0..255"}
-    parities = api.verify_foreign(values["reference"], **own, **how, progress=screen.progress)
+    own = {name: values[name] for name in ("artefacts", "data", "labels", "out")}
+    parities = artefact_api.verify_foreign(
+        values["reference"],
+        **own,
+        pixels=values["pixels"] or PIXELS[0],
+        settings=settings,
+        listener=Listener(screen.progress),
+    )
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables
 

@@ -1,4 +1,4 @@
-"""`Facts` -> report.md: a model card as model hubs read it, YAML first, then prose."""
+"""`RunFacts` -> report.md: a model card as model hubs read it, YAML first, then prose."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from export.artefacts import UNSTATED
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import commands
-from unfreeze.pages.run_facts import Facts
+from unfreeze.pages.run_facts import RunFacts
 from unfreeze.pages.sentences import (
     FORMATS,
-    model,
-    one_line,
+    adoption_sentences,
+    backbone_sentence,
+    escape_controls,
+    exports_verdict,
+    margins_words,
+    model_words,
     percent,
-    put_inside,
-    readable,
-    signed,
-    start,
-    unseen,
-    verdict,
+    points,
+    shorten,
+    signed_points,
+    starting_weights_sentence,
+    test_images_words,
 )
 
 LICENSES = (  # identifiers that hubs know, of those that models come under most
@@ -33,13 +37,13 @@ ADOPTED_USES = USES | {"train": "to calibrate int8 with", "val": "to compare wit
 TABLE_ROWS = 30  # classes in the table, the rest are counted
 
 
-def render_card(facts: Facts) -> str:
+def render_card(facts: RunFacts) -> str:
     """The whole file."""
     environment = Environment(
         loader=PackageLoader("unfreeze.pages"),
         autoescape=False,  # Markdown: `md` and `code` escape, and every value passes one of them
         undefined=StrictUndefined,
-        finalize=readable,
+        finalize=escape_controls,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -48,7 +52,8 @@ def render_card(facts: Facts) -> str:
         "code": code,
         "fenced": fenced,
         "percent": percent,
-        "signed": signed,
+        "signed": signed_points,
+        "points": points,
         "count": lambda n: f"{n:,}",
     }
     text = environment.get_template("report.md.j2").render(
@@ -56,11 +61,13 @@ def render_card(facts: Facts) -> str:
         front=front_matter(facts),
         settings=facts.run.settings,
         evaluation=facts.evaluation,
-        model=model(facts),
-        unseen=unseen(facts),
-        start=start(facts),
-        put_inside=put_inside(facts),
-        verdict=verdict(facts),
+        model=model_words(facts),
+        test_images=test_images_words(facts),
+        starting_weights=starting_weights_sentence(facts),
+        adoption=adoption_sentences(facts),
+        backbone=backbone_sentence(facts),
+        verdict=exports_verdict(facts),
+        margins=margins_words(facts),
         recommendations=recommend(() if facts.outdated else facts.files),
         parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],
         loading=loading(facts),
@@ -74,13 +81,13 @@ def render_card(facts: Facts) -> str:
 
 def markdown(text: object) -> str:
     """One line in which nothing is markup: every character that could be is escaped, HTML's too."""
-    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = shorten(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~$:@/])", r"\\\1", line)
 
 
 def code(text: object) -> str:
     """A code span that the text cannot end, and that a table's cell can hold."""
-    line = one_line(text).replace("|", "\\|") or " "
+    line = shorten(text).replace("|", "\\|") or " "
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     space = " " if len(fence) > 1 else ""
     return f"{fence}{space}{line}{space}{fence}"
@@ -92,12 +99,12 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def front_matter(facts: Facts) -> str:
+def front_matter(facts: RunFacts) -> str:
     """The YAML between the dashes; every text is a double-quoted scalar."""
-    lines = [*_license(facts.description.get("license", "not stated"))]
+    lines = [*_license(facts.description.get("license", UNSTATED))]
     lines += ["library_name: keras", "pipeline_tag: image-classification", "tags:"]
     tags = ["image-classification", "keras", "unfreeze", *sorted({file.format for file in facts.files})]
-    lines += [f"  - {yaml_text(tag)}" for tag in [*tags, str(facts.spec.get("backbone", ""))] if tag]
+    lines += [f"  - {yaml_text(tag)}" for tag in [*tags, facts.spec.backbone if facts.spec else ""] if tag]
     if facts.evaluation is None:
         return "\n".join(lines)
     data = facts.run.images.root.name or "images"
@@ -129,7 +136,7 @@ def front_matter(facts: Facts) -> str:
 
 
 def _license(text: str) -> list[str]:
-    if text == "not stated":
+    if text == UNSTATED:
         return ["license: unknown"]
     if text.lower() in LICENSES:
         return [f"license: {text.lower()}"]

@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from unfreeze.pages.run_facts import Trial
+from toolkit.models.spec import POINT
+from tuning.results import Trial, ancestors
 
-SETTINGS = {"head_units": "head size", "dropout": "dropout", "unfreeze": "unfreeze depth"}
+SETTINGS = dict(zip(POINT, ("head size", "dropout", "unfreeze depth"), strict=True))  # name -> what it is called
 LEAST = 6  # trials, before anything is computed
 SHUFFLES = 2000
 
@@ -40,39 +42,33 @@ class Effect:
         return self.share is not None and self.chance is not None and self.share > self.chance
 
 
-def effects(trials: Sequence[Trial], objective: str, head_epochs: int) -> tuple[Effect, ...]:
-    """One for each setting, of the completed trials."""
+def effects(trials: Sequence[Trial], objective: str, head_epochs: int, ends: Mapping[str, int]) -> tuple[Effect, ...]:
+    """One for each setting, of the completed trials. `ends`: the epoch at which a trial ended, by its name, as the
+    oracle's own record says; trials without one are told apart by whether they went on from another."""
     return tuple(
-        _effect(name, label, _comparable(trials, objective, head_epochs, tuned=name == "unfreeze"), objective)
+        _effect(name, label, _comparable(trials, objective, head_epochs, ends, tuned=name == "unfreeze"), objective)
         for name, label in SETTINGS.items()
     )
 
 
-def _comparable(trials: Sequence[Trial], objective: str, head_epochs: int, *, tuned: bool) -> list[Trial]:
+def _comparable(
+    trials: Sequence[Trial], objective: str, head_epochs: int, ends: Mapping[str, int], *, tuned: bool
+) -> list[Trial]:
     """The largest group of trials that trained equally long; `tuned`: beyond the epochs in which only the head does."""
     groups: dict[tuple[int | None, int], list[Trial]] = defaultdict(list)
-    parents = {trial.number: trial.parent for trial in trials}
+    parents = {trial.trial: trial.parent for trial in trials}
     for trial in trials:
-        later, ends = _rounds(trial.number, parents), trial.epochs
-        if ends is None:  # the oracle's own record is gone: what went on from another trial fine-tuned
-            only_head = bool(later == 0 and any(parent is not None for parent in parents.values()))
-        else:
-            only_head = ends <= head_epochs
-        if trial.value(objective) is not None and not (tuned and only_head):
-            groups[ends, later].append(trial)
+        rung = len(ancestors(trial.trial, parents, Path("trials.csv")))
+        end = ends.get(trial.trial)
+        # Where the oracle's own record is gone, what went on from another trial has fine-tuned.
+        only_head = end <= head_epochs if end is not None else rung == 0 and any(parents.values())
+        if trial.value(objective) is not None and trial.point and not (tuned and only_head):
+            groups[end, rung].append(trial)
     return max(groups.values(), key=len, default=[])
 
 
-def _rounds(number: int, parents: Mapping[int, int | None]) -> int:
-    """How many trials a trial goes on from, one after the other."""
-    count, parent = 0, parents.get(number)
-    while parent is not None and count < len(parents):
-        count, parent = count + 1, parents.get(parent)
-    return count
-
-
 def _effect(name: str, label: str, trials: list[Trial], objective: str) -> Effect:
-    levels = np.array([getattr(trial, name) for trial in trials])
+    levels = np.array([getattr(trial.point, name) for trial in trials])
     values = np.array([trial.value(objective) for trial in trials], np.float64)
     distinct = len(np.unique(levels))
     if len(trials) < LEAST or not 1 < distinct < len(trials) or not np.ptp(values):

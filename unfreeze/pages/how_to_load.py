@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from export.targets.snippets import Snippet, snippets
 from unfreeze.pages.recommend import recommend
-from unfreeze.pages.run_facts import Facts
+from unfreeze.pages.run_facts import RunFacts
 from unfreeze.pages.sentences import FORMATS
 
 
@@ -20,7 +20,7 @@ class Loading:
     snippets: tuple[Snippet, ...]
 
 
-def loading(facts: Facts) -> list[Loading]:
+def loading(facts: RunFacts) -> list[Loading]:
     """By format, the file that is recommended of each; model.keras last."""
     files = () if facts.outdated else facts.files
     chosen = {one.file.name for one in recommend(files) if one.file}
@@ -34,7 +34,7 @@ def loading(facts: Facts) -> list[Loading]:
     return [*groups, Loading("Keras", "model.keras", (), snippets_of(facts, "model.keras", "keras"))]
 
 
-def snippets_of(facts: Facts, name: str, form: str) -> tuple[Snippet, ...]:
+def snippets_of(facts: RunFacts, name: str, form: str) -> tuple[Snippet, ...]:
     return snippets(
         name, form, image_size=facts.image_size, class_names=facts.class_names, description=facts.description
     )

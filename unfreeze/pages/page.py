@@ -1,4 +1,4 @@
-"""`Facts` -> report.html: one file, which loads nothing and runs nothing."""
+"""`RunFacts` -> report.html: one file, which loads nothing and runs nothing."""
 
 from __future__ import annotations
 
@@ -8,52 +8,65 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
-from unfreeze.pages import pictures
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
+from unfreeze.pages import result_pictures, search_pictures
 from unfreeze.pages.effects import effects
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import commands
-from unfreeze.pages.run_facts import UNVERIFIED, Facts
+from unfreeze.pages.run_facts import UNVERIFIED, RunFacts
 from unfreeze.pages.sentences import (
     FORMATS,
-    model,
-    one_line,
+    adoption_sentences,
+    backbone_sentence,
+    escape_controls,
+    exports_verdict,
+    margins_words,
+    model_words,
     percent,
-    put_inside,
-    readable,
-    signed,
-    start,
-    told,
-    unseen,
-    verdict,
+    points,
+    search_conclusions,
+    shorten,
+    signed_points,
+    starting_weights_sentence,
+    test_images_words,
 )
+from unfreeze.pages.svg_picture import Picture
 from unfreeze.pages.thumbnails import mistakes
+from unfreeze.wording import COULD_NOT_RUN, verdict_words
 
 LISTED = 30  # files, before the rest are only counted
-MARKS = {HOLDS: "good", LOSES: "bad", "could not run": "bad", UNSURE: "unsure", UNVERIFIED: "none"}
+CHIPS = {  # class of the element that shows a verdict
+    verdict_words(HOLDS): "good",
+    verdict_words(FAILS): "bad",
+    COULD_NOT_RUN: "bad",
+    verdict_words(UNDECIDED): "unsure",
+    UNVERIFIED: "none",
+}
 
 
-def render_page(facts: Facts) -> str:
+def render_page(facts: RunFacts) -> str:
     """The whole page. Class and file names come from strangers: every value is escaped where it is put in."""
     environment = Environment(
         loader=PackageLoader("unfreeze.pages"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=readable,
+        finalize=escape_controls,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
         "percent": percent,
-        "signed": signed,
+        "signed": signed_points,
+        "points": points,
         "count": lambda number: f"{number:,}",
-        "one_line": one_line,
+        "shorten": shorten,
+        "verdict_words": verdict_words,
     }
     return environment.get_template("report.html.j2").render(**page_values(facts))
 
 
-def page_values(facts: Facts) -> dict[str, Any]:
+def page_values(facts: RunFacts) -> dict[str, Any]:
     """What the template shows."""
     return {
         "facts": facts,
@@ -61,11 +74,12 @@ def page_values(facts: Facts) -> dict[str, Any]:
         "today": date.today().isoformat(),
         "settings": facts.run.settings,
         "evaluation": facts.evaluation,
-        "model": model(facts),
-        "unseen": unseen(facts),
-        "start": start(facts),
-        "put_inside": put_inside(facts),
-        "verdict": verdict(facts),
+        "model": model_words(facts),
+        "test_images": test_images_words(facts),
+        "starting_weights": starting_weights_sentence(facts),
+        "adoption": adoption_sentences(facts),
+        "verdict": exports_verdict(facts),
+        "margins": margins_words(facts),
         "recommendations": recommend(() if facts.outdated else facts.files),
         "parts": [part for part in ("train", "val", "test") if part in facts.run.images.parts],
         "classes": _classes(facts),
@@ -79,16 +93,16 @@ def page_values(facts: Facts) -> dict[str, Any]:
         if facts.evaluation is None
         else int(facts.evaluation.images - np.trace(facts.evaluation.confusion)),
         "data": _data(facts),
-        "marks": MARKS,
+        "chips": CHIPS,
         "formats": FORMATS,
-        "timed": sorted({one["threads"] for file in facts.verified for one in file.parity.get("timings") or []}),
+        "timed": sorted({timing.threads for parity in facts.parities for timing in parity.timings}),
         "loading": loading(facts),
         "commands": commands(facts),
         "LISTED": LISTED,
     }
 
 
-def _classes(facts: Facts) -> list[tuple[str, list[int], int]]:
+def _classes(facts: RunFacts) -> list[tuple[str, list[int], int]]:
     """(name, images in each part, images) of each class."""
     images = facts.run.images
     columns = [images.counts(part) for part in ("train", "val", "test") if part in images.parts]
@@ -98,44 +112,45 @@ def _classes(facts: Facts) -> list[tuple[str, list[int], int]]:
     ]
 
 
-def _search(facts: Facts) -> dict[str, Any]:
+def _search(facts: RunFacts) -> dict[str, Any]:
     """{} where no trial completed."""
     objective = facts.run.settings.objective
     done = [trial for trial in facts.trials if trial.value(objective) is not None]
     if not done:
         return {}
     taken = int(facts.search["taken"]) if facts.search.get("taken") else None
-    found = effects(facts.trials, objective, facts.run.settings.head_epochs)
+    found = effects(facts.trials, objective, facts.run.settings.head_epochs, facts.trial_epochs)
     seconds = [trial.seconds for trial in facts.trials if trial.seconds is not None]
     return {
         "done": len(done),
         "failed": len(facts.trials) - len(done),
-        "configurations": len({(trial.head_units, trial.dropout, trial.unfreeze) for trial in facts.trials}),
+        "configurations": len({trial.point for trial in facts.trials if trial.point}),
         "seconds": sum(seconds),
-        "taken": next((trial for trial in done if trial.number == taken), None),
+        "taken": next((trial for trial in done if trial.number == taken and trial.point), None),
+        "backbone": backbone_sentence(facts),
         "tied": [int(name) for name in facts.search.get("tied", [])],
-        "scores": [pictures.trial_scores(done, name, taken) for name in ("val_accuracy", "val_loss")],
-        "parallel": pictures.parallel(done, objective, taken) if len(done) > 1 else None,
-        "effects": pictures.effect_bars(found) if any(effect.share is not None for effect in found) else None,
-        "told": told(found),
-        "costs": pictures.trial_costs(facts.trials) if seconds else None,
+        "scores": [search_pictures.trial_scores(done, name, taken) for name in ("val_accuracy", "val_loss")],
+        "parallel": search_pictures.parallel(done, objective, taken) if len(done) > 1 else None,
+        "effects": search_pictures.effect_bars(found) if any(effect.share is not None for effect in found) else None,
+        "conclusions": search_conclusions(found),
+        "costs": search_pictures.trial_costs(facts.trials) if seconds else None,
     }
 
 
-def _curves(facts: Facts) -> list[pictures.Picture]:
+def _curves(facts: RunFacts) -> list[Picture]:
     if not facts.history:
         return []
     kept = facts.best_epoch.get("epoch")
-    return [pictures.learning_curve(facts.history, name, kept) for name in ("accuracy", "loss")]
+    return [result_pictures.learning_curve(facts.history, name, kept) for name in ("accuracy", "loss")]
 
 
-def _confusion(facts: Facts) -> dict[str, Any]:
+def _confusion(facts: RunFacts) -> dict[str, Any]:
     if facts.evaluation is None:
         return {}
-    return {"picture": pictures.confusion(facts.evaluation), "pairs": pictures.confused(facts.evaluation)}
+    return {"picture": result_pictures.confusion(facts.evaluation), "pairs": result_pictures.confused(facts.evaluation)}
 
 
-def _per_class(facts: Facts) -> list[dict[str, Any]]:
+def _per_class(facts: RunFacts) -> list[dict[str, Any]]:
     """A row for each class; of more than a few the worst first."""
     evaluation = facts.evaluation
     if evaluation is None:
@@ -147,21 +162,21 @@ def _per_class(facts: Facts) -> list[dict[str, Any]]:
             evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, images, strict=True
         )
     ]
-    return sorted(rows, key=lambda row: row["f1"]) if len(rows) > pictures.NUMBERED else rows
+    return sorted(rows, key=lambda row: row["f1"]) if len(rows) > result_pictures.NUMBERED else rows
 
 
-def _reliability(facts: Facts) -> pictures.Picture | None:
+def _reliability(facts: RunFacts) -> Picture | None:
     if facts.answers is None or facts.evaluation is None:
         return None
-    return pictures.reliability(facts.answers, facts.evaluation)
+    return result_pictures.reliability(facts.answers, facts.evaluation)
 
 
-def _data(facts: Facts) -> dict[str, Any]:
+def _data(facts: RunFacts) -> dict[str, Any]:
     images = facts.run.images
     part = dict(zip(images.paths, images.parts, strict=True))
-    leaks = [", ".join(f"{one_line(path)} ({part[path]})" for path in group) for group in images.leaks()]
-    duplicates = [", ".join(one_line(path) for path in group) for group in images.duplicates()]
-    rejected = [f"{one_line(left.path)}: {one_line(left.reason)}" for left in images.rejected]
+    leaks = [", ".join(f"{shorten(path)} ({part[path]})" for path in group) for group in images.leaks()]
+    duplicates = [", ".join(shorten(path) for path in group) for group in images.duplicates()]
+    rejected = [f"{shorten(left.path)}: {shorten(left.reason)}" for left in images.rejected]
     width, height = (np.percentile(images.sizes[:, axis], (0, 50, 100)).astype(int) for axis in (0, 1))
     return {
         "sizes": f"{width[0]} to {width[2]} px wide (median {width[1]}), "

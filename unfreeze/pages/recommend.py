@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from unfreeze.pages.run_facts import File
+from unfreeze.pages.run_facts import ExportedFile
 
 ALIKE = 1.1  # times that differ by no more than this factor are taken as equal, and the smaller file is better
 PHONE = ("int8", "float16", "dynamic", "float32")  # the order where nothing was timed
@@ -22,20 +22,20 @@ class Recommendation:
     """For one place; `file` is None where no file can be recommended."""
 
     place: str  # "Phone" | "Browser" | "Server"
-    file: File | None
+    file: ExportedFile | None
     why: str  # a sentence
 
 
-def recommend(files: Sequence[File]) -> tuple[Recommendation, ...]:
+def recommend(files: Sequence[ExportedFile]) -> tuple[Recommendation, ...]:
     """For phone, browser and server."""
     return (_phone(files), _browser(files), _server(files))
 
 
-def _phone(files: Sequence[File]) -> Recommendation:
+def _phone(files: Sequence[ExportedFile]) -> Recommendation:
     candidates = [file for file in files if file.format == "tflite" and file.holds]
     if not candidates:
         return Recommendation("Phone", None, _nothing(files, "TFLite", ("tflite",)))
-    chosen = _fastest(candidates, File.milliseconds) or _first(candidates, PHONE)
+    chosen = _fastest(candidates, ExportedFile.milliseconds) or _first(candidates, PHONE)
     others = [file for file in candidates if file is not chosen]
     smallest = chosen.bytes <= min((file.bytes for file in others), default=chosen.bytes)
     reasons = []
@@ -55,7 +55,7 @@ def _phone(files: Sequence[File]) -> Recommendation:
     return Recommendation("Phone", chosen, _sentence(reasons))
 
 
-def _browser(files: Sequence[File]) -> Recommendation:
+def _browser(files: Sequence[ExportedFile]) -> Recommendation:
     candidates = [file for file in files if file.format == "onnx" and file.holds]
     if not candidates:
         return Recommendation("Browser", None, _nothing(files, "ONNX", ("onnx",)))
@@ -73,12 +73,12 @@ def _browser(files: Sequence[File]) -> Recommendation:
     return Recommendation("Browser", chosen, _sentence(reasons, "; "))
 
 
-def _server(files: Sequence[File]) -> Recommendation:
+def _server(files: Sequence[ExportedFile]) -> Recommendation:
     candidates = [file for file in files if file.format in ("onnx", "saved_model") and file.holds]
     if not candidates:
         return Recommendation("Server", None, _nothing(files, "ONNX or SavedModel", ("onnx", "saved_model")))
 
-    def throughput(file: File) -> float | None:
+    def throughput(file: ExportedFile) -> float | None:
         return file.milliseconds(batch=True, all_threads=True)
 
     chosen = _fastest(candidates, throughput)
@@ -94,7 +94,7 @@ def _server(files: Sequence[File]) -> Recommendation:
     )
 
 
-def _fastest(files: Sequence[File], time: Callable[[File], float | None]) -> File | None:
+def _fastest(files: Sequence[ExportedFile], time: Callable[[ExportedFile], float | None]) -> ExportedFile | None:
     """The smallest of those about as fast as the fastest; None where not all were timed."""
     times = [time(file) for file in files]
     known = [one for one in times if one is not None]
@@ -104,15 +104,15 @@ def _fastest(files: Sequence[File], time: Callable[[File], float | None]) -> Fil
     return min(near, key=lambda file: file.bytes)
 
 
-def _first(files: Sequence[File], order: Sequence[str]) -> File:
+def _first(files: Sequence[ExportedFile], order: Sequence[str]) -> ExportedFile:
     return min(files, key=lambda file: order.index(file.precision) if file.precision in order else len(order))
 
 
-def _nothing(files: Sequence[File], what: str, formats: Sequence[str]) -> str:
+def _nothing(files: Sequence[ExportedFile], what: str, formats: Sequence[str]) -> str:
     there = [file for file in files if file.format in formats]
     if not there:
         return f"No {what} file was exported."
-    if not any(file.parity for file in there):
+    if all(file.parity is None for file in there):
         return "Nothing is recommended before it was verified."
     return f"No {what} file was shown to hold."
 

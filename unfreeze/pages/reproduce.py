@@ -6,19 +6,22 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
-from export.settings import CALIBRATION, MARGIN, PIXELS
+from export.artefacts import UNSTATED
+from export.settings import CALIBRATION, MARGIN, PIXELS, ExportSettings
 from toolkit.models.applications import BACKBONES
-from toolkit.settings import Settings
-from unfreeze.pages.run_facts import Call, Facts
+from toolkit.settings import SEARCH_ONLY, Settings
+from unfreeze.pages.run_facts import RunFacts
 
 SINGLE = {"head_units": 0, "dropout": 0.2, "unfreeze": 2}  # the defaults of `unfreeze train`
-SEARCH_ONLY = {"oracle", "trials", "pick", "refit", "views", "cache", "cache_dtype", "cache_limit"}
 SPLIT = ("val", "test", "seed")
-HERE = {"cache_dir"}  # says nothing on another machine
+HERE = {"cache_dir"}  # a folder of this machine
 
 
-def commands(facts: Facts) -> tuple[str, ...]:
-    """As typed where data, run and weights lie in the working folder: a report tells nobody's directories."""
+def commands(facts: RunFacts) -> tuple[str, ...]:
+    """The lines to type where data, run and weights lie in the working folder: a report tells nobody's directories.
+
+    They are derived from the settings, so that a run that was made from Python has them, too.
+    """
     searched = bool(facts.search or facts.trials)
     data, run = facts.run.images.root.name or "DATA", facts.name
     report = _line("unfreeze", "report", run)
@@ -26,7 +29,7 @@ def commands(facts: Facts) -> tuple[str, ...]:
     exports = [_line("unfreeze", "export", run, *_export(facts, call, margin=True)) for call in others]
     if searched and facts.evaluation is not None and facts.verified:
         options = [*_options(facts.run.settings, searched), *_export(facts, first), *_margin(facts)]
-        again = [*exports, _verify(facts)] if exports else [_verify(facts)] if facts.resize else []
+        again = [*exports, *_verify(facts)] if exports or facts.resize or len(facts.margins) > 1 else []
         return (_line("unfreeze", "run", data, run, *options), *again, report)
     if facts.adopted:
         lines = [_line("unfreeze", "adopt", facts.adopted_file, data, run, *_adopt_options(facts))]
@@ -37,14 +40,15 @@ def commands(facts: Facts) -> tuple[str, ...]:
     if facts.files:
         lines += [_line("unfreeze", "export", run, *_export(facts, first, margin=True)), *exports]
     if facts.verified:
-        lines.append(_verify(facts))
+        lines += _verify(facts)
     return (*lines, report)
 
 
-def _adopt_options(facts: Facts) -> list[str]:
+def _adopt_options(facts: RunFacts) -> list[str]:
     """`labels.txt` is that of the export, a class name a line."""
     settings, usual = facts.run.settings, Settings()
-    pixels = [] if facts.adopted["pixels"] == PIXELS[0] else ["--pixels", str(facts.adopted["pixels"])]
+    named = facts.adopted.pixels if facts.adopted else PIXELS[0]
+    pixels = [] if named == PIXELS[0] else ["--pixels", named]
     sorted_names = list(facts.class_names) == sorted(facts.class_names)
     labels = [] if sorted_names else ["--labels", "labels.txt"]
     split = [
@@ -56,11 +60,18 @@ def _adopt_options(facts: Facts) -> list[str]:
     return [*pixels, *labels, *split]
 
 
-def _verify(facts: Facts) -> str:
-    return _line("unfreeze", "verify", facts.name, *(["--resize"] if facts.resize else []), *_margin(facts))
+def _verify(facts: RunFacts) -> list[str]:
+    """One line, and one more for each file that was verified with another margin than the first."""
+    resize = ["--resize"] if facts.resize else []
+    lines = [_line("unfreeze", "verify", facts.name, *resize, *_margin(facts))]
+    for parity in facts.parities:
+        if parity.margin is not None and parity.margin != facts.margins[0]:
+            one = ["--formats", parity.artefact.format, "--precisions", parity.artefact.precision]
+            lines.append(_line("unfreeze", "verify", facts.name, *one, *_typed_margin(parity.margin, always=True)))
+    return lines
 
 
-def _export(facts: Facts, call: Call | None, *, margin: bool = False) -> list[str]:
+def _export(facts: RunFacts, call: ExportSettings | None, *, margin: bool = False) -> list[str]:
     """What differs from the defaults; `run` has one `--margin` for the export and the verification."""
     if call is None:  # exported before calls were recorded
         return _license(facts)
@@ -73,14 +84,18 @@ def _export(facts: Facts, call: Call | None, *, margin: bool = False) -> list[st
     return [*words, *_license(facts)]
 
 
-def _license(facts: Facts) -> list[str]:
-    stated = facts.description.get("license", "not stated")
-    return [] if stated == "not stated" else ["--license", stated]
+def _license(facts: RunFacts) -> list[str]:
+    stated = facts.description.get("license", UNSTATED)
+    return [] if stated == UNSTATED else ["--license", stated]
 
 
-def _margin(facts: Facts) -> list[str]:
-    points = 100 * (facts.verified[0].parity.get("margin") or MARGIN / 100)
-    return [] if abs(points - MARGIN) < 1e-9 else ["--margin", f"{points:g}"]
+def _margin(facts: RunFacts) -> list[str]:
+    return _typed_margin(facts.margins[0]) if facts.margins else []
+
+
+def _typed_margin(margin: float, *, always: bool = False) -> list[str]:
+    """`margin` is a fraction, and what is typed is points."""
+    return [] if abs(100 * margin - MARGIN) < 1e-9 and not always else ["--margin", f"{100 * margin:g}"]
 
 
 def _options(settings: Settings, searched: bool) -> list[str]:

@@ -1,120 +1,119 @@
-"""A run folder -> `Facts`: whatever was made so far. A step that was not taken yet leaves its part empty."""
+"""A run folder -> `RunFacts`: whatever was made so far. A step that was not taken yet leaves its part empty."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 
+from export.artefacts import Artefact, Manifest, read_manifest, read_reference
+from export.proof.client_pixels import ResizeCheck, read_sensitivity
+from export.proof.parity import Parity, read_parities
+from export.settings import ExportSettings
 from toolkit.data.image_set import ImageFolder
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, first_line
+from toolkit.evaluation.results import read_answers, read_metrics
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run
 from toolkit.stats.metrics import Evaluation, evaluate
-from toolkit.stats.paired import HOLDS
 from toolkit.storage.files import file_digest, read_json
+from toolkit.storage.records import plain_record
+from toolkit.training.history import Row, read_history
+from tuning.results import Trial, read_epochs, read_trials
+from unfreeze.wording import verdict_words
 
-Read = TypeVar("Read")
 UNVERIFIED = "not verified"
 OBJECT = "the model "  # before the name of one that was adopted as an object, not as a file
-PROVEN = {"verdict", "images", "accuracy", "accuracy_interval", "lost", "lost_at_most", "agreement", "flips"}
-SPEC = {field.name for field in fields(ModelSpec)}
-TIMED = {"threads", "median", "batch_median"}
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A row of trials.csv."""
-
-    number: int
-    head_units: int
-    dropout: float  # rate
-    unfreeze: int  # stages
-    val_loss: float | None  # nats; None: it did not complete
-    val_accuracy: float | None  # a fraction
-    seconds: float | None
-    stage: str  # of its best epoch: "head" | "tune" | ""
-    mark: str  # "best" | "tied" | ...
-    epochs: int | None  # at which it ended, where the oracle gave it fewer than all
-    parent: int | None  # the trial that it went on from
-
-    def value(self, objective: str) -> float | None:
-        """Its val_loss or val_accuracy."""
-        return self.val_loss if objective == "val_loss" else self.val_accuracy
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The model's answers on the test part."""
+    """The model's answers to the test part."""
 
     images: ImageFolder
     probabilities: np.ndarray  # float32 [N, C]
 
 
 @dataclass(frozen=True)
-class File:
-    """An exported file with what its verification said; numbers are None where it has none."""
+class ExportedFile:
+    """An exported file with the verdict on it; `parity` is None before it was verified as it is now."""
 
-    name: str  # below RUN/export
-    format: str  # "saved_model" | "tflite" | "onnx"
-    precision: str
-    bytes: int
-    sha256: str
-    verdict: str
-    parity: dict[str, Any]  # its record in parity.json, {} where it has none
+    artefact: Artefact
+    parity: Parity | None
 
     @property
-    def holds(self) -> bool:
-        return self.verdict == HOLDS
+    def name(self) -> str:
+        """Below RUN/export."""
+        return self.artefact.name
+
+    @property
+    def format(self) -> str:
+        """ "saved_model", "tflite" or "onnx"."""
+        return self.artefact.format
+
+    @property
+    def precision(self) -> str:
+        return self.artefact.precision
+
+    @property
+    def bytes(self) -> int:
+        return self.artefact.bytes
 
     @property
     def megabytes(self) -> float:
         return self.bytes / 1e6
 
+    @property
+    def holds(self) -> bool:
+        return bool(self.parity)
+
+    @property
+    def verdict(self) -> str:
+        """In words: "holds", "does not hold", "too few images to tell", "could not run" or "not verified"."""
+        return UNVERIFIED if self.parity is None else verdict_words(self.parity.verdict, self.parity.ran)
+
     def milliseconds(self, *, batch: bool = False, all_threads: bool = False) -> float | None:
         """Median for one image, alone or in a batch, with one thread or the most that were timed; None: not timed."""
-        timings = sorted(self.parity.get("timings") or [], key=lambda timing: timing["threads"])
+        timings = sorted(self.parity.timings if self.parity else (), key=lambda timing: timing.threads)
         if not timings:
             return None
-        return float(timings[-1 if all_threads else 0]["batch_median" if batch else "median"])
+        timing = timings[-1 if all_threads else 0]
+        return timing.batch_median if batch else timing.median
 
 
 @dataclass(frozen=True)
-class Call:
-    """How an export was asked for."""
+class Adopted:
+    """What is known of a model that was trained elsewhere."""
 
-    formats: tuple[str, ...]  # (): all
-    precisions: tuple[str, ...]
-    calibration: int  # training images
-    float_layers: tuple[str, ...]
-    margin: float  # points of accuracy
+    model: str  # the path of its file, or "the model NAME" where it came as an object
+    sha256: str
+    pixels: str  # the range that it takes, as `--pixels` names it
+    logits: bool  # whether it gave logits
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """All that a report is made of."""
 
     run: Run
     stored: dict[str, Any]  # run.json: versions, fingerprint, weights_sha256
-    spec: dict[str, Any]  # of the model; {} where that was trained elsewhere
-    adopted: dict[str, Any]  # model, sha256, pixels, logits, val_accuracy; {} where it was trained here
-    best_epoch: dict[str, Any]
+    spec: ModelSpec | None  # None where the model was trained elsewhere
+    adopted: Adopted | None  # None where it was trained here
+    best_epoch: Row  # whose weights were kept; {} of a model from elsewhere
     search: dict[str, Any]  # taken, best, tied, recommended, refit; {} without a search
     trials: tuple[Trial, ...]
-    history: tuple[dict[str, Any], ...]
+    trial_epochs: dict[str, int]  # the epoch at which the oracle ended a trial, where it gave it fewer than all
+    history: tuple[Row, ...]
     evaluation: Evaluation | None
     answers: Answers | None
     description: dict[str, Any]  # what every artefact says of itself; {} before an export
-    files: tuple[File, ...]
+    files: tuple[ExportedFile, ...]
     failed: dict[str, str]  # name -> why that file could not be written
-    exports: tuple[Call, ...]  # that wrote the files, the earliest first
+    exports: tuple[ExportSettings, ...]  # that wrote the files, the earliest first
     outdated: bool  # the export is of an earlier model
-    resize: dict[str, Any]  # resize.json
+    resize: ResizeCheck | None  # accuracy by what an app does to the pixels; None before `verify --resize`
 
     @property
     def name(self) -> str:
@@ -124,12 +123,12 @@ class Facts:
     @property
     def adopted_object(self) -> bool:
         """Whether a model from elsewhere came as an object, not as a file."""
-        return str(self.adopted.get("model", "")).startswith(OBJECT)
+        return self.adopted is not None and self.adopted.model.startswith(OBJECT)
 
     @property
     def adopted_file(self) -> str:
         """Name of the file of a model from elsewhere, without its folder; "" where the model was trained here."""
-        name = str(self.adopted.get("model", ""))
+        name = self.adopted.model if self.adopted else ""
         return f"{name.removeprefix(OBJECT)}.keras" if self.adopted_object else Path(name).name
 
     @property
@@ -139,236 +138,111 @@ class Facts:
     @property
     def image_size(self) -> int:
         """Side of the square input in pixels."""
-        return int(self.spec.get("image_size") or self.run.settings.image_size)
+        return self.spec.image_size if self.spec else self.run.settings.image_size
 
     @property
-    def verified(self) -> tuple[File, ...]:
-        return tuple(file for file in self.files if file.parity)
+    def verified(self) -> tuple[ExportedFile, ...]:
+        return tuple(file for file in self.files if file.parity is not None)
+
+    @property
+    def parities(self) -> tuple[Parity, ...]:
+        return tuple(file.parity for file in self.files if file.parity is not None)
+
+    @property
+    def margins(self) -> tuple[float, ...]:
+        """The margins that the verdicts stand on, as fractions, each once: files may have been verified with others."""
+        return tuple(dict.fromkeys(one.margin for one in self.parities if one.margin is not None))
 
 
-def read_facts(run: Run) -> Facts:
+def read_run_facts(run: Run) -> RunFacts:
     """UnfreezeError where a file that is there is damaged, or where nothing was trained yet."""
     if not (run.path / "model.json").is_file():
         raise UnfreezeError(
             f"{run.path} has no model yet, so there is nothing to report; `unfreeze tune DATA RUN` first"
         )
-    model = _record(run.path / "model.json", dict)
-    manifest = _record(run.path / "export" / "manifest.json", dict)
     stored = read_json(run.path / "run.json")
-    _check_parts(run.path / "run.json", stored, ("versions",))
-    _check_parts(run.path / "model.json", model, ("spec", "adopted", "best_epoch", "search"))
-    _check_parts(run.path / "export" / "manifest.json", manifest, ("description", "failed"))
-    _whole(run.path / "export" / "manifest.json", lambda: _check_texts(run.path / "export" / "manifest.json", manifest))
-    spec = model.get("spec") or {}
-    if type(spec.get("image_size", 1)) is not int or not (model.get("adopted") or spec.keys() >= SPEC):
-        raise _damaged(run.path / "model.json")
-    outdated = bool(manifest) and manifest.get("model_sha256") != file_digest(run.path / "model.keras")
-    answers = _answers(run, exported=not outdated)
-    return Facts(
+    if not isinstance(stored.get("versions"), dict):
+        raise _damaged(run.path / "run.json", "its versions are none")
+    spec, adopted, best_epoch, search = _read_model(run.path / "model.json")
+    exported = (run.path / "export" / "manifest.json").is_file()
+    manifest = read_manifest(run.path / "export") if exported else None
+    outdated = manifest is not None and manifest.model_sha256 != file_digest(run.path / "model.keras")
+    answers = _answers(run, None if outdated else manifest)
+    trials, history = read_trials(run.path / "trials.csv"), run.path / "history.csv"
+    return RunFacts(
         run=run,
         stored=stored,
-        spec=model.get("spec") or {},
-        adopted=model.get("adopted") or {},
-        best_epoch=model.get("best_epoch") or {},
-        search=model.get("search") or {},
-        trials=_whole(run.path / "trials.csv", lambda: _trials(run.path)),
-        history=_whole(run.path / "history.csv", lambda: _history(run.path / "history.csv")),
+        spec=spec,
+        adopted=adopted,
+        best_epoch=best_epoch,
+        search=search,
+        trials=tuple(trials),
+        trial_epochs=read_epochs(run.path, trials),
+        history=tuple(read_history(history)) if history.is_file() else (),
         evaluation=_evaluation(run, answers),
         answers=answers,
-        description=manifest.get("description", {}),
-        files=_whole(run.path / "export" / "manifest.json", lambda: _files(manifest, _parities(run.path))),
-        failed=manifest.get("failed", {}),
-        exports=_whole(run.path / "export" / "manifest.json", lambda: _exports(manifest)),
+        description=manifest.description if manifest else {},
+        files=_files(manifest, read_parities(run.path / "parity.json")),
+        failed=manifest.failed if manifest else {},
+        exports=manifest.calls if manifest else (),
         outdated=outdated,
-        resize=_record(run.path / "resize.json", dict),
+        resize=read_sensitivity(run.path),
     )
 
 
-def _record(path: Path, kind: type) -> Any:
-    """Of a JSON file; empty where the step that writes it was not taken, UnfreezeError where it holds another kind."""
-    value = read_json(path) if path.is_file() else kind()
-    if not isinstance(value, kind):
-        raise _damaged(path)
-    return value
+def _damaged(path: Path, why: str) -> UnfreezeError:
+    return UnfreezeError(f"{path} is damaged ({why}); remove it and repeat the step that writes it")
 
 
-def _damaged(path: Path) -> UnfreezeError:
-    return UnfreezeError(f"{path} is damaged; remove it and repeat the step that writes it")
-
-
-def _check_parts(path: Path, record: dict[str, Any], names: tuple[str, ...]) -> None:
-    """UnfreezeError where one of a record's parts that are there is no record."""
-    if not all(isinstance(record.get(name) or {}, dict) for name in names):
-        raise _damaged(path)
-
-
-def _check_texts(path: Path, manifest: dict[str, Any]) -> None:
-    """UnfreezeError where what an export says of itself and of its files is no text."""
-    said, files = manifest.get("description") or {}, manifest.get("artefacts") or []
-    ends = [said.get(name, {}) for name in ("input", "output")]
-    if not all(isinstance(one, dict) for one in (*ends, *files)):
-        raise _damaged(path)
-    texts = [said.get("license", ""), *(one.get("name", "") for one in ends), *manifest.get("failed", {}).values()]
-    texts += [file.get(name) for file in files for name in ("name", "format", "precision", "sha256")]
-    if not all(isinstance(text, str) for text in texts) or not all(_is_number(file.get("bytes")) for file in files):
-        raise _damaged(path)
-
-
-def _parities(run: Path) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = _record(run / "parity.json", list)
-    if not all(isinstance(one, dict) and all(_is_told(*entry) for entry in one.items()) for one in records):
-        raise UnfreezeError(f"{run / 'parity.json'} is damaged; `unfreeze verify {run}` writes it again")
-    return records
-
-
-def _is_told(name: str, value: Any) -> bool:
-    """Whether an entry of a verdict is of its kind: text, true or false, records, or else numbers."""
-    if name in ("verdict", "reason", "holds"):
-        return isinstance(value, bool if name == "holds" else str)
-    if name in ("artefact", "divergence"):
-        return isinstance(value, (dict, type(None)))
-    if name == "flips":
-        return isinstance(value, list) and all(isinstance(one, dict) for one in value)
-    if name == "timings":
-        return isinstance(value, list) and all(_is_timing(one) for one in value)
-    if name == "accuracy_interval":
-        return value is None or (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)))
-    return value is None or _is_number(value)
-
-
-def _is_timing(entry: Any) -> bool:
-    return isinstance(entry, dict) and entry.keys() >= TIMED and all(map(_is_number, entry.values()))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _whole(path: Path, read: Callable[[], Read]) -> Read:
-    """What a file says; UnfreezeError where it is not what the step that writes it had written."""
+def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict[str, Any]]:
+    """(spec, adopted, best epoch, search) of a model.json."""
+    model = read_json(path)
     try:
-        return read()
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise UnfreezeError(f"{path} is damaged ({error}); remove it and repeat the step that writes it") from None
+        adopted = plain_record(Adopted, _of_record(model["adopted"], Adopted)) if model.get("adopted") else None
+        spec = None if adopted else plain_record(ModelSpec, _of_record(model["spec"], ModelSpec))
+        best_epoch, search = model.get("best_epoch") or {}, model.get("search") or {}
+        if best_epoch and not (type(best_epoch["epoch"]) is int and isinstance(best_epoch["stage"], str)):
+            raise ValueError("its best epoch is none")
+        if search and not all(str(name).isdecimal() for name in (search["taken"], *search["tied"])):
+            raise ValueError("a trial of its search is none")
+        return spec, adopted, best_epoch, search
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, first_line(error)) from None
 
 
-def _answers(run: Run, *, exported: bool) -> Answers | None:
-    """From the evaluation or, if that is of this model, from the export; None where neither was made."""
+def _of_record(values: dict[str, Any], record: Any) -> dict[str, Any]:
+    """Without entries that the record does not have."""
+    return {field.name: values[field.name] for field in fields(record)}
+
+
+def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
+    """From the evaluation, else from the export if it is of this model; None where neither was made."""
+    stored = read_answers(run.path)
+    found = _of_these_images(run, *stored) if stored else None
+    if found is None and manifest is not None and (run.path / "export" / "reference.npz").is_file():
+        reference = read_reference(manifest)
+        found = _of_these_images(run, reference.paths, reference.probabilities)
+    return found
+
+
+def _of_these_images(run: Run, paths: tuple[str, ...], probabilities: np.ndarray) -> Answers | None:
+    """None where the answers are those to other images than the run's test part."""
     images = run.images.select("test")
-    for path in (run.path / "test_probabilities.npz", run.path / "export" / "reference.npz"):
-        if not path.is_file() or (path.name == "reference.npz" and not exported):
-            continue
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                paths, probabilities = tuple(arrays["paths"].tolist()), arrays["probabilities"]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise UnfreezeError(f"{path} cannot be read ({error}); repeat `unfreeze evaluate {run.path}`") from None
-        if paths == images.paths and probabilities.shape == (len(images), len(images.class_names)) and len(images):
-            return Answers(images, probabilities)
-    return None
+    if not len(images) or paths != images.paths or probabilities.shape != (len(images), len(images.class_names)):
+        return None
+    return Answers(images, probabilities)
 
 
 def _evaluation(run: Run, answers: Answers | None) -> Evaluation | None:
     """Of the answers; without them as metrics.json has it."""
-    stored = _record(run.path / "metrics.json", dict)
-    if answers is not None:
-        return evaluate(answers.probabilities, answers.images.labels, run.images.class_names)
-    if not stored:
-        return None
-    try:
-        classes = [stored["classes"][name] for name in run.images.class_names]
-        precision, recall, f1 = (np.array([one[key] for one in classes]) for key in ("precision", "recall", "f1"))
-        return Evaluation(
-            images=stored["images"],
-            accuracy=stored["accuracy"],
-            accuracy_interval=tuple(stored["accuracy_interval"]),
-            log_loss=stored["log_loss"],
-            calibration_error=stored["calibration_error"],
-            confusion=np.array(stored["confusion"], np.int64),
-            class_names=run.images.class_names,
-            precision=precision,
-            recall=recall,
-            f1=f1,
-        )
-    except (KeyError, TypeError) as error:
-        raise UnfreezeError(f"metrics.json in {run.path} is damaged ({error}); `unfreeze evaluate` writes it") from None
+    stored = read_metrics(run.path, run.images.class_names)
+    if answers is None:
+        return stored
+    return evaluate(answers.probabilities, answers.images.labels, run.images.class_names)
 
 
-def _history(path: Path) -> tuple[dict[str, Any], ...]:
-    numbers = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
-    return tuple(
-        {**row, **{name: float(row[name]) for name in numbers}, "epoch": int(row["epoch"])}
-        for row in _rows(path, numbers)
-    )
-
-
-def _trials(run: Path) -> tuple[Trial, ...]:
-    """Those whose record is whole."""
-    rows = [row for row in _rows(run / "trials.csv", ("trial", "val_loss", "val_accuracy")) if row["unfreeze"]]
-    return tuple(
-        Trial(
-            number=int(row["trial"]),
-            head_units=int(row["head_units"]),
-            dropout=float(row["dropout"]),
-            unfreeze=int(row["unfreeze"]),
-            val_loss=_number(row["val_loss"]),
-            val_accuracy=_number(row["val_accuracy"]),
-            seconds=_number(row["seconds"]),
-            stage=row["best_stage"],
-            mark=row["mark"],
-            epochs=_epochs(run / "search" / f"trial_{row['trial']}" / "trial.json"),
-            parent=int(row["parent"]) if row["parent"] else None,
-        )
-        for row in rows
-    )
-
-
-def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    """Of a CSV file; [] where there is none."""
-    if not path.is_file():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
-        raise UnfreezeError(f"{path} cannot be read ({error}); remove it and repeat the step that writes it") from None
-    if any(row.get(name) is None for row in rows for name in needed):
-        raise UnfreezeError(f"{path} is damaged; remove it and repeat the step that writes it")
-    return rows
-
-
-def _number(text: str | None) -> float | None:
-    value = float(text) if text else None
-    return value if value is not None and np.isfinite(value) else None
-
-
-def _epochs(path: Path) -> int | None:
-    """The epoch at which the oracle ends a trial; None where it does not say."""
-    try:
-        return int(read_json(path)["hyperparameters"]["values"]["tuner/epochs"])
-    except (UnfreezeError, KeyError, TypeError, ValueError):  # the search may have been removed: it is only detail
-        return None
-
-
-def _exports(manifest: dict[str, Any]) -> tuple[Call, ...]:
-    return tuple(
-        Call(
-            formats=tuple(map(str, call["formats"] or ())),
-            precisions=tuple(map(str, call["precisions"] or ())),
-            calibration=int(call["calibration"]),
-            float_layers=tuple(map(str, call["float_layers"])),
-            margin=float(call["margin"]),
-        )
-        for call in manifest.get("calls", [])
-    )
-
-
-def _files(manifest: dict[str, Any], parities: list[dict[str, Any]]) -> tuple[File, ...]:
-    """The exported files, each with its verification if that was of the very same bytes."""
-    proven = {(one["artefact"]["name"], one["artefact"]["sha256"]): one for one in parities if one.keys() >= PROVEN}
-    files = []
-    for artefact in manifest.get("artefacts", []):
-        parity = proven.get((artefact["name"], artefact["sha256"]), {})
-        shown = {key: artefact[key] for key in ("name", "format", "precision", "bytes", "sha256")}
-        files.append(File(**shown, verdict=parity.get("verdict", UNVERIFIED), parity=parity))
-    return tuple(files)
+def _files(manifest: Manifest | None, parities: list[Parity]) -> tuple[ExportedFile, ...]:
+    """The exported files, each with its verdict if that was of the very same bytes."""
+    verdicts = {(parity.artefact.name, parity.artefact.sha256): parity for parity in parities}
+    artefacts = manifest.artefacts if manifest else ()
+    return tuple(ExportedFile(one, verdicts.get((one.name, one.sha256))) for one in artefacts)

@@ -8,51 +8,66 @@ from pathlib import Path
 from typing import Any
 
 from export.settings import PIXELS
-from toolkit import errors
+from toolkit.errors import one_line
 from unfreeze.pages.effects import Effect
-from unfreeze.pages.run_facts import Facts
+from unfreeze.pages.run_facts import RunFacts
+from unfreeze.wording import backbone_words
 
 FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX", "keras": "Keras"}
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """Of a fraction; an en dash where there is none."""
+    """A fraction as a percentage; an en dash where there is none."""
     return "–" if share is None else f"{100 * share:.{digits}f}%"
 
 
-def signed(share: float | None) -> str:
-    """Points of accuracy, with a true minus sign."""
+def points(share: float | None) -> str:
+    """A fraction as points of accuracy, without a sign; an en dash where there is none."""
+    return "–" if share is None else f"{100 * share:.2f}"
+
+
+def signed_points(share: float | None) -> str:
+    """A fraction as points of accuracy, with a true minus sign; an en dash where there is none."""
     if share is None:
         return "–"
-    points = round(100 * share, 2) + 0.0  # no negative zero
-    return f"{points:+.2f}".replace("-", "\u2212").replace("+0.00", "0.00")
+    rounded = round(100 * share, 2) + 0.0  # no negative zero
+    return f"{rounded:+.2f}".replace("-", "\u2212").replace("+0.00", "0.00")
 
 
-def readable(value: Any) -> Any:
-    """Text with what hides or reverses other text, or controls a terminal, written as an escape; line ends stay."""
+def escape_controls(value: Any) -> Any:
+    """Text in which characters that hide or reverse other text, or control a terminal, are written as an escape. Line
+    ends and tabs stay, and so does what is no text."""
     if not isinstance(value, str) or value.isprintable():
         return value
-    return type(value)(re.sub(r"[^\n\t]+", lambda found: errors.one_line(found[0]), value))
+    return type(value)(re.sub(r"[^\n\t]+", lambda found: one_line(found[0]), value))
 
 
-def one_line(text: object) -> str:
-    """A name without line breaks; of a very long one the beginning and the end."""
+def shorten(text: object) -> str:
+    """A name without line breaks; of one longer than 160 characters the beginning and the end."""
     line = " ".join(str(text).split())
     return line if len(line) <= 160 else f"{line[:100]}…{line[-50:]}"
 
 
-def model(facts: Facts) -> str:
-    """What classifies, and where it was trained; a class is a noun to come."""
+def model_words(facts: RunFacts) -> str:
+    """The model and where it was trained, as the beginning of a sentence that ends with its classes."""
     at = f"at {facts.image_size} px"
-    if facts.adopted:
+    if facts.spec is None:
         return f"A Keras model {at} that was trained elsewhere"
-    alpha = facts.run.settings.alpha
-    width = f" (alpha {alpha:g})" if alpha != 1 else ""
-    return f"{facts.spec.get('backbone')}{width} {at}, fine-tuned"
+    width = f" (alpha {facts.spec.alpha:g})" if facts.spec.alpha != 1 else ""
+    return f"{facts.spec.backbone}{width} {at}, fine-tuned"
 
 
-def unseen(facts: Facts) -> str:
-    """What is known of the test images. Of a model from elsewhere nobody here knows what it was trained on."""
+def backbone_sentence(facts: RunFacts) -> str:
+    """What training did to the backbone of the model that was kept; "" where it was trained elsewhere."""
+    if facts.spec is None:
+        return ""
+    words = backbone_words(facts.spec.unfreeze, facts.best_epoch.get("stage", "tune"))
+    return f"{words[0].upper()}{words[1:]}."
+
+
+def test_images_words(facts: RunFacts) -> str:
+    """Whether the test images are new to the model, as a clause. Nobody here knows what a model from elsewhere was
+    trained on."""
     if facts.adopted:
         return "which test the model if it was not trained on them"
     if facts.run.images.leaks():
@@ -60,8 +75,8 @@ def unseen(facts: Facts) -> str:
     return "that took no part in training or choosing"
 
 
-def start(facts: Facts) -> str:
-    """What the training started from, in a sentence; "" where the model was trained elsewhere."""
+def starting_weights_sentence(facts: RunFacts) -> str:
+    """The weights that training started from; "" where the model was trained elsewhere."""
     if facts.adopted:
         return ""
     weights = facts.run.settings.weights
@@ -73,15 +88,16 @@ def start(facts: Facts) -> str:
     }.get(weights, f"It started from the weights in {Path(weights).name}.")
 
 
-def put_inside(facts: Facts) -> tuple[str, ...]:
-    """How a model from elsewhere came, and what `adopt` put around its own layers, in sentences; () where there is no
-    such model."""
-    if not facts.adopted:
+def adoption_sentences(facts: RunFacts) -> tuple[str, ...]:
+    """How a model from elsewhere came, and which steps `adopt` put around its layers; () where there is no such
+    model."""
+    adopted = facts.adopted
+    if adopted is None:
         return ()
-    pixels, logits = facts.adopted["pixels"], facts.adopted["logits"]
-    sentences = [f"It was made for the pixel range {pixels} and gave {'logits' if logits else 'probabilities'}."]
-    added = [] if pixels == PIXELS[0] else ["from 0..255 to that range"]
-    added += ["from logits to probabilities"] if logits else []
+    gave = "logits" if adopted.logits else "probabilities"
+    sentences = [f"It was made for the pixel range {adopted.pixels} and gave {gave}."]
+    added = [] if adopted.pixels == PIXELS[0] else ["from 0..255 to that range"]
+    added += ["from logits to probabilities"] if adopted.logits else []
     if added:
         sentences.append(f"It now has inside the step {' and the step '.join(added)}.")
     if facts.adopted_object:
@@ -89,25 +105,23 @@ def put_inside(facts: Facts) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def verdict(facts: Facts) -> str:
-    """What the verification showed, in a sentence or two."""
+def exports_verdict(facts: RunFacts) -> str:
+    """What the verification showed, in a sentence or two. Every bound is that of one file: that all of them hold at
+    once has less than 95 % confidence, and the sentence does not claim it."""
     if not facts.files:
         return "No file was exported yet."
     if facts.outdated:
         return "The exported files are of an earlier model: export again."
-    proven = facts.verified
-    if not proven:
+    if not facts.verified:
         return f"{_files(len(facts.files))} exported, none verified yet."
-    holding = [file for file in proven if file.holds]
-    images = max(file.parity["images"] for file in proven)  # a file that could not run has none
+    holding = [parity for parity in facts.parities if parity]
+    images = max(parity.images for parity in facts.parities)  # a file that could not run has none
     if len(holding) == len(facts.files):
-        most = max(file.parity["lost_at_most"] for file in holding)
-        every = "Every exported file" if len(holding) > 1 else "The exported file"
-        text = (
-            f"{every} keeps the model's accuracy: run in its own runtime on {images:,} test images, "
-            f"none loses more than {100 * most:.2f} points of accuracy, with 95% confidence."
-        )
-        return text if len(holding) > 1 else text.replace("none loses", "it does not lose")
+        most = f"{100 * max(parity.lost_at_most or 0.0 for parity in holding):.2f} points of accuracy"
+        ran = f"keeps the model's accuracy: run in its own runtime on {images:,} test images,"
+        if len(holding) == 1:
+            return f"The exported file {ran} it loses at most {most}, with 95% confidence."
+        return f"Every exported file {ran} each loses at most {most}, with 95% confidence for each file by itself."
     parts = [
         f"{len(holding)} of {_files(len(facts.files))} shown to keep the model's accuracy, on {images:,} test images."
     ]
@@ -116,11 +130,19 @@ def verdict(facts: Facts) -> str:
     return " ".join(parts)
 
 
+def margins_words(facts: RunFacts) -> str:
+    """What the bound of a file has to be within, as the end of a sentence; where the files were not all verified with
+    the same margin it stands in a column of the table."""
+    if len(facts.margins) == 1:
+        return f"which has to be within {100 * facts.margins[0]:.2f} points"
+    return "which has to be within the file's own margin, as it was verified with"
+
+
 def _files(number: int) -> str:
     return f"{number} file" + ("s" if number != 1 else "")
 
 
-def _by_verdict(facts: Facts) -> dict[str, list[str]]:
+def _by_verdict(facts: RunFacts) -> dict[str, list[str]]:
     """Names of the files that were not shown to hold, by what was found."""
     groups: dict[str, list[str]] = {}
     for file in facts.files:
@@ -129,11 +151,11 @@ def _by_verdict(facts: Facts) -> dict[str, list[str]]:
     return groups
 
 
-def told(found: Sequence[Effect]) -> str:
+def search_conclusions(found: Sequence[Effect]) -> str:
     """What the search shows of its settings, and how sure that is."""
     shown = [effect for effect in found if effect.shown]
     hidden = [effect for effect in found if effect.share is not None and not effect.shown]
-    untold = [effect for effect in found if effect.share is None]
+    too_few = [effect for effect in found if effect.share is None]
     sentences = []
     for effect in shown:
         sentences.append(
@@ -146,7 +168,7 @@ def told(found: Sequence[Effect]) -> str:
             f"What {names} seem{'s' if len(hidden) == 1 else ''} to explain is within what chance gives with so few "
             f"trials: no effect is shown, which does not mean that there is none."
         )
-    for effect in untold:
+    for effect in too_few:
         few = f"{effect.trials} trial{'s' if effect.trials != 1 else ''}"
         sentences.append(f"{effect.label.capitalize()}: {few} that trained equally long are too few to tell.")
     return " ".join(sentences)

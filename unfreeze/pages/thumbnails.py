@@ -14,7 +14,7 @@ from toolkit.data.image_set import read_unchanged
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode_whole
 from toolkit.stats.metrics import worst_mistakes
-from unfreeze.pages.run_facts import Facts
+from unfreeze.pages.run_facts import RunFacts
 
 SHOWN = 12
 SIDE = 240  # pixels of the longer side: a card is half as wide, and screens have two pixels for one
@@ -39,7 +39,7 @@ class Mistake:
         )
 
 
-def mistakes(facts: Facts) -> tuple[Mistake, ...]:
+def mistakes(facts: RunFacts) -> tuple[Mistake, ...]:
     """The most confident first; none where the model's answers are not known."""
     if facts.answers is None:
         return ()
@@ -53,7 +53,7 @@ def mistakes(facts: Facts) -> tuple[Mistake, ...]:
     return tuple(found)
 
 
-def _picture(facts: Facts, row: int, copies: np.ndarray | None) -> str:
+def _picture(facts: RunFacts, row: int, copies: np.ndarray | None) -> str:
     """The image as it is, else as the model saw it, else none."""
     assert facts.answers is not None
     try:

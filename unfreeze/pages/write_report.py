@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toolkit.run import Run
 from toolkit.storage.files import write_text
-from unfreeze.pages.run_facts import read_facts
+from unfreeze.pages.run_facts import read_run_facts
 
 
 def write_report(run: Run) -> tuple[Path, Path]:
@@ -15,7 +15,7 @@ def write_report(run: Run) -> tuple[Path, Path]:
     from unfreeze.pages.card import render_card
     from unfreeze.pages.page import render_page  # with matplotlib and Jinja2
 
-    facts = read_facts(run)
+    facts = read_run_facts(run)
     page, card = run.path / "report.html", run.path / "report.md"
     write_text(page, render_page(facts))
     write_text(card, render_card(facts))

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toolkit.stats.paired import HOLDS, LOSES, UNSURE
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.screen.tables import listed
 from unfreeze.screen.terminal import show
+from unfreeze.wording import COULD_NOT_RUN, VERDICTS, verdict_words
 
 if TYPE_CHECKING:
     from export.artefacts import Manifest
     from export.proof.client_pixels import Sensitivity
-    from export.proof.locate import Divergence
-    from export.proof.parity import Flip, Parity
+    from export.proof.parity import Divergence, Flip, Parity
 
-MARKS = {HOLDS: "✓", UNSURE: "?", LOSES: "✗"}
-OTHER = "!"  # it could not run
+MARKS = {HOLDS: "✓", UNDECIDED: "?", FAILS: "✗"}
+NOT_RUN = "!"  # it could not be run or written
 ORDERS: dict[str, Callable[[Parity], Any]] = {
     "size": lambda parity: parity.artefact.bytes,
     "latency": lambda parity: parity.timings[0].median if parity.timings else float("inf"),
@@ -55,8 +55,8 @@ def show_attempts(manifest: Manifest) -> None:
 
 def _attempt_row(attempt: dict[str, Any]) -> list[str]:
     if attempt["error"]:
-        return [attempt["step"], "", "", "", "", f"could not run: {attempt['error']}"]
-    note = (HOLDS if attempt["holds"] else LOSES) + (", kept" if attempt["kept"] else "")
+        return [attempt["step"], "", "", "", "", f"{COULD_NOT_RUN}: {attempt['error']}"]
+    note = verdict_words(HOLDS if attempt["holds"] else FAILS) + (", kept" if attempt["kept"] else "")
     numbers = [f"{attempt['accuracy']:.2%}", f"{attempt['lost']:+.2%}", f"{attempt['bytes'] / 1e6:.2f} MB"]
     return [attempt["step"], *numbers, f"{attempt['latency_ms']:.2f}", note]
 
@@ -66,8 +66,8 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
     results = sorted(results, key=lambda one: (one.accuracy is None, ORDERS[order](one))) if order else results
     columns = ["", "artefact", "size", "accuracy", "95 % interval", "lost", "at most", "flips", "McNemar", "verdict"]
     show(columns, [_verdict_row(parity) for parity in results], left=2)
-    marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
-    click.echo(f"verdict: {marks}, {OTHER} could not run or be written")
+    marks = ", ".join(f"{mark} {VERDICTS[verdict]}" for verdict, mark in MARKS.items())
+    click.echo(f"verdict: {marks}, {NOT_RUN} {COULD_NOT_RUN} or be written")
     ran = [parity for parity in results if parity.accuracy is not None]
     if ran:
         one = ran[0]
@@ -89,12 +89,12 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
 
 def shortfall(results: Sequence[Parity], strict: bool) -> str:
     """Which artefacts do not hold, could not run, or, if `strict`, cannot be told; "" where there is none."""
-    wrong = [parity.artefact.name for parity in results if parity.verdict == LOSES]
-    absent = [parity.artefact.name for parity in results if parity.verdict not in MARKS]
-    unsure = [parity.artefact.name for parity in results if parity.verdict == UNSURE]
+    wrong = [parity.artefact.name for parity in results if parity.verdict == FAILS and parity.ran]
+    absent = [parity.artefact.name for parity in results if not parity.ran]
+    unsure = [parity.artefact.name for parity in results if parity.verdict == UNDECIDED]
     said = [
         f"{', '.join(wrong)} {'do' if len(wrong) > 1 else 'does'} not hold" if wrong else "",
-        f"{', '.join(absent)} could not run" if absent else "",
+        f"{', '.join(absent)} {COULD_NOT_RUN}" if absent else "",
     ]
     if strict and unsure and not wrong + absent:
         return f"too few images to tell whether {', '.join(unsure)} {'hold' if len(unsure) > 1 else 'holds'}"
@@ -102,7 +102,8 @@ def shortfall(results: Sequence[Parity], strict: bool) -> str:
 
 
 def _verdict_row(parity: Parity) -> list[str]:
-    mark, verdict, name = MARKS.get(parity.verdict, OTHER), parity.verdict, parity.artefact.name
+    mark = MARKS[parity.verdict] if parity.ran else NOT_RUN
+    verdict, name = verdict_words(parity.verdict, parity.ran), parity.artefact.name
     size = f"{parity.artefact.bytes / 1e6:.2f} MB" if parity.artefact.bytes else ""
     if parity.accuracy is None or parity.accuracy_interval is None:
         return [mark, name, size, *[""] * 6, verdict]
@@ -195,7 +196,14 @@ def show_clients(rows: Sequence[Sensitivity]) -> None:
         return
     click.echo("\naccuracy if your app does this")
     table = [
-        [row.client, f"{row.accuracy:.2%}", str(row.flips), f"{row.lost:+.2%}", f"{row.lost_at_most:.2%}", row.verdict]
+        [
+            row.client,
+            f"{row.accuracy:.2%}",
+            str(row.flips),
+            f"{row.lost:+.2%}",
+            f"{row.lost_at_most:.2%}",
+            verdict_words(row.verdict),
+        ]
         for row in rows
     ]
     show(["pixels", "accuracy", "flips", "lost", "at most", "verdict"], table)

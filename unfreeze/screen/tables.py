@@ -14,9 +14,10 @@ from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import show
+from unfreeze.wording import backbone_words
 
 if TYPE_CHECKING:  # the application shows what the other packages return, and imports them nowhere else
-    from tuning.search import SearchResult
+    from tuning.results import SearchResult
 
 LISTED = 20  # files, before the rest are only counted
 ROWS = 1000  # classes, likewise
@@ -82,14 +83,15 @@ def listed(what: str, lines: Sequence[str], most: int = LISTED) -> None:
 
 def show_search(result: SearchResult) -> None:
     """The trial that was taken, and those that cannot be told from the best."""
-    trial = result.trial(result.taken)
-    head = f"{trial.head_units} head units" if trial.head_units else "no dense head"
+    trial, spec = result.trial(result.taken), result.spec
+    head = f"{spec.head_units} head units" if spec.head_units else "no dense head"
     click.echo(
-        f"taken: trial {int(trial.trial)}, {head}, dropout {trial.dropout:g}, unfreeze depth {trial.unfreeze}: "
+        f"taken: trial {trial.number}, {head}, dropout {spec.dropout:g}, unfreeze depth {spec.unfreeze}: "
         f"validation accuracy {trial.val_accuracy:.2%}, loss {trial.val_loss:.4f}"
     )
-    if trial.unfreeze and trial.best_stage == "head":
-        click.echo("its best epoch lies in the head stage: fine-tuning did not improve it, its backbone is as it came")
+    stage = result.kept.get("stage", trial.best_stage)
+    if spec.unfreeze and stage == "head":
+        click.echo(backbone_words(spec.unfreeze, stage))
     if result.tied:
         names = ", ".join(str(int(name)) for name in result.tied)
         click.echo(f"tied with the best (trial {int(result.best)}) on these validation images: trial {names}")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+
+from tuning.results import Trial, ancestors
 
 Plan = Sequence[tuple[int, int]]  # (trials, epochs of each) of each rung; a search without rungs has one
 
 
-def rungs_of(trials: Sequence[Any]) -> list[int]:
-    """Of each trial how many it went on from."""
+def rungs_of(trials: Sequence[Trial]) -> list[int]:
+    """The rung of each trial: how many trials it goes on from. UnfreezeError where one would go on from itself."""
     parents = {trial.trial: trial.parent for trial in trials}
-
-    def depth(name: str) -> int:
-        return 1 + depth(parents[name]) if parents.get(name) else 0
-
-    return [depth(trial.trial) for trial in trials]
+    return [len(ancestors(name, parents, Path("trials.csv"))) for name in parents]
 
 
-def seconds_left(trials: Sequence[Any], plan: Plan) -> float | None:
+def seconds_left(trials: Sequence[Trial], plan: Plan) -> float | None:
     """Seconds that the trials to come will take, if they are like those of their rung that have ended; without one of
     those like the rung before, epoch for epoch. None where that would be a guess: heads cost next to nothing, and tell
     nothing of fine-tuning."""

@@ -1,28 +1,27 @@
-"""DATA -> the files it names, each with its label and part: the three layouts, read without opening an image.
+"""A folder -> `Listing`: a sub-folder for each class, or train/, val/ and test/ with a sub-folder for each class.
 
-A folder with a sub-folder per class; or with train/, val/, test/, each with a sub-folder per class; or a CSV
-`path,label[,split]`. What is in the files, and whether the classes will do, is left to `toolkit.data.image_set`.
+No image is opened: what is in the files, and whether the classes can be learned is left to `toolkit.data.image_set`.
 
-Links: one to a file is followed, wherever it leads, and so is one that stands for a class or a part: data sets are put
-together so. One to a folder further down is not, nor one that leads up to a folder it is in: either may go round for
-ever. Paths in a CSV are relative to its folder and stay in it; elsewhere leads an absolute path, written on purpose.
+`toolkit.data.sources.walk` says which files and links count. A link to a folder is followed where it stands for a class
+or for a part, because data sets are often put together so, unless it leads to a folder that it is in.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from toolkit.data.sources.listing import PARTS, Entry, Listing, check_label, surely
+from toolkit.data.sources.listing import PARTS, Entry, Listing, check_label
+from toolkit.data.sources.walk import is_image, visible, walk
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.pixels.decode import SUFFIXES
 
 
 def read_folder(root: Path) -> Listing:
+    """What the folder names; UnfreezeError where it has no class folder, or a folder that cannot be read."""
     listing = Listing(root)
-    folders, loose = _visible(root)
+    folders, loose = visible(root)
     parts = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}
     # A class may itself be called "train": it then holds images, not folders.
-    divided = {part for folder, part in parts.items() if _visible(folder)[0]}
+    divided = {part for folder, part in parts.items() if visible(folder)[0]}
     if divided and ("train" in divided or len(parts) == len(folders)):
         _add_parts(listing, folders, parts)
     else:
@@ -38,7 +37,7 @@ def read_folder(root: Path) -> Listing:
 def _add_parts(listing: Listing, folders: list[Path], parts: dict[Path, str]) -> None:
     for folder in folders:
         if folder in parts:
-            classes, loose = _visible(folder)
+            classes, loose = visible(folder)
             _add_classes(listing, classes, parts[folder])
             _reject_loose(listing, loose)
         else:
@@ -57,16 +56,11 @@ def _add_classes(listing: Listing, folders: list[Path], part: str) -> None:
 
 
 def _add_tree(listing: Listing, top: Path, label: str, part: str) -> None:
-    waiting = [top]  # no recursion: folders may be nested more deeply than Python's stack
-    while waiting:
-        folders, files = _visible(waiting.pop())
+    for files, links in walk(top):
         for file in _images(listing, files):
             listing.entries.append(Entry(file.relative_to(listing.root).as_posix(), label, part))
-        for inner in folders:
-            if inner.is_symlink():  # it may lead back up, and round for ever
-                listing.reject(inner, "a symbolic link to a folder, which is not followed")
-            else:
-                waiting.append(inner)
+        for link in links:
+            listing.reject(link, "a symbolic link to a folder, which is not followed")
 
 
 def _reject_loose(listing: Listing, files: list[Path]) -> None:
@@ -75,17 +69,7 @@ def _reject_loose(listing: Listing, files: list[Path]) -> None:
 
 
 def _images(listing: Listing, files: list[Path]) -> list[Path]:
-    """Those with an image's suffix; the others are counted."""
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
+    """The files with an image's suffix; the others are counted in `listing.ignored`."""
+    images = [file for file in files if is_image(file)]
     listing.ignored += len(files) - len(images)
     return images
-
-
-def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Sub-folders and files, sorted, without hidden ones and what macOS adds to archives."""
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
-    except OSError as error:
-        raise UnfreezeError(f"{one_line(str(folder))} cannot be read: {error.strerror}") from error
-    kinds = [(path, surely(path.is_dir)) for path in paths]
-    return [path for path, is_folder in kinds if is_folder], [path for path, is_folder in kinds if not is_folder]

@@ -1,4 +1,7 @@
-"""A CSV `path,label[,split]` -> `Listing`."""
+"""A CSV `path,label[,split]` -> `Listing`.
+
+Paths are relative to the CSV's folder and may not lead out of it; an absolute path may lead anywhere.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from toolkit.errors import UnfreezeError, one_line
 
 
 def read_csv(file: Path) -> Listing:
+    """What the CSV names; UnfreezeError where it cannot be read or has no usable row."""
     listing = Listing(file.parent)
     seen: set[Entry] = set()
     for line, row in _csv_rows(file):
@@ -28,7 +32,7 @@ def read_csv(file: Path) -> Listing:
 
 
 def _unusable(entry: Entry, seen: set[Entry]) -> str:
-    """What is wrong with a row, or nothing."""
+    """What is wrong with a row; "" if nothing is."""
     if not entry.path or not entry.label:
         return f"has no {'label' if entry.path else 'path'}"
     if entry.path.split("/", 1)[0] == "..":

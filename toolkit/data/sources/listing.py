@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,12 +59,3 @@ def check_label(label: str, where: str) -> None:
             f"{where}: the class name {one_line(label)[:80]} has a line break or another control character, and "
             "labels.txt takes a name a line: rename it"
         )
-
-
-def surely(ask: Callable[[], bool]) -> bool:
-    """False, too, where the system does not say: `Path.is_dir` and its like raise for a name that is too long and for a
-    link that leads where one may not look."""
-    try:
-        return ask()
-    except OSError:
-        return False

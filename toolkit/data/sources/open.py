@@ -6,18 +6,19 @@ from pathlib import Path
 
 from toolkit.data.sources.class_folders import read_folder
 from toolkit.data.sources.csv_file import read_csv
-from toolkit.data.sources.listing import Listing, surely
+from toolkit.data.sources.listing import Listing
+from toolkit.data.sources.walk import is_true
 from toolkit.errors import UnfreezeError, one_line
 
 
-def read_layout(data: Path) -> Listing:
+def read_listing(data: Path) -> Listing:
     """The entries of DATA sorted by path; `UnfreezeError` where it is none of the three layouts."""
-    if surely(data.is_dir):
+    if is_true(data.is_dir):
         listing = read_folder(data)
-    elif surely(data.is_file) and data.suffix.lower() == ".csv":
+    elif is_true(data.is_file) and data.suffix.lower() == ".csv":
         listing = read_csv(data)
     else:
-        what = "is neither a folder nor a .csv file" if surely(data.exists) else "does not exist"
+        what = "is neither a folder nor a .csv file" if is_true(data.exists) else "does not exist"
         raise UnfreezeError(
             f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
         )

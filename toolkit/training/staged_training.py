@@ -1,4 +1,4 @@
-"""The stages of one model's training, the callbacks that watch them, and the learning rate of each."""
+"""The stages of one model's training: the head, fine-tuning, and a refit; their callbacks and learning rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from toolkit.settings import Settings
-from toolkit.training.batches import Source, balanced_weights
+from toolkit.training.batches import Source
 from toolkit.training.fit import fit
 from toolkit.training.history import COLUMNS, History, Row
 
@@ -18,10 +18,11 @@ STAGES = ("head", "tune")
 WARM_UP = 0.1  # fraction of the fine-tuning steps
 
 
-class Course:
-    """The stages of one model's training, and the best epoch of all of them.
+class StagedTraining:
+    """Trains one model stage by stage, and keeps the weights of the best epoch of all stages.
 
-    To the callbacks they are one training, which begins with the first stage and ends with `end`.
+    For the callbacks it is one training, which begins with the first stage and ends with `end`. `owner` is the model
+    that the callbacks see.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class Course:
         self.begun = False
 
     def run(self, stage: str, model: keras.Model, train: Source, val: Source, epochs: range) -> None:
-        """Train `model`, the owner or a part of it, for those of `epochs` that belong to `stage`; restore the best."""
+        """Train `model`, which is the owner or a part of it, for those of `epochs` that belong to `stage`; then restore
+        the weights of the best epoch so far."""
         span = stage_epochs(self.settings, stage)
         part = range(max(span.start, epochs.start), min(span.stop, epochs.stop))
         if not part:
@@ -51,39 +53,40 @@ class Course:
             optimizer,
             train,
             val,
+            self.settings,
             epochs=part,
-            batch_size=self.settings.batch_size,
-            class_weights=_class_weights(self.settings, train.labels, model.output_shape[-1]),
-            seed=self.settings.seed,
             callbacks=[self.recorder, self.best, *self.callbacks, self._patience()],
             owner=self.owner,
         )
         self.best.restore(self.owner)
 
     def replay(self, rows: list[Row], answers: np.ndarray) -> None:
-        """Take up a stage that another trial trained, and tell of it as if it had been trained here."""
+        """Take over a head stage that another trial trained, and report its epochs as if it had been trained here.
+
+        `rows`: its learning curve; `answers`, float32 [N, C]: those of its best epoch, whose weights the owner has.
+        """
         self._begin(keras.optimizers.Adam(self.settings.head_rate))
-        self.take_up(rows, answers)
+        self.resume(rows, answers)
         if best := self.history.best:
             for callback in self.callbacks:
                 callback.on_epoch_end(best["epoch"], {name: best[name] for name in COLUMNS[2:6]})
         for row in rows:
             self.recorder.on_epoch(row)
 
-    def take_up(self, rows: list[Row], answers: np.ndarray) -> None:
-        """Go on from a training that is over; the owner has the weights of its best epoch already."""
+    def resume(self, rows: list[Row], answers: np.ndarray) -> None:
+        """Go on from a training that has ended; the owner has the weights of its best epoch already."""
         self.history.rows += rows
         if self.history.best is not None:
             self.owner.answers = answers
             self.best.keep(self.owner)
 
     def end(self) -> None:
-        """Tell the callbacks that the training is over."""
+        """Tell the callbacks that the training has ended."""
         for callback in self.callbacks if self.begun else ():
             callback.on_train_end({})
 
     def _begin(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Show the callbacks the model with its optimizer, and, the first time, that the training begins."""
+        """Give the owner its optimizer, and tell the callbacks that the training begins, if this is the first stage."""
         self.owner.compile(optimizer)
         first, self.begun = not self.begun, True
         for callback in (self.recorder, self.best, *self.callbacks) if first else ():
@@ -92,7 +95,7 @@ class Course:
             callback.on_train_begin({})
 
     def _patience(self) -> keras.callbacks.EarlyStopping:
-        """Its count starts with each stage."""
+        """Stops a stage after `settings.patience` epochs without improvement. Each stage counts anew."""
         mode = "min" if self.settings.objective == "val_loss" else "max"
         patience = keras.callbacks.EarlyStopping(self.settings.objective, patience=self.settings.patience, mode=mode)
         patience.set_model(self.owner)
@@ -101,19 +104,22 @@ class Course:
 
 
 def steps(count: int, settings: Settings) -> int:
-    """Steps in an epoch over `count` images."""
+    """Batches in an epoch over `count` images; the last one may be smaller."""
     return math.ceil(count / settings.batch_size)
 
 
 def stage_epochs(settings: Settings, stage: str) -> range:
-    """The epochs of a stage in the whole schedule."""
+    """The epochs of the stage "head", "tune" or "refit" in the whole schedule, counted from 0."""
     ends = {"head": (0, settings.head_epochs), "tune": (settings.head_epochs, settings.epochs)}
     ends["refit"] = (settings.epochs, settings.epochs + settings.refit)
     return range(*ends[stage])
 
 
 def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras.optimizers.Optimizer:
-    """Adam: at a constant rate for the head; with warm-up and cosine decay over the whole stage for fine-tuning."""
+    """Adam, at a constant rate for the head, with warm-up and cosine decay over the whole stage for fine-tuning.
+
+    `part`: the epochs of the stage that are trained now. `steps`: in an epoch.
+    """
     if stage == "head":
         return keras.optimizers.Adam(settings.head_rate)
     span = stage_epochs(settings, stage)
@@ -123,9 +129,9 @@ def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras
 class Decay(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up over a tenth of `total` steps to `peak`, then cosine decay to 0 (Loshchilov and Hutter, 2017).
 
-    `done` steps lie behind: where a parent trial stopped, the schedule goes on, but warms up once more, for Adam's
-    moments are empty. Moving Adam's own count instead would undo its bias correction, and the first updates would be
-    far too large.
+    `done`: steps of the schedule that a parent trial has trained. The schedule goes on behind them, but warms up once
+    more, because Adam's moments are empty. Setting Adam's own count of steps to `done` instead would switch off its
+    bias correction, and the first updates would be far too large.
     """
 
     def __init__(self, peak: float, total: int, done: int = 0) -> None:
@@ -140,20 +146,15 @@ class Decay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
-    """Dropout draws from the epoch at which a stage starts, not from what was drawn before: a stage is the same whether
-    the one before it was trained or taken up."""
+    """Seed each Dropout layer with the epoch at which a stage starts. Then a stage repeats exactly, whether the stage
+    before it was trained here or taken over from another trial."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             layer.seed_generator.state.assign([seed, epoch])
 
 
-def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.ndarray:
-    balanced = settings.class_weights == "balanced"
-    return balanced_weights(labels, classes) if balanced else np.ones(classes, np.float32)
-
-
 class Recorder(keras.callbacks.Callback):
-    """Appends each epoch's numbers to the history."""
+    """Appends a row to the history after each epoch, and hands it to `on_epoch`."""
 
     def __init__(self, history: History, on_epoch: Callable[[Row], None]) -> None:
         super().__init__()
@@ -174,7 +175,7 @@ class Recorder(keras.callbacks.Callback):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Keeps the weights and the answers of the best epoch of all stages in memory."""
+    """Keeps the weights and the answers of the best epoch of all stages so far, in memory."""
 
     def __init__(self, history: History) -> None:
         super().__init__()

@@ -1,0 +1,54 @@
+"""Values of a settings record, checked by a table of rules: the first that is wrong is told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit.errors import UnfreezeError
+
+Number = (int, float)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a field has to be."""
+
+    kind: type | tuple[type, ...]
+    expected: str  # how the error says what to give
+    holds: Callable[[Any], bool] = lambda value: True
+    each: bool = False  # the field is a tuple of such values
+
+
+def check(record: object, rules: Mapping[str, Rule]) -> None:
+    """UnfreezeError for the first field of `record` that does not follow its rule."""
+    for name, rule in rules.items():
+        value = getattr(record, name)
+        if not all(_follows(one, rule) for one in (value if rule.each else (value,))):
+            raise UnfreezeError(f"{name} is {value if _is_number(value) else repr(value)}; give {rule.expected}")
+
+
+def as_tuple(value: Any) -> tuple:
+    """A list as a tuple, and a single value as a tuple of one."""
+    return tuple(value) if isinstance(value, (list, tuple, range)) else (value,)
+
+
+def one_of(choices: tuple[str, ...]) -> Rule:
+    """The rule of a field that is one of a few words."""
+    return Rule(str, f"one of {', '.join(choices)}", lambda value: value in choices)
+
+
+def at_least(least: int, *, optional: bool = False) -> Rule:
+    """The rule of a whole number from `least` on; with `optional` it may be None."""
+    if optional:
+        return Rule((int, type(None)), f"{least} or more, or None", lambda value: value is None or value >= least)
+    return Rule(int, f"{least} or more", lambda value: value >= least)
+
+
+def _follows(value: Any, rule: Rule) -> bool:
+    return isinstance(value, rule.kind) and (rule.kind is bool or not isinstance(value, bool)) and rule.holds(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float))

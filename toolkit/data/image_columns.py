@@ -1,0 +1,57 @@
+"""`ImageFolder` as columns in run.json, and back: which file is in which part, and what was left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.data.image_set import ImageFolder
+from toolkit.data.sources.listing import Rejected
+
+
+def to_columns(images: ImageFolder) -> dict[str, Any]:
+    """The columns: lists with a value for each image, and lists of what was left out."""
+    return {
+        "root": str(images.root.resolve()),
+        "paths": list(images.paths),
+        "labels": images.labels.tolist(),
+        "parts": list(images.parts),
+        "sha256": list(images.digests),
+        "sizes": images.sizes.tolist(),
+        "rejected": [[left.path, left.reason] for left in images.rejected],
+        "ignored": images.ignored,
+    }
+
+
+def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageFolder:
+    """The images of such columns. KeyError, TypeError, ValueError or AttributeError where they are damaged."""
+    _check_columns(columns, class_names)
+    return ImageFolder(
+        root=Path(columns["root"]),
+        class_names=tuple(class_names),
+        paths=tuple(columns["paths"]),
+        labels=np.array(columns["labels"], np.int32),
+        digests=tuple(columns["sha256"]),
+        parts=tuple(columns["parts"]),
+        sizes=np.array(columns["sizes"], np.int32).reshape(-1, 2),
+        rejected=tuple(Rejected(path, reason) for path, reason in columns["rejected"]),
+        ignored=columns["ignored"],
+    )
+
+
+def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
+    """Nothing in the columns can be trusted: somebody else may have made the run, or have edited it."""
+    texts = [columns["root"], *class_names, *columns["paths"], *columns["sha256"], *columns["parts"]]
+    if not all(isinstance(text, str) and "\0" not in text for text in texts):
+        raise ValueError("a name in it is no text")
+    if len(set(class_names)) < len(class_names) or not set(columns["parts"]) <= {"train", "val", "test"}:
+        raise ValueError("its classes or its parts are none")
+    if len({len(columns[name]) for name in ("paths", "labels", "sha256", "parts", "sizes")}) > 1:
+        raise ValueError("its columns have different lengths")
+    if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
+        raise ValueError("a label in it is of no class")
+    left = [text for row in columns["rejected"] for text in row]
+    if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in left):
+        raise ValueError("what was left out is none")

@@ -1,0 +1,50 @@
+"""A folder -> the files and folders in it that count: the same for `scan` and for `predict FOLDER`.
+
+Hidden entries and `__MACOSX`, which macOS adds to archives, are left out. A link to a file counts as the file, wherever
+it leads. A link to a folder below the one that was named is not followed: it may lead back up, and round without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from toolkit.errors import UnfreezeError, one_line
+from toolkit.pixels.decode import SUFFIXES
+
+
+def walk(top: Path) -> Iterator[tuple[list[Path], list[Path]]]:
+    """For `top` and each folder below: its files, and its links to folders, each sorted.
+
+    UnfreezeError where a folder cannot be read.
+    """
+    waiting = [top]  # no recursion: folders may be nested more deeply than Python's stack
+    while waiting:
+        folders, files = visible(waiting.pop())
+        links = [folder for folder in folders if folder.is_symlink()]
+        waiting += [folder for folder in folders if not folder.is_symlink()]
+        yield files, links
+
+
+def visible(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Sub-folders, links to folders among them, and files, each sorted. UnfreezeError where it cannot be read."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+    except OSError as error:
+        raise UnfreezeError(f"{one_line(str(folder))} cannot be read: {error.strerror}") from error
+    kinds = [(path, is_true(path.is_dir)) for path in paths]
+    return [path for path, is_folder in kinds if is_folder], [path for path, is_folder in kinds if not is_folder]
+
+
+def is_image(file: Path) -> bool:
+    """Whether its suffix is an image's; the content is not looked at."""
+    return file.suffix.lower() in SUFFIXES
+
+
+def is_true(ask: Callable[[], bool]) -> bool:
+    """`ask()`, and False where the system refuses an answer: `Path.is_dir` and its like raise OSError for a name that
+    is too long, and for a link to where this user has no access."""
+    try:
+        return ask()
+    except OSError:
+        return False

@@ -1,0 +1,73 @@
+"""metrics.json and test_probabilities.npz, which an evaluation leaves in the run's folder. Both are written and read
+here only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from toolkit.data.image_set import ImageFolder
+from toolkit.errors import UnfreezeError, first_line
+from toolkit.stats.metrics import Evaluation
+from toolkit.storage.files import atomic, read_json, write_json
+
+METRICS, ANSWERS = "metrics.json", "test_probabilities.npz"  # in the run's folder
+
+
+def write_metrics(run: Path, evaluation: Evaluation) -> None:
+    write_json(run / METRICS, evaluation.to_json() | {"part": "test"})
+
+
+def read_metrics(run: Path, class_names: tuple[str, ...]) -> Evaluation | None:
+    """The evaluation of the test part; None before there was one. UnfreezeError where the file is damaged."""
+    path = run / METRICS
+    if not path.is_file():
+        return None
+    try:
+        return _evaluation_of(read_json(path), class_names)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UnfreezeError(f"{path} is damaged ({first_line(error)}); `unfreeze evaluate {run}` writes it") from None
+
+
+def _evaluation_of(stored: dict[str, Any], class_names: tuple[str, ...]) -> Evaluation:
+    classes = [stored["classes"][name] for name in class_names]
+    low, high = stored["accuracy_interval"]
+    confusion = np.array(stored["confusion"], np.int64)
+    if confusion.shape != (len(classes), len(classes)):
+        raise ValueError(f"its confusion matrix has the shape {confusion.shape}")
+    return Evaluation(
+        images=int(stored["images"]),
+        accuracy=float(stored["accuracy"]),
+        accuracy_interval=(float(low), float(high)),
+        log_loss=float(stored["log_loss"]),
+        calibration_error=float(stored["calibration_error"]),
+        confusion=confusion,
+        class_names=class_names,
+        precision=np.array([one["precision"] for one in classes], np.float64),
+        recall=np.array([one["recall"] for one in classes], np.float64),
+        f1=np.array([one["f1"] for one in classes], np.float64),
+    )
+
+
+def write_answers(run: Path, images: ImageFolder, probabilities: np.ndarray) -> None:
+    """Store the model's answers, float32 [N, C], with the images' paths and labels, in the order of `images`."""
+    with atomic(run / ANSWERS) as temporary:
+        np.savez_compressed(temporary, paths=np.array(images.paths), labels=images.labels, probabilities=probabilities)
+
+
+def read_answers(run: Path) -> tuple[tuple[str, ...], np.ndarray] | None:
+    """(paths, probabilities float32 [N, C]) of the test images; None before there was an evaluation.
+
+    UnfreezeError where the file is damaged.
+    """
+    path = run / ANSWERS
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return tuple(arrays["paths"].tolist()), arrays["probabilities"]
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
+        raise UnfreezeError(f"{path} cannot be read ({first_line(error)}); repeat `unfreeze evaluate {run}`") from None

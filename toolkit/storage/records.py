@@ -1,0 +1,39 @@
+"""JSON objects -> the fields of a dataclass, checked: a run's files may come from a stranger."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+PLAIN: dict[Any, tuple[type, ...]] = {  # how a field is annotated -> the types that JSON may have for it
+    "str": (str,),
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "int | None": (int, type(None)),
+    "float | None": (int, float, type(None)),
+}
+
+
+def plain_fields(record: Any, values: Any) -> dict[str, Any]:
+    """Those of a JSON object that are text, numbers, or true and false by the annotations of the dataclass `record`.
+
+    A field that is missing is left to its default. ValueError where `values` is no object or a field has another type.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{values!r:.40} is no record")
+    found = {}
+    for field in fields(record):
+        if field.type in PLAIN and field.name in values:
+            value = found[field.name] = values[field.name]
+            if type(value) not in PLAIN[field.type]:
+                raise ValueError(f"{field.name} is {value!r:.40}, not {field.type}")
+    return found
+
+
+def plain_record(record: Any, values: Any) -> Any:
+    """An instance of a dataclass all of whose fields are plain; ValueError where one is missing or of another type."""
+    found = plain_fields(record, values)
+    if missing := {field.name for field in fields(record)} - found.keys():
+        raise ValueError(f"{min(missing)} is missing")
+    return record(**found)

@@ -1,0 +1,43 @@
+"""Reads from model.json what a run's model is: its ModelSpec, or the image size of a model that was trained elsewhere.
+
+Whatever works with the trained model (evaluation, export, verification, prediction) reads its size and backbone here.
+The run's settings only say what was to be searched and trained. No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from toolkit.errors import UnfreezeError
+from toolkit.models.spec import ModelSpec
+from toolkit.run import Run
+from toolkit.settings import ADOPTED
+from toolkit.storage.files import read_json
+
+
+@dataclass(frozen=True)
+class AdoptedSpec:
+    """What is known of a model that was trained elsewhere."""
+
+    image_size: int  # pixels, side of the square input
+    backbone: str = ADOPTED
+
+
+def read_spec(run: Run) -> ModelSpec | AdoptedSpec:
+    """The spec of the model that the run has now. UnfreezeError where model.json is missing or damaged."""
+    path = run.path / "model.json"
+    told = read_json(path)
+    try:
+        if "adopted" in told:  # earlier versions wrote the model's size into the settings alone
+            return AdoptedSpec(_pixels(told.get("image_size", run.settings.image_size)))
+        spec = ModelSpec(**{field.name: told["spec"][field.name] for field in fields(ModelSpec)})
+        _pixels(spec.image_size)
+    except (LookupError, TypeError, ValueError):
+        raise UnfreezeError(f"{path} is damaged; repeat the step that writes it (tune, train or adopt)") from None
+    return spec
+
+
+def _pixels(value: object) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"an image size is a positive number of pixels, got {value!r}")
+    return value

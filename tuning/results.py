@@ -1,0 +1,148 @@
+"""What a search found: `Trial`, a row of trials.csv, which is written and read here only, and `SearchResult`.
+
+Nothing here imports KerasTuner.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from toolkit.errors import UnfreezeError, first_line
+from toolkit.models.spec import ModelSpec, Point
+from toolkit.storage.files import read_json, write_text
+from toolkit.training.history import Row
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A row of trials.csv."""
+
+    trial: str  # its name, a number such as "0007"
+    status: str  # KerasTuner's: COMPLETED or FAILED
+    head_units: int | None  # None: its record was lost
+    dropout: float | None
+    unfreeze: int | None  # stages
+    val_loss: float | None  # nats, at the best epoch; None: it failed or diverged
+    val_accuracy: float | None  # a fraction
+    best_epoch: int | None  # from 0
+    best_stage: str  # "head": fine-tuning did not improve it, so that no stage is unfrozen in its model
+    parameters: int | None
+    seconds: float | None
+    message: str  # why it failed
+    parent: str = ""  # the trial with whose weights it went on, under halving and hyperband
+    mark: str = ""  # "best", "tied" with the best
+
+    @property
+    def number(self) -> int:
+        return int(self.trial)
+
+    @property
+    def point(self) -> Point | None:
+        """The point of the search space that was tried; None where the trial's record was lost."""
+        if self.head_units is None or self.dropout is None or self.unfreeze is None:
+            return None
+        return Point(self.head_units, self.dropout, self.unfreeze)
+
+    def value(self, objective: str) -> float | None:
+        """Its "val_loss" or "val_accuracy"; None where it did not complete."""
+        return self.val_loss if objective == "val_loss" else self.val_accuracy
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The trial whose model was saved, the best one, and those that the validation images cannot tell from it."""
+
+    taken: str
+    best: str
+    tied: tuple[str, ...]
+    recommended: str  # the smallest of the best and the tied
+    spec: ModelSpec  # of the trial taken
+    trials: tuple[Trial, ...]
+    refit: int  # epochs for which it was trained on
+    kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
+
+    def trial(self, name: str) -> Trial:
+        return next(trial for trial in self.trials if trial.trial == name)
+
+
+def write_trials(path: Path, trials: Sequence[Trial]) -> None:
+    """Write a trials.csv."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Trial)])
+    writer.writeheader()
+    writer.writerows(asdict(trial) for trial in trials)
+    write_text(path, text.getvalue())
+
+
+def read_trials(path: Path) -> list[Trial]:
+    """The rows of a trials.csv, [] where there is no such file; UnfreezeError where it is damaged."""
+    if not path.is_file():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            trials = [_trial_of(row) for row in csv.DictReader(file)]
+        parents = {trial.trial: trial.parent for trial in trials}
+        if len(parents) < len(trials):
+            raise ValueError("two of its trials have the same number")
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, csv.Error) as error:
+        raise _damaged(path, first_line(error)) from None
+    for name in parents:
+        ancestors(name, parents, path)
+    return trials
+
+
+def _trial_of(row: Mapping[str, str]) -> Trial:
+    """ValueError or the like where a column is missing or a number is not one."""
+    if int(row["trial"]) < 0:
+        raise ValueError(f"a trial has the number {row['trial']}")
+    values = {name: row[name] for name in ("trial", "status", "best_stage", "message", "parent", "mark")}
+    if None in values.values():
+        raise ValueError(f"the row of trial {row['trial']} is cut short")
+    whole = {
+        name: int(row[name]) if row[name] else None for name in ("head_units", "unfreeze", "best_epoch", "parameters")
+    }
+    numbers = {name: _finite(row[name]) for name in ("dropout", "val_loss", "val_accuracy", "seconds")}
+    return Trial(**values, **whole, **numbers)  # type: ignore[arg-type]  # each column by its name
+
+
+def _finite(text: str) -> float | None:
+    number = float(text) if text else None
+    return number if number is not None and math.isfinite(number) else None
+
+
+def ancestors(name: str, parents: Mapping[str, str], file: Path) -> list[str]:
+    """The trials that a trial goes on from, the earliest first; [] where it started by itself.
+
+    `parents`: each trial's parent, "" or None where it has none. UnfreezeError that names `file` where a parent is not
+    among them, or where a trial would go on from itself.
+    """
+    chain: list[str] = []
+    while parent := parents[(chain or [name])[0]]:
+        if parent not in parents:
+            raise _damaged(file, f"trial {name} goes on from trial {parent}, which it does not have")
+        if parent == name or parent in chain:
+            raise _damaged(file, f"trial {name} goes on from itself, by way of trial {parent}")
+        chain.insert(0, parent)
+    return chain
+
+
+def read_epochs(run: Path, trials: Sequence[Trial]) -> dict[str, int]:
+    """By trial, the epoch at which the oracle ended it, as its record in the search's folder says. Trials of a search
+    without rungs, and those whose record is gone, are left out: it is only detail."""
+    found = {}
+    for trial in trials:
+        try:
+            record = read_json(run / "search" / f"trial_{trial.trial}" / "trial.json")
+            found[trial.trial] = int(record["hyperparameters"]["values"]["tuner/epochs"])
+        except (UnfreezeError, LookupError, TypeError, ValueError, OverflowError):
+            continue
+    return found
+
+
+def _damaged(file: Path, why: str) -> UnfreezeError:
+    return UnfreezeError(f"{file} is damaged ({why}); `unfreeze tune DATA RUN` writes it again")

@@ -1,0 +1,91 @@
+"""The model of the trial that is taken -> model.keras, model.json and history.csv of the run."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import keras
+import numpy as np
+
+from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.run import Run
+from toolkit.storage.files import read_json
+from toolkit.training.answers import probabilities
+from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve
+from toolkit.training.history import Row, read_history
+from toolkit.training.model_file import save_model, without_optimizer
+from toolkit.training.train import refit
+from tuning.results import SearchResult, ancestors
+from tuning.trial_files import trial_folder
+from tuning.trial_model import Data
+
+# By how much a probability of the model that is saved may differ from what its trial recorded.
+TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
+
+
+def save_taken(
+    run: Run,
+    load_model: Callable[[], keras.Model],
+    result: SearchResult,
+    data: Data,
+    on_epoch: Callable[[Row], None] = lambda row: None,
+) -> Row:
+    """Save the model of the trial that was taken, trained on for `result.refit` epochs; nothing where the run has it.
+
+    `load_model` gives the whole model with the weights of the trial's best epoch. Returns the row of the epoch whose
+    weights were saved. NoAnswerError where the model does not answer as its trial recorded.
+    """
+    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
+    place, objective = run.path / FOLDER / "model", run.settings.objective
+    if _is_saved(run, numbers):
+        if not has_events(place):
+            write_curve(place, objective, read_history(run.path / "history.csv"))
+        return _saved_epoch(run)
+    model, recorded = load_model(), trial_folder(run, result.taken).answers()
+    difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
+    if not difference <= TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
+        raise NoAnswerError(
+            f"the model of trial {result.taken}, built again from its weights, answers otherwise than the trial "
+            f"recorded: a probability differs by {difference:.2g}; repeat the search in a new run folder"
+        )
+    rows, curve = _whole_history(run, result), CurveWriter(place, objective)
+    for row in rows:
+        curve.add(row)
+    if result.refit:
+
+        def tell(row: Row) -> None:
+            curve.add(row)
+            on_epoch(row)
+
+        rows = refit(model, data.train, data.val, run.settings, rows, recorded, tell)
+        model = without_optimizer(model, result.spec)
+    save_model(run, model, result.spec, rows, search=numbers)
+    return _saved_epoch(run)
+
+
+def _whole_history(run: Run, result: SearchResult) -> list[Row]:
+    """The learning curve of the trial that was taken, behind those of the trials from which it went on."""
+    parents = {trial.trial: trial.parent for trial in result.trials}
+    chain = [*ancestors(result.taken, parents, run.path / "search"), result.taken]
+    return [row for name in chain for row in trial_folder(run, name).history()]
+
+
+def _saved_epoch(run: Run) -> Row:
+    best: Row = read_json(run.path / "model.json")["best_epoch"]
+    return best
+
+
+def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:
+    """Whether the run already has the model of this trial, whole. Then it is not written again, so that an export of it
+    stays valid."""
+    try:
+        stored = read_json(run.path / "model.json")["search"]
+        same = all(stored.get(name, 0) == numbers[name] for name in ("taken", "refit"))
+        read_history(run.path / "history.csv")
+        with zipfile.ZipFile(run.path / "model.keras") as archive:
+            return bool(same and archive.testzip() is None)
+    except (UnfreezeError, OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile):
+        return False  # damaged: it is made again from the trial

@@ -1,0 +1,147 @@
+"""What the commands do with exported files, as functions: write, prove, ask. The others are in `unfreeze.api`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.settings import EXPORT, MARGIN, VERIFY, ExportSettings, VerifySettings
+from toolkit.errors import UnfreezeError
+from toolkit.process.quiet import start_tensorflow
+from toolkit.progress import SILENT, Listener, Progress
+from toolkit.storage.local_path import local_path
+from toolkit.storage.lock import alone, check_run
+
+if TYPE_CHECKING:  # light at import: `--help` loads this module
+    from export.artefacts import Manifest
+    from export.predict import Prediction
+    from export.proof.client_pixels import Sensitivity
+    from export.proof.parity import Parity
+    from toolkit.run import Run
+
+PathLike = str | Path
+DATA = "a local folder or CSV"  # what a person who gives a URL is told to give
+
+
+def export(
+    run: PathLike,
+    settings: ExportSettings = EXPORT,
+    *,
+    data: PathLike | None = None,
+    listener: Listener = SILENT,
+) -> Manifest:
+    """Write RUN's model as files: all variants, or some; those that could not be written stand in `failed`.
+
+    `data`: where the images are now, if they were moved since the run.
+    """
+    check_run(local_path(run))
+    with alone(local_path(run)):
+        opened = load(run, data)
+        start(listener.progress)
+        from export.write import export as write
+
+        return write(opened, settings, listener.progress)
+
+
+def verify(
+    run: PathLike,
+    settings: VerifySettings = VERIFY,
+    *,
+    formats: Sequence[str] | None = None,
+    precisions: Sequence[str] | None = None,
+    data: PathLike | None = None,
+    listener: Listener = SILENT,
+) -> list[Parity]:
+    """Each artefact of RUN, or some, in its own runtime over the whole test part; a `Parity` is true where it holds.
+
+    `formats`, `precisions`: those of the artefacts; None: all. `data`: where the images are now, if they were moved
+    since the run.
+    """
+    check_run(local_path(run))
+    with alone(local_path(run)):
+        opened = load(run, data)
+        from export.proof.verify import verify as check
+
+        return check(opened, settings, formats=formats, precisions=precisions, progress=listener.progress)
+
+
+def verify_foreign(
+    reference: PathLike,
+    artefacts: Sequence[PathLike],
+    data: PathLike,
+    *,
+    pixels: str = "0..255",
+    labels: PathLike | None = None,
+    settings: VerifySettings = VERIFY,
+    out: PathLike | None = None,
+    listener: Listener = SILENT,
+) -> list[Parity]:
+    """The same for a model from elsewhere: each artefact against `reference`, a .keras file, on the images of DATA.
+
+    `pixels`: what both take, "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: a file with a class name a
+    line, in the model's order; without it the names of the folders, sorted. `out`: a folder for the pictures.
+    """
+    start(listener.progress)
+    from export.foreign.verify import verify_foreign as check
+
+    return check(
+        local_path(reference),
+        [local_path(artefact) for artefact in artefacts],
+        local_path(data, DATA),
+        pixels=pixels,
+        labels=None if labels is None else local_path(labels),
+        settings=settings,
+        out=None if out is None else local_path(out),
+        progress=listener.progress,
+    )
+
+
+def sensitivity(
+    run: PathLike,
+    artefact: str | None = None,
+    *,
+    margin: float = MARGIN,
+    data: PathLike | None = None,
+    listener: Listener = SILENT,
+) -> list[Sensitivity]:
+    """What RUN's artefact of that name, or the one that stands for all, loses if an app decodes or resizes the test
+    part's images in another way. Writes resize.json and a picture. `margin`: points of accuracy."""
+    VerifySettings(margin=margin)  # UnfreezeError where it is no margin
+    check_run(local_path(run))
+    with alone(local_path(run)):
+        opened = load(run, data)
+        from export.proof.client_pixels import measure_run
+
+        return measure_run(opened, artefact, margin=margin, progress=listener.progress)
+
+
+def predict(source: PathLike, images: PathLike | Sequence[PathLike]) -> Iterator[Prediction]:
+    """Class and probability of each image, as they come. An image may be a folder of them.
+
+    `source`: an .onnx or .tflite file, a SavedModel folder, or a run, of which the first artefact is used.
+    """
+    if not local_path(source).exists():
+        raise UnfreezeError(
+            f"{source} does not exist; give an .onnx or .tflite file, a SavedModel folder or a run folder"
+        )
+    from export.predict import predict as answer
+
+    listed = [images] if isinstance(images, (str, Path)) else images
+    return answer(local_path(source), [local_path(image) for image in listed])
+
+
+def load(run: PathLike, data: PathLike | None = None) -> Run:
+    from toolkit.run import load_run
+
+    return load_run(local_path(run), None if data is None else local_path(data, DATA))
+
+
+def start(progress: Progress) -> None:
+    """Import TensorFlow, which takes seconds, once."""
+    if "tensorflow" in sys.modules:
+        return
+    progress("starting TensorFlow", 0, 1)
+    start_tensorflow()
+    progress("starting TensorFlow", 1, 1)

@@ -1,0 +1,82 @@
+"""matplotlib figures as SVG to stand inside a page: text stays text, and the colours are the page's own.
+
+A figure is drawn in marker colours, which become the page's CSS variables, so that one picture reads in light and in
+dark. Every picture has an alternative text that tells what is seen in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from toolkit.evaluation.plots import TRAIN, VAL
+
+INK, SOFT = "#010203", "#040506"  # text and lines, gridlines
+VARIABLES = {INK: "--ink-2", SOFT: "--line", TRAIN: "--grey", VAL: "--accent", "#000000": "--ink-2", "black": "--ink-2"}
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "unfreeze",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "grid.color": SOFT,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), INK),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG element, with what it tells."""
+
+    svg: str
+    alternative: str
+    caption: str = ""
+    width: int = 0  # pixels, as drawn
+
+
+def picture(draw: Callable[[], Figure], alternative: str, caption: str = "") -> Picture:
+    """`draw` is called with the style on, and its figure written as SVG."""
+    stream = io.StringIO()
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the page's font draws the text, not matplotlib's
+        figure = draw()
+        figure.savefig(stream, format="svg", bbox_inches="tight", pad_inches=0.06, metadata={"Date": None})
+    svg, width = _embedded(stream.getvalue(), alternative)
+    return Picture(svg, alternative, caption, width)
+
+
+def _embedded(text: str, alternative: str) -> tuple[str, int]:
+    """The svg element alone, with identifiers of its own, the page's colours and font, and a text alternative."""
+    body = text[text.index("<svg") :]
+    opening, rest = body.split(">", 1)
+    box = re.search(r'viewBox="([^"]*)"', opening)
+    width = round(float(box[1].split()[2]) * 4 / 3) if box else 0  # points to pixels
+    rest = re.sub(r"<metadata>.*?</metadata>", "", rest, flags=re.DOTALL)
+    prefix = f"p{hashlib.sha256(body.encode()).hexdigest()[:8]}-"  # all pictures of a page share its identifiers
+    rest = re.sub(r'\bid="', f'id="{prefix}', rest)
+    rest = re.sub(r'(href="|url\()#', rf"\1#{prefix}", rest)
+    for colour, variable in VARIABLES.items():
+        rest = re.sub(rf"((?:fill|stroke): ){colour}\b", rf"\1var({variable})", rest)
+    rest = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", rest)
+    rest = re.sub(r"<text style=\"(?![^\"]*fill)", r'<text style="fill: var(--ink-2); ', rest)
+    view = f'viewBox="{box[1]}"' if box else ""
+    label = escape(alternative, quote=True)
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {view} '
+    return f'{svg}width="{width}" role="img" aria-label="{label}">{rest}', width
+
+
+def percent_axis(axis: Any) -> None:
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g}%"))

@@ -1,0 +1,27 @@
+"""Sentences that the terminal, the page and the model card share, so that none of them says another thing."""
+
+from __future__ import annotations
+
+from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
+
+COULD_NOT_RUN = "could not run"
+VERDICTS = {HOLDS: "holds", UNDECIDED: "too few images to tell", FAILS: "does not hold"}
+
+
+def verdict_words(verdict: str, ran: bool = True) -> str:
+    """A verdict as people read it. `ran`: False for a file that could not be written or run."""
+    return VERDICTS[EARLIER.get(verdict, verdict)] if ran else COULD_NOT_RUN
+
+
+def backbone_words(unfreeze: int, stage: str) -> str:
+    """What training did to the backbone, as a clause.
+
+    `unfreeze`: stages that the fine-tuning stage had unfrozen. `stage`: the stage of the epoch whose weights were kept,
+    "head", "tune" or "refit". In the head stage nothing of the backbone is trained, so its weights are as they came.
+    """
+    stages = f"last {unfreeze} stages" if unfreeze != 1 else "last stage"
+    if not unfreeze:
+        return "its backbone is as it came: no stage was unfrozen"
+    if stage == "head":
+        return "its backbone is as it came: its best epoch lies in the head stage, which trains nothing of the backbone"
+    return f"the {stages} of its backbone {'were' if unfreeze != 1 else 'was'} fine-tuned"
