@@ -2,8 +2,8 @@
 
 The first signal raises `Interrupted` in the main thread, so that helper processes end and temporary files are removed.
 If the main thread is in a library's C++ code and does not return within `GRACE` seconds, or if a second signal comes,
-the process ends at once. That damages nothing: no file is ever half written (`toolkit.storage.files`), and the next command
-removes the temporary files that are left.
+the process ends at once. That damages nothing: no file is ever half written (`toolkit.storage.files`), and the next
+command removes the temporary files that are left.
 """
 
 from __future__ import annotations
