@@ -19,13 +19,13 @@ import yaml
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from PIL import Image
-from toolkit.stats.accuracy_lost import HOLDS
 
 import unfreeze
 from export.proof.parity import read_parities, write_parities
 from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
+from toolkit.stats.accuracy_lost import HOLDS
 from tuning.results import SearchResult
 from unfreeze import cli
 from unfreeze.pages.card import render_card

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toolkit.stats.paired import FAILS, HOLDS, UNDECIDED
 
 from export.artefacts import Artefact, Reference
 from export.proof.client_pixels import read_sensitivity
@@ -24,6 +23,7 @@ from export.runtimes.measure import Measurement, Timing
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.models.spec import Point
 from toolkit.run import Run, load_run
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from tuning.results import Trial, ancestors, read_trials, write_trials
 from unfreeze import api
 from unfreeze.commands.finish import require

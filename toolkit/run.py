@@ -1,4 +1,4 @@
-"""The run folder: `run.json` says what the run is, and refuses to become another one."""
+"""The run folder. `run.json` holds its data, split and settings; other data or settings are refused in it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MAY_CHANGE = {"trials", "pick", "refit", "cache_limit", "cache_dir"}  # settings
 
 @dataclass(frozen=True)
 class Run:
-    """What `run.json` holds: the data with its split, and the settings."""
+    """The content of `run.json`: the images with their parts, and the settings."""
 
     path: Path
     images: ImageFolder  # every part decided
@@ -81,7 +81,7 @@ def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: b
 
 
 def _shown(folder: Path) -> Iterator[Path]:
-    """What a person sees in a folder: a lock, or what the system leaves there, makes it no other one."""
+    """Entries that are not hidden: a folder with only a lock file or .DS_Store counts as empty."""
     return (path for path in folder.iterdir() if not path.name.startswith("."))
 
 
@@ -94,7 +94,7 @@ def prepare(
     searches: bool = True,
     progress: Progress = silent,
 ) -> Run:
-    """Scan the data, split it, and open the run folder for it. Nothing is written where anything is wrong."""
+    """Scan the data, split it, and open the run folder for it. If this raises UnfreezeError, nothing was written."""
     settings.check_files()
     images = read_images(data, path, settings, strict=strict, progress=progress)
     return open_run(path, images, settings, searches=searches)
@@ -137,14 +137,14 @@ def _refuse_inside(data: Path, path: Path, why: str) -> None:
 
 
 def _restore(path: Path) -> None:
-    """Take run.json from its copy where it was damaged or lost."""
+    """Restore run.json from its copy if it is damaged or lost."""
     if not _is_run(path / "run.json") and _is_run(path / COPY):
         remove(path / "run.json")
         write_text(path / "run.json", (path / COPY).read_text(encoding="utf-8"))
 
 
 def _stored(path: Path) -> Any:
-    """What run.json says, after `_restore`."""
+    """The value in run.json, after `_restore`. UnfreezeError if it cannot be read."""
     try:
         return read_json(path / "run.json")
     except UnfreezeError:
@@ -163,7 +163,7 @@ def _is_run(file: Path) -> bool:
 
 
 def load_run(path: Path, data: Path | None = None) -> Run:
-    """The run in a folder; UnfreezeError where there is none. `data`: where its images are now, if they were moved."""
+    """The run in a folder; UnfreezeError if there is none. `data`: where its images are now, if they were moved."""
     check_run(path)
     _restore(path)
     stored = _stored(path)
@@ -178,7 +178,7 @@ def load_run(path: Path, data: Path | None = None) -> Run:
 
 
 def _root(data: Path) -> Path:
-    """What the paths in DATA are relative to."""
+    """The folder to which the paths in DATA are relative."""
     if not data.exists():
         raise UnfreezeError(f"{data} does not exist; give the folder or the CSV that the run was made of")
     return data if data.is_dir() else data.parent
@@ -247,7 +247,7 @@ def _refuse_another(path: Path, stored: Any, images: ImageFolder, settings: Sett
 
 
 def _difference(name: str, there: object, wanted: object) -> str:
-    """As a person types it."""
+    """The difference in one setting, as command line options."""
     if name in (DATA, WEIGHTS):
         return f"the {name} differs"
     option = f"--{name.replace('_', '-')}"

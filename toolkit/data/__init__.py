@@ -1,4 +1,4 @@
-"""DATA -> the images that it names, each checked, with its class and part; decoded once.
+"""DATA (a folder or a CSV) -> its images, each checked, with class and part; decoded once.
 
 sources          what DATA names: a folder with a sub-folder for each class, or a CSV
 image_set        DATA -> ImageFolder, every file read and checked

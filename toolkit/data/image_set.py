@@ -1,4 +1,4 @@
-"""DATA -> `ImageFolder`: every usable image with label, part, size and digest; what was left out, and why.
+"""DATA -> `ImageFolder`: each usable image with label, part, size and digest; each file left out, with the reason.
 
 Which files DATA names is read by `toolkit.data.sources`, whether one can be used by `toolkit.pixels.decode`.
 Parts that are not given are left to `toolkit.data.split`.
@@ -23,12 +23,12 @@ from toolkit.pixels.decode import measure
 from toolkit.process.cores import cores
 from toolkit.storage.safe_read import read
 
-AT_A_TIME = 1024  # files that are handed to the threads
+AT_A_TIME = 1024  # files handed to the threads at a time
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFolder:
-    """N images. True where it holds any."""
+    """N images. False if there are none."""
 
     root: Path  # what `paths` are relative to
     class_names: tuple[str, ...]  # sorted
@@ -44,7 +44,7 @@ class ImageFolder:
         return len(self.paths)
 
     def select(self, part: str) -> ImageFolder:
-        """The images of one part; class names and what was left out stay as they are."""
+        """The images of one part; class names and rejected files stay as they are."""
         return self._rows([i for i, own in enumerate(self.parts) if own == part])
 
     def counts(self, part: str | None = None) -> np.ndarray:
@@ -57,13 +57,13 @@ class ImageFolder:
         return tuple(tuple(self.paths[i] for i in rows) for rows in self._same() if len(rows) > 1)
 
     def leaks(self) -> tuple[tuple[str, ...], ...]:
-        """Those groups whose files are in two parts or more, as they were given."""
+        """The groups of identical files that DATA puts into two parts or more."""
         return tuple(
             tuple(self.paths[i] for i in rows) for rows in self._same() if len({self.parts[i] for i in rows} - {""}) > 1
         )
 
     def fingerprint(self) -> str:
-        """SHA-256, hex, over every image's path, class, digest and part: equal where the data are."""
+        """SHA-256, hex, of all paths, classes, digests and parts: equal for equal data."""
         names = (self.class_names[label] for label in self.labels)
         rows = sorted(zip(self.paths, names, self.digests, self.parts, strict=True))
         return hashlib.sha256(json.dumps([self.class_names, rows]).encode()).hexdigest()
@@ -88,7 +88,7 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class _Image:
-    """An entry whose file was read and can be used."""
+    """An entry with a file that was read and can be used."""
 
     entry: Entry
     digest: str
@@ -154,7 +154,7 @@ def _read(root: Path, entry: Entry) -> _Image | Rejected:
 
 
 def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected]]:
-    """Leaves out every file whose very bytes also have another label: nobody can say which one is right."""
+    """Leave out files that occur with two labels, byte by byte the same: which label is right is unknown."""
     labelled: dict[str, dict[str, str]] = defaultdict(dict)  # digest -> label -> first path
     for image in images:
         labelled[image.digest].setdefault(image.entry.label, image.entry.path)
@@ -170,7 +170,7 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
 
 
 def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[str, ...]:
-    """The classes to learn, sorted, if there are two and each has an image to learn from."""
+    """The classes to learn, sorted. UnfreezeError if there are fewer than two, or one without an image to train on."""
     where = one_line(str(data))
     said = {name: one_line(name) for name, _ in listing.classes}
     given = {name for name, part in listing.classes if part in ("train", "")}
@@ -193,7 +193,7 @@ def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[st
 
 
 def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes of the model, if DATA has no other and any usable image."""
+    """The classes of the model. UnfreezeError if DATA has a class that is not among them, or no usable image."""
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:

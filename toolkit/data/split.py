@@ -1,6 +1,6 @@
-"""Gives every image a part: what DATA does not say is split off by content, stratified and seeded.
+"""Give every image a part, train, val or test. Parts that DATA does not give are drawn by class and seed.
 
-By content, so that byte-identical files stay together, whatever their names and the order they are found in.
+The draw depends on the content of the files only, so that byte-identical files get the same part, whatever their names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int
 
 
 def _distinct(folder: ImageFolder) -> list[set[str]]:
-    """For each class the digests of its images that may be divided."""
+    """For each class the digests of the images that may be drawn for another part."""
     found: list[set[str]] = [set() for _ in folder.class_names]
     for digest, label, given in zip(folder.digests, folder.labels.tolist(), folder.parts, strict=True):
         if given in SOURCES:
@@ -48,7 +48,7 @@ def _distinct(folder: ImageFolder) -> list[set[str]]:
 
 
 def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str, str]:
-    """digest -> part for those at the front, leaving at least one for each later part and for training."""
+    """digest -> part for the first of `digests`; at least one is left for each later part and for training."""
     if wanted and len(digests) <= len(wanted):
         parts = " and ".join(wanted)
         raise UnfreezeError(

@@ -1,8 +1,8 @@
 """The one decoder: the bytes of a file -> `uint8 [S, S, 3]`, and why a file cannot be used.
 
-Everything that feeds a model decodes here, so no two parts of the project can see different pixels. Which
-files there are is left to `toolkit.data.image_set`, what asks for too much is refused by `toolkit.pixels.limits`,
-arrays of many images are made by `toolkit.data.decoded_arrays`, and normalisation is inside the model.
+Whatever feeds a model decodes here, so that all parts of the project see the same pixels. Files are listed by
+`toolkit.data.image_set`; files that would take too much memory or time are refused by `toolkit.pixels.limits`; arrays
+of many images are made by `toolkit.data.decoded_arrays`, and normalisation is inside the model.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ _one_large = threading.RLock()
 
 
 class _Jpeg(JpegImageFile):
-    """Without Pillow's look into EXIF for the resolution, which warns where EXIF is corrupt."""
+    """A JPEG of which Pillow does not read the resolution from EXIF, because it warns if EXIF is corrupt."""
 
     def getexif(self) -> Image.Exif:
         return Image.Exif()
 
 
-# Opened by class, not by `Image.open`: no other decoder can be reached, no size warning is raised, and a
-# multi-picture JPEG, which phones write, is read as the JPEG that it is.
+# Opened by these classes, not by `Image.open`: then no other decoder can run, no size warning is raised, and the
+# multi-picture JPEG that phones write is read as a plain JPEG.
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": _Jpeg,
     "PNG": PngImageFile,
@@ -71,7 +71,7 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImageFile,
     "WebP": WebPImageFile,
 }
-_TURNS = {  # EXIF orientation -> what undoes it
+_TURNS = {  # EXIF orientation -> the operation that turns the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -127,17 +127,17 @@ def measure(data: bytes, suffix: str) -> tuple[int, int]:
     """
     with _reasons(), _large(image := _opened(data, named=SUFFIXES.get(suffix.lower()), suffix=suffix)):
         width, height = image.size
-        # A JPEG decoded at an eighth of its size is read to the end all the same, in a fifth of the time.
+        # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time.
         image.draft("L", (max(1, width // 8), max(1, height // 8)))
         image.load()
-        _rgb(image.crop((0, 0, 1, 1)))  # what `decode` will do, to one pixel: a palette may be none
+        _rgb(image.crop((0, 0, 1, 1)))  # convert one pixel as `decode` will: this finds a broken palette
         return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
 
 
 @contextmanager
 def _reasons(source: Path | bytes = b"") -> Iterator[None]:
-    """Whatever goes wrong inside becomes an `UnfreezeError` that gives the reason in one line, after the path if the
-    source is one."""
+    """Turn every exception of the block into an `UnfreezeError` with the reason in one line, after the path if `source`
+    is a path."""
     prefix = f"{source}: " if isinstance(source, Path) else ""
     try:
         yield
@@ -148,7 +148,7 @@ def _reasons(source: Path | bytes = b"") -> Iterator[None]:
     except Exception as error:  # Pillow raises a dozen types on garbage
         if isinstance(error, OSError) and error.errno:
             raise UnfreezeError(one_line(f"{prefix}cannot be read: {error.strerror}")) from error
-        early = isinstance(error, (struct.error, IndexError))  # of Pillow's reading, in words for programmers
+        early = isinstance(error, (struct.error, IndexError))  # whose texts are about Python, not about the file
         detail = "its header ends early" if early else " ".join(str(error).split()) or type(error).__name__
         raise UnfreezeError(one_line(f"{prefix}cut short or damaged ({detail})")) from error
 
@@ -158,12 +158,12 @@ def _bytes(source: Path | bytes) -> bytes:
 
 
 def _large(image: Image.Image) -> AbstractContextManager[object]:
-    """To be held while the pixels of an image are in memory."""
+    """A lock to hold while the pixels of a large image are in memory; no lock for a small one."""
     return _one_large if image.width * image.height > LARGE else nullcontext()
 
 
 def _opened(data: bytes, named: str | None = None, suffix: str = "") -> ImageFile.ImageFile:
-    """The image, its header read; refuses what is no image, not what its name says, or too large."""
+    """The image with its header read. UnfreezeError if it is not an image, not what its suffix says, or too large."""
     if not data:
         raise UnfreezeError("the file is empty")
     form = content(data)
@@ -186,7 +186,7 @@ def _antialiased(rgb: Image.Image, size: int) -> np.ndarray:
 
 
 def _upright_rgb(image: ImageFile.ImageFile) -> Image.Image:
-    image.load()  # here, where errors have reasons; and a PNG may have its EXIF behind the pixels
+    image.load()  # decode now, inside `_reasons`; besides, a PNG may have its EXIF after the pixels
     rgb = _rgb(image)
     turn = _TURNS.get(_orientation(image))
     return rgb if turn is None else rgb.transpose(turn)

@@ -1,7 +1,7 @@
-"""What an image file says of itself, read before any decoder is: its format, and what it asks for.
+"""Checks of an image file's header before any decoder runs: its format, and the memory and time that it would take.
 
-A file of a kilobyte can ask a decoder for gigabytes or minutes. What that takes is refused here, in our words; and a
-PNG is cut down to the chunks that make its pixels. Pixels are left to `toolkit.pixels.decode`.
+A file of a kilobyte can make a decoder use gigabytes or minutes. Such files are refused here, with the reason. A PNG is
+reduced to the chunks that hold its pixels. Decoding is left to `toolkit.pixels.decode`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # behind a sca
 
 
 def content(data: bytes) -> str | None:
-    """The format, by the first bytes; None where they are no image's."""
+    """The format by its magic bytes, such as "JPEG"; None if they are not those of an image."""
     return next((name for name, at, magic in _MAGIC if data.startswith(magic, at)), None)
 
 
 def refuse_size(width: int, height: int) -> None:
-    """`UnfreezeError` where that is more than `MAX_PIXELS`."""
+    """UnfreezeError if an image has more than `MAX_PIXELS` pixels."""
     if width * height > MAX_PIXELS:
         raise UnfreezeError(f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} million")
 

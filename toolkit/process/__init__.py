@@ -2,6 +2,6 @@
 
 interrupt   Ctrl-C and SIGTERM
 tf32        full float32 precision while answers are computed (NVIDIA cards)
-quiet       native libraries' chatter, held back; TensorFlow's start
+quiet       holds back what native libraries print; starts TensorFlow
 cores       how many processors this process may use
 """

@@ -1,9 +1,9 @@
-"""Ctrl-C, and a scheduler's SIGTERM, end a command in order, and soon.
+"""Ctrl-C, SIGTERM and SIGHUP end a command in order and within seconds.
 
-The first one raises in the main thread, so that processes end and temporary files go. Where that thread is deep in a
-library's C++ and does not come back within `GRACE`, or when a second signal comes, the process is left as it stands:
-what is on disk is whole at any moment (`toolkit.storage.files`), and what a killed process leaves
-behind is swept by the next.
+The first signal raises `Interrupted` in the main thread, so that helper processes end and temporary files are removed.
+If the main thread is in a library's C++ code and does not return within `GRACE` seconds, or if a second signal comes,
+the process ends at once. That damages nothing: no file is ever half written (`toolkit.storage.files`), and the next
+command removes the temporary files that are left.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-GRACE = 2.5  # seconds; a converter may hold the interpreter's lock for as long again, and 5 are promised
-AT_LEAVING: list[Callable[[], None]] = []  # what has to be done even when nothing is waited for
+GRACE = 2.5  # seconds; a converter may hold the interpreter lock for as long again, and the docs promise 5
+AT_LEAVING: list[Callable[[], None]] = []  # called before the process ends at once
 NAMES = tuple(name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -33,7 +33,7 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def code(self) -> int:
-        """The exit code, as shells count: 130 after Ctrl-C."""
+        """The exit code that shells use, 128 + the signal's number: 130 after Ctrl-C."""
         return 128 + self.number
 
     def __str__(self) -> str:
@@ -41,18 +41,18 @@ class Interrupted(KeyboardInterrupt):
 
 
 def listen(tell: Callable[[Interrupted], None]) -> None:
-    """Have signals end this process as said above. `tell` says so where the main thread could not.
+    """Handle signals as described above; call it in the main thread. `tell` shows the message if that thread cannot.
 
-    Signals that the caller had ignored, as `nohup` does, stay so. For the main thread of a program.
+    A signal that is ignored already, as `nohup` does, stays ignored.
     """
     numbers = [number for name in NAMES if signal.getsignal(number := getattr(signal, name)) is not signal.SIG_IGN]
-    read, write = socket.socketpair()  # a pipe does not do on Windows
+    read, write = socket.socketpair()  # on Windows set_wakeup_fd takes no pipe
     write.setblocking(False)
     signal.set_wakeup_fd(write.detach(), warn_on_full_buffer=False)
     handle = _once()
     for number in numbers:
         signal.signal(number, handle)
-    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # of helpers: what is left as it stands is swept
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # helper processes warn of files that `sweep` removes
     stderr = os.dup(2)
     threading.Thread(target=_watch, args=(read, numbers, stderr, tell), daemon=True).start()
 
@@ -70,18 +70,18 @@ def own_temporary_folder() -> None:
 
 
 def leave(code: int) -> None:
-    """End the process, without waiting for its threads: nothing that they are at is wanted any more."""
+    """End the process at once, without waiting for its threads."""
     for last in AT_LEAVING:
         with suppress(OSError):
             last()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it any more
+        with suppress(OSError, ValueError):  # the reader may be gone
             stream.flush()
     os._exit(code)
 
 
 def _once() -> Callable[[int, FrameType | None], None]:
-    """A handler that raises for the first signal. A second one is heard by `_watch` alone."""
+    """A handler that raises for the first signal only; the second one is handled in `_watch`."""
     raised = False
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -94,13 +94,13 @@ def _once() -> Callable[[int, FrameType | None], None]:
 
 
 def _watch(read: socket.socket, numbers: list[int], stderr: int, tell: Callable[[Interrupted], None]) -> None:
-    """Hears of a signal even while the main thread is busy elsewhere."""
+    """Wait for signals in a thread of its own, which also receives them while the main thread is in C++ code."""
     first = _heard(read, numbers)
     read.settimeout(GRACE)
     with suppress(TimeoutError):
         _heard(read, numbers)
     ended = Interrupted(first)
-    os.dup2(stderr, 2)  # what a library says may just be held back
+    os.dup2(stderr, 2)  # `hushed` may be redirecting it at the moment
     tell(ended)
     leave(ended.code)
 

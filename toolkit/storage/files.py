@@ -1,4 +1,4 @@
-"""Files that are whole: everything is written to a temporary name beside it, synced and renamed."""
+"""Files that are never half written: each is written under a temporary name beside it, synced, and renamed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from typing import Any
 from toolkit.errors import UnfreezeError
 from toolkit.storage.safe_read import read
 
-CANNOT_RESERVE = (errno.EBADF, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that cannot
+# Errors of file systems that cannot allocate space.
+CANNOT_RESERVE = (errno.EBADF, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 DAY = 86_400  # seconds
 _OWNER = re.compile(r"\..*\.((?P<host>[0-9a-f]{8})-)?(?P<pid>[0-9]{1,9})", re.DOTALL)  # before .tmp
 
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` when the block ends well, and is removed when it does not.
+    """A temporary path, which is renamed to `path` when the block ends, and removed if the block raises.
 
-    The block may write a file or make a folder there.
+    The block writes a file or makes a folder there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(temporary_name(path.stem, path.suffix))
@@ -93,7 +94,7 @@ def _age(path: Path) -> float:
 
 def _alive(pid: int) -> bool:
     if os.name == "nt":
-        return True  # there `os.kill` is no question
+        return True  # where `os.kill` would interrupt the process
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -104,8 +105,8 @@ def _alive(pid: int) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Without it a power cut may undo the renaming."""
-    with contextlib.suppress(OSError):  # not every file system can
+    """Sync the folder itself: otherwise a power cut may undo the renaming."""
+    with contextlib.suppress(OSError):  # not every file system allows it
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -114,7 +115,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder; none is fine."""
+    """Remove a file or a folder, if there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -123,7 +124,7 @@ def remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """A folder inside `folder` for what is not kept: removed when the block ends, or swept if it is killed."""
+    """A temporary folder inside `folder`, removed when the block ends. If the process is killed, `sweep` removes it."""
     path = folder / temporary_name("scratch")
     remove(path)
     path.mkdir(parents=True)
@@ -134,7 +135,7 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 
 def reserve(path: Path, size: int) -> None:
-    """Have the disk set aside `size` bytes for a file, where the system can; OSError where it has no room."""
+    """Allocate `size` bytes on disk for a file, on systems that can (posix_fallocate); OSError if the disk is full."""
     if not hasattr(os, "posix_fallocate"):  # not on macOS and Windows
         return
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -144,7 +145,7 @@ def reserve(path: Path, size: int) -> None:
     except OSError as error:
         if error.errno in CANNOT_RESERVE:
             return
-        os.ftruncate(handle, before)  # it has all the room that there was
+        os.ftruncate(handle, before)  # give back the part that was allocated
         error.filename = str(path)
         raise
     finally:
@@ -161,7 +162,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file of a run; UnfreezeError where it is missing or damaged."""
+    """The value in a JSON file of a run; UnfreezeError if the file is missing or damaged."""
     try:
         return json.loads(read(path).decode())
     except FileNotFoundError:
@@ -171,7 +172,7 @@ def read_json(path: Path) -> Any:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file in hex; "" where there is none."""
+    """SHA-256 of a file, in hex; "" if there is no such file."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""One process at a time writes into a run folder; a second one is refused, and told who has it. Into a cache, which
-runs may share, a second one waits until what both need is there.
+"""Locks. One process at a time writes into a run folder: a second one is refused and told which has it. In a
+cache, which runs may share, a second process waits until the first has written what both need.
 
-The locks are the system's own (flock), so that each ends with the process that holds it, however that ends: a dead
-owner's lock is simply free. Who the owner of a run folder is stands beside its lock, to be told.
+The locks are those of the system (flock), which releases them when their process ends, also if it is killed. The owner
+of a run folder is written into a file beside the lock, so that others can name it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from toolkit.storage.files import remove, sweep, write_json
 
 LOCK, OWNER = ".lock", ".owner.json"
 CACHE = "cache"  # in a run folder; other runs may be given it with --cache-dir
-COPY = ".run.json"  # of run.json, without which a search of hours could not be gone on with
+COPY = ".run.json"  # of run.json: if both were lost, a search of hours could not be continued
 
 
 @contextmanager
 def alone(run: Path) -> Iterator[None]:
-    """Have the run folder for this thread alone, and make it where there is none; UnfreezeError where another one has
-    it, or it cannot be written. A thread that has it may ask again. What was made is taken away again if no run came
-    of it."""
+    """Lock the run folder for this thread, and make it if it does not exist. UnfreezeError if another thread or process
+    has locked it, or if it cannot be written. The same thread may lock it again. A folder that was made here is removed
+    again if it holds no run when the block ends."""
     import filelock  # here: `--help` answers without it
 
     _check_clock()
@@ -63,7 +63,7 @@ def alone(run: Path) -> Iterator[None]:
 
 @contextmanager
 def in_turn(path: Path, waiting: Callable[[int, int], None]) -> Iterator[None]:
-    """Have the lock file `path` for this process alone; `waiting(done, 1)` is told where that takes a while."""
+    """Lock the file `path`. If another process has locked it, `waiting(0, 1)` is called, then `waiting(1, 1)`."""
     import filelock
 
     lock = filelock.FileLock(path)
@@ -82,7 +82,7 @@ def in_turn(path: Path, waiting: Callable[[int, int], None]) -> Iterator[None]:
 
 @contextmanager
 def _where_there_are_locks() -> Iterator[None]:
-    """Some network file systems have none: then it is left to the user that one command runs at a time."""
+    """Ignore the errors of network file systems without locks: there the user runs one command at a time."""
     try:
         yield
     except OSError as error:
@@ -91,13 +91,14 @@ def _where_there_are_locks() -> Iterator[None]:
 
 
 def check_run(run: Path) -> None:
-    """UnfreezeError where a folder is no run, before it is locked."""
+    """UnfreezeError if a folder is not a run. Called before it is locked, which would write into it."""
     if not any((run / name).is_file() for name in ("run.json", COPY)):
         raise UnfreezeError(f"{run} is not a run folder (it has no run.json); `unfreeze run DATA {run}` makes one")
 
 
 def _check_clock() -> None:
-    """A .keras file is a zip archive, which cannot say such times: it would fail when the model is saved."""
+    """UnfreezeError if the clock is before 1980: a .keras file is a zip archive, which cannot hold earlier times, so
+    that saving the model would fail."""
     if time.localtime().tm_year < 1980:
         raise UnfreezeError(f"this computer's clock says {time.strftime('%Y-%m-%d')}; set it to today, 1980 or later")
 
@@ -109,7 +110,7 @@ def _me() -> dict[str, object]:
 
 
 def _owner(run: Path) -> str:
-    """As much of it as can be read."""
+    """The owner in words, or "another process" if its file cannot be read."""
     try:
         told = json.loads((run / OWNER).read_text(encoding="utf-8"))
         if (told["pid"], told["host"]) == (os.getpid(), platform.node()):
@@ -120,14 +121,14 @@ def _owner(run: Path) -> str:
 
 
 def _make(run: Path) -> list[Path]:
-    """What was missing, the deepest first: the lock's file, and folders."""
+    """Make the run folder. Returns the paths that did not exist, the deepest first: lock file, folder, its parents."""
     missing = [path for path in (run / LOCK, run, *run.parents) if not path.exists()]
     run.mkdir(parents=True, exist_ok=True)
     return missing
 
 
 def _unmake(run: Path, made: list[Path]) -> None:
-    """Leave no trace of a run that did not begin. Nobody else can have begun it: the lock is still held."""
+    """Remove what `_make` made, if no run was begun. No other process can have begun one: the lock is still held."""
     if not (run / "run.json").exists():
         for path in made:
             if path.is_dir() and any(path.iterdir()):

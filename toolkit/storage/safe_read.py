@@ -1,7 +1,7 @@
-"""The bytes of a file whose name came with the data: of a regular file only, bounded, and without ever waiting.
+"""Read a file whose name came with the data: only a regular file, only up to `MAX_BYTES`, and without waiting.
 
 A folder from elsewhere may hold a pipe, a device or a socket with an image's name, or a link to one. Opening a pipe
-waits for whoever writes into it, and reading `/dev/zero` ends when the memory does.
+waits until somebody writes into it, and reading `/dev/zero` goes on until memory is full.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read(path: Path) -> bytes:
     too large; `OSError` where the system refuses it, `ValueError` where no file can have that name."""
     _refuse(os.stat(path))  # opening alone may act on a device
     with open(path, "rb", opener=_without_waiting) as file:
-        status = os.fstat(file.fileno())  # the name may lead elsewhere by now
+        status = os.fstat(file.fileno())  # the name may point to another file by now
         _refuse(status)
         return file.read(status.st_size + 1) or b""
 

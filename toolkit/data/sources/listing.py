@@ -28,7 +28,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Rejected:
-    """What was left out, and why, in a person's words."""
+    """A file that was left out, and the reason."""
 
     path: str  # POSIX, relative
     reason: str
@@ -36,7 +36,7 @@ class Rejected:
 
 @dataclass
 class Listing:
-    """What DATA names; filled while it is read."""
+    """The files and classes that DATA names."""
 
     root: Path
     entries: list[Entry] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Listing:
 
 
 def check_label(label: str, where: str) -> None:
-    """UnfreezeError where a class's name cannot be a line of labels.txt."""
+    """UnfreezeError if a class name cannot be a line of labels.txt."""
     kinds = {unicodedata.category(letter) for letter in label}
     if "Cs" in kinds:
         raise UnfreezeError(f"{where}: the class name {one_line(label)} is not UTF-8: rename it")
