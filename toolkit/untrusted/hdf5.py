@@ -14,7 +14,7 @@ from toolkit.errors import UnfreezeError, first_line
 
 OBJECTS = 100_000  # groups and arrays; the largest of keras.applications has 3,000
 FLOOR = 64 << 20  # bytes: an array of zeros may be stored in next to nothing, up to this size
-TIMES = 10  # larger arrays by so much beyond what is stored: trained weights shrink by a tenth, or not at all
+EXPANSION = 10  # larger arrays by so much beyond what is stored: trained weights shrink by a tenth, or not at all
 
 
 def check_hdf5(source: Path | BinaryIO, name: str) -> int:
@@ -62,7 +62,7 @@ def _bytes(array: Any, name: str) -> int:
         raise _refused(name, f"an array that is not of numbers ({_shown(array)})")
     size = math.prod(array.shape or ()) * array.dtype.itemsize
     stored = array.id.get_storage_size()
-    if size > FLOOR and size > TIMES * stored:
+    if size > FLOOR and size > EXPANSION * stored:
         raise _refused(name, f"an array of {size / 1e9:,.1f} GB in {stored / 1e3:,.1f} KB ({_shown(array)})")
     return size
 

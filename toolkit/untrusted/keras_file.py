@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import UnfreezeError, said
-from toolkit.untrusted.hdf5 import FLOOR, TIMES, check_hdf5
+from toolkit.untrusted.hdf5 import EXPANSION, FLOOR, check_hdf5
 
 if TYPE_CHECKING:
     import keras
@@ -112,7 +112,7 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     if missing:
         raise UnfreezeError(f"{path} has no {missing[0]}, so it is no .keras file of Keras 3; save the model anew")
     for member in members:
-        most = max(FLOOR, TIMES * member.compress_size) if member.filename == WEIGHTS else TEXT
+        most = max(FLOOR, EXPANSION * member.compress_size) if member.filename == WEIGHTS else TEXT
         if member.file_size > most:
             raise _refused(
                 path, f"inflates {member.filename} from {member.compress_size:,} to {member.file_size:,} bytes"
