@@ -1,4 +1,4 @@
-"""A run's model on its test part, or on another folder: numbers into metrics.json, pictures into plots/."""
+"""Evaluate a run's model on its test part, or on another folder. Writes metrics.json and pictures in plots/."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from toolkit.training.history import read_history
 from toolkit.training.model_file import load_model
 from toolkit.training.stored_spec import read_spec
 
-SHOWN = 24  # mistakes on the picture sheet
+SHOWN = 24  # mistakes are shown in plots/mistakes.png at most
 
 
 def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
@@ -39,8 +39,8 @@ def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
 
 
 def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
-    """The run's model on the test part of another folder, or on all of it where it has none. Writes only decoded
-    images, into the run's cache."""
+    """Evaluate the run's model on the test part of another folder, or on all of its images where it has no such part.
+    Nothing is written but decoded images in the run's cache."""
     images = scan(data, classes=run.images.class_names, progress=partial(progress, "scanning"))
     if "test" in images.parts:
         images = images.select("test")

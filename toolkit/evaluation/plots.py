@@ -1,4 +1,4 @@
-"""matplotlib Figures of a run's numbers. Nothing is shown and pyplot is not used; `save` writes a PNG."""
+"""matplotlib figures of a run's numbers. Nothing opens a window (pyplot is not used); `save` writes a PNG."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from toolkit.stats.metrics import Evaluation
 from toolkit.storage.files import atomic
 
 TRAIN, VAL = "#7a7a7a", "#1f6fb4"
-VERDICTS = {HOLDS: VAL, FAILS: "#c8553d"}  # any other is grey
-NUMBERED = 30  # classes, up to which a confusion matrix has names and numbers
-NAMED = 12  # layers in a picture
-CLEAR = 60  # decibels from what stands out to what is drawn as nothing
+VERDICTS = {HOLDS: VAL, FAILS: "#c8553d"}  # colours; "undecided" is grey
+NUMBERED = 30  # classes: a confusion matrix of more has no names and numbers
+NAMED = 12  # layers are named in a picture at most
+CLEAR = 60  # decibels above the limit, from which a layer is drawn as adding no error
 
 
 def save(figure: Figure, path: Path) -> None:
     with atomic(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box for what the font lacks, and no noise
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a character that the font lacks is drawn as a box
         figure.savefig(temporary, dpi=120, bbox_inches="tight")
 
 
 def confusion(evaluation: Evaluation) -> Figure:
-    """Rows true, columns answered; colour is the share of the row, the number is images."""
+    """A confusion matrix: rows are the true classes, columns the answers. The colour is the share of the row, the
+    number counts images."""
     counts, names = evaluation.confusion, evaluation.class_names
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    # Without numbers it need not grow: 2,000 classes at half an inch each would be 58 GB of pixels.
+    # Without numbers it does not grow: at half an inch a class, 2,000 classes would be 58 GB of pixels.
     side = max(3.6, 0.5 * min(len(names), NUMBERED) + 2)
     figure = Figure(figsize=(side + 0.8, side))
     axes = figure.add_subplot()
@@ -89,7 +90,7 @@ def curve(axes: Axes, rows: list[dict[str, Any]], name: str, kept: int | None) -
 
 
 def mistakes(images: np.ndarray, captions: list[str]) -> Figure:
-    """A sheet of pictures, uint8 [N, S, S, 3], each with its caption."""
+    """Images, uint8 [N, S, S, 3], in rows of six, each with its caption."""
     columns = min(6, max(1, len(images)))
     rows = max(1, -(-len(images) // columns))
     figure = Figure(figsize=(2.1 * columns, 2.6 * rows), layout="tight")
@@ -104,8 +105,11 @@ def mistakes(images: np.ndarray, captions: list[str]) -> Figure:
 
 
 def layers(errors: list[tuple[str, float, float]], limit: float) -> Figure:
-    """Signal to noise of an artefact's layers in decibels, of (name, own error, error with what was inherited), errors
-    relative; those whose own error stands out are named, those that add next to nothing are rings at the upper end."""
+    """Signal-to-noise ratio of an artefact's layers in decibels.
+
+    `errors`: (layer, error that it adds, error of its output), both relative. Layers whose own error is above `limit`
+    are named; those that add almost none are rings at the upper end.
+    """
     figure = Figure(figsize=(max(7, 0.09 * len(errors) + 3), 4.2), layout="tight")
     axes = figure.add_subplot()
     numbers = np.arange(len(errors))
@@ -134,13 +138,16 @@ def layers(errors: list[tuple[str, float, float]], limit: float) -> Figure:
 
 
 def _decibels(error: np.ndarray) -> np.ndarray:
-    """Of a relative error; equal to the bit is drawn at float32's limit."""
+    """Decibels of relative errors; an error of 0 is drawn at float32's resolution."""
     return -20 * np.log10(np.clip(np.nan_to_num(error, nan=1e3, posinf=1e3), np.finfo(np.float32).eps, 1e3))
 
 
 def clients(rows: list[tuple[str, float, float, float, str]], margin: float) -> Figure:
-    """Points of accuracy that an app loses by what it does to the pixels, of (name, accuracy, lost, lost at most,
-    verdict), fractions; the line reaches to the 95 % bound, and one marks the margin."""
+    """Points of accuracy that an app loses by what it does to the pixels.
+
+    `rows`: (name, accuracy, lost, lost at most, verdict), fractions. A line reaches from the loss to its 95 % bound;
+    the dotted line is the margin.
+    """
     figure = Figure(figsize=(9, 0.34 * len(rows) + 1.3), layout="tight")
     axes = figure.add_subplot()
     for place, (name, accuracy, lost, most, verdict) in zip(range(len(rows) - 1, -1, -1), rows, strict=True):

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 @dataclass
 class History:
-    """A row for each epoch, and which one is best by the objective."""
+    """The learning curve of one training: a row for each epoch, with the columns COLUMNS."""
 
     objective: str
     rows: list[Row] = field(default_factory=list)
@@ -40,7 +40,8 @@ class History:
 
 
 def read_history(path: Path) -> list[Row]:
-    """The rows of a `history.csv`, numbers as numbers; UnfreezeError where it is missing or damaged."""
+    """The rows of a `history.csv`; the epoch is an int, other numbers are floats. UnfreezeError where the file is
+    missing or damaged."""
     numbers = COLUMNS[2:]
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -54,5 +55,5 @@ def read_history(path: Path) -> list[Row]:
 
 
 def is_finite(row: Row) -> bool:
-    """Whether training had not diverged in this epoch."""
+    """Whether losses and accuracies are finite numbers, which they are not where training diverged."""
     return all(math.isfinite(row[name]) for name in COLUMNS[2:6])

@@ -13,10 +13,8 @@ from typing import Any, BinaryIO
 from toolkit.errors import UnfreezeError, first_line
 
 OBJECTS = 100_000  # groups and arrays; the largest of keras.applications has 3,000
-FLOOR = 64 << 20  # bytes: arrays up to this size may be stored in fewer bytes at will, as zeros are
-MAX_COMPRESSION = (
-    10  # a larger array may have so many times its stored bytes; compression saves a tenth of trained weights
-)
+FLOOR = 64 << 20  # bytes: an array of zeros may be stored in next to nothing, up to this size
+MAX_COMPRESSION = 10  # a larger array may have so many times its stored bytes; trained weights shrink by a tenth
 
 
 def check_hdf5(source: Path | BinaryIO, name: str) -> int:

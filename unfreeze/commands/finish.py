@@ -25,7 +25,7 @@ _UNSHOWN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # in names; json 
 
 
 def answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:
-    """The result on standard output: as JSON, or as people read it."""
+    """Print the result: `value` as JSON, or what `show` prints."""
     screen.close()
     if as_json:
         _print_json(value)
@@ -34,13 +34,13 @@ def answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> 
 
 
 def begin() -> None:
-    """A command starts: nothing of it is printed yet."""
+    """To be called when a command starts: none of its JSON is printed yet."""
     global _PRINTED
     _PRINTED = False
 
 
 def answer_error(text: str, code: int) -> None:
-    """Why there is no result, and the exit code, as JSON; nothing where the result was printed before."""
+    """Print why there is no result, and the exit code, as JSON; nothing where the result is printed already."""
     if not _PRINTED:
         with suppress(OSError):  # whoever read standard output is gone, and the exit code still tells
             _print_json({"error": text, "exit": code})
@@ -54,7 +54,7 @@ def _print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold: numpy's numbers and arrays as Python's, and null for what is not a finite number."""
+    """The value as JSON can hold it: numpy's numbers and arrays become Python's, numbers that are not finite null."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -65,7 +65,7 @@ def plain(value: Any) -> Any:
 
 
 def require(parities: Sequence[Parity], strict: bool = False) -> None:
-    """NoAnswerError where one does not hold; with `strict`, where one cannot be told, too."""
+    """NoAnswerError where a file fails or where there is none; with `strict` also where one is undecided."""
     if not parities:
         raise NoAnswerError("no artefact to verify; `unfreeze export RUN` writes them")
     from unfreeze.screen.export_tables import shortfall

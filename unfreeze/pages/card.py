@@ -1,4 +1,4 @@
-"""`RunFacts` -> report.md: a model card as model hubs read it, YAML first, then prose."""
+"""`RunFacts` -> report.md, a model card in the form that model hubs read: YAML, then Markdown."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from unfreeze.pages.sentences import (
     test_images_words,
 )
 
-LICENSES = (  # identifiers that hubs know, of those that models come under most
+LICENSES = (  # identifiers that model hubs know: the most frequent ones
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "cc0-1.0", "openrail"),
     *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
     *("gpl-2.0", "gpl-3.0", "lgpl-2.1", "lgpl-3.0", "agpl-3.0", "mpl-2.0", "epl-2.0", "eupl-1.2", "wtfpl", "zlib"),
 )
-USES = {"train": "to train on", "val": "to choose on", "test": "for the test"}  # of the parts of the data
+USES = {"train": "to train on", "val": "to choose on", "test": "for the test"}  # what each part of the data was for
 ADOPTED_USES = USES | {"train": "to calibrate int8 with", "val": "to compare with the model as it came"}
-TABLE_ROWS = 30  # classes in the table, the rest are counted
+TABLE_ROWS = 30  # classes in the table at most; the others are counted
 
 
 def render_card(facts: RunFacts) -> str:
-    """The whole file."""
+    """The text of report.md."""
     environment = Environment(
         loader=PackageLoader("unfreeze.pages"),
         autoescape=False,  # Markdown: `md` and `code` escape, and every value passes one of them
@@ -80,13 +80,14 @@ def render_card(facts: RunFacts) -> str:
 
 
 def markdown(text: object) -> str:
-    """One line in which nothing is markup: every character that could be is escaped, HTML's too."""
+    """A line of Markdown that shows the text as it is: characters that could be markup, also HTML, are escaped."""
     line = shorten(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~$:@/])", r"\\\1", line)
 
 
 def code(text: object) -> str:
-    """A code span that the text cannot end, and that a table's cell can hold."""
+    """A code span with the text in it, which may stand in a table. Its fence is longer than any run of backticks in
+    the text, so that the text cannot end it."""
     line = shorten(text).replace("|", "\\|") or " "
     fence = "`" * (max((len(run) for run in re.findall("`+", line)), default=0) + 1)
     space = " " if len(fence) > 1 else ""
@@ -94,13 +95,13 @@ def code(text: object) -> str:
 
 
 def fenced(text: str, language: str = "") -> str:
-    """A block of code that the text cannot end."""
+    """A block of code with the text in it. Its fence is longer than any run of backticks in the text."""
     fence = "`" * max(4, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def front_matter(facts: RunFacts) -> str:
-    """The YAML between the dashes; every text is a double-quoted scalar."""
+    """The YAML at the top, without the dashes around it; every text from the run is a double-quoted scalar."""
     lines = [*_license(facts.description.get("license", UNSTATED))]
     lines += ["library_name: keras", "pipeline_tag: image-classification", "tags:"]
     tags = ["image-classification", "keras", "unfreeze", *sorted({file.format for file in facts.files})]
@@ -144,5 +145,6 @@ def _license(text: str) -> list[str]:
 
 
 def yaml_text(text: str) -> str:
-    """A double-quoted YAML scalar (YAML 1.2, section 5.7): what may not stand in it is escaped by its code point."""
+    """A double-quoted YAML scalar (YAML 1.2, section 5.7). Characters that may not stand in one are escaped by their
+    code points."""
     return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'

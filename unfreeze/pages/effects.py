@@ -1,4 +1,4 @@
-"""Which of head size, dropout and unfreeze depth matter, as far as a search of few trials can tell.
+"""Which of the settings head size, dropout and unfreeze depth matter, as far as a search of few trials can tell.
 
 The measure is the correlation ratio (eta squared): the share of the variance between trials that lies between the
 values of one setting, the main effect of a functional ANOVA on the trials that there are. Few trials make it large by
@@ -21,14 +21,16 @@ import numpy as np
 from toolkit.models.spec import POINT
 from tuning.results import Trial, ancestors
 
-SETTINGS = dict(zip(POINT, ("head size", "dropout", "unfreeze depth"), strict=True))  # name -> what it is called
-LEAST = 6  # trials, before anything is computed
+SETTINGS = dict(
+    zip(POINT, ("head size", "dropout", "unfreeze depth"), strict=True)
+)  # name of the field -> its name in a sentence
+LEAST = 6  # trials; with fewer nothing is computed
 SHUFFLES = 2000
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What one setting explains; `share` is None where the trials cannot tell."""
+    """How much one setting explains. `share` is None where there are too few trials to compute it."""
 
     setting: str  # a name of SETTINGS
     label: str
@@ -38,13 +40,15 @@ class Effect:
 
     @property
     def shown(self) -> bool:
-        """Whether it is more than chance gives."""
+        """Whether the share is larger than chance makes it in 95 of 100 cases."""
         return self.share is not None and self.chance is not None and self.share > self.chance
 
 
 def effects(trials: Sequence[Trial], objective: str, head_epochs: int, ends: Mapping[str, int]) -> tuple[Effect, ...]:
-    """One for each setting, of the completed trials. `ends`: the epoch at which a trial ended, by its name, as the
-    oracle's own record says; trials without one are told apart by whether they went on from another."""
+    """The effect of each setting on `objective`, "val_loss" or "val_accuracy", over the completed trials.
+
+    `ends`: by trial, the epoch at which the oracle ended it, as far as that is known.
+    """
     return tuple(
         _effect(name, label, _comparable(trials, objective, head_epochs, ends, tuned=name == "unfreeze"), objective)
         for name, label in SETTINGS.items()
@@ -54,7 +58,7 @@ def effects(trials: Sequence[Trial], objective: str, head_epochs: int, ends: Map
 def _comparable(
     trials: Sequence[Trial], objective: str, head_epochs: int, ends: Mapping[str, int], *, tuned: bool
 ) -> list[Trial]:
-    """The largest group of trials that trained equally long; `tuned`: beyond the epochs in which only the head does."""
+    """The largest group of trials that trained for the same number of epochs. `tuned`: only those that fine-tuned."""
     groups: dict[tuple[int | None, int], list[Trial]] = defaultdict(list)
     parents = {trial.trial: trial.parent for trial in trials}
     for trial in trials:
@@ -79,7 +83,7 @@ def _effect(name: str, label: str, trials: list[Trial], objective: str) -> Effec
 
 
 def correlation_ratio(levels: np.ndarray, values: np.ndarray) -> float:
-    """Variance between the groups that `levels` makes, as a share of all variance of `values`; both [N]."""
+    """Eta squared: of the variance of `values`, float64 [N], the share between the groups of equal `levels`, [N]."""
     _, group = np.unique(levels, return_inverse=True)
     counts = np.bincount(group)
     means = np.bincount(group, weights=values) / counts

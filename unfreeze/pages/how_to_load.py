@@ -1,4 +1,4 @@
-"""How to load what was exported: the files of a format load the same way, so one of each is shown."""
+"""Code that loads the exported files. All files of a format load the same way, so one of each format is shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Loading:
 
 
 def loading(facts: RunFacts) -> list[Loading]:
-    """By format, the file that is recommended of each; model.keras last."""
+    """For each format that was exported the file that is recommended, then model.keras."""
     files = () if facts.outdated else facts.files
     chosen = {one.file.name for one in recommend(files) if one.file}
     groups = []

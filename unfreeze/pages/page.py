@@ -1,4 +1,4 @@
-"""`RunFacts` -> report.html: one file, which loads nothing and runs nothing."""
+"""`RunFacts` -> report.html, one file that loads no other and runs no script."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from unfreeze.pages.svg_picture import Picture
 from unfreeze.pages.thumbnails import mistakes
 from unfreeze.wording import COULD_NOT_RUN, verdict_words
 
-LISTED = 30  # files, before the rest are only counted
-CHIPS = {  # class of the element that shows a verdict
+LISTED = 30  # files are named at most; the others are counted
+CHIPS = {  # verdict -> CSS class of the element that shows it
     verdict_words(HOLDS): "good",
     verdict_words(FAILS): "bad",
     COULD_NOT_RUN: "bad",
@@ -46,7 +46,7 @@ CHIPS = {  # class of the element that shows a verdict
 
 
 def render_page(facts: RunFacts) -> str:
-    """The whole page. Class and file names come from strangers: every value is escaped where it is put in."""
+    """The text of report.html. Names of classes and files may come from a stranger, so Jinja escapes every value."""
     environment = Environment(
         loader=PackageLoader("unfreeze.pages"),
         autoescape=True,
@@ -67,7 +67,7 @@ def render_page(facts: RunFacts) -> str:
 
 
 def page_values(facts: RunFacts) -> dict[str, Any]:
-    """What the template shows."""
+    """The values that the template is filled with."""
     return {
         "facts": facts,
         "name": facts.name,
@@ -113,7 +113,7 @@ def _classes(facts: RunFacts) -> list[tuple[str, list[int], int]]:
 
 
 def _search(facts: RunFacts) -> dict[str, Any]:
-    """{} where no trial completed."""
+    """The values of the section on the search; {} where no trial completed."""
     objective = facts.run.settings.objective
     done = [trial for trial in facts.trials if trial.value(objective) is not None]
     if not done:
@@ -151,7 +151,7 @@ def _confusion(facts: RunFacts) -> dict[str, Any]:
 
 
 def _per_class(facts: RunFacts) -> list[dict[str, Any]]:
-    """A row for each class; of more than a few the worst first."""
+    """A row for each class. Where there are more than a matrix has numbers for, those with the lowest F1 come first."""
     evaluation = facts.evaluation
     if evaluation is None:
         return []

@@ -1,4 +1,4 @@
-"""The file for a phone, a browser and a server, and why: only among those that were shown to hold.
+"""Which file to take for a phone, a browser and a server, and why. Only files that were shown to hold are recommended.
 
 What is known of the runtimes: onnxruntime-web computes in WebAssembly, where float32 is fastest and int8 takes about
 twice its time (benchmarks/RESULTS.md); on an ARM phone as on a desktop CPU LiteRT's int8 kernels are the fastest.
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from unfreeze.pages.run_facts import ExportedFile
 
-ALIKE = 1.1  # times that differ by no more than this factor are taken as equal, and the smaller file is better
-PHONE = ("int8", "float16", "dynamic", "float32")  # the order where nothing was timed
+ALIKE = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
+PHONE = ("int8", "float16", "dynamic", "float32")  # order of preference where not all files were timed
 BROWSER = ("float32", "float16", "int8")
 SERVER = ("float32", "int8", "float16")
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """For one place; `file` is None where no file can be recommended."""
+    """The file for one place; None where none can be recommended."""
 
     place: str  # "Phone" | "Browser" | "Server"
     file: ExportedFile | None
@@ -27,7 +27,7 @@ class Recommendation:
 
 
 def recommend(files: Sequence[ExportedFile]) -> tuple[Recommendation, ...]:
-    """For phone, browser and server."""
+    """The recommendations for phone, browser and server, in this order."""
     return (_phone(files), _browser(files), _server(files))
 
 
@@ -95,7 +95,7 @@ def _server(files: Sequence[ExportedFile]) -> Recommendation:
 
 
 def _fastest(files: Sequence[ExportedFile], time: Callable[[ExportedFile], float | None]) -> ExportedFile | None:
-    """The smallest of those about as fast as the fastest; None where not all were timed."""
+    """The smallest file among those that are about as fast as the fastest; None where not all files were timed."""
     times = [time(file) for file in files]
     known = [one for one in times if one is not None]
     if len(known) < len(files):

@@ -1,4 +1,4 @@
-"""The commands that make a run again: what differs from the defaults, as it is typed."""
+"""The commands that make a run again, with the options whose values are not the defaults."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def commands(facts: RunFacts) -> tuple[str, ...]:
 
 
 def _adopt_options(facts: RunFacts) -> list[str]:
-    """`labels.txt` is that of the export, a class name a line."""
+    """`labels.txt` is the file of that name in the export folder, with a class name in each line."""
     settings, usual = facts.run.settings, Settings()
     named = facts.adopted.pixels if facts.adopted else PIXELS[0]
     pixels = [] if named == PIXELS[0] else ["--pixels", named]
@@ -72,8 +72,9 @@ def _verify(facts: RunFacts) -> list[str]:
 
 
 def _export(facts: RunFacts, call: ExportSettings | None, *, margin: bool = False) -> list[str]:
-    """What differs from the defaults; `run` has one `--margin` for the export and the verification."""
-    if call is None:  # exported before calls were recorded
+    """The options of an export that are not the defaults. `margin`: whether it is among them; `unfreeze run` has one
+    option for the margins of export and verification, which is added elsewhere."""
+    if call is None:  # an earlier version did not record how it was called
         return _license(facts)
     options = [("--formats", call.formats), ("--precisions", call.precisions), ("--float-layers", call.float_layers)]
     words = [word for name, values in options if values for word in (name, ",".join(values))]
@@ -99,7 +100,7 @@ def _typed_margin(margin: float, *, always: bool = False) -> list[str]:
 
 
 def _options(settings: Settings, searched: bool) -> list[str]:
-    """`--name value` of each setting that is not the default's."""
+    """`--name value` for each setting that has another value than the default."""
     default, options = Settings(), []
     row = BACKBONES.get(settings.backbone)
     for field in fields(Settings):

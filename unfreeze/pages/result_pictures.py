@@ -15,14 +15,14 @@ from toolkit.stats.metrics import BINS, Evaluation
 from unfreeze.pages.run_facts import Answers
 from unfreeze.pages.svg_picture import INK, SOFT, Picture, percent_axis, picture
 
-LARGEST = 15.0  # inches of a confusion matrix: 200 classes; with more, the cells are smaller
-NUMBERED = 12  # classes, up to which a confusion matrix has its numbers
-NAMED = 40  # classes, up to which it has their names
+LARGEST = 15.0  # inches: the side of a confusion matrix of 200 classes; those of more have smaller cells
+NUMBERED = 12  # classes: a confusion matrix of more has no numbers in its cells
+NAMED = 40  # classes: a confusion matrix of more has no names at its axes
 RIGHT, WRONG = "#1f6fb4", "#c8553d"  # cells of a confusion matrix
 
 
 def learning_curve(rows: Sequence[dict[str, Any]], name: str, kept: int | None) -> Picture:
-    """`name`: "accuracy" or "loss"."""
+    """Training and validation against the epoch. `name`: "accuracy" or "loss". `kept`: the epoch that is marked."""
 
     def draw() -> Figure:
         figure = Figure(figsize=(4.9, 3.1))
@@ -50,8 +50,8 @@ def learning_curve(rows: Sequence[dict[str, Any]], name: str, kept: int | None) 
 
 
 def confusion(evaluation: Evaluation) -> Picture:
-    """Rows are the true classes, columns the answers. The diagonal is blue, mistakes are red: the stronger, the larger
-    their share of the row, by its square root, so that a rare mistake is seen among a hundred classes."""
+    """The confusion matrix: rows are the true classes, columns the answers. The diagonal is blue, mistakes are red. The
+    strength of a colour is the square root of the share of the row, so that rare mistakes can be seen."""
     counts, names = evaluation.confusion, evaluation.class_names
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(names)
@@ -113,13 +113,14 @@ def confused(evaluation: Evaluation, most: int = 10) -> list[tuple[int, float, s
 
 
 def _short(name: str, most: int = 18) -> str:
-    """A name as an axis shows it: one line, and not the whole picture."""
+    """A name for an axis: one line of at most `most` characters."""
     line = " ".join(name.split()) or "?"
     return line if len(line) <= most else line[: most - 7] + "…" + line[-6:]
 
 
 def reliability(answers: Answers, evaluation: Evaluation) -> Picture:
-    """How often the model is right against how sure it is, in the bins of the calibration error; below, how many."""
+    """A reliability diagram: the share of right answers against the probability of the answer, in the bins of the
+    calibration error, and below it the number of images in each bin."""
     confidence = answers.probabilities.max(axis=1).astype(np.float64)
     right = answers.probabilities.argmax(axis=1) == answers.images.labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)

@@ -1,4 +1,4 @@
-"""A run folder -> `RunFacts`: whatever was made so far. A step that was not taken yet leaves its part empty."""
+"""A run folder -> `RunFacts`, all that a report needs. The part of a step that was not taken yet is empty."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tuning.results import Trial, read_epochs, read_trials
 from unfreeze.wording import verdict_words
 
 UNVERIFIED = "not verified"
-OBJECT = "the model "  # before the name of one that was adopted as an object, not as a file
+OBJECT = "the model "  # prefix, in model.json, of the name of a model that was adopted as a Python object
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """An exported file with the verdict on it; `parity` is None before it was verified as it is now."""
+    """An exported file with its verdict; None where the file, as it is now, was not verified."""
 
     artefact: Artefact
     parity: Parity | None
 
     @property
     def name(self) -> str:
-        """Below RUN/export."""
+        """Name of the file in RUN/export."""
         return self.artefact.name
 
     @property
@@ -117,7 +117,7 @@ class RunFacts:
 
     @property
     def name(self) -> str:
-        """Of the run: its folder's."""
+        """Name of the run's folder."""
         return self.run.path.resolve().name
 
     @property
@@ -155,7 +155,7 @@ class RunFacts:
 
 
 def read_run_facts(run: Run) -> RunFacts:
-    """UnfreezeError where a file that is there is damaged, or where nothing was trained yet."""
+    """Read a run's folder. UnfreezeError where a file in it is damaged, or where there is no model yet."""
     if not (run.path / "model.json").is_file():
         raise UnfreezeError(
             f"{run.path} has no model yet, so there is nothing to report; `unfreeze tune DATA RUN` first"
@@ -211,12 +211,12 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
 
 
 def _of_record(values: dict[str, Any], record: Any) -> dict[str, Any]:
-    """Without entries that the record does not have."""
+    """The entries that are fields of `record`; KeyError where one is missing."""
     return {field.name: values[field.name] for field in fields(record)}
 
 
 def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
-    """From the evaluation, else from the export if it is of this model; None where neither was made."""
+    """The answers that the evaluation stored, else those that the export stored, if it is of this model; else None."""
     stored = read_answers(run.path)
     found = _of_these_images(run, *stored) if stored else None
     if found is None and manifest is not None and (run.path / "export" / "reference.npz").is_file():
@@ -226,7 +226,7 @@ def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
 
 
 def _of_these_images(run: Run, paths: tuple[str, ...], probabilities: np.ndarray) -> Answers | None:
-    """None where the answers are those to other images than the run's test part."""
+    """The answers; None where they are not those to the run's test part."""
     images = run.images.select("test")
     if not len(images) or paths != images.paths or probabilities.shape != (len(images), len(images.class_names)):
         return None
@@ -234,7 +234,7 @@ def _of_these_images(run: Run, paths: tuple[str, ...], probabilities: np.ndarray
 
 
 def _evaluation(run: Run, answers: Answers | None) -> Evaluation | None:
-    """Of the answers; without them as metrics.json has it."""
+    """The evaluation, computed from the answers; where there are none, the one in metrics.json."""
     stored = read_metrics(run.path, run.images.class_names)
     if answers is None:
         return stored
@@ -242,7 +242,7 @@ def _evaluation(run: Run, answers: Answers | None) -> Evaluation | None:
 
 
 def _files(manifest: Manifest | None, parities: list[Parity]) -> tuple[ExportedFile, ...]:
-    """The exported files, each with its verdict if that was of the very same bytes."""
+    """The exported files, each with the verdict on a file of the same name and SHA-256."""
     verdicts = {(parity.artefact.name, parity.artefact.sha256): parity for parity in parities}
     artefacts = manifest.artefacts if manifest else ()
     return tuple(ExportedFile(one, verdicts.get((one.name, one.sha256))) for one in artefacts)

@@ -17,7 +17,8 @@ from unfreeze.pages.svg_picture import INK, SOFT, Picture, percent_axis, picture
 
 
 def trial_scores(trials: Sequence[Trial], name: str, taken: int | None) -> Picture:
-    """val_accuracy or val_loss of each completed trial; a filled dot was fine-tuned, a ring only trained its head."""
+    """`name`, "val_accuracy" or "val_loss", of each completed trial. A ring marks a trial whose best epoch is of the
+    head stage, a filled dot one that fine-tuning improved; `taken` is the number of the trial that was kept."""
     done = [trial for trial in trials if trial.value(name) is not None]
 
     def draw() -> Figure:
@@ -57,11 +58,14 @@ def trial_scores(trials: Sequence[Trial], name: str, taken: int | None) -> Pictu
 
 
 def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Picture:
-    """Each completed trial as a line through its three settings to its score; the better, the stronger its colour."""
+    """Parallel coordinates: each completed trial is a line through its three settings to its score. The better the
+    score, the stronger the colour."""
     done = [trial for trial in trials if trial.point and trial.value(objective) is not None]
     values = np.array([trial.value(objective) for trial in done], np.float64)
     good = -values if objective == "val_loss" else values
-    strength = (good.argsort().argsort() + 1) / len(good)  # by rank: one bad trial would make all others alike
+    strength = (good.argsort().argsort() + 1) / len(
+        good
+    )  # by rank, so that one very bad trial does not make all others look the same
 
     def draw() -> Figure:
         figure = Figure(figsize=(12.6, 3.5))
@@ -107,7 +111,8 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
 
 
 def _levels(values: Sequence[float]) -> tuple[np.ndarray, list[tuple[float, str]]]:
-    """Places from 0 to 1, float64 [N], one for each distinct value, evenly; and the places with their names."""
+    """Even places from 0 to 1 for the distinct values: the place of each value, float64 [N], and (place, name) of each
+    distinct one."""
     distinct = sorted(set(values))
     places = np.linspace(0, 1, len(distinct)) if len(distinct) > 1 else np.array([0.5])
     where = dict(zip(distinct, places, strict=True))
@@ -115,7 +120,7 @@ def _levels(values: Sequence[float]) -> tuple[np.ndarray, list[tuple[float, str]
 
 
 def _smooth(points: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """A curve that leaves each axis level, so that lines that cross can be followed."""
+    """A curve through the points, float64 x and y. It is level at each axis, so that crossing lines can be followed."""
     step = np.linspace(0, 1, 24)
     ease = step * step * (3 - 2 * step)
     pairs = list(pairwise(points))
@@ -126,17 +131,17 @@ def _smooth(points: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def effect_bars(effects: Sequence[Effect]) -> Picture:
-    """The share that each setting explains, against what chance gives."""
-    told = [effect for effect in effects if effect.share is not None]
+    """The share of the variance that each setting explains, with a mark at the 95th percentile of what chance gives."""
+    computed = [effect for effect in effects if effect.share is not None]
 
     def draw() -> Figure:
-        figure = Figure(figsize=(4.9, 0.55 * len(told) + 0.75))
+        figure = Figure(figsize=(4.9, 0.55 * len(computed) + 0.75))
         axes = figure.add_subplot()
-        places = np.arange(len(told))[::-1]
-        colours = [VAL if effect.shown else TRAIN for effect in told]
-        axes.barh(places, [effect.share or 0 for effect in told], height=0.46, color=colours)
+        places = np.arange(len(computed))[::-1]
+        colours = [VAL if effect.shown else TRAIN for effect in computed]
+        axes.barh(places, [effect.share or 0 for effect in computed], height=0.46, color=colours)
         axes.plot(
-            [effect.chance or 0 for effect in told],
+            [effect.chance or 0 for effect in computed],
             places,
             "|",
             ms=20,
@@ -144,9 +149,9 @@ def effect_bars(effects: Sequence[Effect]) -> Picture:
             color=INK,
             label="chance alone: 95% below",
         )
-        axes.set_yticks(places, [effect.label for effect in told])
+        axes.set_yticks(places, [effect.label for effect in computed])
         axes.tick_params(axis="y", length=0)
-        axes.set(xlim=(0, 1), ylim=(-0.6, len(told) - 0.4), xlabel="share of the variance between trials")
+        axes.set(xlim=(0, 1), ylim=(-0.6, len(computed) - 0.4), xlabel="share of the variance between trials")
         percent_axis(axes.xaxis)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
         return figure
@@ -154,13 +159,13 @@ def effect_bars(effects: Sequence[Effect]) -> Picture:
     text = "; ".join(
         f"{effect.label} explains {effect.share:.0%} of the variance of {effect.trials} trials, chance alone up to "
         f"{effect.chance:.0%}"
-        for effect in told
+        for effect in computed
     )
     return picture(draw, text[0].upper() + text[1:] + ".", "What each setting explains")
 
 
 def trial_costs(trials: Sequence[Trial]) -> Picture:
-    """Seconds of each trial."""
+    """The training time of each trial in seconds."""
     timed = [trial for trial in trials if trial.seconds is not None]
 
     def draw() -> Figure:

@@ -1,4 +1,4 @@
-"""matplotlib figures as SVG to stand inside a page: text stays text, and the colours are the page's own.
+"""matplotlib figures as SVG elements of a page. Text stays text, and the colours are those of the page.
 
 A figure is drawn in marker colours, which become the page's CSS variables, so that one picture reads in light and in
 dark. Every picture has an alternative text that tells what is seen in it.
@@ -39,7 +39,7 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Picture:
-    """An SVG element, with what it tells."""
+    """An SVG element, with a text that says what it shows."""
 
     svg: str
     alternative: str
@@ -48,7 +48,7 @@ class Picture:
 
 
 def picture(draw: Callable[[], Figure], alternative: str, caption: str = "") -> Picture:
-    """`draw` is called with the style on, and its figure written as SVG."""
+    """Call `draw` with STYLE switched on, and write its figure as SVG."""
     stream = io.StringIO()
     with rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the page's font draws the text, not matplotlib's
@@ -59,13 +59,14 @@ def picture(draw: Callable[[], Figure], alternative: str, caption: str = "") -> 
 
 
 def _embedded(text: str, alternative: str) -> tuple[str, int]:
-    """The svg element alone, with identifiers of its own, the page's colours and font, and a text alternative."""
+    """(the svg element of a file with the page's colours and font and a text alternative, its width in pixels). Its
+    identifiers get a prefix, so that pictures on one page do not share any."""
     body = text[text.index("<svg") :]
     opening, rest = body.split(">", 1)
     box = re.search(r'viewBox="([^"]*)"', opening)
     width = round(float(box[1].split()[2]) * 4 / 3) if box else 0  # points to pixels
     rest = re.sub(r"<metadata>.*?</metadata>", "", rest, flags=re.DOTALL)
-    prefix = f"p{hashlib.sha256(body.encode()).hexdigest()[:8]}-"  # all pictures of a page share its identifiers
+    prefix = f"p{hashlib.sha256(body.encode()).hexdigest()[:8]}-"  # a page has one space of identifiers
     rest = re.sub(r'\bid="', f'id="{prefix}', rest)
     rest = re.sub(r'(href="|url\()#', rf"\1#{prefix}", rest)
     for colour, variable in VARIABLES.items():

@@ -17,7 +17,7 @@ from toolkit.stats.metrics import worst_mistakes
 from unfreeze.pages.run_facts import RunFacts
 
 SHOWN = 12
-SIDE = 240  # pixels of the longer side: a card is half as wide, and screens have two pixels for one
+SIDE = 240  # pixels of the longer side: twice the width of its place, for screens with two pixels for one
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Mistake:
 
     @property
     def alternative(self) -> str:
-        """What the picture tells, for those who cannot see it."""
+        """The text alternative of the picture."""
         return (
             f"Test image {self.path}: it is {self.label}, the model answers {self.answer} with {self.probability:.1%}"
         )
 
 
 def mistakes(facts: RunFacts) -> tuple[Mistake, ...]:
-    """The most confident first; none where the model's answers are not known."""
+    """At most SHOWN mistakes, the most confident first; () where the model's answers are not known."""
     if facts.answers is None:
         return ()
     images, probabilities, names = facts.answers.images, facts.answers.probabilities, facts.class_names
@@ -54,7 +54,7 @@ def mistakes(facts: RunFacts) -> tuple[Mistake, ...]:
 
 
 def _picture(facts: RunFacts, row: int, copies: np.ndarray | None) -> str:
-    """The image as it is, else as the model saw it, else none."""
+    """The image file if it is still there, else its decoded copy, else "". As a data URI."""
     assert facts.answers is not None
     try:
         pixels = decode_whole(read_unchanged(facts.answers.images, int(row)))

@@ -1,4 +1,4 @@
-"""RUN/report.html and RUN/report.md."""
+"""Write RUN/report.html and RUN/report.md."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from unfreeze.pages.run_facts import read_run_facts
 
 
 def write_report(run: Run) -> tuple[Path, Path]:
-    """Write both, of whatever of the run was made so far, and give their paths. UnfreezeError where it has no model
-    yet, or where one of its files is damaged."""
+    """Write both from what the run's folder holds so far, and return their paths. UnfreezeError where there is no model
+    yet, or where a file in it is damaged."""
     from unfreeze.pages.card import render_card
-    from unfreeze.pages.page import render_page  # with matplotlib and Jinja2
+    from unfreeze.pages.page import render_page  # loads matplotlib and Jinja2
 
     facts = read_run_facts(run)
     page, card = run.path / "report.html", run.path / "report.md"

@@ -1,4 +1,4 @@
-"""What a person sees on the terminal.
+"""Output on the terminal.
 
 terminal        progress, epochs and trials while a command works
 time_left       how long a search will still take

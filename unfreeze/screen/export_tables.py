@@ -1,4 +1,4 @@
-"""Exports and their evidence as people read them, on standard output."""
+"""Tables of exported files and of their verification, for standard output."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def show_manifest(manifest: Manifest) -> None:
 
 
 def show_attempts(manifest: Manifest) -> None:
-    """What was tried for the int8 files that were written, if more than the first way was or layers stayed in float."""
+    """Print the ways to int8 that were tried for each file that was written now: where the first way did not hold, or
+    where layers were left in float."""
     for artefact in manifest.artefacts:
         if artefact.name not in manifest.written or (len(artefact.attempts) < 2 and not artefact.float_layers):
             continue
@@ -62,7 +63,10 @@ def _attempt_row(attempt: dict[str, Any]) -> list[str]:
 
 
 def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
-    """The verdicts, the differences, the costs, what is wrong with those that do not hold, the flips."""
+    """Print the verdicts, the differences from the model, the latencies, why files do not hold, and the flips.
+
+    `order`: a name of ORDERS by which the rows are sorted; None: as they were exported.
+    """
     results = sorted(results, key=lambda one: (one.accuracy is None, ORDERS[order](one))) if order else results
     columns = ["", "artefact", "size", "accuracy", "95 % interval", "lost", "at most", "flips", "McNemar", "verdict"]
     show(columns, [_verdict_row(parity) for parity in results], left=2)
@@ -88,7 +92,8 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
 
 
 def shortfall(results: Sequence[Parity], strict: bool) -> str:
-    """Which artefacts do not hold, could not run, or, if `strict`, cannot be told; "" where there is none."""
+    """A line that names the files that do not hold or could not run and, with `strict` and where there are none of
+    those, the files that have too few images to tell; "" where all is well."""
     wrong = [parity.artefact.name for parity in results if parity.verdict == FAILS and parity.ran]
     absent = [parity.artefact.name for parity in results if not parity.ran]
     unsure = [parity.artefact.name for parity in results if parity.verdict == UNDECIDED]
@@ -131,7 +136,7 @@ def _show_differences(results: Sequence[Parity]) -> None:
 
 
 def _show_costs(results: Sequence[Parity]) -> None:
-    """Milliseconds an image, the median and the 95th percentile, by threads and batch."""
+    """Print milliseconds per image, median and 95th percentile, for each number of threads and each batch size."""
     threads = [timing.threads for timing in results[0].timings]
     columns = [f"{n} thread{'s' if n > 1 else ''}, {batch}" for n in threads for batch in ("batch 1", "batch 32")]
     rows = [
@@ -191,7 +196,7 @@ def _flip(flip: Flip) -> str:
 
 
 def show_clients(rows: Sequence[Sensitivity]) -> None:
-    """Accuracy if an app does so."""
+    """Print the accuracy for each way in which an app may make its pixels."""
     if not rows:
         return
     click.echo("\naccuracy if your app does this")

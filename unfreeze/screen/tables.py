@@ -1,4 +1,4 @@
-"""Results as people read them: one function for each record, text on standard output."""
+"""Tables of data, search and evaluation for standard output: a function for each kind of result."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import show
 from unfreeze.wording import backbone_words
 
-if TYPE_CHECKING:  # the application shows what the other packages return, and imports them nowhere else
+if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
     from tuning.results import SearchResult
 
-LISTED = 20  # files, before the rest are only counted
-ROWS = 1000  # classes, likewise
+LISTED = 20  # files are named at most; the others are counted
+ROWS = 1000  # classes are shown at most; the others are counted
 
 
 def show_folder(images: ImageFolder) -> None:
-    """Classes and parts, sizes, and everything that is wrong."""
+    """Print the classes with their images in each part, the sizes, and the files that are left out or doubled."""
     parts = [part for part in ("train", "val", "test") if part in images.parts]
     counts = {part: images.counts(part) for part in parts}
     together = images.counts()
@@ -49,18 +49,18 @@ def show_folder(images: ImageFolder) -> None:
 
 
 def _unlisted(classes: Sequence[str]) -> list[list[str]]:
-    """The row that stands for the classes behind the first `ROWS`."""
+    """A row that says how many classes are not shown; [] where all are."""
     return [[f"and {len(classes) - ROWS} more (--json lists all)"]] if len(classes) > ROWS else []
 
 
 def leaks(images: ImageFolder) -> list[str]:
-    """A line for each image that stands in two parts, as they were given."""
+    """A line for each image that DATA itself has in two parts, with its paths."""
     part = dict(zip(images.paths, images.parts, strict=True))
     return [", ".join(f"{path} ({part[path]})" for path in group) for group in images.leaks()]
 
 
 def warnings(images: ImageFolder) -> Iterator[str]:
-    """What a run should not pass over in silence: what was left out, and what makes its test too easy."""
+    """Lines to show before a run: the files that are left out, and the images that are in two parts."""
     for what, lines in {
         "left out": [f"{left.path}: {left.reason}" for left in images.rejected],
         "the same image in two parts, so the test is too easy": leaks(images),
@@ -73,7 +73,7 @@ def warnings(images: ImageFolder) -> Iterator[str]:
 
 
 def listed(what: str, lines: Sequence[str], most: int = LISTED) -> None:
-    """How many there are, and the first of them."""
+    """Print how many lines there are, and at most `most` of them."""
     click.echo(f"{what}: {len(lines) or 'none'}")
     for line in lines[:most]:
         click.echo(f"  {one_line(line)}")
@@ -82,7 +82,7 @@ def listed(what: str, lines: Sequence[str], most: int = LISTED) -> None:
 
 
 def show_search(result: SearchResult) -> None:
-    """The trial that was taken, and those that cannot be told from the best."""
+    """Print the trial that was taken, and the trials that the validation images cannot tell from the best one."""
     trial, spec = result.trial(result.taken), result.spec
     head = f"{spec.head_units} head units" if spec.head_units else "no dense head"
     click.echo(
@@ -140,7 +140,7 @@ def show_training(best: dict[str, Any]) -> None:
 
 
 def show_adopted(adopted: dict[str, Any], images: ImageFolder) -> None:
-    """What was taken for granted, and a number by which one sees whether it is right."""
+    """Print what was assumed of the model, and its validation accuracy, which is low where an assumption is wrong."""
     counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
     click.echo(f"{len(images.class_names)} classes in this order: {one_line(', '.join(images.class_names))}")
     answers = "logits, made probabilities" if adopted["logits"] else "probabilities"

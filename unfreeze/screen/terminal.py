@@ -1,6 +1,6 @@
 """The terminal: progress and growing tables on standard error, results on standard output.
 
-With a terminal there are moving bars; without one, a plain line for each thing that was finished.
+On a terminal there are moving bars. Elsewhere, as in a log file, there is a line for each step that was finished.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from rich.text import Text
 from toolkit.errors import one_line
 from unfreeze.screen.time_left import Plan, seconds_left
 
-WIDTH = 120  # columns, where there is no terminal to ask
-
-
-WITHIN = ("views", "waiting")  # what a search does between its trials
+WIDTH = 120  # columns of a table, where output does not go to a terminal
+WITHIN = ("views", "waiting")  # first words of steps within a search, which leave the bar of its trials in place
 
 
 class Left(ProgressColumn):
-    """The time that is left: as the task itself says, else from its speed."""
+    """The column with the time that is left: the task's own estimate if it has one, else an estimate from its speed."""
 
     def render(self, task: Task) -> Text:
         until = task.fields.get("until")
@@ -34,7 +32,7 @@ class Left(ProgressColumn):
 
 
 class Screen:
-    """What the commands show. Use as a context manager: the bars end with it."""
+    """Everything that a command shows while it works. A context manager: at its end the bars are removed."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -44,7 +42,7 @@ class Screen:
         )
         self.tasks: dict[str, Any] = {}
         self.begun: dict[str, float] = {}
-        self.rows_shown: int | None = None  # of the table of trials; None before its header
+        self.rows_shown: int | None = None  # rows of the table of trials; None before its header was printed
 
     def __enter__(self) -> Screen:
         self.bars.start()
@@ -54,7 +52,7 @@ class Screen:
         self.close()
 
     def close(self) -> None:
-        """Take the bars away: what follows is the result, or an error."""
+        """Remove the bars, before a result or an error is printed."""
         for task in self.tasks.values():
             self.bars.remove_task(task)
         self.tasks.clear()
@@ -64,11 +62,11 @@ class Screen:
         self.console.print("\n".join(map(one_line, text.split("\n"))), markup=False)
 
     def next(self, command: str) -> None:
-        """Each command ends by saying what to type next."""
+        """Say which command to type next."""
         self.say(f"\nnext: {command}")
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """A bar while it goes on, a line when it is finished."""
+        """Show that `done` of `total` parts of a step are finished: a bar, and a line with its time when all are."""
         if what not in self.tasks:
             if not what.startswith(WITHIN):
                 self._drop("trials", "epoch")
@@ -83,7 +81,7 @@ class Screen:
             self.say(f"{what}: {count}{duration(time.monotonic() - self.begun[what])}")
 
     def epoch(self, row: dict[str, Any], total: int) -> None:
-        """The epoch that has ended."""
+        """Show the epoch that has ended, in a bar of `total` epochs."""
         what, number = "epoch", row["epoch"] + 1
         text = f"{row['stage']}  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.2%}  epoch"
         if self.bars.disable:
@@ -93,7 +91,10 @@ class Screen:
         self.bars.update(self.tasks[what], completed=number, total=total, description=text)
 
     def trials(self, trials: Sequence[Any], plan: Plan | None) -> None:
-        """Print the trials that have ended since the last call, with the time that the rest will take, if known."""
+        """Print a row for each trial that has ended since the last call, with an estimate of the time that is left.
+
+        `trials`: all that have ended. `plan`: None where the number of trials to come is not known.
+        """
         if self.rows_shown is None:
             self.rows_shown = 0
             self.say("trial  head units  dropout  unfreeze  best in  val_loss  val_accuracy     time     left")
@@ -124,7 +125,7 @@ class Screen:
 
 
 def trial_line(trial: Any) -> str:
-    """One trial as a row of fixed columns."""
+    """A trial as a row of columns of fixed width."""
     loss = "failed" if trial.val_loss is None else f"{trial.val_loss:.4f}"
     accuracy = "" if trial.val_accuracy is None else f"{trial.val_accuracy:.2%}"
     took = "" if trial.seconds is None else duration(trial.seconds)
@@ -142,7 +143,7 @@ def _note(trial: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """12.3 s, 4 min 05 s, 2 h 03 min."""
+    """Seconds as text: "12.3 s", "4 min 05 s" or "2 h 03 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -150,7 +151,7 @@ def duration(seconds: float) -> str:
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, left: int = 1) -> None:
-    """A table on standard output; the first `left` columns are left-aligned, the others right."""
+    """Print a table on standard output. The first `left` columns are aligned to the left, the others to the right."""
     table = Table(title=title, box=None, title_justify="left", pad_edge=False)
     for position, column in enumerate(columns):
         table.add_column(

@@ -1,4 +1,4 @@
-"""How long a search will still take, from what its trials have taken."""
+"""An estimate of the time that a search will still take, from the times of the trials that have ended."""
 
 from __future__ import annotations
 
