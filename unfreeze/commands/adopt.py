@@ -63,7 +63,7 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
     from toolkit.storage.files import read_json
     from unfreeze.screen import tables
 
-    adopted = read_json(opened.path / "model.json")["adopted"]
-    told = adopted | {"class_names": opened.images.class_names, "image_size": opened.settings.image_size}
+    described = read_json(opened.path / "model.json")
+    told = described["adopted"] | {"class_names": opened.images.class_names, "image_size": described["image_size"]}
     answer(screen, as_json, told, lambda: tables.show_adopted(told, opened.images))
     screen.next(f"unfreeze evaluate {run}")

@@ -21,6 +21,7 @@ from toolkit.stats.metrics import Evaluation, evaluate
 from toolkit.storage.files import file_digest, read_json
 from toolkit.storage.records import plain_record
 from toolkit.training.history import Row, read_history
+from toolkit.training.stored_spec import read_spec
 from tuning.results import Trial, read_epochs, read_trials
 from unfreeze.wording import verdict_words
 
@@ -138,7 +139,7 @@ class RunFacts:
     @property
     def image_size(self) -> int:
         """Side of the square input in pixels."""
-        return self.spec.image_size if self.spec else self.run.settings.image_size
+        return self.spec.image_size if self.spec else read_spec(self.run).image_size
 
     @property
     def verified(self) -> tuple[ExportedFile, ...]:
