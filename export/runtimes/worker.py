@@ -20,7 +20,7 @@ import numpy as np
 from export.runtimes.inputs_outputs import shares
 from export.runtimes.runners import Runner, import_runtime, load
 from export.runtimes.tensors import Tensor, tensors
-from export.variants import again
+from export.variants import export_advice
 from toolkit.errors import UnfreezeError, said
 
 BATCH = 32
@@ -82,7 +82,7 @@ def _predict(images: np.ndarray) -> np.ndarray:
     try:
         return _runner.predict(images)
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"it does not run ({said(error)}); {again(_path)}") from None
+        raise UnfreezeError(f"it does not run ({said(error)}); {export_advice(_path)}") from None
 
 
 def answer(images: Path, rows: np.ndarray) -> np.ndarray:
