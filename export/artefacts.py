@@ -34,8 +34,8 @@ class Artefact:
     precision: str
     bytes: int
     sha256: str  # of the file; of a folder: over its files' names and digests
-    calibration: tuple[str, ...] = ()  # int8: the images whose activations set the ranges, paths as in run.json
-    attempts: tuple[dict[str, Any], ...] = ()  # int8: what was tried, as in `export.quantise.first_that_holds.Attempt`
+    calibration: tuple[str, ...] = ()  # images whose activations set the ranges, as in run.json
+    attempts: tuple[dict[str, Any], ...] = ()  # of int8: the ways that were tried; `Attempt` in export/quantise
     float_layers: tuple[str, ...] = ()  # int8: layers of the model that were left in float
 
 
@@ -87,7 +87,7 @@ def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, An
     }
 
 
-def record(folder: Path, variant: Variant, **more: Any) -> Artefact:
+def record_artefact(folder: Path, variant: Variant, **more: Any) -> Artefact:
     """Measure what was written."""
     path = folder / variant.name
     return Artefact(variant.name, variant.format, variant.precision, size(path), digest(path), **more)

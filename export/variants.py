@@ -11,7 +11,8 @@ from shlex import quote
 from toolkit.errors import UnfreezeError
 
 FORMATS = ("saved_model", "tflite", "onnx")
-PRECISIONS = ("float32", "float16", "dynamic", "int8")
+PRECISIONS = ("float32", "float16", "dynamic", "int8")  # written where none is asked for
+ON_REQUEST = ("int16x8",)  # written only where it is asked for
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class Variant:
 
     name: str  # below the export folder
     format: str
-    precision: str  # of the weights; "dynamic": int8 weights, float activations; "int8": both, calibrated
+    # "float32" and "float16": of the weights. "dynamic": int8 weights, float activations. "int8": both in int8,
+    # calibrated. "int16x8": int8 weights and 16-bit activations, calibrated.
+    precision: str
 
 
 VARIANTS = (
@@ -33,21 +36,23 @@ VARIANTS = (
     Variant("model_fp16.onnx", "onnx", "float16"),
     Variant("model_int8.onnx", "onnx", "int8"),
 )
+ALL_VARIANTS = (*VARIANTS, Variant("model_int16x8.tflite", "tflite", "int16x8"))  # those on request, too
 WHY_NOT = {
     ("onnx", "dynamic"): "onnxruntime's dynamic int8 has one scale for each tensor, with which depthwise convolutions "
     "lose a third of the answers; int8 is as small and holds",
-    **{("saved_model", precision): "TensorFlow runs it in float32 only" for precision in PRECISIONS[1:]},
+    ("onnx", "int16x8"): "16-bit activations are written for TFLite only",
+    **{("saved_model", name): "TensorFlow runs it in float32 only" for name in (*PRECISIONS[1:], *ON_REQUEST)},
 }
 
 
 def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None) -> tuple[Variant, ...]:
-    """The variants of these formats and precisions, None meaning all; UnfreezeError where one that was asked for is
-    unknown or has no file."""
+    """The variants of these formats and precisions. None means all formats, and all precisions but those of
+    `ON_REQUEST`. UnfreezeError where one that was asked for is unknown or has no file."""
     _check_known("format", formats, FORMATS)
-    _check_known("precision", precisions, PRECISIONS)
+    _check_known("precision", precisions, (*PRECISIONS, *ON_REQUEST))
     chosen = tuple(
         variant
-        for variant in VARIANTS
+        for variant in ALL_VARIANTS
         if variant.format in (formats or FORMATS) and variant.precision in (precisions or PRECISIONS)
     )
     without = [name for name in formats or () if name not in {variant.format for variant in chosen}]
@@ -57,6 +62,17 @@ def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | Non
     if without:
         raise UnfreezeError(_no_file((formats or FORMATS)[0], without[0]))
     return chosen
+
+
+def choose_written(
+    formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None
+) -> tuple[Variant, ...]:
+    """The variants that may have been written: as `choose`, but None means the precisions of `ON_REQUEST`, too."""
+    chosen = choose(formats, precisions)
+    if precisions is not None:
+        return chosen
+    more = (one for one in ALL_VARIANTS if one.precision in ON_REQUEST and one.format in (formats or FORMATS))
+    return (*chosen, *more)
 
 
 def _check_known(what: str, names: Sequence[str] | None, known: Sequence[str]) -> None:
@@ -71,21 +87,21 @@ def _check_known(what: str, names: Sequence[str] | None, known: Sequence[str]) -
             raise UnfreezeError(f"no {what} {name!r}; {hint}")
 
 
-def command(path: Path) -> str:
-    """What is typed to write an artefact of a run again; "" where it is in no export folder."""
-    for variant in VARIANTS:
+def export_command(path: Path) -> str:
+    """The command that writes this artefact of a run again; "" where the path is in no export folder."""
+    for variant in ALL_VARIANTS:
         if variant.name == path.name and (path.parent / "manifest.json").is_file():
             run = quote(str(path.parent.parent))
             return f"unfreeze export {run} --formats {variant.format} --precisions {variant.precision}"
     return ""
 
 
-def again(path: Path) -> str:
-    """The advice to do so."""
-    typed = command(path)
-    return f"`{typed}` writes it again" if typed else "export it again"
+def export_advice(path: Path) -> str:
+    """What to do to have this artefact written again, as the end of an error message."""
+    command = export_command(path)
+    return f"`{command}` writes it again" if command else "export it again"
 
 
 def _no_file(format: str, precision: str) -> str:
-    there = ", ".join(variant.precision for variant in VARIANTS if variant.format == format)
+    there = ", ".join(variant.precision for variant in ALL_VARIANTS if variant.format == format)
     return f"there is no {format} file in {precision}: {WHY_NOT[format, precision]}. {format} comes in {there}"

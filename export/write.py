@@ -1,5 +1,7 @@
-"""A run's model -> every artefact, the reference answers, the golden pack, the manifest. The writers are modules
-beside."""
+"""A run's model -> its artefacts, the reference answers, the golden pack and the manifest.
+
+What the files are made from is in `export.sources`, the writer of each in `export.write_one`.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,12 @@ from export.artefacts import (
 from export.artefacts import digest as artefact_digest
 from export.quantise.ways import check_layers
 from export.settings import EXPORT, ExportSettings
+from export.sources import Sources, model_answers
 from export.targets.golden import write_golden
-from export.variants import VARIANTS, Variant
-from export.write_one import Writer, answered
+from export.variants import ALL_VARIANTS, Variant
+from export.write_one import write_variants
 from toolkit.errors import UnfreezeError
+from toolkit.evaluation.results import answers_of
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.storage.files import file_digest, remove, scratch, write_text
@@ -36,8 +40,9 @@ from toolkit.training.stored_spec import read_spec
 def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = silent) -> Manifest:
     """Write the run's model into its `export/` folder: all variants or some; others of the same model stay.
 
-    A variant that cannot be written, or does not run, stands in the manifest's `failed`. What is there while an export
-    goes on, or after it was cut short, is what stays.
+    A variant that cannot be written, or does not run, stands in the manifest's `failed`. While an export goes on, and
+    after it was interrupted, the manifest lists the files that stay. UnfreezeError where the run has no model, no layer
+    of a name in `float_layers`, or other files that were exported with another licence.
     """
     chosen = settings.variants
     progress("loading the model", 0, 1)
@@ -54,17 +59,19 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
         raise UnfreezeError(
             f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"
         )
-    answers = answered(model, part.images, "the model's own answers", progress)
+    answers = answers_of(run.path, run.images.select("test"), digest)
+    if answers is None:
+        answers = model_answers(model, part.images, "the model's own answers", progress)
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
-        writer = Writer(run, model, settings, folder, space, description, progress)
-        written, failed = writer.write(chosen)
+        sources = Sources(run, model, settings, folder, space, description, progress)
+        written, failed = write_variants(sources, chosen)
     every = {artefact.name: artefact for artefact in (*(staying.artefacts if staying else ()), *written)}
     manifest = Manifest(
         folder,
         description,
-        tuple(every[variant.name] for variant in VARIANTS if variant.name in every),
+        tuple(every[variant.name] for variant in ALL_VARIANTS if variant.name in every),
         write_reference(folder, run.images.select("test"), answers),
         digest,
         (staying.failed if staying else {}) | failed,
@@ -130,7 +137,7 @@ def _clear(run: Path, staying: Manifest | None) -> None:
     else:
         remove(folder / "manifest.json")
     names = {artefact.name for artefact in staying.artefacts} if staying else set()
-    for variant in VARIANTS:
+    for variant in ALL_VARIANTS:
         if variant.name not in names:
             for old in (folder / variant.name, *pictures(run / "plots", variant.name)):
                 remove(old)

@@ -81,3 +81,16 @@ def test_people_read_sentences_where_json_has_one_word(capsys: pytest.CaptureFix
         "broken": "could not run",
     }
     assert [line.split()[0] for line in lines[1:5]] == ["✓", "✗", "?", "!"]
+
+
+def test_each_way_to_int8_is_shown_with_what_limits_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = {"accuracy": 0.9, "lost": 0.0, "bytes": 1, "latency_ms": 1.0, "error": ""}
+    ways = (
+        {"step": "first", "verdict": UNDECIDED, "note": "judged by the estimate alone", "kept": True} | numbers,
+        {"step": "second", "verdict": HOLDS, "note": "too slow", "kept": False} | numbers,
+    )
+    one = artefact("model_int8.onnx", attempts=ways)
+    show_manifest(Manifest(Path("export"), {}, (one,), "", "", written=("model_int8.onnx",)))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(line.endswith("too few images to tell, judged by the estimate alone, kept") for line in lines)
+    assert any(line.startswith("second") and line.endswith("holds, too slow") for line in lines)

@@ -21,6 +21,8 @@ def test_all_of_them_by_default_and_when_all_are_named() -> None:
         (["onnx"], None, ["model.onnx", "model_fp16.onnx", "model_int8.onnx"]),
         (None, ["int8"], ["model_int8.tflite", "model_int8.onnx"]),
         (["tflite"], ["dynamic", "float32"], ["model.tflite", "model_dynamic.tflite"]),
+        (None, ["int16x8"], ["model_int16x8.tflite"]),
+        (["tflite"], ["int8", "int16x8"], ["model_int8.tflite", "model_int16x8.tflite"]),
         (["saved_model", "onnx"], ["float32", "int8"], ["saved_model", "model.onnx", "model_int8.onnx"]),
     ],
 )
@@ -37,6 +39,7 @@ def test_some(formats: list[str] | None, precisions: list[str] | None, expected:
             ["int8"],
             "there is no saved_model file in int8: TensorFlow runs it in float32 only",
         ),
+        (["onnx"], ["int16x8"], "there is no onnx file in int16x8: .* TFLite only"),
         (["saved_model"], ["float32", "float16"], "there is no saved_model file in float16"),
     ],
 )

@@ -19,8 +19,10 @@ import pytest
 from export import artefacts
 from export.artefacts import digest, size
 from export.formats.tflite_metadata import attach
+from export.proof.parity import read_parities
 from export.proof.verify import verify
 from export.runtimes import worker
+from export.runtimes.cpu import instruction_sets
 from export.runtimes.measure import Measurement, Outcome, measure
 from export.runtimes.runners import NoRuntimeError, load
 from export.settings import VerifySettings
@@ -277,6 +279,9 @@ def test_json_says_of_an_artefact_only_what_there_is(finished: Run) -> None:
         for entry in json.loads((finished.path / "parity.json").read_text())
     }
     assert {"calibration", "attempts"} <= set(stored["model_int8.onnx"])
+    told = [entry["cpu"] for entry in json.loads((finished.path / "parity.json").read_text())]
+    assert told == [list(instruction_sets())] * len(VARIANTS)
+    assert {parity.cpu for parity in read_parities(finished.path / "parity.json")} == {instruction_sets()}
     assert set(stored["model.onnx"]) == {"name", "format", "precision", "bytes", "sha256"}
 
 

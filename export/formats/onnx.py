@@ -42,11 +42,11 @@ def write_onnx_float16(
     """The ONNX file `source` with its weights and its arithmetic in float16, the ends as they were."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    graph = convert_float_to_float16(folded(source), keep_io_types=True)
+    graph = convert_float_to_float16(fold_batch_normalization(source), keep_io_types=True)
     write_graph(graph, path, metadata, model, HALF_TOLERANCE, samples)
 
 
-def folded(source: Path) -> onnx.ModelProto:
+def fold_batch_normalization(source: Path) -> onnx.ModelProto:
     """The graph with BatchNormalization folded into the convolutions; without that, one scale for the channels of a
     depthwise convolution and its normalisation apart cost int8 a third of its answers."""
     from onnxruntime.quantization.shape_inference import quant_pre_process

@@ -52,16 +52,16 @@ def write_tflite_int8(saved_model: Path, path: Path, description: dict[str, Any]
         raise UnfreezeError(f"its pixels would have to be scaled by {scale} and shifted by {zero}")
 
 
-def write_tflite_wide(saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray) -> None:
+def write_tflite_int16x8(saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray) -> None:
     """With int8 weights and 16-bit activations, of a SavedModel that takes uint8. TFLite has no 16-bit uint8 input: the
     first operations are in float."""
     converter = _calibrated(saved_model, images)
-    narrow = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-    converter.target_spec.supported_ops = [narrow, tf.lite.OpsSet.TFLITE_BUILTINS]
+    int16x8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    converter.target_spec.supported_ops = [int16x8, tf.lite.OpsSet.TFLITE_BUILTINS]
     _write(path, converter.convert, description)
 
 
-def write_tflite_partly(
+def write_tflite_partly_int8(
     saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray, keep: Sequence[str]
 ) -> None:
     """In int8, of a SavedModel that takes uint8, but for the operations that give the tensors `keep`, named as in its

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import Artefact, Reference, artefact_of
+from export.runtimes.cpu import instruction_sets
 from export.runtimes.measure import Measurement, Timing
 from export.settings import MARGIN, TOLERANCE
 from toolkit.errors import UnfreezeError, first_line
@@ -82,6 +83,7 @@ class Parity:
     memory_mb: float | None = None  # peak resident, beyond what the runtime takes
     timings: tuple[Timing, ...] = ()
     divergence: Divergence | None = None  # where it starts to differ, if that was looked for
+    cpu: tuple[str, ...] = ()  # the instruction sets of the processor it ran on, as `export.runtimes.cpu` knows them
 
     def __bool__(self) -> bool:
         return self.verdict == HOLDS
@@ -146,6 +148,7 @@ def compare(
         reference_calibration_error=calibration_error(expected, reference.labels),
         memory_mb=measured.memory_mb,
         timings=measured.timings,
+        cpu=instruction_sets(),
     )
 
 
@@ -246,6 +249,7 @@ def _parity_of(entry: dict[str, Any]) -> Parity:
         flips=tuple(plain_record(Flip, flip) for flip in entry["flips"]),
         timings=tuple(plain_record(Timing, timing) for timing in entry["timings"]),
         divergence=None if divergence is None else _divergence_of(divergence),
+        cpu=tuple(map(str, entry.get("cpu", ()))),
         **values,
     )
 

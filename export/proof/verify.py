@@ -14,7 +14,7 @@ from export.artefacts import Artefact, Manifest, Reference, digest, pictures, re
 from export.proof.parity import Parity, compare, could_not_run, read_parities, write_parities
 from export.runtimes.measure import Measurement, Outcome, measure
 from export.settings import VERIFY, VerifySettings
-from export.variants import VARIANTS, again, choose, command
+from export.variants import ALL_VARIANTS, choose_written, export_advice, export_command
 from toolkit.data.decoded_arrays import decoded
 from toolkit.errors import UnfreezeError
 from toolkit.evaluation import plots
@@ -61,7 +61,7 @@ def verify(
     )
     parities = [judge(_as_it_is(manifest, artefact), outcomes[manifest.folder / artefact.name]) for artefact in chosen]
     parities = _located(run, parities, outcomes, reference, pixels, settings.layers, progress)
-    asked = {variant.name for variant in choose(formats, precisions)}
+    asked = {variant.name for variant in choose_written(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
     write_parities(run.path / "parity.json", [*_earlier(run, manifest, parities), *parities])
     draw_flips(run.path / "plots", parities, pixels, reference)
@@ -99,7 +99,7 @@ def chosen_artefacts(
     manifest: Manifest, formats: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> list[Artefact]:
     """UnfreezeError where none of those asked for was exported or tried."""
-    asked = [variant.name for variant in choose(formats, precisions)]
+    asked = [variant.name for variant in choose_written(formats, precisions)]
     there = [artefact.name for artefact in manifest.artefacts]
     if not {*asked} & {*there, *manifest.failed}:
         raise UnfreezeError(
@@ -121,9 +121,9 @@ def _spoilt(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
     """What is wrong with a file that is not what was exported."""
     path = manifest.folder / artefact.name
     if not path.exists():
-        return UnfreezeError(f"missing; {again(path)}")
+        return UnfreezeError(f"missing; {export_advice(path)}")
     if digest(path) != artefact.sha256:
-        return UnfreezeError(f"changed since it was exported (its SHA-256 differs); {again(path)}")
+        return UnfreezeError(f"changed since it was exported (its SHA-256 differs); {export_advice(path)}")
     return None
 
 
@@ -134,7 +134,7 @@ def _as_it_is(manifest: Manifest, artefact: Artefact) -> Artefact:
 
 
 def _unwritten(name: str, why: str) -> Parity:
-    (variant,) = (variant for variant in VARIANTS if variant.name == name)
+    (variant,) = (variant for variant in ALL_VARIANTS if variant.name == name)
     return could_not_run(Artefact(name, variant.format, variant.precision, 0, ""), f"could not be written: {why}")
 
 
@@ -175,7 +175,7 @@ def _located(
             np.asarray(pixels[telling_rows(reference.probabilities, outcome.probabilities)]),
             parity.artefact.precision,
             picture=pictures(plots_folder, parity.artefact.name)[1],
-            command=command(path),
+            command=export_command(path),
         )
     progress("comparing layers", len(wanted), len(wanted))
     return [replace(parity, divergence=found.get(parity.artefact.name)) for parity in parities]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def calibration_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+def stratified_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """int64 [min(count, N)], ascending: rows of the training part, each class with its share, and with one image at
     least where `count` allows it."""
     if count >= len(labels):

@@ -1,15 +1,16 @@
-"""Several ways to make one int8 file, tried in turn until one holds.
+"""Several ways to make one int8 file, tried in turn until one is accepted.
 
-They are judged on images that are neither of the test part nor of the calibration: what was chosen on the test part
-could not be proven on it.
+The files are judged on validation images: neither training nor calibration used them, and what was chosen on the test
+part could not be proven on it.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,17 @@ import numpy as np
 from export.runtimes.runners import load
 from toolkit.errors import UnfreezeError, short_reason
 from toolkit.progress import Progress, silent
-from toolkit.stats.accuracy_lost import compare_answers
+from toolkit.stats.accuracy_lost import HOLDS, UNDECIDED, PairedAnswers, compare_answers
 from toolkit.storage.files import atomic
 
 BATCH, TIMED = 32, 20  # images
+SLOWER = 2.0  # times the latency of the float32 file: an int8 file that takes longer is of no use
+LEAST_DELAY = 1.0  # ms: an int8 file that takes no more than this longer than the float32 file is never too slow
+ALIKE = 1.1  # files whose latencies differ by no more than this factor are taken as equally fast
 
 
 @dataclass(frozen=True)
-class Step:
+class Way:
     """One way to make the file."""
 
     name: str
@@ -34,85 +38,158 @@ class Step:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a step gave. Numbers are None where it gave no file that runs."""
+    """What a way gave. Numbers are None where it gave no file that runs."""
 
-    step: str
-    holds: bool  # no more accuracy is lost than the margin
-    kept: bool = False
+    step: str  # name of the way
+    accepted: bool = False  # by the rule of `is_accepted`, and it is not too slow: no other way has to be tried
+    verdict: str = ""  # with 95 % confidence: "holds", "fails" or "undecided", too few images to tell
+    kept: bool = False  # whether it became the file
+    images: int = 0  # that it was judged on
     accuracy: float | None = None
     lost: float | None = None  # accuracy, against the model on the same images; negative where it was gained
+    lost_at_most: float | None = None  # one-sided 95 % bound on it
+    lost_error: float | None = None  # its standard error
     difference: float | None = None  # mean absolute difference of the probabilities
     bytes: int | None = None
     latency_ms: float | None = None  # median, an image at a time on one thread
-    error: str = ""
+    float32_latency_ms: float | None = None  # of the float32 file, measured in turn with it
+    note: str = ""  # what limits the verdict
+    error: str = ""  # why there is no file that runs
     float_layers: tuple[str, ...] = ()
+
+    @property
+    def slowdown(self) -> float:
+        """Its latency as a multiple of that of the float32 file."""
+        return (self.latency_ms or 1.0) / (self.float32_latency_ms or 1.0)
+
+    @property
+    def is_too_slow(self) -> bool:
+        if self.latency_ms is None or self.float32_latency_ms is None:
+            return False
+        return self.latency_ms > max(SLOWER * self.float32_latency_ms, self.float32_latency_ms + LEAST_DELAY)
 
 
 @dataclass(frozen=True)
 class Judge:
     """Images to compare on, and the model's answers to them."""
 
-    images: np.ndarray  # uint8 [N, S, S, 3]
+    images: np.ndarray  # uint8 [M, S, S, 3], may be a file that is mapped into memory
+    rows: np.ndarray  # int64 [N]: those of them that count
     labels: np.ndarray  # int32 [N]
     answers: np.ndarray  # float32 [N, C]
     margin: float  # accuracy that may be lost, a fraction
+    float32_file: Path  # whose latency the others are compared with
 
-    def __call__(self, step: str, path: Path) -> Attempt:
+    def __call__(self, way: str, path: Path) -> Attempt:
+        """Run the file over the images. UnfreezeError where its answers are not numbers, and what its runtime raises
+        where it does not run."""
         predict = load(path).predict
-        got = np.concatenate([predict(self.images[n : n + BATCH]) for n in range(0, len(self.images), BATCH)])
+        batches = (self.rows[start : start + BATCH] for start in range(0, len(self.rows), BATCH))
+        got = np.concatenate([predict(np.asarray(self.images[batch])) for batch in batches])
         if not np.isfinite(got).all():
-            raise UnfreezeError("its answers are not finite")
+            raise UnfreezeError("its answers are not numbers")
         right = got.argmax(1) == self.labels
-        lost = compare_answers(self.answers.argmax(1) == self.labels, right).loss
-        return Attempt(
-            step,
-            holds=lost <= self.margin,
+        pair = compare_answers(self.answers.argmax(1) == self.labels, right)
+        latency, float32_latency = _latencies(
+            [load(path, 1).predict, load(self.float32_file, 1).predict],
+            np.asarray(self.images[self.rows[:TIMED]]),
+        )
+        attempt = Attempt(
+            way,
+            verdict=pair.verdict(self.margin),
+            images=pair.images,
             accuracy=float(right.mean()),
-            lost=lost,
+            lost=pair.loss,
+            lost_at_most=pair.most,
+            lost_error=standard_error(pair),
             difference=float(np.abs(got - self.answers).mean()),
             bytes=path.stat().st_size,
-            latency_ms=_latency(load(path, 1).predict, self.images),
+            latency_ms=latency,
+            float32_latency_ms=float32_latency,
         )
+        estimated = attempt.verdict == UNDECIDED and not can_tell(pair.images, self.margin)
+        notes = ["judged by the estimate alone"] if estimated else []
+        notes += ["too slow"] if attempt.is_too_slow else []
+        accepted = is_accepted(pair, self.margin) and not attempt.is_too_slow
+        return replace(attempt, accepted=accepted, note="; ".join(notes))
+
+
+def can_tell(images: int, margin: float) -> bool:
+    """Whether so many images could show that no more than `margin`, a fraction, is lost: of a file without a flip."""
+    return PairedAnswers(images, 0, 0).most <= margin
+
+
+def is_accepted(pair: PairedAnswers, margin: float) -> bool:
+    """Whether a file is good enough to be kept without trying others.
+
+    The one-sided 95 % bound on the accuracy lost has to be within `margin`, a fraction. Where there are too few images
+    for any file to pass that, the accuracy lost on these images has to be.
+    """
+    return pair.verdict(margin) == HOLDS if can_tell(pair.images, margin) else pair.loss <= margin
+
+
+def standard_error(pair: PairedAnswers) -> float:
+    """Of the accuracy lost, a fraction; where no answer differs, as if one did."""
+    flips, net = max(1.0, pair.lost + pair.gained), pair.lost - pair.gained
+    return sqrt(max(flips - net**2 / pair.images, 0.0)) / pair.images
 
 
 def first_that_holds(
-    steps: Iterable[Step], path: Path, judge: Callable[[str, Path], Attempt], progress: Progress = silent
+    ways: Iterable[Way], path: Path, judge: Callable[[str, Path], Attempt], progress: Progress = silent
 ) -> tuple[Attempt, ...]:
-    """Write `path` by the first step that holds, the steps coming in the order of what they cost; where none does, by
-    the one that loses least. UnfreezeError where no step gave a file that runs."""
+    """Write `path` by the first way that is accepted, or else by the one that `best_of` names. The ways come in the
+    order of what they cost. UnfreezeError where no way gave a file that runs."""
     attempts: list[Attempt] = []
     with tempfile.TemporaryDirectory() as folder:
         files: list[Path] = []
-        for step in steps:
-            what = f"{path.name}, {step.name.partition(':')[0]}"
+        for way in ways:
+            what = f"{path.name}, {way.name.partition(':')[0]}"
             progress(what, 0, 1)
             files.append(Path(folder) / f"{len(files)}{path.suffix}")
-            attempts.append(_try(step, files[-1], judge))
+            try:
+                way.write(files[-1])
+                attempt = judge(way.name, files[-1])
+            except Exception as error:  # converters and runtimes raise classes of their own
+                attempt = Attempt(way.name, error=short_reason(error))
+            attempts.append(replace(attempt, float_layers=way.float_layers))
             progress(what, 1, 1)
-            if attempts[-1].holds:
+            if attempt.accepted:
                 break
-        ran = [number for number, attempt in enumerate(attempts) if not attempt.error]
-        if not ran:
-            raise UnfreezeError("; ".join(f"{attempt.step}: {attempt.error}" for attempt in attempts))
-        kept = min(ran, key=lambda n: (not attempts[n].holds, attempts[n].lost, attempts[n].difference))
+        kept = len(attempts) - 1 if attempts and attempts[-1].accepted else best_of(attempts)
         with atomic(path) as temporary:
             temporary.write_bytes(files[kept].read_bytes())
     return tuple(replace(attempt, kept=number == kept) for number, attempt in enumerate(attempts))
 
 
-def _try(step: Step, path: Path, judge: Callable[[str, Path], Attempt]) -> Attempt:
-    try:
-        step.write(path)
-        attempt = judge(step.name, path)
-    except Exception as error:  # converters and runtimes raise classes of their own
-        attempt = Attempt(step.name, holds=False, error=short_reason(error))
-    return replace(attempt, float_layers=step.float_layers)
+def best_of(attempts: Sequence[Attempt]) -> int:
+    """The number of the attempt that is kept where none is accepted: the fastest of those that lose least.
+
+    Those that are too slow count only where all are. An attempt loses as little as the best one if it loses no more
+    than one standard error of the best one's loss beyond it (the one-standard-error rule: Breiman, Friedman, Olshen and
+    Stone, Classification and Regression Trees, 1984). Of those equally fast the one that loses least is kept.
+    UnfreezeError where none gave a file that runs.
+    """
+    ran = [number for number, attempt in enumerate(attempts) if not attempt.error]
+    if not ran:
+        raise UnfreezeError("; ".join(f"{attempt.step}: {attempt.error}" for attempt in attempts))
+    usable = [number for number in ran if not attempts[number].is_too_slow] or ran
+
+    def loss(number: int) -> tuple[float, float]:
+        return attempts[number].lost or 0.0, attempts[number].difference or 0.0
+
+    best = attempts[min(usable, key=loss)]
+    near = [number for number in usable if loss(number)[0] <= (best.lost or 0.0) + (best.lost_error or 0.0)]
+    fastest = min(attempts[number].slowdown for number in near)
+    return min((number for number in near if attempts[number].slowdown <= ALIKE * fastest), key=loss)
 
 
-def _latency(predict: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> float:
-    times = []
-    for row in range(min(TIMED, len(images))):
-        started = time.perf_counter()
-        predict(images[row : row + 1])
-        times.append(time.perf_counter() - started)
-    return float(np.median(times)) * 1e3
+def _latencies(predicts: Sequence[Callable[[np.ndarray], np.ndarray]], images: np.ndarray) -> list[float]:
+    """Milliseconds, the median of each over one image at a time. They take turns, so that a machine that is busy for a
+    while slows all of them down alike."""
+    seconds = np.empty((len(images), len(predicts)))
+    for row in range(len(images)):
+        for column, predict in enumerate(predicts):
+            started = time.perf_counter()
+            predict(images[row : row + 1])
+            seconds[row, column] = time.perf_counter() - started
+    return [1e3 * float(median) for median in np.median(seconds, axis=0)]

@@ -27,7 +27,7 @@ METHODS = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
-ACTIVATIONS = {"unsigned": QuantType.QUInt8, "signed": QuantType.QInt8, "16 bits": QuantType.QUInt16}
+ACTIVATIONS = {"unsigned": QuantType.QUInt8, "signed": QuantType.QInt8}
 
 
 def quantised(
@@ -49,7 +49,7 @@ def quantised(
         quantize_static(
             source,
             path,
-            _Reader(images[looked_at(len(images), method)]),
+            _Reader(images[calibration_subset(len(images), method)]),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             weight_type=QuantType.QInt8,
@@ -84,7 +84,7 @@ def nodes_behind(graph: onnx.ModelProto, tensor: str, others: Collection[str]) -
     return found
 
 
-def looked_at(images: int, method: str) -> np.ndarray:
+def calibration_subset(images: int, method: str) -> np.ndarray:
     """int64: which of so many calibration images a method looks at; evenly spread, for they stand class by class."""
     count = images if method == "min-max" else min(images, HISTOGRAM_IMAGES)
     return np.linspace(0, images - 1, count).astype(int)

@@ -1,94 +1,98 @@
-"""The ways to an int8 file, in the order in which they are tried: what costs nothing first, what costs speed or size
-last."""
+"""The ways to an int8 file, in the order in which they are tried: those that cost neither speed nor size come first."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import keras
 import numpy as np
 import onnx
 
+from export.formats.onnx import write_graph
+from export.formats.tflite import write_tflite_int8, write_tflite_partly_int8
 from export.proof.layers import LayerError, all_names, layer_errors
-from export.quantise.first_that_holds import Step
-from export.quantise.onnx import nodes_behind, quantised
+from export.quantise.first_that_holds import Way
+from export.quantise.onnx import calibration_subset, nodes_behind, quantised
 from export.runtimes.tensors import tensors
+from export.sources import Sources, onnx_properties
+from export.variants import Variant
 from toolkit.errors import UnfreezeError
 
-COMPARED = 4  # calibration images on which layers are compared
-NEAR = 5  # names that are proposed
-WORST = (4, 12)  # layers that are left in float when all else has failed
+COMPARED_IMAGES = 4  # calibration images on which layers are compared
+SUGGESTIONS = 5  # layer names that are proposed in place of an unknown one
+FLOAT_LAYER_COUNTS = (4, 12)  # so many of the layers with the largest errors are left in float when all else failed
+METHOD = {"entropy calibration": "entropy", "percentile calibration": "percentile"}  # all others: min-max
 
 
-def onnx_steps(
-    model: keras.Model,
-    folded: Path,
-    images: np.ndarray,
-    float_layers: Sequence[str],
-    save: Callable[[onnx.ModelProto, Path, str, Sequence[str]], None],
-) -> Iterator[Step]:
-    """Of the folded float graph; `save` writes a graph, told the way and the layers that were left in float."""
-    graph, first = onnx.load(folded), _Kept()
+def onnx_ways(sources: Sources, variant: Variant) -> Iterator[Way]:
+    """Of the folded float graph: by three calibrations, with signed activations, with the worst layers in float."""
+    images, graph, first = sources.calibration_images, onnx.load(sources.folded_onnx), _FirstFile()
 
     @cache
     def pairs() -> list[LayerError]:
         few = _few(images)
-        return layer_errors(model, few, tensors(folded, few))
+        return layer_errors(sources.model, few, tensors(sources.folded_onnx, few))
 
-    def step(name: str, layers: Sequence[str] = (), **how: str) -> Step:
-        wanted = _merged(float_layers, layers)
+    def way(name: str, more_layers: Sequence[str] = (), activations: str = "unsigned") -> Way:
+        layers = _merged(sources.settings.float_layers, more_layers)
 
         def write(path: Path) -> None:
-            keep = _nodes(graph, pairs(), {*wanted}) if wanted else set()
-            save(quantised(graph, images, keep=keep, **how), path, name, wanted)
-            first.keep(path)
+            keep = _nodes(graph, pairs(), {*layers}) if layers else set()
+            made = quantised(graph, images, method=method_of(name), activations=activations, keep=keep)
+            properties = onnx_properties(sources.describe(variant, **_how(sources, name, layers)))
+            write_graph(made, path, properties, sources.model, math.inf, sources.samples)
+            first.copy(path)
 
-        return Step(_named(name, wanted), write, wanted)
+        return Way(_with_layers(name, layers), write, layers)
 
-    yield step("min-max calibration")
-    yield step("entropy calibration", method="entropy")
-    yield step("percentile calibration", method="percentile")
-    yield step("signed activations", activations="signed")
-    yield step("16-bit activations", activations="16 bits")
-    yield from _worst(model, first, images, step)
+    yield way("min-max calibration")
+    yield way("entropy calibration")
+    yield way("percentile calibration")
+    yield way("signed activations", activations="signed")
+    yield from _worst_in_float(sources, first, way)
 
 
-def tflite_steps(
-    model: keras.Model,
-    floating: Path,
-    images: np.ndarray,
-    float_layers: Sequence[str],
-    save: Callable[[Path, str, Sequence[str], Sequence[str]], None],
-    save_wide: Callable[[Path, str], None],
-) -> Iterator[Step]:
-    """`save` converts, told the way, the layers that stay in float, and the names of their tensors, as the float32 file
-    `floating` calls them; `save_wide` with 16-bit activations. TFLite's activations are signed, and its converter
-    calibrates by min-max only."""
-    first = _Kept()
+def tflite_ways(sources: Sources, variant: Variant) -> Iterator[Way]:
+    """TFLite's activations are signed, and its converter calibrates by min-max only."""
+    images, first = sources.calibration_images, _FirstFile()
 
     @cache
     def pairs() -> list[LayerError]:
         few = _few(images)
-        return layer_errors(model, few, tensors(floating, few))
+        return layer_errors(sources.model, few, tensors(sources.tflite, few))
 
-    def step(name: str, layers: Sequence[str] = ()) -> Step:
-        wanted = _merged(float_layers, layers)
+    def way(name: str, more_layers: Sequence[str] = ()) -> Way:
+        layers = _merged(sources.settings.float_layers, more_layers)
 
         def write(path: Path) -> None:
-            keep = [pair.tensor for pair in _of(pairs(), {*wanted})] if wanted else []
-            save(path, name, wanted, keep)
-            first.keep(path)
+            described = sources.describe(variant, **_how(sources, name, layers))
+            if layers:
+                keep = [pair.tensor for pair in _pairs_of(pairs(), {*layers})]
+                write_tflite_partly_int8(sources.saved_model, path, described, images, keep)
+            else:
+                write_tflite_int8(sources.float_saved_model, path, described, images)
+            first.copy(path)
 
-        return Step(_named(name, wanted), write, wanted)
+        return Way(_with_layers(name, layers), write, layers)
 
-    yield step("min-max calibration")
-    if not float_layers:  # with 16-bit activations the converter leaves none in float
-        yield Step("16-bit activations", lambda path: save_wide(path, "16-bit activations"))
-    yield from _worst(model, first, images, step)
+    yield way("min-max calibration")
+    yield from _worst_in_float(sources, first, way)
+
+
+def method_of(way: str) -> str:
+    """The calibration method of a way, a name of `export.quantise.onnx.METHODS`."""
+    return METHOD.get(way.partition(",")[0], "min-max")
+
+
+def calibrated_on(sources: Sources, way: str) -> np.ndarray:
+    """int64: the rows of the training part that a way calibrates on."""
+    return sources.calibration_rows[calibration_subset(len(sources.calibration_rows), method_of(way))]
 
 
 def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
@@ -96,7 +100,7 @@ def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
     there = all_names(model)
     for name in names:
         if name not in there:
-            likely, near = get_close_matches(name, there, 1), get_close_matches(name, there, NEAR, cutoff=0.0)
+            likely, near = get_close_matches(name, there, 1), get_close_matches(name, there, SUGGESTIONS, cutoff=0.0)
             others = [other for other in near if other not in likely]
             meant = f"did you mean {likely[0]}? Others like it" if likely else "those most like it"
             raise UnfreezeError(
@@ -105,50 +109,56 @@ def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
             )
 
 
-class _Kept:
-    """A copy of the first file that was written: what comes later is compared with it."""
+class _FirstFile:
+    """A copy of the first file that was written. Its layers show which ones to leave in float."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
 
-    def keep(self, path: Path) -> None:
+    def copy(self, path: Path) -> None:
         if self.path is None:
             self.path = path.with_name(f"first{path.suffix}")
             self.path.write_bytes(path.read_bytes())
 
 
-def _worst(model: keras.Model, first: _Kept, images: np.ndarray, step: Callable[..., Step]) -> Iterator[Step]:
+def _worst_in_float(sources: Sources, first: _FirstFile, way: Callable[..., Way]) -> Iterator[Way]:
     if first.path is None:
         return
-    few = _few(images)
+    few = _few(sources.calibration_images)
     try:
-        errors = layer_errors(model, few, tensors(first.path, few))
-    except Exception:  # a file that does not run has no worst layers; what was tried before stands
+        errors = layer_errors(sources.model, few, tensors(first.path, few))
+    except Exception:  # the layers of a file that does not run cannot be compared; the earlier ways stand
         return
     ranked = [error.name for error in sorted(errors, key=lambda error: -error.own) if error.weighted]
-    for count in WORST:
-        yield step("min-max calibration", layers=ranked[:count])
+    for count in FLOAT_LAYER_COUNTS:
+        yield way("min-max calibration", ranked[:count])
+
+
+def _how(sources: Sources, way: str, layers: Sequence[str]) -> dict[str, Any]:
+    """What the file's description says of its quantisation."""
+    told = {"calibration": way, "calibration_images": len(calibrated_on(sources, way))}
+    return told | ({"float_layers": list(layers)} if layers else {})
 
 
 def _merged(layers: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*layers, *more]))
 
 
-def _named(name: str, layers: Sequence[str]) -> str:
-    return f"{name}, float: {', '.join(layers)}" if layers else name
+def _with_layers(way: str, layers: Sequence[str]) -> str:
+    return f"{way}, float: {', '.join(layers)}" if layers else way
 
 
 def _nodes(graph: onnx.ModelProto, pairs: Sequence[LayerError], layers: set[str]) -> set[str]:
-    """The nodes that compute these layers."""
+    """The names of the nodes that compute these layers."""
     ends = {error.tensor for error in pairs}
     found: set[str] = set()
-    for error in _of(pairs, layers):
+    for error in _pairs_of(pairs, layers):
         found |= nodes_behind(graph, error.tensor, ends - {error.tensor})
     return found
 
 
-def _of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]:
-    """The pairs that stand for these layers; UnfreezeError where one of them has none."""
+def _pairs_of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]:
+    """The pairs of these layers with tensors of the file; UnfreezeError where a layer has none."""
     absent = layers - {name for pair in pairs for name in pair.layers}
     if absent:
         raise UnfreezeError(f"the file has no operation of {', '.join(sorted(absent))} that could stay in float")
@@ -156,4 +166,5 @@ def _of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]:
 
 
 def _few(images: np.ndarray) -> np.ndarray:
-    return images[np.linspace(0, len(images) - 1, min(COMPARED, len(images))).astype(int)]
+    """uint8 [<= 4, S, S, 3], evenly spread: calibration images stand class by class."""
+    return images[np.linspace(0, len(images) - 1, min(COMPARED_IMAGES, len(images))).astype(int)]

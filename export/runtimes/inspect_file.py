@@ -18,18 +18,21 @@ def look(path: Path, pixels: str) -> tuple[tuple[Any, ...], str]:
 
 
 def precision(path: Path) -> str:
-    """ "float32", "float16" or "int8", by the types of the tensors in a file."""
+    """ "float32", "float16", "int8" or "int16x8", by the types of the tensors in a file."""
     if path.suffix.lower() == ".onnx":
         import onnx
 
         kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
         small, half = {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}, {onnx.TensorProto.FLOAT16}
+        wide = {onnx.TensorProto.INT16, onnx.TensorProto.UINT16} if kinds & small else set()  # of activations
     elif path.suffix.lower() == ".tflite":
         from ai_edge_litert.interpreter import Interpreter
 
         details = Interpreter(str(path)).get_tensor_details()
         kinds = {tensor["dtype"] for tensor in details if tensor["quantization"][0] or tensor["dtype"] == np.float16}
-        small, half = {np.int8, np.uint8}, {np.float16}
+        small, half, wide = {np.int8, np.uint8}, {np.float16}, {np.int16}
     else:
         return "float32"
+    if kinds & wide:
+        return "int16x8"
     return "int8" if kinds & small else "float16" if kinds & half else "float32"

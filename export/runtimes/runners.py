@@ -18,7 +18,7 @@ from export.description import read_description
 from export.runtimes.graph_files import check_saved_model
 from export.runtimes.inputs_outputs import feed, in_batches
 from export.runtimes.tensors import dequantised
-from export.variants import again
+from export.variants import export_advice
 from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.cores import cores
 from toolkit.process.quiet import hushed, start_tensorflow
@@ -60,7 +60,7 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
     except ModuleNotFoundError as error:
         raise _absent(path, error) from None
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"{path} cannot be loaded ({short_reason(error)}); {again(path)}") from None
+        raise UnfreezeError(f"{path} cannot be loaded ({short_reason(error)}); {export_advice(path)}") from None
 
 
 def import_runtime(path: Path) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from export.runtimes.inputs_outputs import shares
 from export.runtimes.runners import Runner, import_runtime, load
 from export.runtimes.tensors import Tensor, tensors
-from export.variants import again
+from export.variants import export_advice
 from toolkit.errors import UnfreezeError, short_reason
 
 BATCH = 32
@@ -96,7 +96,7 @@ def _predict(images: np.ndarray) -> np.ndarray:
     try:
         return _runner.predict(images)
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"it does not run ({short_reason(error)}); {again(_path)}") from None
+        raise UnfreezeError(f"it does not run ({short_reason(error)}); {export_advice(_path)}") from None
 
 
 def answer(images: Path, rows: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from toolkit.storage.files import atomic, write_json
 
 COUNT = 8
 UNSATURATED = 0.8  # probability near which an answer shows what is wrong with the pixels; one of 1.0 hides it
-TOLERANCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.1, "int8": 0.15}  # int8 differs between runtimes
+TOLERANCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.1, "int8": 0.15, "int16x8": 0.1}
 CHECKERS = Path(__file__).parent / "checkers"
 
 

@@ -15,7 +15,7 @@ from toolkit.evaluation.results import write_answers, write_metrics
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.stats.metrics import Evaluation, evaluate, worst_mistakes
-from toolkit.storage.files import read_json
+from toolkit.storage.files import file_digest, read_json
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import load_part
 from toolkit.training.history import read_history
@@ -32,7 +32,7 @@ def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
     part = load_part(run, "test", image_size=read_spec(run).image_size, progress=progress)
     answers = probabilities(model, part.images)
     evaluation = evaluate(answers, part.labels, run.images.class_names)
-    write_answers(run.path, images, answers)
+    write_answers(run.path, images, answers, file_digest(run.path / "model.keras"))
     write_metrics(run.path, evaluation)
     _draw(run, evaluation, answers, part.images, images)
     return evaluation

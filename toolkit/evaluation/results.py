@@ -11,6 +11,7 @@ import numpy as np
 
 from toolkit.data.image_set import ImageFolder
 from toolkit.errors import UnfreezeError, first_line
+from toolkit.pixels.decode import RECIPE
 from toolkit.stats.metrics import Evaluation
 from toolkit.storage.files import atomic, read_json, write_json
 
@@ -52,10 +53,19 @@ def _evaluation_of(stored: dict[str, Any], class_names: tuple[str, ...]) -> Eval
     )
 
 
-def write_answers(run: Path, images: ImageFolder, probabilities: np.ndarray) -> None:
-    """Store the model's answers, float32 [N, C], with the images' paths and labels, in the order of `images`."""
+def write_answers(run: Path, images: ImageFolder, probabilities: np.ndarray, model_sha256: str) -> None:
+    """Store the model's answers, float32 [N, C], with the paths, labels and SHA-256 of the images, in the order of
+    `images`, and with the SHA-256 of the model.keras that gave them."""
     with atomic(run / ANSWERS) as temporary:
-        np.savez_compressed(temporary, paths=np.array(images.paths), labels=images.labels, probabilities=probabilities)
+        np.savez_compressed(
+            temporary,
+            paths=np.array(images.paths),
+            labels=images.labels,
+            probabilities=probabilities,
+            sha256=np.array(images.digests),
+            model_sha256=np.array(model_sha256),
+            decode_version=np.array(RECIPE["version"]),
+        )
 
 
 def read_answers(run: Path) -> tuple[tuple[str, ...], np.ndarray] | None:
@@ -63,11 +73,35 @@ def read_answers(run: Path) -> tuple[tuple[str, ...], np.ndarray] | None:
 
     UnfreezeError where the file is damaged.
     """
+    arrays = _arrays(run, "paths", "probabilities")
+    return None if arrays is None else (tuple(arrays["paths"].tolist()), arrays["probabilities"])
+
+
+def answers_of(run: Path, images: ImageFolder, model_sha256: str) -> np.ndarray | None:
+    """The stored answers, float32 [N, C], if they are those of this very model.keras to these very images, decoded as
+    they are decoded now. None where there are no such answers, or where their file is damaged."""
+    try:
+        arrays = _arrays(run, "probabilities", "sha256", "model_sha256", "decode_version")
+    except UnfreezeError:  # also one that an earlier version wrote, without SHA-256
+        return None
+    if arrays is None or (str(arrays["model_sha256"]), int(arrays["decode_version"])) != (
+        model_sha256,
+        RECIPE["version"],
+    ):
+        return None
+    probabilities = arrays["probabilities"]
+    same = tuple(arrays["sha256"].tolist()) == images.digests
+    fits = probabilities.dtype == np.float32 and probabilities.shape == (len(images), len(images.class_names))
+    return probabilities if same and fits else None
+
+
+def _arrays(run: Path, *names: str) -> dict[str, np.ndarray] | None:
+    """These arrays of the file; None where there is no file, UnfreezeError where it is damaged or lacks one."""
     path = run / ANSWERS
     if not path.is_file():
         return None
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return tuple(arrays["paths"].tolist()), arrays["probabilities"]
+            return {name: arrays[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
         raise UnfreezeError(f"{path} cannot be read ({first_line(error)}); repeat `unfreeze evaluate {run}`") from None

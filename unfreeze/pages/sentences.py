@@ -172,3 +172,18 @@ def search_conclusions(found: Sequence[Effect]) -> str:
         few = f"{effect.trials} trial{'s' if effect.trials != 1 else ''}"
         sentences.append(f"{effect.label.capitalize()}: {few} that trained equally long are too few to tell.")
     return " ".join(sentences)
+
+
+def quantisation_sentences(facts: RunFacts) -> tuple[str, ...]:
+    """How each int8 file was made, a sentence each."""
+    sentences = []
+    for file in facts.files:
+        attempts = file.artefact.attempts
+        kept = next((attempt for attempt in attempts if attempt.get("kept")), None)
+        if kept is None:
+            continue
+        tried = "the first way that was tried" if len(attempts) == 1 else f"one of {len(attempts)} ways that were tried"
+        accepted = kept.get("accepted", kept.get("holds"))  # "holds": as version 0.1 wrote it
+        rest = "" if accepted else "; none was accepted, and this is the fastest of those that lose least"
+        sentences.append(f"{file.name} was made by {shorten(kept.get('step', 'an unknown way'))}, {tried}{rest}.")
+    return tuple(sentences)

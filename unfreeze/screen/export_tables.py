@@ -44,12 +44,12 @@ def show_manifest(manifest: Manifest) -> None:
 
 
 def show_attempts(manifest: Manifest) -> None:
-    """Print the ways to int8 that were tried for each file that was written now: where the first way did not hold, or
-    where layers were left in float."""
+    """The ways that were tried for the int8 files that were written, where it was more than the first one or where
+    layers stayed in float."""
     for artefact in manifest.artefacts:
         if artefact.name not in manifest.written or (len(artefact.attempts) < 2 and not artefact.float_layers):
             continue
-        click.echo(f"\n{artefact.name}: ways to int8, on images other than the test part")
+        click.echo(f"\n{artefact.name}: ways to int8, judged on validation images")
         show(["way", "accuracy", "lost", "size", "ms/image", ""], [_attempt_row(one) for one in artefact.attempts])
         click.echo()
 
@@ -57,7 +57,10 @@ def show_attempts(manifest: Manifest) -> None:
 def _attempt_row(attempt: dict[str, Any]) -> list[str]:
     if attempt["error"]:
         return [attempt["step"], "", "", "", "", f"{COULD_NOT_RUN}: {attempt['error']}"]
-    note = verdict_words(HOLDS if attempt["holds"] else FAILS) + (", kept" if attempt["kept"] else "")
+    verdict = attempt.get("verdict") or (HOLDS if attempt["holds"] else FAILS)  # as version 0.1 wrote it
+    note = ", ".join(
+        [verdict_words(verdict), *filter(None, [attempt.get("note")]), *(["kept"] if attempt["kept"] else [])]
+    )
     numbers = [f"{attempt['accuracy']:.2%}", f"{attempt['lost']:+.2%}", f"{attempt['bytes'] / 1e6:.2f} MB"]
     return [attempt["step"], *numbers, f"{attempt['latency_ms']:.2f}", note]
 

@@ -1,0 +1,131 @@
+"""What the files of an export are made from: `Sources`. Each intermediate file and array is made at its first use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+
+from export.formats.onnx import fold_batch_normalization, write_onnx
+from export.formats.saved_model import write_float_saved_model, write_saved_model
+from export.formats.tflite import write_tflite
+from export.quantise.calibration import stratified_rows
+from export.quantise.first_that_holds import Judge
+from export.settings import ExportSettings
+from export.variants import Variant
+from toolkit.progress import Progress
+from toolkit.run import Run
+from toolkit.training.answers import probabilities
+from toolkit.training.batches import Part, load_part
+
+JUDGED = 5000  # validation images that int8 files are judged on, at most
+SAMPLE_STEP = 20  # every so many calibration images are used to check that a file runs and answers as the model does
+
+
+@dataclass(frozen=True)
+class Sources:
+    """A run's model and what is derived from it for one export."""
+
+    run: Run
+    model: keras.Model
+    settings: ExportSettings
+    folder: Path  # the export folder; float32 files in it are of the same model
+    scratch: Path  # a folder for intermediate files
+    description: dict[str, Any]  # as `export.artefacts.describe` gives it
+    progress: Progress
+
+    def describe(self, variant: Variant, **quantisation: Any) -> dict[str, Any]:
+        """The description that goes into the file of a variant."""
+        return self.description | {"artefact": variant.name, "precision": variant.precision} | quantisation
+
+    @cached_property
+    def saved_model(self) -> Path:
+        """A SavedModel that takes uint8: what TFLite is converted from."""
+        path = self.scratch / "saved_model"
+        write_saved_model(self.model, path, self.description)
+        return path
+
+    @cached_property
+    def float_saved_model(self) -> Path:
+        """A SavedModel that takes float32 pixels: what int8 TFLite is converted from."""
+        path = self.scratch / "float_saved_model"
+        write_float_saved_model(self.model, path)
+        return path
+
+    @cached_property
+    def tflite(self) -> Path:
+        """A TFLite file in float32."""
+        if (self.folder / "model.tflite").is_file():
+            return self.folder / "model.tflite"
+        path = self.scratch / "model.tflite"
+        write_tflite(self.saved_model, path, self.description)
+        return path
+
+    @cached_property
+    def onnx(self) -> Path:
+        """An ONNX file in float32."""
+        if (self.folder / "model.onnx").is_file():
+            return self.folder / "model.onnx"
+        path = self.scratch / "model.onnx"
+        write_onnx(self.model, path, {}, self.samples)
+        return path
+
+    @cached_property
+    def folded_onnx(self) -> Path:
+        """The same with BatchNormalization folded into the convolutions: what int8 ONNX is made from."""
+        path = self.scratch / "folded.onnx"
+        onnx.save(fold_batch_normalization(self.onnx), path)
+        return path
+
+    @cached_property
+    def calibration_rows(self) -> np.ndarray:
+        """int64 [K]: the rows of the training part that quantised files are calibrated on."""
+        labels = self.run.images.select("train").labels
+        return stratified_rows(labels, self.settings.calibration, self.run.settings.seed)
+
+    @cached_property
+    def calibration_images(self) -> np.ndarray:
+        """uint8 [K, S, S, 3]."""
+        return np.asarray(self._part("train").images[self.calibration_rows])
+
+    @property
+    def samples(self) -> np.ndarray:
+        """A few of them, with which each file is tried once."""
+        return self.calibration_images[::SAMPLE_STEP]
+
+    def judge(self, float32_file: Path) -> Judge:
+        """A judge of int8 files whose speed is compared with that of `float32_file`."""
+        part, rows, answers = self._judged
+        margin = self.settings.margin / 100
+        return Judge(part.images, rows, part.labels[rows], answers, margin, float32_file)
+
+    @cached_property
+    def _judged(self) -> tuple[Part, np.ndarray, np.ndarray]:
+        """The validation part, which neither training nor calibration used; the rows of it that files are judged on,
+        int64 [N]; the model's answers to them, float32 [N, C]."""
+        part = self._part("val")
+        rows = stratified_rows(part.labels, JUDGED, self.run.settings.seed)
+        images = part.images if len(rows) == len(part.labels) else part.images[rows]
+        return part, rows, model_answers(self.model, images, "its answers to judge int8 by", self.progress)
+
+    def _part(self, name: str) -> Part:
+        return load_part(self.run, name, image_size=self.model.input_shape[1])
+
+
+def model_answers(model: keras.Model, images: np.ndarray, what: str, progress: Progress) -> np.ndarray:
+    """float32 [N, C]: the model's probabilities for uint8 [N, S, S, 3]. `what`: how the progress bar calls it."""
+    progress(what, 0, len(images))
+    answers = probabilities(model, images)
+    progress(what, len(images), len(images))
+    return answers
+
+
+def onnx_properties(description: dict[str, Any]) -> dict[str, str]:
+    """The metadata of an ONNX file: the whole description as JSON, and the licence where other readers look for it."""
+    return {"unfreeze": json.dumps(description, ensure_ascii=False), "license": str(description["license"])}
