@@ -6,6 +6,7 @@
     description   what an artefact says of itself, checked
     write         a run's model -> all of its files   (TensorFlow)
     write_one     one variant -> its file             (TensorFlow)
+    sources       what several files are made from, made once (TensorFlow)
     predict       any artefact or run, and image files -> class and probability
     formats       one writer for each format
     quantise      ways to an int8 file, and which one is kept
