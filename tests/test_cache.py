@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import filelock
 import keras
 import numpy as np
 import pytest
 
-from tests.tiny import SETTINGS
+from tests.tiny import ROW, SETTINGS
 from toolkit.errors import UnfreezeError
+from toolkit.models.applications import BACKBONES
 from toolkit.models.build import build_model, split
 from toolkit.run import Run, prepare
 from toolkit.training.batches import augmented, load_part, unaugmented
@@ -17,7 +19,8 @@ from tuning.activations import cache, passes
 from tuning.activations.cache import Activations, compute_activations
 
 DEPTHS = (0, 1, 2)
-CACHED = replace(SETTINGS, views=2, head_epochs=2, tune_epochs=2, cache_dtype="float32")
+with patch.dict(BACKBONES, Tiny=ROW):  # a record is checked when it is made
+    CACHED = replace(SETTINGS, views=2, head_epochs=2, tune_epochs=2, cache_dtype="float32")
 
 
 @pytest.fixture
