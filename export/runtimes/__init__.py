@@ -9,4 +9,5 @@ measure          answers, times and memory of several artefacts
 inspect_file     what a file from elsewhere takes, and its precision
 graph_files      a SavedModel looked through for what reads and writes files
 tensors          every intermediate tensor of an ONNX or TFLite file
+cpu              which instruction sets the processor has
 """
