@@ -5,6 +5,7 @@
     artefacts     Artefact, the manifest, the reference answers
     description   what an artefact says of itself, checked
     write         a run's model -> all of its files   (TensorFlow)
+    sources       what the files are made from        (TensorFlow)
     write_one     one variant -> its file             (TensorFlow)
     sources       what several files are made from, made once (TensorFlow)
     predict       any artefact or run, and image files -> class and probability

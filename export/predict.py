@@ -12,7 +12,7 @@ import numpy as np
 
 from export.artefacts import read_manifest
 from export.runtimes import worker
-from export.runtimes.processes import ANSWER, Held
+from export.runtimes.processes import FIRST_ANSWER_LIMIT, ArtefactProcess
 from toolkit.data.sources.walk import is_image, walk
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
@@ -38,27 +38,27 @@ def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
     `source`: an `.onnx` or `.tflite` file, a SavedModel folder, or a run folder, of which the first artefact is
     used. UnfreezeError where that is none of these."""
     path = _artefact(source)
-    held = Held(path)  # a damaged file may crash its runtime: that process then, and not this one
+    process = ArtefactProcess(path)  # a damaged file may crash its runtime: that process then, and not this one
     try:
-        held.load(0, None)
-        description, _ = held.call(worker.described)
+        process.load(0, None)
+        description, _ = process.call(worker.description_and_shape)
         if not description:
             raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
         files = files_in(images)
         if not files:
             raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
     except BaseException:
-        held.end()
+        process.end()
         raise
-    return _predictions(held, description, files)
+    return _predictions(process, description, files)
 
 
-def _predictions(held: Held, description: dict[str, Any], files: Sequence[Path]) -> Iterator[Prediction]:
+def _predictions(process: ArtefactProcess, description: dict[str, Any], files: Sequence[Path]) -> Iterator[Prediction]:
     try:
         for image in files:
-            yield _predict(held, description, image)
+            yield _predict(process, description, image)
     finally:
-        held.end()
+        process.end()
 
 
 def _artefact(source: Path) -> Path:
@@ -71,10 +71,10 @@ def _artefact(source: Path) -> Path:
     written = [artefact.name for artefact in read_manifest(folder).artefacts]
     if not written:
         raise UnfreezeError(f"{folder} holds no artefact; `unfreeze export {folder.parent}` writes them")
-    return folder / first_of(written)
+    return folder / default_artefact(written)
 
 
-def first_of(names: Sequence[str]) -> str:
+def default_artefact(names: Sequence[str]) -> str:
     """Of a run's artefacts the one that stands for it."""
     return next((name for name in PREFERRED if name in names), names[0])
 
@@ -91,7 +91,7 @@ def files_in(images: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _predict(held: Held, description: dict[str, Any], image: Path) -> Prediction:
+def _predict(process: ArtefactProcess, description: dict[str, Any], image: Path) -> Prediction:
     try:
         pixels = decode(read(image), description["input"]["shape"][1])
     except OSError as error:
@@ -100,14 +100,15 @@ def _predict(held: Held, description: dict[str, Any], image: Path) -> Prediction
         return Prediction(str(image), error=str(error))
     except ValueError:  # a null byte
         return Prediction(str(image), error="not a path that a file can have")
-    names, answers = description["class_names"], held.call(worker.ask, pixels[np.newaxis], limit=ANSWER)
+    names = description["class_names"]
+    answers = process.call(worker.predict, pixels[np.newaxis], limit=FIRST_ANSWER_LIMIT)
     if answers.shape != (1, len(names)):
         raise UnfreezeError(
-            f"{held.path} answers with an array of shape {list(answers.shape)} and names {len(names)} classes; "
+            f"{process.path} answers with an array of shape {list(answers.shape)} and names {len(names)} classes; "
             "export it anew"
         )
     if not np.isfinite(answers).all():
-        return Prediction(str(image), error=f"{held.path} answers with what is no number")
+        return Prediction(str(image), error=f"{process.path} answers with what is no number")
     top = int(answers[0].argmax())
-    shares = {name: float(share) for name, share in zip(names, answers[0], strict=True)}
-    return Prediction(str(image), names[top], float(answers[0, top]), shares)
+    by_class = {name: float(probability) for name, probability in zip(names, answers[0], strict=True)}
+    return Prediction(str(image), names[top], float(answers[0, top]), by_class)

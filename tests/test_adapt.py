@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from export.runtimes.inputs_outputs import SCALES, feed, shares, side
+from export.runtimes.inputs_outputs import SCALES, square_size, to_model_input, to_probabilities
 from toolkit.errors import UnfreezeError
 
 SIZE = 8
@@ -38,25 +38,25 @@ def by_keras(pixels: str) -> np.ndarray:
 
 @pytest.mark.parametrize("pixels", SCALES)
 def test_floats_are_those_of_keras(pixels: str) -> None:
-    got = feed(images(), LAST, np.float32, pixels)
+    got = to_model_input(images(), LAST, np.float32, pixels)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, by_keras(pixels), rtol=1e-6, atol=2e-5)
 
 
 def test_the_ranges_differ_from_each_other() -> None:
-    fed = [feed(images(), LAST, np.float32, pixels) for pixels in SCALES]
+    fed = [to_model_input(images(), LAST, np.float32, pixels) for pixels in SCALES]
     assert min(np.abs(one - other).max() for n, one in enumerate(fed) for other in fed[:n]) > 0.4
 
 
 @pytest.mark.parametrize("pixels", SCALES)
 def test_channels_first(pixels: str) -> None:
-    got = feed(images(), FIRST, np.float32, pixels)
+    got = to_model_input(images(), FIRST, np.float32, pixels)
     np.testing.assert_allclose(got, np.moveaxis(by_keras(pixels), -1, 1), rtol=1e-6, atol=2e-5)
     assert got.flags.c_contiguous
 
 
 def test_half_floats() -> None:
-    got = feed(images(), LAST, np.float16, "-1..1")
+    got = to_model_input(images(), LAST, np.float16, "-1..1")
     assert got.dtype == np.float16
     np.testing.assert_allclose(got, by_keras("-1..1"), atol=1e-3)
 
@@ -75,7 +75,7 @@ def test_half_floats() -> None:
     ],
 )
 def test_integers_stand_for_the_floats(dtype: Any, pixels: str, scale: float, zero: int) -> None:
-    got = feed(images(), LAST, dtype, pixels, (scale, zero))
+    got = to_model_input(images(), LAST, dtype, pixels, (scale, zero))
     assert got.dtype == dtype
     limits = np.iinfo(dtype)
     floats = np.clip(by_keras(pixels), (limits.min - zero) * scale, (limits.max - zero) * scale)
@@ -85,18 +85,18 @@ def test_integers_stand_for_the_floats(dtype: Any, pixels: str, scale: float, ze
 @pytest.mark.parametrize("pixels", SCALES)
 def test_plain_uint8_gets_the_pixels_as_they_are(pixels: str) -> None:
     """Such a model normalises inside."""
-    np.testing.assert_array_equal(feed(images(), LAST, np.uint8, pixels), images())
-    np.testing.assert_array_equal(feed(images(), FIRST, np.uint8, pixels), images().transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(to_model_input(images(), LAST, np.uint8, pixels), images())
+    np.testing.assert_array_equal(to_model_input(images(), FIRST, np.uint8, pixels), images().transpose(0, 3, 1, 2))
 
 
 def test_a_model_that_was_exported_here_gets_the_very_array() -> None:
     batch = images()
-    assert feed(batch, FIRST, np.float32, None, (0.5, 3)) is batch
+    assert to_model_input(batch, FIRST, np.float32, None, (0.5, 3)) is batch
 
 
 @pytest.mark.parametrize("shape", [LAST, FIRST, (-1, SIZE, SIZE, 3), (None, 3, SIZE, SIZE), [1, SIZE, SIZE, 3]])
 def test_the_side_of_the_square(shape: Any) -> None:
-    assert side(shape) == SIZE
+    assert square_size(shape) == SIZE
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_side_of_the_square(shape: Any) -> None:
 )
 def test_what_takes_no_square_rgb_images_is_refused(shape: Any) -> None:
     with pytest.raises(UnfreezeError, match="none of square RGB images of a fixed size"):
-        side(shape)
+        square_size(shape)
 
 
 # Out of it
@@ -124,48 +124,48 @@ def test_what_takes_no_square_rgb_images_is_refused(shape: Any) -> None:
 
 def test_logits_go_through_softmax() -> None:
     logits = np.random.default_rng(1).normal(0, 30, (5, 4)).astype(np.float32)
-    got = shares(logits)
+    got = to_probabilities(logits)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, softmax(logits.astype(np.float64), axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [1e4, -1e4])
 def test_large_logits_do_not_overflow(value: float) -> None:
-    np.testing.assert_array_equal(shares(np.array([[value, 0.0]])), [[float(value > 0), float(value < 0)]])
+    np.testing.assert_array_equal(to_probabilities(np.array([[value, 0.0]])), [[float(value > 0), float(value < 0)]])
 
 
 def test_logits_that_are_all_positive_are_logits() -> None:
     logits = np.array([[0.5, 2.0], [0.2, 0.3]])
-    np.testing.assert_allclose(shares(logits), softmax(logits, axis=1), atol=1e-6)
+    np.testing.assert_allclose(to_probabilities(logits), softmax(logits, axis=1), atol=1e-6)
 
 
 def test_probabilities_are_left_alone() -> None:
     answers = softmax(np.random.default_rng(1).normal(0, 3, (5, 4)), axis=1).astype(np.float32)
-    np.testing.assert_array_equal(shares(answers), answers)
+    np.testing.assert_array_equal(to_probabilities(answers), answers)
 
 
 def test_probabilities_that_int8_has_rounded_are_left_alone() -> None:
     answers = np.array([[0.99609375, 0.0], [0.3984375, 0.59765625], [0.5, 0.0]])  # many small ones may be gone
-    np.testing.assert_array_equal(shares(answers), answers)
+    np.testing.assert_array_equal(to_probabilities(answers), answers)
 
 
 def test_one_number_of_a_sigmoid_is_the_second_class() -> None:
     answers = np.array([[0.0], [0.25], [1.0]])
-    np.testing.assert_array_equal(shares(answers), [[1, 0], [0.75, 0.25], [0, 1]])
-    np.testing.assert_array_equal(shares(answers[:, 0]), shares(answers))
+    np.testing.assert_array_equal(to_probabilities(answers), [[1, 0], [0.75, 0.25], [0, 1]])
+    np.testing.assert_array_equal(to_probabilities(answers[:, 0]), to_probabilities(answers))
 
 
 def test_one_logit_goes_through_the_sigmoid() -> None:
     logits = np.array([[-3.0], [0.5], [7.0], [-200.0]])
     second = expit(logits)
-    np.testing.assert_allclose(shares(logits), np.hstack([1 - second, second]), atol=1e-6)
+    np.testing.assert_allclose(to_probabilities(logits), np.hstack([1 - second, second]), atol=1e-6)
 
 
 def test_answers_laid_out_as_a_picture_of_one_pixel() -> None:
     answers = np.array([[0.25, 0.75], [0.5, 0.5]])
-    np.testing.assert_array_equal(shares(answers.reshape(2, 1, 1, 2)), answers)
+    np.testing.assert_array_equal(to_probabilities(answers.reshape(2, 1, 1, 2)), answers)
 
 
 def test_no_number_stays_none() -> None:
     for answers in (np.array([[np.nan, 0.5]]), np.array([[np.nan]])):
-        assert np.isnan(shares(answers)).any()
+        assert np.isnan(to_probabilities(answers)).any()

@@ -21,7 +21,7 @@ from PIL import Image
 from export.foreign.verify import verify_foreign
 from export.formats.tflite import _quiet
 from export.proof.parity import Parity
-from export.runtimes.inputs_outputs import feed
+from export.runtimes.inputs_outputs import to_model_input
 from export.runtimes.inspect_file import precision
 from export.runtimes.runners import load
 from export.settings import VerifySettings
@@ -208,7 +208,8 @@ def test_precision_is_read_from_the_file(name: str, folder: Path) -> None:
 
 
 def test_the_files_take_what_they_are_said_to(folder: Path) -> None:
-    entries = {name: load(folder / name, pixels="-1..1").feed(np.zeros((2, SIZE, SIZE, 3), np.uint8)) for name in GOOD}
+    zeros = np.zeros((2, SIZE, SIZE, 3), np.uint8)
+    entries = {name: load(folder / name, pixels="-1..1").to_input(zeros) for name in GOOD}
     assert {name: entry.dtype for name, entry in entries.items()} == {
         name: {"half.onnx": np.float16, "int8.tflite": np.int8}.get(name, np.float32) for name in GOOD
     }
@@ -219,7 +220,7 @@ def test_the_files_take_what_they_are_said_to(folder: Path) -> None:
 def test_batches_do_not_change_answers(name: str, folder: Path, model, data: tuple[np.ndarray, np.ndarray]) -> None:
     predict = load(folder / name, pixels="-1..1").predict
     images = np.rint((data[0] + 1) * 127.5).astype(np.uint8)
-    np.testing.assert_allclose(feed(images, model.input_shape, "float32", "-1..1"), data[0], atol=1e-6)
+    np.testing.assert_allclose(to_model_input(images, model.input_shape, "float32", "-1..1"), data[0], atol=1e-6)
     parts = [predict(images[start:stop]) for start, stop in ((0, 1), (1, 5), (5, 6), (6, 40))]
     np.testing.assert_allclose(np.concatenate(parts), predict(images), atol=1e-6)
     assert np.abs(predict(images) - model(data[0]).numpy()).max() < 0.1

@@ -389,17 +389,17 @@ def test_an_onnx_file_that_is_no_classifier_of_ours(
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """`predict` without its process, which takes a second to start: for files that crash nothing."""
     from export.runtimes import worker
-    from export.runtimes.processes import Held
+    from export.runtimes.processes import ArtefactProcess
 
-    def call(self: Held, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
+    def call(self: ArtefactProcess, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
         if function is not worker.start_up:
             return function(*arguments)
         worker._path, worker._adapted = arguments[0], lambda answers: answers
         worker._reload = lambda: worker.load(arguments[0])
-        worker.load_again()
+        worker.reload()
         return None
 
-    monkeypatch.setattr(Held, "call", call)
+    monkeypatch.setattr(ArtefactProcess, "call", call)
 
 
 def test_ten_thousand_classes(tmp_path: Path, image: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -445,14 +445,14 @@ def test_a_crash_of_a_runtime_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """The process of `predict` and that of `verify --reference` die where the file is loaded; the command does not."""
-    from export.runtimes.isolated import apart
-    from export.runtimes.processes import Held
+    from export.runtimes.isolated import run_isolated
+    from export.runtimes.processes import ArtefactProcess
 
-    monkeypatch.setattr(Held, "load", lambda self, *_: self.call(*crash))
+    monkeypatch.setattr(ArtefactProcess, "load", lambda self, *_: self.call(*crash))
     said = refused(capsys, "predict", onnx_model(tmp_path / "m.onnx", description()), image)
     assert "the process that ran it ended" in said
     with pytest.raises(UnfreezeError, match="the process that ran it ended"):
-        apart(tmp_path / "m.onnx", *crash)
+        run_isolated(tmp_path / "m.onnx", *crash)
 
 
 class _Program:
@@ -682,7 +682,7 @@ def endless(path: Path) -> Path:
 def test_a_model_that_never_answers_is_left(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("export.predict.ANSWER", 2.0)
+    monkeypatch.setattr("export.predict.FIRST_ANSWER_LIMIT", 2.0)
     assert "does not answer within 2 s" in refused(capsys, "predict", endless(tmp_path / "endless.onnx"), image)
 
 

@@ -34,7 +34,7 @@ time.sleep(600)
 
 
 def of_session(leader: int) -> list[int]:
-    """Processes that are still there, without those whose end nobody has asked for yet."""
+    """ProcessGroup that are still there, without those whose end nobody has asked for yet."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

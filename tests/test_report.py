@@ -203,6 +203,24 @@ def test_what_was_not_made_is_left_out(gone: tuple[str, ...], without: set[str],
     assert front_matter(card)["library_name"] == "keras"
 
 
+def test_page_and_card_say_which_way_to_int8_was_taken(copy: Path) -> None:
+    file = copy / "export" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    (kept,) = (one["attempts"][0] for one in manifest["artefacts"] if one["name"] == "model_int8.onnx")
+    first = "model_int8.onnx was made by min-max calibration, the first way that was tried."
+    page, card = report(copy)
+    assert first in " ".join(page.text)
+    assert first in card.replace("\\", "")
+    for one in manifest["artefacts"]:
+        if one["name"] == "model_int8.onnx":
+            one["attempts"] = [kept | {"accepted": False}, kept | {"accepted": False, "kept": False, "step": "other"}]
+    file.write_text(json.dumps(manifest))
+    page, card = report(copy)
+    taken = "min-max calibration, one of 2 ways that were tried; none was accepted, and this is the fastest of those"
+    assert taken in " ".join(page.text)
+    assert taken in card.replace("\\", "")
+
+
 def test_a_run_without_a_model_has_nothing_to_report(copy: Path) -> None:
     (copy / "model.json").unlink()
     with pytest.raises(UnfreezeError, match="no model yet"):

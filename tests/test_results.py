@@ -94,19 +94,20 @@ def test_a_search_whose_records_have_a_cycle_is_refused(finished: Run, tmp_path:
     """The curves of a search that is taken up again, and that of the trial that is taken."""
     from types import SimpleNamespace
 
-    from tuning.search import SearchResult, _curve
-    from tuning.trial_curves import Board
+    from tuning.results import SearchResult
+    from tuning.save_taken import _whole_history
+    from tuning.trial_curves import TrialCurves
 
     def trial(name: str, parent: str) -> Any:
         return SimpleNamespace(trial_id=name, hyperparameters=SimpleNamespace(values={"tuner/trial_id": parent}))
 
     oracle = SimpleNamespace(trials={"0000": trial("0000", "0001"), "0001": trial("0001", "0000")})
     with pytest.raises(UnfreezeError, match="goes on from itself"):
-        Board(finished)._before(oracle, oracle.trials["0000"])
+        TrialCurves(finished)._before(oracle, oracle.trials["0000"])
     looped = tuple(replace(one, parent="0001") for one in TRIALS[:2])
     result = SearchResult("0000", "0000", (), "0000", finished.settings.spec(2, 0, 0.0, 0), looped, 0)
     with pytest.raises(UnfreezeError, match="goes on from itself"):
-        _curve(finished, looped[0], result)
+        _whole_history(finished, result)
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["", *"abcdefg"]), min_size=1))

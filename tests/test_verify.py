@@ -143,7 +143,7 @@ def test_layers_of_those_that_hold_are_compared_when_asked_for(run: Run) -> None
 
 
 def test_a_file_that_crashes_while_its_layers_are_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "computed", hostile.crash)
+    monkeypatch.setattr(worker, "intermediate_tensors", hostile.crash)
     (parity,) = verify(run, VerifySettings(threads=(), layers=True), formats=("onnx",), precisions=("float32",))
     assert parity
     assert parity.divergence is not None
@@ -350,9 +350,9 @@ def test_no_process_stays_when_the_caller_is_killed(run: Run, tmp_path: Path) ->
         f"""
 import time
 from pathlib import Path
-from export.runtimes.measure import Held
+from export.runtimes.measure import ArtefactProcess
 if __name__ == "__main__":
-    held = Held(Path({str(run.path / "export" / "model.onnx")!r}))
+    held = ArtefactProcess(Path({str(run.path / "export" / "model.onnx")!r}))
     held.load(1, None)
     print(held.process.pid, flush=True)
     time.sleep(60)

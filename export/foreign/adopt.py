@@ -17,7 +17,7 @@ import numpy as np
 
 from export.artefacts import INPUT, OUTPUT
 from export.foreign.verify import load_keras
-from export.runtimes.inputs_outputs import SCALES, feed, read_labels, shares, side
+from export.runtimes.inputs_outputs import SCALES, read_labels, square_size, to_model_input, to_probabilities
 from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
@@ -57,7 +57,8 @@ def adopt(
         raise UnfreezeError(f"pixels is {pixels!r}; give one of {', '.join(SCALES)}")
     own, name, digest = _own(model)
     names = read_labels(labels) if isinstance(labels, Path) else None if labels is None else tuple(labels)
-    settings = Settings(backbone=ADOPTED, image_size=side(own.input_shape), weights="none", **asdict(split))
+    size = square_size(own.input_shape)
+    settings = Settings(backbone=ADOPTED, image_size=size, weights="none", **asdict(split))
     images = read_images(data, run, settings, strict=strict, classes=names, progress=progress)
     units = int(np.prod(own.output_shape[1:]))
     if max(units, 2) != len(images.class_names):
@@ -66,7 +67,7 @@ def adopt(
             "give the class names in the model's order as labels"
         )
     opened = open_run(run, images, settings)
-    part = load_part(opened, "val", image_size=side(own.input_shape), progress=progress)
+    part = load_part(opened, "val", image_size=size, progress=progress)
     try:
         logits, answers = _answers(own, name, part, pixels)
         wrapped = wrap(own, pixels, logits)
@@ -75,11 +76,9 @@ def adopt(
     except (UnfreezeError, NoAnswerError):
         raise
     except Exception as error:  # a layer's own
-        raise UnfreezeError(
-            f"{name} does not run on images of {side(own.input_shape)} px ({short_reason(error)})"
-        ) from None
+        raise UnfreezeError(f"{name} does not run on images of {size} px ({short_reason(error)})") from None
     adopted = {"model": name, "sha256": digest, "pixels": pixels, "logits": logits, "val_accuracy": float(right.mean())}
-    put_model(opened, wrapped, {"adopted": adopted, "image_size": side(own.input_shape), "best_epoch": None})
+    put_model(opened, wrapped, {"adopted": adopted, "image_size": size, "best_epoch": None})
     return opened
 
 
@@ -98,7 +97,7 @@ def _own(model: keras.Model | Path) -> tuple[keras.Model, str, str]:
 
 def _answers(model: keras.Model, name: str, part: Part, pixels: str) -> tuple[bool, np.ndarray]:
     """Whether the model gives logits, and its probabilities float32 [n, C] for the first images of a part."""
-    fed = feed(np.asarray(part.images[:SAMPLE]), model.input_shape, model.inputs[0].dtype, pixels)
+    fed = to_model_input(np.asarray(part.images[:SAMPLE]), model.input_shape, model.inputs[0].dtype, pixels)
     with without_tf32():
         raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
     raw = raw.reshape(len(raw), -1).astype(np.float32)
@@ -107,8 +106,8 @@ def _answers(model: keras.Model, name: str, part: Part, pixels: str) -> tuple[bo
     last = _activation(model)
     if last == "sigmoid" and raw.shape[1] > 1:
         raise UnfreezeError(f"{name} gives {raw.shape[1]} sigmoids, any number of which may be true; give one softmax")
-    logits = last == "linear" or (last is None and not np.array_equal(shares(raw)[:, -raw.shape[1] :], raw))
-    return logits, _softmax(raw) if logits else shares(raw)
+    logits = last == "linear" or (last is None and not np.array_equal(to_probabilities(raw)[:, -raw.shape[1] :], raw))
+    return logits, _softmax(raw) if logits else to_probabilities(raw)
 
 
 def _activation(model: keras.Model) -> str | None:
@@ -138,7 +137,7 @@ def wrap(model: keras.Model, pixels: str, logits: bool) -> keras.Model:
     """
     added = (INPUT, "normalise", "channels_first", "flat", "logits", "opposite", "both", OUTPUT)
     seen: dict[str, Any] = dict.fromkeys(added)  # name -> the layer that has it
-    image = keras.Input((side(model.input_shape),) * 2 + (3,), dtype="uint8", name=INPUT)
+    image = keras.Input((square_size(model.input_shape),) * 2 + (3,), dtype="uint8", name=INPUT)
     x = _flat(model, _normalised(image, model, pixels), seen)
     if len(x.shape) > 2:
         x = keras.layers.Flatten(name="flat")(x)
@@ -153,7 +152,7 @@ def wrap(model: keras.Model, pixels: str, logits: bool) -> keras.Model:
 
 
 def _normalised(image: keras.KerasTensor, model: keras.Model, pixels: str) -> keras.KerasTensor:
-    """What `export.runtimes.inputs_outputs.feed` does, as layers."""
+    """What `export.runtimes.inputs_outputs.to_model_input` does, as layers."""
     x, dtype = image, keras.backend.standardize_dtype(model.inputs[0].dtype)
     if dtype != "uint8":
         multiplier, offset = (np.broadcast_to(one, 3).tolist() for one in SCALES[pixels])

@@ -13,13 +13,13 @@ import keras
 import numpy as np
 
 from export.artefacts import Artefact, Reference, digest, pictures, size
-from export.proof.locate import locate, telling_rows
-from export.proof.parity import Parity, write_parities
-from export.proof.verify import draw_flips, judged
-from export.runtimes.inputs_outputs import feed, read_labels, shares, side
-from export.runtimes.inspect_file import look
-from export.runtimes.isolated import apart
-from export.runtimes.measure import Measurement, Outcome, measure
+from export.proof.locate import locate
+from export.proof.parity import Parity, judge, most_different_rows, write_parities
+from export.proof.verify import draw_flips
+from export.runtimes.inputs_outputs import read_labels, square_size, to_model_input, to_probabilities
+from export.runtimes.inspect_file import shape_and_precision
+from export.runtimes.isolated import run_isolated
+from export.runtimes.measure import measure
 from export.settings import PIXELS, VERIFY, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageFolder, scan
@@ -58,11 +58,11 @@ def verify_foreign(
     if twice:
         raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
     model = load_keras(reference, "--reference")
-    image_size, kinds = side(model.input_shape), {}
+    image_size, kinds = square_size(model.input_shape), {}
     for path in artefacts:
-        shape, kinds[path] = apart(path, look, path, pixels)
-        if side(shape) != image_size:
-            raise UnfreezeError(f"{path} takes images of {side(shape)} px and the reference {image_size} px")
+        shape, kinds[path] = run_isolated(path, shape_and_precision, path, pixels)
+        if square_size(shape) != image_size:
+            raise UnfreezeError(f"{path} takes images of {square_size(shape)} px and the reference {image_size} px")
     images = _images(data, labels, progress)
     with tempfile.TemporaryDirectory() as cache:
         array: Any = decoded(images, Path(cache), image_size, progress=partial(progress, "decoding"))
@@ -83,22 +83,19 @@ def verify_foreign(
         outcomes = measure(
             list(artefacts), Path(array.filename), rows, threads=threads, pixels=pixels, progress=progress
         )
-        how: dict[str, Any] = {
-            "reference": known,
-            "class_names": images.class_names,
-            "margin": settings.margin,
-            "tolerance": settings.tolerance,
-        }
-        parities = [judged(_artefact(path, kinds[path]), outcomes[path], **how) for path in artefacts]
-        if out is not None:
-            for path in artefacts:
-                remove(pictures(out, path.name)[1])
-        parities = [
-            _located(parity, path, outcomes[path], model, known, array, pixels, out)
-            if settings.layers or parity.broken
-            else parity
-            for parity, path in zip(parities, artefacts, strict=True)
-        ]
+        parities = []
+        for path in artefacts:
+            parity = judge(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
+            picture = pictures(out, path.name)[1] if out else None
+            if picture is not None:
+                remove(picture)
+            compared = most_different_rows(outcomes[path], known) if settings.layers or parity.broken else None
+            if compared is not None:
+                to_input = partial(_fed, model=model, pixels=pixels)
+                some, precision = np.asarray(array[compared]), parity.artefact.precision
+                found = locate(model, path, some, precision, to_input=to_input, pixels=pixels, picture=picture)
+                parity = replace(parity, divergence=found)
+            parities.append(parity)
         if out is not None:
             write_parities(out / "parity.json", parities)
             draw_flips(out, parities, array, known)
@@ -126,38 +123,13 @@ def _answers(model: keras.Model, images: np.ndarray, pixels: str) -> np.ndarray:
     parts = (np.asarray(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
     with without_tf32():
         answers = [keras.ops.convert_to_numpy(model(_fed(part, model, pixels), training=False)) for part in parts]
-    return shares(np.concatenate(answers))
+    return to_probabilities(np.concatenate(answers))
 
 
 def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:
-    return feed(images, model.input_shape, model.inputs[0].dtype, pixels)
+    return to_model_input(images, model.input_shape, model.inputs[0].dtype, pixels)
 
 
 def _artefact(path: Path, precision: str) -> Artefact:
     form = "saved_model" if path.is_dir() else path.suffix.lower().lstrip(".")
     return Artefact(path.name, form, precision, size(path), digest(path))
-
-
-def _located(
-    parity: Parity,
-    path: Path,
-    outcome: Outcome,
-    model: keras.Model,
-    reference: Reference,
-    images: np.ndarray,
-    pixels: str,
-    out: Path | None,
-) -> Parity:
-    if not isinstance(outcome, Measurement) or outcome.probabilities.shape != reference.probabilities.shape:
-        return parity
-    rows = telling_rows(reference.probabilities, outcome.probabilities)
-    found = locate(
-        model,
-        path,
-        np.asarray(images[rows]),
-        parity.artefact.precision,
-        feed=partial(_fed, model=model, pixels=pixels),
-        pixels=pixels,
-        picture=pictures(out, path.name)[1] if out else None,
-    )
-    return replace(parity, divergence=found)

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from export.artefacts import read_manifest
-from export.predict import first_of
+from export.predict import default_artefact
 from export.runtimes.runners import load
 from export.settings import MARGIN
 from toolkit.data.image_set import ImageFolder, read_unchanged
@@ -128,7 +128,7 @@ def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Prog
     written = [one.name for one in manifest.artefacts]
     if not written or (artefact and artefact not in written):
         raise UnfreezeError(f"{run.path} has no artefact {artefact or ''}; `unfreeze export {run.path}` writes them")
-    name, images = artefact or first_of(written), run.images.select("test")
+    name, images = artefact or default_artefact(written), run.images.select("test")
     rows = sensitivity(run.path / "export" / name, images, manifest.image_size, margin=margin, progress=progress)
     write_sensitivity(run.path, name, rows, margin)
     return rows

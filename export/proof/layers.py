@@ -22,8 +22,9 @@ ALIKE = 0.95  # cosine from which a tensor whose name does not say so is taken f
 NAMED = 0.5  # the same where the name says so
 LARGER = 3.0  # so many times as large, or as small, and it is another tensor
 DOUBTFUL = 0.02  # relative error from which such a pair is made only if the next layer is not more like it
-OUTSTANDS = {"float32": 1e-3, "float16": 2e-2}  # own error of a layer, relative, that rounding does not explain
-OTHERWISE, TIMES = 0.1, 5.0  # of an integer file: at least this much, and so many times the median layer's
+OWN_ERROR = {"float32": 1e-3, "float16": 2e-2}  # own error of a layer, relative, that rounding does not explain
+INTEGER_OWN_ERROR = 0.1  # the same of integer files, and it has to be
+MEDIAN_MULTIPLE = 5.0  # so many times that of the median layer
 GAIN = 0.05  # rounding has no direction: from here on the output is scaled
 
 
@@ -62,9 +63,9 @@ def first_divergent(errors: Sequence[LayerError], precision: str) -> LayerError 
 
 def threshold(errors: Sequence[LayerError], precision: str) -> float:
     """The own error from which a layer stands out in a file of this precision."""
-    if precision in OUTSTANDS:
-        return OUTSTANDS[precision]
-    return max(OTHERWISE, TIMES * float(np.median([error.own for error in errors])))
+    if precision in OWN_ERROR:
+        return OWN_ERROR[precision]
+    return max(INTEGER_OWN_ERROR, MEDIAN_MULTIPLE * float(np.median([error.own for error in errors])))
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,9 @@ import numpy as np
 from export.proof.layers import LayerError, first_divergent, layer_errors, threshold
 from export.proof.parity import Divergence
 from export.runtimes import worker
-from export.runtimes.isolated import apart
+from export.runtimes.isolated import run_isolated
 from toolkit.errors import short_reason
 from toolkit.evaluation import plots
-
-IMAGES = 4
 
 
 def locate(
@@ -25,17 +23,23 @@ def locate(
     images: np.ndarray,
     precision: str,
     *,
-    feed: Callable[[np.ndarray], np.ndarray] = lambda images: images,
+    to_input: Callable[[np.ndarray], np.ndarray] = lambda images: images,
     pixels: str | None = None,
     picture: Path | None = None,
     command: str = "",
 ) -> Divergence:
-    """`images`: uint8 [N, S, S, 3]; `feed` gives of them what the model takes, `pixels` is the range that an artefact
-    from elsewhere takes, as in `export.runtimes.runners.load`. `command`: what is typed to leave layers in float."""
+    """Compare the layers of an artefact, of `precision`, with those of the model.
+
+    `images`: uint8 [N, S, S, 3]. `to_input`: makes of them what the model takes. `pixels`: the range of pixels that an
+    artefact from elsewhere takes, as in `export.runtimes.runners.load`. `picture`: a PNG file to draw the errors into.
+    `command`: the command that exports the artefact again, to which the advice adds `--float-layers`. Where nothing can
+    be compared, `error` of the result says why.
+    """
     if path.is_dir():
         return _none("a SavedModel does not show what it computes in between")
     try:
-        errors = layer_errors(model, feed(images), apart(path, worker.computed, path, images, pixels))
+        found = run_isolated(path, worker.intermediate_tensors, path, images, pixels)
+        errors = layer_errors(model, to_input(images), found)
     except Exception as error:  # each runtime has exceptions of its own
         return _none(f"its layers cannot be compared ({short_reason(error)})")
     if not errors:
@@ -43,11 +47,6 @@ def locate(
     if picture is not None:
         plots.save(plots.layers([(e.name, e.own, e.total) for e in errors], threshold(errors, precision)), picture)
     return _divergence(errors, precision, command)
-
-
-def telling_rows(reference: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """int64 [<= 4]: the images on which the two differ most; there a fault shows even behind a softmax."""
-    return np.argsort(-np.nan_to_num(np.abs(answers - reference), nan=np.inf).max(1), kind="stable")[:IMAGES]
 
 
 def _divergence(errors: Sequence[LayerError], precision: str, command: str) -> Divergence:

@@ -14,8 +14,8 @@ import numpy as np
 
 from export.artefacts import Artefact, Reference, artefact_of
 from export.runtimes.cpu import instruction_sets
-from export.runtimes.measure import Measurement, Timing
-from export.settings import MARGIN, TOLERANCE
+from export.runtimes.measure import Measurement, Outcome, Timing
+from export.settings import MARGIN, TOLERANCE, VerifySettings
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED, PairedAnswers, compare_answers
 from toolkit.stats.metrics import calibration_error, wilson
@@ -24,6 +24,7 @@ from toolkit.storage.records import plain_fields, plain_record
 
 TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a format may move a probability
 NO_NUMBER = "no realistic number of images like these would tell"
+LOCATING_IMAGES = 4  # images on which layers are compared
 COMPARED = ("lost", "lost_at_most", "agreement")  # numbers that come with an accuracy
 
 
@@ -152,9 +153,28 @@ def compare(
     )
 
 
+def judge(
+    artefact: Artefact, outcome: Outcome, reference: Reference, class_names: Sequence[str], settings: VerifySettings
+) -> Parity:
+    """The verdict on what came out of running an artefact."""
+    if not isinstance(outcome, Measurement):
+        return could_not_run(artefact, str(outcome))
+    margin, tolerance = settings.margin, settings.tolerance
+    return compare(artefact, reference, outcome, class_names, margin=margin, tolerance=tolerance)
+
+
 def could_not_run(artefact: Artefact, reason: str) -> Parity:
     """The verdict on an artefact that gave no answers to compare."""
     return Parity(artefact, FAILS, reason, ran=False)
+
+
+def most_different_rows(outcome: Outcome, reference: Reference) -> np.ndarray | None:
+    """int64 [<= 4]: the images to which the artefact's answers differ most from the model's. A fault shows there even
+    behind a softmax. None where there are no answers, or none of the model's shape."""
+    if not isinstance(outcome, Measurement) or outcome.probabilities.shape != reference.probabilities.shape:
+        return None
+    difference = np.nan_to_num(np.abs(outcome.probabilities - reference.probabilities), nan=np.inf)
+    return np.argsort(-difference.max(1), kind="stable")[:LOCATING_IMAGES]
 
 
 def find_flips(

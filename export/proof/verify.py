@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import Artefact, Manifest, Reference, digest, pictures, read_manifest, read_reference, size
-from export.proof.parity import Parity, compare, could_not_run, read_parities, write_parities
-from export.runtimes.measure import Measurement, Outcome, measure
+from export.proof.parity import Parity, could_not_run, judge, most_different_rows, read_parities, write_parities
+from export.runtimes.measure import Outcome, measure
 from export.settings import VERIFY, VerifySettings
 from export.variants import ALL_VARIANTS, choose_written, export_advice, export_command
 from toolkit.data.decoded_arrays import decoded
@@ -48,19 +48,22 @@ def verify(
     check_same(run, manifest, images.paths == reference.paths)
     chosen = chosen_artefacts(manifest, formats, precisions)
     pixels: Any = decoded(images, run.cache, manifest.image_size, progress=partial(progress, "decoding test"))
-    spoilt = {manifest.folder / artefact.name: _spoilt(manifest, artefact) for artefact in chosen}
-    outcomes: dict[Path, Outcome] = {path: error for path, error in spoilt.items() if error}
-    whole = [path for path, error in spoilt.items() if not error]
+    faults = {manifest.folder / artefact.name: _file_fault(manifest, artefact) for artefact in chosen}
+    outcomes: dict[Path, Outcome] = {path: fault for path, fault in faults.items() if fault}
+    whole = [path for path, fault in faults.items() if not fault]
     if whole:
         threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(reference.labels))
         outcomes |= measure(whole, Path(pixels.filename), rows, threads=threads, progress=progress)
     names = tuple(manifest.description["class_names"])
-    judge = partial(
-        judged, reference=reference, class_names=names, margin=settings.margin, tolerance=settings.tolerance
-    )
-    parities = [judge(_as_it_is(manifest, artefact), outcomes[manifest.folder / artefact.name]) for artefact in chosen]
-    parities = _located(run, parities, outcomes, reference, pixels, settings.layers, progress)
+    parities, rows_of = [], {}
+    for artefact in chosen:
+        outcome = outcomes[manifest.folder / artefact.name]
+        parities.append(judge(_with_current_size(manifest, artefact), outcome, reference, names, settings))
+        compared = most_different_rows(outcome, reference)
+        if compared is not None and (settings.layers or parities[-1].broken):
+            rows_of[artefact.name] = compared
+    parities = _with_divergences(run, parities, rows_of, pixels, progress)
     asked = {variant.name for variant in choose_written(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
     write_parities(run.path / "parity.json", [*_earlier(run, manifest, parities), *parities])
@@ -109,16 +112,8 @@ def chosen_artefacts(
     return [artefact for artefact in manifest.artefacts if artefact.name in asked]
 
 
-def judged(artefact: Artefact, outcome: Outcome, **how: Any) -> Parity:
-    """The verdict on what came out of running it; `how` as in `compare`."""
-    if isinstance(outcome, Measurement):
-        reference, class_names = how.pop("reference"), how.pop("class_names")
-        return compare(artefact, reference, outcome, class_names, **how)
-    return could_not_run(artefact, str(outcome))
-
-
-def _spoilt(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
-    """What is wrong with a file that is not what was exported."""
+def _file_fault(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
+    """Why a file is not the one that was exported; None where it is."""
     path = manifest.folder / artefact.name
     if not path.exists():
         return UnfreezeError(f"missing; {export_advice(path)}")
@@ -127,8 +122,8 @@ def _spoilt(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
     return None
 
 
-def _as_it_is(manifest: Manifest, artefact: Artefact) -> Artefact:
-    """With the size that it has now; its SHA-256 stays the one that it should have."""
+def _with_current_size(manifest: Manifest, artefact: Artefact) -> Artefact:
+    """With the size that the file has now; the SHA-256 stays that of the file that was exported."""
     path = manifest.folder / artefact.name
     return replace(artefact, bytes=size(path) if path.exists() else 0)
 
@@ -138,46 +133,30 @@ def _unwritten(name: str, why: str) -> Parity:
     return could_not_run(Artefact(name, variant.format, variant.precision, 0, ""), f"could not be written: {why}")
 
 
-def _located(
-    run: Run,
-    parities: Sequence[Parity],
-    outcomes: dict[Path, Outcome],
-    reference: Reference,
-    pixels: np.ndarray,
-    every: bool,
-    progress: Progress,
+def _with_divergences(
+    run: Run, parities: Sequence[Parity], rows_of: dict[str, np.ndarray], images: np.ndarray, progress: Progress
 ) -> list[Parity]:
-    """The same, with the first divergent layer of those that do not hold, or of all."""
-    folder, plots_folder = run.path / "export", run.path / "plots"
-    wanted = [
-        p for p in parities if isinstance(outcomes[folder / p.artefact.name], Measurement) and (every or p.broken)
-    ]
+    """The same verdicts, with the first divergent layer of the artefacts that `rows_of` names.
+
+    `rows_of`: the rows of `images` on which the layers of each are compared.
+    """
     for parity in parities:
-        remove(pictures(plots_folder, parity.artefact.name)[1])
-    if not wanted or not (run.path / "model.keras").is_file():
+        remove(pictures(run.path / "plots", parity.artefact.name)[1])
+    if not rows_of or not (run.path / "model.keras").is_file():
         return list(parities)
-    start_tensorflow()  # only where something is to be found
-    from export.proof.locate import locate, telling_rows
+    start_tensorflow()  # only where layers have to be compared
+    from export.proof.locate import locate
     from toolkit.training.model_file import load_model
 
     model = load_model(run)
     found = {}
-    for done, parity in enumerate(wanted):
-        progress("comparing layers", done, len(wanted))
-        path = folder / parity.artefact.name
-        outcome = outcomes[path]
-        assert isinstance(outcome, Measurement)
-        if outcome.probabilities.shape != reference.probabilities.shape:
-            continue
-        found[parity.artefact.name] = locate(
-            model,
-            path,
-            np.asarray(pixels[telling_rows(reference.probabilities, outcome.probabilities)]),
-            parity.artefact.precision,
-            picture=pictures(plots_folder, parity.artefact.name)[1],
-            command=export_command(path),
-        )
-    progress("comparing layers", len(wanted), len(wanted))
+    for done, parity in enumerate(parity for parity in parities if parity.artefact.name in rows_of):
+        name, precision = parity.artefact.name, parity.artefact.precision
+        progress("comparing layers", done, len(rows_of))
+        path, picture = run.path / "export" / name, pictures(run.path / "plots", name)[1]
+        some = np.asarray(images[rows_of[name]])
+        found[name] = locate(model, path, some, precision, picture=picture, command=export_command(path))
+    progress("comparing layers", len(rows_of), len(rows_of))
     return [replace(parity, divergence=found.get(parity.artefact.name)) for parity in parities]
 
 

@@ -10,4 +10,5 @@ cpu              the processor's instruction sets
 inspect_file     what a file from elsewhere takes, and its precision
 graph_files      a SavedModel looked through for what reads and writes files
 tensors          every intermediate tensor of an ONNX or TFLite file
+cpu              which instruction sets the processor has
 """

@@ -21,7 +21,7 @@ _SCALES: tuple[tuple[Any, Any], ...] = (
 SCALES = dict(zip(PIXELS, _SCALES, strict=True))  # pixels / 255 -> what the model takes: x multiplier + offset, RGB
 
 
-def side(shape: Sequence[Any]) -> int:
+def square_size(shape: Sequence[Any]) -> int:
     """The side of the square that a model takes, of its input's shape; UnfreezeError where it takes none."""
     sides = [size for size in shape[1:] if size != 3]
     if len(shape) != 4 or len(sides) != 2 or sides[0] != sides[1] or not isinstance(sides[0], int) or sides[0] < 1:
@@ -43,7 +43,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return names
 
 
-def feed(
+def to_model_input(
     images: np.ndarray, shape: Sequence[Any], dtype: Any, pixels: str | None, quantization: tuple[float, int] = (0.0, 0)
 ) -> np.ndarray:
     """uint8 [N, S, S, 3] -> the model's input: its dtype, its layout, its range.
@@ -78,7 +78,7 @@ def in_batches(call: Callable[[np.ndarray], np.ndarray], shape: Sequence[Any], f
     return np.concatenate([call(part) for part in whole])[: len(fed)]
 
 
-def shares(answer: np.ndarray) -> np.ndarray:
+def to_probabilities(answer: np.ndarray) -> np.ndarray:
     """A model's answers -> probabilities float32 [N, C]: logits through softmax, the one number of a sigmoid as two.
 
     Of all images at once: that answers are logits shows in some of them only.

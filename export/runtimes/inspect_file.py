@@ -10,7 +10,7 @@ import numpy as np
 from export.runtimes.runners import import_runtime, load
 
 
-def look(path: Path, pixels: str) -> tuple[tuple[Any, ...], str]:
+def shape_and_precision(path: Path, pixels: str) -> tuple[tuple[Any, ...], str]:
     """The shape of an artefact's input, and its precision; UnfreezeError where it cannot be loaded. To be called in a
     process of its own: the file may be a stranger's."""
     import_runtime(path)

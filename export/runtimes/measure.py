@@ -7,7 +7,7 @@ that a machine that is busy for a while treats all alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from export.runtimes import worker
-from export.runtimes.processes import ANSWER, Held, Processes
+from export.runtimes.processes import FIRST_ANSWER_LIMIT, ArtefactProcess, ProcessGroup
 from export.runtimes.runners import NoRuntimeError
 from export.runtimes.worker import BATCH
 from toolkit.errors import UnfreezeError
@@ -66,11 +66,16 @@ def measure(
     In place of a Measurement stands an UnfreezeError with what the runtime said where it does not load, does not run,
     or dies. NoRuntimeError where a runtime is not installed."""
     outcomes: dict[Path, Outcome] = {}
-    with Processes() as processes:
-        alive = _answered(paths, images, rows, pixels, processes, outcomes, progress)
+    with ProcessGroup() as processes:
+        alive = {}
+        for path, given in _answers(paths, _Images(images, rows, pixels), processes, progress):
+            if isinstance(given, UnfreezeError):
+                outcomes[path] = given
+            else:
+                alive[path], outcomes[path] = given
         for done, count in enumerate(threads):
             progress("timing", done, len(threads))
-            with Processes() as others:
+            with ProcessGroup() as others:
                 loaded = alive if count == 1 else _start(list(alive), count, pixels, others)
                 for path, timing in _time_in_turn(loaded, images, rows, count).items():
                     measured = outcomes[path]
@@ -81,55 +86,56 @@ def measure(
     return outcomes
 
 
-def _answered(
-    paths: Sequence[Path],
-    images: Path,
-    rows: np.ndarray,
-    pixels: str | None,
-    processes: Processes,
-    outcomes: dict[Path, Outcome],
-    progress: Progress,
-) -> dict[Path, Held]:
-    """Answers into `outcomes`, as many artefacts at a time as there are cores, with a thread each; the processes of
-    those that ran."""
+@dataclass(frozen=True)
+class _Images:
+    """What the artefacts are run over."""
 
-    def answer(path: Path) -> tuple[Held, Measurement] | UnfreezeError:
+    file: Path  # .npy, uint8 [N, S, S, 3]
+    rows: np.ndarray  # int64: those of it that count
+    pixels: str | None  # the range that an artefact from elsewhere takes
+
+
+def _answers(
+    paths: Sequence[Path], images: _Images, processes: ProcessGroup, progress: Progress
+) -> Iterator[tuple[Path, tuple[ArtefactProcess, Measurement] | UnfreezeError]]:
+    """Each artefact with its process and what it answered, or with what went wrong. As many run at a time as there are
+    cores, with a thread each."""
+
+    def answer(path: Path) -> tuple[ArtefactProcess, Measurement] | UnfreezeError:
         try:
-            held = processes.hold(path, 1, pixels)
-            (seconds,) = held.call(worker.times, images, rows, 1, 1, limit=ANSWER)
-            memory = held.call(worker.memory, images, rows, limit=max(ANSWER, SLACK * seconds))
-            return held, Measurement(held.call(worker.answer, images, rows), (), held.class_names, memory)
+            process, over = processes.start(path, 1, images.pixels), (images.file, images.rows)
+            (seconds,) = process.call(worker.times, *over, 1, 1, limit=FIRST_ANSWER_LIMIT)
+            memory = process.call(worker.memory, *over, limit=max(FIRST_ANSWER_LIMIT, SLACK * seconds))
+            return process, Measurement(process.call(worker.answer, *over), (), process.class_names, memory)
         except NoRuntimeError:
             raise
         except UnfreezeError as error:
             return error
 
-    alive = {}
     progress("verifying", 0, len(paths))
-    with processes.at_a_time() as pool:
-        for path, given in zip(paths, pool.map(answer, paths), strict=True):
-            if isinstance(given, UnfreezeError):
-                outcomes[path] = given
-            else:
-                alive[path], outcomes[path] = given
-            progress("verifying", len(outcomes), len(paths))
-    return alive
+    with processes.threads() as pool:
+        for done, (path, given) in enumerate(zip(paths, pool.map(answer, paths), strict=True), 1):
+            yield path, given
+            progress("verifying", done, len(paths))
 
 
-def _start(paths: Sequence[Path], threads: int, pixels: str | None, processes: Processes) -> dict[Path, Held]:
-    """Those that start; one that answered and does not start again is not timed."""
+Loaded = dict[Path, ArtefactProcess]
 
-    def start(path: Path) -> Held | None:
+
+def _start(paths: Sequence[Path], threads: int, pixels: str | None, processes: ProcessGroup) -> Loaded:
+    """A process for each artefact that starts. One that answered before and does not start again is not timed."""
+
+    def start(path: Path) -> ArtefactProcess | None:
         with suppress(UnfreezeError):
-            return processes.hold(path, threads, pixels)
+            return processes.start(path, threads, pixels)
         return None
 
-    with processes.at_a_time() as pool:
+    with processes.threads() as pool:
         return {path: held for path, held in zip(paths, pool.map(start, paths), strict=True) if held}
 
 
-def _time_in_turn(loaded: dict[Path, Held], images: Path, rows: np.ndarray, threads: int) -> dict[Path, Timing]:
-    """Of those whose processes live to the end."""
+def _time_in_turn(loaded: Loaded, images: Path, rows: np.ndarray, threads: int) -> dict[Path, Timing]:
+    """The times of the artefacts whose processes live to the end."""
     going = dict(loaded)
     loads: dict[Path, list[float]] = {path: [] for path in loaded}
     singles: dict[Path, list[float]] = {path: [] for path in loaded}
@@ -137,7 +143,7 @@ def _time_in_turn(loaded: dict[Path, Held], images: Path, rows: np.ndarray, thre
     for turn in range(-1, ROUNDS):  # the first is to warm up
         for path, held in list(going.items()):
             try:
-                load = held.call(worker.load_again) if turn < 0 else 0.0
+                load = held.call(worker.reload) if turn < 0 else 0.0
                 one = held.call(worker.times, images, np.roll(rows, -SINGLES * turn), 1, SINGLES)
                 many = held.call(worker.times, images, np.roll(rows, -BATCH * turn), BATCH, 1)
             except UnfreezeError:

@@ -22,13 +22,13 @@ from export.runtimes import worker
 from toolkit.errors import UnfreezeError
 from toolkit.process.cores import cores
 
-ANSWER = 600.0  # seconds in which a file has to answer a first time: a model may hold a loop without end
+FIRST_ANSWER_LIMIT = 600.0  # seconds in which a file has to answer a first time: a model may hold a loop without end
 
 
-_STARTING = threading.Lock()  # one process at a time
+_spawn_lock = threading.Lock()  # one process at a time
 
 
-class Held:
+class ArtefactProcess:
     """An artefact in a process of its own, which starts with the first call and may be ended from any thread. One call
     at a time."""
 
@@ -79,36 +79,36 @@ class Held:
         spawning = multiprocessing.get_context("spawn")
         self.pipe, its_end = spawning.Pipe()
         process = spawning.Process(target=worker.serve, args=(its_end,), daemon=True)
-        with _STARTING, _deaf(), _without_script(), its_end:
+        with _spawn_lock, _interrupts_blocked(), _without_main_script(), its_end:
             process.start()
         self.process = process
 
 
-class Processes:
+class ProcessGroup:
     """Those that hold artefacts. Use as a context manager: all of them end with it, and those that are still starting
     up too; none starts afterwards."""
 
     def __init__(self) -> None:
-        self.held: list[Held] = []
+        self.held: list[ArtefactProcess] = []
         self.lock, self.ended = threading.Lock(), False
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> ProcessGroup:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.end()
 
-    def hold(self, path: Path, threads: int, pixels: str | None) -> Held:
+    def start(self, path: Path, threads: int, pixels: str | None) -> ArtefactProcess:
         with self.lock:
             if self.ended:
                 raise UnfreezeError(f"{path}: it was not run any more")
-            held = Held(path)
+            held = ArtefactProcess(path)
             self.held.append(held)
         held.load(threads, pixels)
         return held
 
     @contextmanager
-    def at_a_time(self) -> Iterator[ThreadPoolExecutor]:
+    def threads(self) -> Iterator[ThreadPoolExecutor]:
         """As many threads as there are cores. Where the block does not end well, with Ctrl-C for one, all processes
         end first: leaving the threads waits for what they are at."""
         with ThreadPoolExecutor(cores()) as pool:
@@ -129,7 +129,7 @@ class Processes:
 
 
 @contextmanager
-def _without_script() -> Iterator[None]:
+def _without_main_script() -> Iterator[None]:
     """A process that is started in here does not run the caller's script again, which multiprocessing does otherwise:
     a script without `if __name__ == "__main__"` would be endless."""
     script = sys.modules["__main__"]
@@ -141,7 +141,7 @@ def _without_script() -> Iterator[None]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def _interrupts_blocked() -> Iterator[None]:
     """A process that is started in here never hears of Ctrl-C, which a terminal sends to all: its caller ends it, and
     its interpreter prints no traceback."""
     if not hasattr(signal, "pthread_sigmask"):  # on Windows

@@ -16,7 +16,7 @@ import numpy as np
 
 from export.description import read_description
 from export.runtimes.graph_files import check_saved_model
-from export.runtimes.inputs_outputs import feed, in_batches
+from export.runtimes.inputs_outputs import in_batches, to_model_input
 from export.runtimes.tensors import dequantised
 from export.variants import export_advice
 from toolkit.errors import UnfreezeError, short_reason
@@ -36,7 +36,7 @@ class Runner:
     """A loaded artefact."""
 
     predict: Predict
-    feed: Predict  # uint8 [N, S, S, 3] -> what the artefact itself takes
+    to_input: Predict  # uint8 [N, S, S, 3] -> what the artefact itself takes
     description: dict[str, Any] | None  # what the artefact says of itself
     shape: tuple[Any, ...]  # of its input; what is open is no positive int
 
@@ -45,8 +45,9 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
     """Load an `.onnx` or `.tflite` file or a SavedModel folder. `threads` None: the runtime's own choice.
 
     `pixels`: for a model that was not exported here, the range that it takes, a name of
-    `export.runtimes.inputs_outputs.SCALES`; its layout and dtype are adapted too, and what it answers is left for
-    `export.runtimes.inputs_outputs.shares`. UnfreezeError where it is none of these or its runtime refuses it.
+    `export.runtimes.inputs_outputs.SCALES`. Its layout and dtype are then adapted, too, and its answers are as it gives
+    them: `export.runtimes.inputs_outputs.to_probabilities` makes probabilities of them. UnfreezeError where the path is
+    none of these, or where the runtime refuses the file.
     """
     if path.is_dir() and (path / "saved_model.pb").is_file():
         loader: Callable[[Path, int | None, str | None], Runner] = load_saved_model
@@ -58,7 +59,7 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
         with hushed():
             return loader(path, threads, pixels)
     except ModuleNotFoundError as error:
-        raise _absent(path, error) from None
+        raise _runtime_missing(path, error) from None
     except Exception as error:  # each runtime has exceptions of its own
         raise UnfreezeError(f"{path} cannot be loaded ({short_reason(error)}); {export_advice(path)}") from None
 
@@ -71,7 +72,7 @@ def import_runtime(path: Path) -> None:
     try:
         importlib.import_module(RUNTIMES.get(path.suffix.lower(), "numpy"))
     except ModuleNotFoundError as error:
-        raise _absent(path, error) from None
+        raise _runtime_missing(path, error) from None
 
 
 def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
@@ -87,11 +88,11 @@ def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
         enable_fallback=0,  # prints on standard output
     )
     described = session.get_modelmeta().custom_metadata_map.get("unfreeze")
-    _check_ends(session.get_inputs(), session.get_outputs())
+    _check_one_input_and_output(session.get_inputs(), session.get_outputs())
     entry = session.get_inputs()[0]
     dtype = {"tensor(uint8)": np.uint8, "tensor(float16)": np.float16}.get(entry.type, np.float32)
 
-    fed = partial(feed, shape=entry.shape, dtype=dtype, pixels=pixels)
+    fed = partial(to_model_input, shape=entry.shape, dtype=dtype, pixels=pixels)
 
     def predict(images: np.ndarray) -> np.ndarray:
         return in_batches(lambda part: session.run(None, {entry.name: part})[0], entry.shape, fed(images))
@@ -107,10 +108,10 @@ def load_tflite(path: Path, threads: int | None, pixels: str | None) -> Runner:
     content = path.read_bytes()
     interpreter = Interpreter(model_content=content, num_threads=threads or cores())
     interpreter.allocate_tensors()
-    _check_ends(interpreter.get_input_details(), interpreter.get_output_details())
+    _check_one_input_and_output(interpreter.get_input_details(), interpreter.get_output_details())
     entry, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     shape = tuple(int(size) for size in entry["shape_signature"])
-    fed = partial(feed, shape=shape, dtype=entry["dtype"], pixels=pixels, quantization=entry["quantization"])
+    fed = partial(to_model_input, shape=shape, dtype=entry["dtype"], pixels=pixels, quantization=entry["quantization"])
     allocated = int(entry["shape"][0])
 
     def invoked(images: np.ndarray) -> np.ndarray:
@@ -150,7 +151,7 @@ def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Run
     description = path / "unfreeze.json"
 
     shape = tuple(entry.shape.as_list())
-    fed = partial(feed, shape=shape, dtype=entry.dtype.as_numpy_dtype, pixels=pixels)
+    fed = partial(to_model_input, shape=shape, dtype=entry.dtype.as_numpy_dtype, pixels=pixels)
 
     def served(images: np.ndarray) -> np.ndarray:
         with without_tf32():
@@ -165,14 +166,14 @@ def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Run
     return Runner(predict, fed, read_description(described), shape)
 
 
-def _check_ends(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+def _check_one_input_and_output(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(
             f"it has {len(inputs)} inputs and {len(outputs)} outputs; images in and classes out are one each"
         )
 
 
-def _absent(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
+def _runtime_missing(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
     return NoRuntimeError(f"{path.name} needs {error.name}, which is not installed; choose others with --formats")
 
 

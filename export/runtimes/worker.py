@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from export.runtimes.inputs_outputs import shares
+from export.runtimes.inputs_outputs import to_probabilities
 from export.runtimes.runners import Runner, import_runtime, load
 from export.runtimes.tensors import Tensor, tensors
 from export.variants import export_advice
@@ -55,11 +55,11 @@ def serve(pipe: Connection) -> None:
 def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
     """Import the runtime, and load the artefact; the class names that it has."""
     global _path, _reload, _before, _adapted
-    _adapted = shares if pixels is not None else lambda answers: answers
+    _adapted = to_probabilities if pixels is not None else lambda answers: answers
     import_runtime(path)
     _before = _resident("VmRSS")
     _path, _reload = path, partial(load, path, threads, pixels=pixels)
-    load_again()
+    reload()
     return tuple(_runner.description["class_names"]) if _runner.description else None
 
 
@@ -70,7 +70,7 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-def load_again() -> float:
+def reload() -> float:
     """Load it, again; seconds."""
     global _runner
     started = time.perf_counter()
@@ -78,12 +78,12 @@ def load_again() -> float:
     return time.perf_counter() - started
 
 
-def described() -> tuple[dict[str, Any] | None, tuple[Any, ...]]:
+def description_and_shape() -> tuple[dict[str, Any] | None, tuple[Any, ...]]:
     """What the artefact says of itself, and the shape of its input."""
     return _runner.description, _runner.shape
 
 
-def ask(images: np.ndarray) -> np.ndarray:
+def predict(images: np.ndarray) -> np.ndarray:
     """uint8 [N, S, S, 3] -> what the artefact answers."""
     return np.asarray(_predict(images))
 
@@ -104,9 +104,9 @@ def answer(images: Path, rows: np.ndarray) -> np.ndarray:
     return _adapted(np.concatenate([_predict(_batch(images, part)) for part in parts]))
 
 
-def computed(path: Path, images: np.ndarray, pixels: str | None) -> list[Tensor]:
+def intermediate_tensors(path: Path, images: np.ndarray, pixels: str | None) -> list[Tensor]:
     """Every intermediate tensor of a file that was not started up; uint8 `images`, `pixels` as in `load`."""
-    return tensors(path, images if pixels is None else load(path, pixels=pixels).feed(images))
+    return tensors(path, images if pixels is None else load(path, pixels=pixels).to_input(images))
 
 
 def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:

@@ -52,7 +52,7 @@ def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
 
 
 def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow: str | None = None) -> None:
-    from export.predict import first_of
+    from export.predict import default_artefact
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables, tables
 
@@ -73,5 +73,5 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
     if finished.trouble:
         raise finished.trouble
     require(finished.parities)
-    first = first_of([parity.artefact.name for parity in finished.parities])
+    first = default_artefact([parity.artefact.name for parity in finished.parities])
     screen.next(f"unfreeze predict {run / 'export' / first} IMAGE...")

@@ -86,7 +86,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
             raise UnfreezeError(f"{option} goes without RUN: give one of both")
     which = {name: values[name] for name in ("formats", "precisions", "data")}
     parities = artefact_api.verify(run, settings, **which, listener=listener)
-    from export.predict import first_of
+    from export.predict import default_artefact
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables
 
@@ -102,7 +102,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     if trouble:
         raise trouble
     require(parities, values["strict"])
-    screen.next(f"unfreeze predict {run / 'export' / first_of([p.artefact.name for p in parities])} IMAGE...")
+    screen.next(f"unfreeze predict {run / 'export' / default_artefact([p.artefact.name for p in parities])} IMAGE...")
 
 
 def _clients(
@@ -110,14 +110,15 @@ def _clients(
 ) -> tuple[list[Any], UnfreezeError | None]:
     """How sensitive one of the artefacts that ran is to what apps do (all of a precision answer alike), or why that
     could not be found out."""
-    from export.predict import first_of
+    from export.predict import default_artefact
 
     ran = [parity.artefact.name for parity in parities if parity.accuracy is not None]
     how = {name: values[name] for name in ("margin", "data")}
     try:
-        return (
-            artefact_api.sensitivity(run, first_of(ran), **how, listener=Listener(screen.progress)) if ran else []
-        ), None
+        if not ran:
+            return [], None
+        listener = Listener(screen.progress)
+        return artefact_api.sensitivity(run, default_artefact(ran), **how, listener=listener), None
     except UnfreezeError as error:
         return [], error
 
