@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-TRIALS, WARM = 16, 6  # by trial WARM the runtimes have the threads that they keep
+TRIALS, WARM = 12, 6  # by trial WARM the runtimes have the threads that they keep
 SEARCH = """
 import json, os, sys
 from contextlib import suppress
