@@ -315,6 +315,7 @@ def test_the_other_oracles(oracle: str, tiny: str, pictures: Path, tmp_path: Pat
     assert result.trial(result.best).val_loss == min(trial.val_loss for trial in result.trials)  # type: ignore[type-var]
 
 
+@pytest.mark.long
 def test_halving_killed_while_the_better_half_trains(tiny: str, pictures: Path, tmp_path: Path) -> None:
     options = [*OPTIONS[:-1], "halving", "--trials", "4", "--tune-epochs", "3", "--head-epochs", "2"]
     run = tmp_path / "run"
@@ -351,6 +352,7 @@ runpy.run_module("tests.tiny", run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", [["-m", "tests.tiny"], ["-c", SET_BACK]], ids=["", "seven years ago"])
 def test_killed_in_the_middle_of_a_trial_and_called_again(
     program: list[str], finished: Run, pictures: Path, tmp_path: Path
