@@ -90,6 +90,7 @@ docs: $(VENV)/ready
 	@echo "open build/docs/index.html, or: $(BIN)/python -m http.server --directory build/docs"
 
 $(VENV)/ready: pyproject.toml
+	@echo "installing into $(VENV), which takes a minute or two"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@

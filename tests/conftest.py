@@ -23,6 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Progress(config))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: not (item.get_closest_marker("long") or item.get_closest_marker("real")))
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """A test finds the same random state whichever tests ran before it, here and on another worker."""

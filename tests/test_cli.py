@@ -328,6 +328,7 @@ def test_a_model_that_is_not_there_yet(pictures: Path, tmp_path: Path, capsys: p
     assert "manifest.json" in err
 
 
+@pytest.mark.long
 def test_run_from_one_end_to_the_other(pictures: Path, tmp_path: Path) -> None:
     """As a process of its own, twice: the second call goes through what is there."""
     run = tmp_path / "run"

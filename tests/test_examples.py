@@ -22,6 +22,7 @@ def ran(example: str, *arguments: object) -> str:
     return ended.stdout
 
 
+@pytest.mark.long
 def test_five_lines(pictures: Path, tmp_path: Path) -> None:
     """It has no `if __name__ == "__main__"`: the processes of `verify` must not run it again."""
     out = ran("five_lines.py", pictures, tmp_path / "run")
@@ -30,6 +31,7 @@ def test_five_lines(pictures: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "report.html").is_file()
 
 
+@pytest.mark.long
 def test_own_model(pictures: Path, tmp_path: Path) -> None:
     out = ran("own_model.py", pictures, tmp_path / "run", 2)
     assert [f"{name} holds" in out for name in ("saved_model", "model.tflite", "model.onnx")] == [True] * 3

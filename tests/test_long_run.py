@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-TRIALS, WARM = 16, 6  # by trial WARM the runtimes have the threads that they keep
+TRIALS, WARM = 12, 6  # by trial WARM the runtimes have the threads that they keep
 SEARCH = """
 import json, os, sys
 from contextlib import suppress
@@ -36,6 +36,7 @@ unfreeze.tune(data, run, settings=settings, listener=unfreeze.Listener(on_trials
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="it looks into /proc")
 @pytest.mark.parametrize("cache", ["cache", "no cache"])
 def test_a_trial_leaves_no_open_file_thread_or_temporary_file(cache: str, pictures: Path, tmp_path: Path) -> None:

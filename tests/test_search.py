@@ -60,11 +60,17 @@ def test_the_model_is_the_one_that_the_trial_measured(finished: Run) -> None:
     )
 
 
-def test_refit_trains_on_and_never_gets_worse(tiny: str, pictures: Path, tmp_path: Path) -> None:
-    run = prepare(pictures, tmp_path / "run", SETTINGS)
+@pytest.fixture
+def searched(finished: Run, tmp_path: Path) -> Run:
+    """A copy of the finished run, which another search goes on from."""
+    return replace(finished, path=Path(shutil.copytree(finished.path, tmp_path / "run")))
+
+
+def test_refit_trains_on_and_never_gets_worse(searched: Run, pictures: Path) -> None:
+    run = searched
     before = search(run)
     trial = rows(run.path)
-    again = prepare(pictures, tmp_path / "run", replace(SETTINGS, refit=3))
+    again = prepare(pictures, run.path, replace(SETTINGS, refit=3))
     epochs: list[dict] = []
     after = search(again, Listener(on_epoch=epochs.append))
     assert [row["stage"] for row in epochs] == ["refit"] * 3
@@ -84,9 +90,9 @@ def test_refit_trains_on_and_never_gets_worse(tiny: str, pictures: Path, tmp_pat
 
 
 def test_a_kill_between_the_model_and_its_record_does_not_pass_one_for_the_other(
-    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    searched: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = prepare(pictures, tmp_path / "run", SETTINGS)
+    run = searched
     before = search(run)
     saved = probabilities(load_model(run), load_part(run, "val").images)
 
@@ -237,9 +243,8 @@ def test_a_trial_that_diverges_is_not_taken(
     assert len(ran) == 1, "a trial that diverged is done, and not repeated"
 
 
-def test_the_smallest_of_the_tied_is_taken_when_asked_for(finished: Run, pictures: Path, tmp_path: Path) -> None:
-    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, pick="smallest"))
-    result = search(run)
+def test_the_smallest_of_the_tied_is_taken_when_asked_for(searched: Run) -> None:
+    result = search(replace(searched, settings=replace(SETTINGS, pick="smallest")))
     group = [trial for trial in result.trials if trial.mark]
     assert {trial.trial for trial in group} == {result.best, *result.tied}
     assert result.taken == result.recommended
@@ -249,10 +254,9 @@ def test_the_smallest_of_the_tied_is_taken_when_asked_for(finished: Run, picture
 @pytest.mark.parametrize("content", [b"cut", b""])
 @pytest.mark.parametrize("name", ["val_probabilities.npy", "result.json", "history.csv", "checkpoint.weights.h5"])
 def test_a_trial_whose_files_are_damaged_is_run_again(
-    name: str, content: bytes, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, content: bytes, finished: Run, searched: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(finished.path, tmp_path / "run")
-    run = load_run(tmp_path / "run")
+    run = load_run(searched.path)
     (run.path / "search" / "trial_0001" / name).write_bytes(content)
     (run.path / "model.keras").unlink()
     ran = []
@@ -268,9 +272,9 @@ def test_a_trial_whose_files_are_damaged_is_run_again(
     [("model.json", b"[1]"), ("model.json", b"{"), ("model.json", b"{}"), ("history.csv", b""), ("model.keras", None)],
 )
 def test_a_damaged_model_is_made_again_of_its_trial(
-    name: str, content: bytes | None, finished: Run, tmp_path: Path
+    name: str, content: bytes | None, finished: Run, searched: Run
 ) -> None:
-    run = replace(finished, path=Path(shutil.copytree(finished.path, tmp_path / "run")))
+    run = searched
     path = run.path / name
     whole = path.read_bytes()
     middle = len(whole) // 2
@@ -311,6 +315,7 @@ def test_the_other_oracles(oracle: str, tiny: str, pictures: Path, tmp_path: Pat
     assert result.trial(result.best).val_loss == min(trial.val_loss for trial in result.trials)  # type: ignore[type-var]
 
 
+@pytest.mark.long
 def test_halving_killed_while_the_better_half_trains(tiny: str, pictures: Path, tmp_path: Path) -> None:
     options = [*OPTIONS[:-1], "halving", "--trials", "4", "--tune-epochs", "3", "--head-epochs", "2"]
     run = tmp_path / "run"
@@ -347,6 +352,7 @@ runpy.run_module("tests.tiny", run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", [["-m", "tests.tiny"], ["-c", SET_BACK]], ids=["", "seven years ago"])
 def test_killed_in_the_middle_of_a_trial_and_called_again(
     program: list[str], finished: Run, pictures: Path, tmp_path: Path

@@ -434,6 +434,7 @@ def test_a_trial_repeats_exactly_after_an_interruption(
     assert len(model.begun) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "expected"), [("hyperband", 1), ("halving", 2)])
 def test_a_promoted_trial_starts_from_its_parents_best_weights(tmp_path: Path, kind: str, expected: int) -> None:
     tuner, model = training(tmp_path, kind, max_epochs=3, max_trials=2)
