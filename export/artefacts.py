@@ -1,4 +1,4 @@
-"""What was exported: `Artefact`, the manifest, the description that each carries, the reference answers."""
+"""The records of an export: `Artefact`, `Manifest` and `Reference`, and their files manifest.json and reference.npz."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from toolkit.storage.files import atomic, file_digest, read_json, write_json
 from toolkit.storage.records import plain_fields
 
 INPUT, OUTPUT = "image", "probabilities"
-UNSTATED = "not stated"  # the licence of a model, where nobody said
+UNSTATED = "not stated"  # the licence of a model for which none was given
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """One exported file (or folder) as it was when it was written."""
+    """One exported file, or the folder of a SavedModel, as it was when it was written."""
 
     name: str  # below the export folder
     format: str  # as in `export.variants`
@@ -41,7 +41,7 @@ class Artefact:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What stands in an export folder."""
+    """What an export folder holds."""
 
     folder: Path
     description: dict[str, Any]
@@ -61,7 +61,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Reference:
-    """The Keras model's answers on the test part: what every artefact must repeat."""
+    """The Keras model's answers to the test images, which the artefacts are compared with."""
 
     paths: tuple[str, ...]
     labels: np.ndarray  # int32 [N]
@@ -69,7 +69,8 @@ class Reference:
 
 
 def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, Any]:
-    """What an artefact says of itself: all that a client needs to feed it and to read its answer."""
+    """The description that every artefact carries: all that an app needs to prepare its input and
+    to read its answer."""
     fingerprint = run.images.fingerprint()
     return {
         "class_names": list(run.images.class_names),
@@ -88,7 +89,7 @@ def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, An
 
 
 def record_artefact(folder: Path, variant: Variant, **more: Any) -> Artefact:
-    """Measure what was written."""
+    """The record of a file that was just written: its size and its SHA-256 are taken now."""
     path = folder / variant.name
     return Artefact(variant.name, variant.format, variant.precision, size(path), digest(path), **more)
 
@@ -106,8 +107,8 @@ def digest(path: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def pictures(folder: Path, name: str) -> tuple[Path, Path]:
-    """What `verify` draws of an artefact: its flips, and its layers."""
+def picture_paths(folder: Path, name: str) -> tuple[Path, Path]:
+    """The two pictures that `verify` draws of an artefact: of its flips, and of its layers."""
     return folder / f"flips_{name}.png", folder / f"layers_{name}.png"
 
 
@@ -166,7 +167,7 @@ def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
 
 
 def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray) -> str:
-    """Store the reference answers; their SHA-256."""
+    """Store the reference answers, float32 [N, C]; returns the SHA-256 of the file."""
     path = folder / "reference.npz"
     with atomic(path) as temporary:
         np.savez_compressed(temporary, paths=np.array(images.paths), labels=images.labels, probabilities=probabilities)

@@ -1,4 +1,4 @@
-"""What an artefact says of itself, as a stranger may have written it: checked before anything relies on it."""
+"""The description in an artefact, checked before anything relies on it: the file may come from a stranger."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from export.artefacts import (
     Artefact,
     Manifest,
     describe,
-    pictures,
+    picture_paths,
     read_manifest,
     read_reference,
     write_manifest,
@@ -97,13 +97,14 @@ def finished(run: Run, settings: ExportSettings = EXPORT) -> Manifest | None:
 
 
 def _asked_last(manifest: Manifest, settings: ExportSettings) -> bool:
-    """Whether the last export was asked for the same. The licence stands in the description."""
+    """Whether the last export was asked for the same. The licence is compared elsewhere, in the description."""
     last = manifest.calls[-1] if manifest.calls else None
     return last is not None and replace(last, license=None) == replace(settings, license=None)
 
 
 def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Manifest | None:
-    """The manifest of an earlier export of the same model, without what is written now and what is no longer whole."""
+    """The manifest of an earlier export of the same model, without the variants that are written now and without files
+    that are missing or damaged. None where there is no such export."""
     try:
         manifest = read_manifest(folder)
         read_reference(manifest)
@@ -118,7 +119,7 @@ def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Mani
 
 
 def _calls(staying: Manifest | None) -> tuple[ExportSettings, ...]:
-    """What the exports that wrote something of what stays were asked for."""
+    """The settings of the earlier exports that wrote one of the files that stay."""
     names = {artefact.name for artefact in staying.artefacts} | staying.failed.keys() if staying else set()
     return tuple(
         call for call in (staying.calls if staying else ()) if names & {variant.name for variant in call.variants}
@@ -130,7 +131,7 @@ def _whole(folder: Path, artefact: Artefact) -> bool:
 
 
 def _clear(run: Path, staying: Manifest | None) -> None:
-    """Leave what stays, and a manifest that says so; remove all else, and what was measured on it."""
+    """Remove all files but those that stay, with their pictures and results. The manifest then lists them."""
     folder = run / "export"
     if staying:
         write_manifest(staying)
@@ -139,7 +140,7 @@ def _clear(run: Path, staying: Manifest | None) -> None:
     names = {artefact.name for artefact in staying.artefacts} if staying else set()
     for variant in ALL_VARIANTS:
         if variant.name not in names:
-            for old in (folder / variant.name, *pictures(run / "plots", variant.name)):
+            for old in (folder / variant.name, *picture_paths(run / "plots", variant.name)):
                 remove(old)
     for old in (run / "resize.json", run / "plots" / "resize.png", folder / "golden"):
         remove(old)

@@ -38,7 +38,8 @@ PRECISIONS = click.option(
     "--precisions",
     type=Names(),
     metavar="LIST",
-    help="Precisions, separated by commas: float32, float16, dynamic, int8.  [all]",
+    help="Precisions, separated by commas: float32, float16, dynamic, int8; int16x8 (TFLite with 16-bit activations) "
+    "only where it is named.  [all but int16x8]",
 )
 MARGIN = click.option(
     "--margin",

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from export.artefacts import Artefact, Reference, digest, pictures, size
+from export.artefacts import Artefact, Reference, digest, picture_paths, size
 from export.proof.locate import locate
 from export.proof.parity import Parity, judge, most_different_rows, write_parities
 from export.proof.verify import draw_flips
@@ -86,7 +86,7 @@ def verify_foreign(
         parities = []
         for path in artefacts:
             parity = judge(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
-            picture = pictures(out, path.name)[1] if out else None
+            picture = picture_paths(out, path.name)[1] if out else None
             if picture is not None:
                 remove(picture)
             compared = most_different_rows(outcomes[path], known) if settings.layers or parity.broken else None

@@ -53,8 +53,8 @@ def write_tflite_int8(saved_model: Path, path: Path, description: dict[str, Any]
 
 
 def write_tflite_int16x8(saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray) -> None:
-    """With int8 weights and 16-bit activations, of a SavedModel that takes uint8. TFLite has no 16-bit uint8 input: the
-    first operations are in float."""
+    """Write `path` with int8 weights and 16-bit activations, of a SavedModel that takes uint8, calibrated on `images`,
+    uint8 [N, S, S, 3]. The first operations stay in float: TFLite cannot turn uint8 into 16-bit activations."""
     converter = _calibrated(saved_model, images)
     int16x8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
     converter.target_spec.supported_ops = [int16x8, tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -64,8 +64,8 @@ def write_tflite_int16x8(saved_model: Path, path: Path, description: dict[str, A
 def write_tflite_partly_int8(
     saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray, keep: Sequence[str]
 ) -> None:
-    """In int8, of a SavedModel that takes uint8, but for the operations that give the tensors `keep`, named as in its
-    float32 file. TensorFlow has only its debugger for that."""
+    """Write `path` in int8, of a SavedModel that takes uint8, with some operations in float: those that compute the
+    tensors `keep`, named as in the float32 file. Only TensorFlow's QuantizationDebugger can leave operations out."""
     converter = _calibrated(saved_model, images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(keep))
@@ -87,7 +87,7 @@ def _calibrated(saved_model: Path, images: np.ndarray) -> Any:
 
 
 def _whole_range(images: np.ndarray) -> np.ndarray:
-    """With a black and a white pixel, so that the input's scale is 1: a level is a level."""
+    """The images with a black and a white pixel, so that the input's scale is 1 and pixels are taken as they are."""
     images = images.copy()
     images[0, 0, 0], images[0, 0, 1] = 0, 255
     return images
@@ -106,8 +106,8 @@ def _write(path: Path, convert: Callable[[], bytes], description: dict[str, Any]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The converter prints what it was told, and calibrates with TensorFlow's own interpreter, which says on each use
-    that it will go one day."""
+    """Hold back the converter's messages: it prints its options, and the interpreter that it calibrates with warns that
+    it is deprecated."""
     with hushed(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"[\s\S]*tf.lite.Interpreter is deprecated")
         yield

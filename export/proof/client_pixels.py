@@ -44,7 +44,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What becomes of the accuracy if a client does so."""
+    """The accuracy on pixels as one client makes them."""
 
     client: str
     accuracy: float

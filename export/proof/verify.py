@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from export.artefacts import Artefact, Manifest, Reference, digest, pictures, read_manifest, read_reference, size
+from export.artefacts import Artefact, Manifest, Reference, digest, picture_paths, read_manifest, read_reference, size
 from export.proof.parity import Parity, could_not_run, judge, most_different_rows, read_parities, write_parities
 from export.runtimes.measure import Outcome, measure
 from export.settings import VERIFY, VerifySettings
@@ -141,7 +141,7 @@ def _with_divergences(
     `rows_of`: the rows of `images` on which the layers of each are compared.
     """
     for parity in parities:
-        remove(pictures(run.path / "plots", parity.artefact.name)[1])
+        remove(picture_paths(run.path / "plots", parity.artefact.name)[1])
     if not rows_of or not (run.path / "model.keras").is_file():
         return list(parities)
     start_tensorflow()  # only where layers have to be compared
@@ -153,7 +153,7 @@ def _with_divergences(
     for done, parity in enumerate(parity for parity in parities if parity.artefact.name in rows_of):
         name, precision = parity.artefact.name, parity.artefact.precision
         progress("comparing layers", done, len(rows_of))
-        path, picture = run.path / "export" / name, pictures(run.path / "plots", name)[1]
+        path, picture = run.path / "export" / name, picture_paths(run.path / "plots", name)[1]
         some = np.asarray(images[rows_of[name]])
         found[name] = locate(model, path, some, precision, picture=picture, command=export_command(path))
     progress("comparing layers", len(rows_of), len(rows_of))
@@ -164,7 +164,7 @@ def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, ref
     """A sheet of the flips of each artefact that has any: flips_*.png."""
     row_of = {path: row for row, path in enumerate(reference.paths)}
     for parity in parities:
-        sheet, _ = pictures(folder, parity.artefact.name)
+        sheet, _ = picture_paths(folder, parity.artefact.name)
         remove(sheet)
         shown = parity.flips[:SHOWN]
         if not shown:

@@ -1,4 +1,4 @@
-"""The images whose activations set the ranges of an int8 file: of the training part, stratified and seeded."""
+"""A stratified, seeded choice of images: those that calibrate a quantised file, and those that judge it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 
 
 def stratified_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """int64 [min(count, N)], ascending: rows of the training part, each class with its share, and with one image at
-    least where `count` allows it."""
+    """int64 [min(count, N)], ascending: rows of `labels`, int32 [N]. Each class has its share of them, and at least one
+    where `count` allows it."""
     if count >= len(labels):
         return np.arange(len(labels))
     rng = np.random.default_rng(seed)

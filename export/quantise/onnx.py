@@ -21,7 +21,7 @@ from export.artefacts import INPUT
 from toolkit.process.quiet import hushed
 
 BATCH = 8  # images whose activations are held at a time
-HISTOGRAM_IMAGES = 64  # entropy and percentile look at every activation, which takes seconds for each image
+HISTOGRAM_IMAGES = 64  # entropy and percentile make a histogram of every activation, which takes seconds an image
 METHODS = {
     "min-max": CalibrationMethod.MinMax,
     "entropy": CalibrationMethod.Entropy,
@@ -63,7 +63,7 @@ def quantised(
 
 @contextlib.contextmanager
 def _unlogged() -> Iterator[None]:
-    """onnxruntime logs that it raises the opset to 21, which has 16-bit integers."""
+    """Hold back warnings in the log of onnxruntime's quantiser."""
     before = logging.root.manager.disable
     logging.disable(max(before, logging.WARNING))
     try:
@@ -85,13 +85,14 @@ def nodes_behind(graph: onnx.ModelProto, tensor: str, others: Collection[str]) -
 
 
 def calibration_subset(images: int, method: str) -> np.ndarray:
-    """int64: which of so many calibration images a method looks at; evenly spread, for they stand class by class."""
+    """int64: which of so many calibration images a method uses. They are evenly spread: the images stand
+    class by class."""
     count = images if method == "min-max" else min(images, HISTOGRAM_IMAGES)
     return np.linspace(0, images - 1, count).astype(int)
 
 
 class _Reader(CalibrationDataReader):
-    """Batches, as onnxruntime asks for them: a range at a time."""
+    """Gives onnxruntime the calibration images in batches, a range of batches at a time."""
 
     def __init__(self, images: np.ndarray) -> None:
         self.batches = [images[n : n + BATCH] for n in range(0, len(images), BATCH)]

@@ -1,8 +1,8 @@
-"""A SavedModel that may be a stranger's: it is a program, which may read and write files. Here it is looked through
-before TensorFlow runs it.
+"""A check of SavedModels from strangers, before TensorFlow runs them: a SavedModel is a program.
 
-What is refused is known to reach beyond the graph; that nothing else does is TensorFlow's word, which says of itself
-that models are to be treated as code. So a process of its own runs it, but no sandbox: see docs/reliability.md.
+Operations that are known to read or write files, or to reach other processes, are refused. TensorFlow itself says that
+models are to be treated as code, so the check is no guarantee. The model runs in a process of its own, but in no
+sandbox: see docs/reliability.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Models that were not exported here: uint8 images -> what such a model takes, and what it gives -> probabilities."""
+"""Inputs and outputs of models that were not exported here: uint8 images -> the model's input, its answers ->
+probabilities."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ SCALES = dict(zip(PIXELS, _SCALES, strict=True))  # pixels / 255 -> what the mod
 
 
 def square_size(shape: Sequence[Any]) -> int:
-    """The side of the square that a model takes, of its input's shape; UnfreezeError where it takes none."""
+    """Pixels: the side of the square images that a model of this input shape takes. UnfreezeError where it takes
+    others."""
     sides = [size for size in shape[1:] if size != 3]
     if len(shape) != 4 or len(sides) != 2 or sides[0] != sides[1] or not isinstance(sides[0], int) or sides[0] < 1:
         raise UnfreezeError(f"a model that takes {list(shape)} is none of square RGB images of a fixed size")
@@ -81,7 +83,7 @@ def in_batches(call: Callable[[np.ndarray], np.ndarray], shape: Sequence[Any], f
 def to_probabilities(answer: np.ndarray) -> np.ndarray:
     """A model's answers -> probabilities float32 [N, C]: logits through softmax, the one number of a sigmoid as two.
 
-    Of all images at once: that answers are logits shows in some of them only.
+    Give it the answers to all images at once: whether they are logits shows only in some of them.
     """
     answer = np.asarray(answer, np.float32).reshape(len(answer), -1)
     if answer.shape[1] == 1:

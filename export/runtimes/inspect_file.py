@@ -1,4 +1,4 @@
-"""What a file from elsewhere takes, and the precision of its weights."""
+"""The input shape and the precision of a file that was not exported here."""
 
 from __future__ import annotations
 

@@ -12,8 +12,11 @@ Given = TypeVar("Given")
 
 
 def run_isolated(path: Path, function: Callable[..., Given], *arguments: object) -> Given:
-    """What `function`, of a module's top level, gives for `arguments`; UnfreezeError where the process that deals with
-    the artefact `path` dies, or does not come to an end."""
+    """Run `function(*arguments)` in a process of its own and return its result.
+
+    `function` has to be defined at the top level of a module. `path`: the artefact that an error names. UnfreezeError
+    where the process ends by itself, or does not answer in time.
+    """
     held = ArtefactProcess(path)
     try:
         given: Given = held.call(function, *arguments, limit=FIRST_ANSWER_LIMIT)

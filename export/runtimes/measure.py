@@ -1,8 +1,8 @@
-"""Artefacts in fresh processes: their answers to many images, their times, load time and memory.
+"""Artefacts in processes of their own: their answers to many images, their latency, load time and memory.
 
-A process of its own gives each runtime the same start, and a file that crashes its runtime crashes only that. Answers
-are computed for several artefacts at a time; times are taken with nothing else running, the artefacts in turn, so
-that a machine that is busy for a while treats all alike.
+In a process of its own each runtime starts alike, and a file that crashes its runtime ends only that process. Answers
+are computed for several artefacts at a time. Times are taken while nothing else runs; the artefacts take turns, so that
+a machine that is busy for a while slows all of them down alike.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from export.runtimes.worker import BATCH
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 
-SLACK = 300  # times as long as that may its next 66 images take
+SLACK = 300  # so many times the time of its first image may an artefact take for the next 66
 ROUNDS = 10  # turns of each artefact
 SINGLES = 6  # images, one at a time, in a turn
 
@@ -31,7 +31,7 @@ class Timing:
     """Milliseconds an image, by the number of threads that the runtime was given."""
 
     threads: int
-    load_ms: float  # reading the file, which the system has in its cache, and setting up; without the runtime's import
+    load_ms: float  # reading the file from the system's cache and preparing it; without the import of the runtime
     median: float  # one image at a time
     p95: float
     batch_median: float  # in batches of 32
@@ -40,7 +40,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one artefact answered, and what it costs."""
+    """The answers of one artefact, its times and its memory."""
 
     probabilities: np.ndarray  # float32 [N, C]
     timings: tuple[Timing, ...] = ()

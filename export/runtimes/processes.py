@@ -22,10 +22,10 @@ from export.runtimes import worker
 from toolkit.errors import UnfreezeError
 from toolkit.process.cores import cores
 
-FIRST_ANSWER_LIMIT = 600.0  # seconds in which a file has to answer a first time: a model may hold a loop without end
+FIRST_ANSWER_LIMIT = 600.0  # seconds for the first answer of a file: a model may contain an endless loop
 
 
-_spawn_lock = threading.Lock()  # one process at a time
+_spawn_lock = threading.Lock()  # held while a process is started: what is changed for that belongs to all threads
 
 
 class ArtefactProcess:
@@ -42,7 +42,7 @@ class ArtefactProcess:
         self.class_names = self.call(worker.start_up, self.path, threads, pixels)
 
     def kill(self) -> None:
-        """At once: whatever the process is at is of no use any more."""
+        """End the process at once, whatever it is doing."""
         with self.lock:
             self.ended = True
             if self.process:
@@ -55,7 +55,8 @@ class ArtefactProcess:
             self.process.join()
 
     def call(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
-        """What the function gives there; UnfreezeError where the process ends, or takes more than `limit` seconds."""
+        """Run a function in the process and return its result. UnfreezeError where the process ends, or takes more than
+        `limit` seconds."""
         ended = UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out")
         with self.lock:
             if self.ended:
@@ -85,8 +86,8 @@ class ArtefactProcess:
 
 
 class ProcessGroup:
-    """Those that hold artefacts. Use as a context manager: all of them end with it, and those that are still starting
-    up too; none starts afterwards."""
+    """Several artefact processes, used as a context manager. When the block ends, all of them end, also those that are
+    still starting, and no other can be started."""
 
     def __init__(self) -> None:
         self.held: list[ArtefactProcess] = []
@@ -109,8 +110,8 @@ class ProcessGroup:
 
     @contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor]:
-        """As many threads as there are cores. Where the block does not end well, with Ctrl-C for one, all processes
-        end first: leaving the threads waits for what they are at."""
+        """A pool of as many threads as there are cores. Where the block raises, as on Ctrl-C, all processes end first:
+        leaving the pool waits for its threads, which wait for the processes."""
         with ThreadPoolExecutor(cores()) as pool:
             try:
                 yield pool
@@ -130,8 +131,12 @@ class ProcessGroup:
 
 @contextmanager
 def _without_main_script() -> Iterator[None]:
-    """A process that is started in here does not run the caller's script again, which multiprocessing does otherwise:
-    a script without `if __name__ == "__main__"` would be endless."""
+    """Keep a process that is started in this block from running the caller's script again.
+
+    multiprocessing imports the script of `__main__` in each process that it spawns. A script that calls Unfreeze
+    without `if __name__ == "__main__"`, as people write them, would then start processes without end. multiprocessing
+    has no option against it.
+    """
     script = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
@@ -142,8 +147,8 @@ def _without_main_script() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """A process that is started in here never hears of Ctrl-C, which a terminal sends to all: its caller ends it, and
-    its interpreter prints no traceback."""
+    """Block Ctrl-C in a process that is started in this block. A terminal sends it to all processes; the caller
+    ends its processes itself, and their interpreters would print tracebacks."""
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return

@@ -1,4 +1,4 @@
-"""An artefact -> a function from images to probabilities, in the artefact's own runtime, which is imported here only.
+"""An artefact -> a function from images to probabilities, in the artefact's own runtime. No other module imports one.
 
 A runner takes uint8 [N, S, S, 3] and gives float32 [N, C]; N may change from call to call.
 """
@@ -28,7 +28,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 class NoRuntimeError(UnfreezeError):
-    """The artefact may be good, but what runs it is not installed."""
+    """The runtime of an artefact is not installed; the artefact may be good."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
 
 
 def import_runtime(path: Path) -> None:
-    """Import what runs the artefact, so that its import is not taken for the artefact's own loading."""
+    """Import the runtime of an artefact, so that its import does not count as the loading of the artefact."""
     if path.is_dir():
         start_tensorflow()
         return

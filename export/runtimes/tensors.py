@@ -14,7 +14,7 @@ from toolkit.process.quiet import hushed
 
 @dataclass(frozen=True)
 class Tensor:
-    """What one operation gave; of an integer the number that it stands for."""
+    """The output of one operation. Integers of a quantised file are turned into the numbers that they stand for."""
 
     name: str
     value: np.ndarray  # float32 [N, ...]
@@ -27,7 +27,7 @@ def tensors(path: Path, images: np.ndarray) -> list[Tensor]:
 
 
 def _joined(found: Iterable[list[Tensor]], images: int) -> list[Tensor]:
-    """What a file that takes a fixed number of images gave of one such batch after the other."""
+    """One list of tensors, of the lists that a file gave for one batch after the other."""
     return [
         Tensor(parts[0].name, np.concatenate([part.value for part in parts])[:images])
         for parts in zip(*found, strict=True)
@@ -72,7 +72,7 @@ def _onnx(path: Path, images: np.ndarray) -> list[Tensor]:
 
 
 def _tflite(path: Path, images: np.ndarray) -> list[Tensor]:
-    """Without delegates: XNNPACK keeps what it computes to itself."""
+    """Without delegates: XNNPACK does not show its intermediate tensors."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(

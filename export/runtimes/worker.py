@@ -1,6 +1,6 @@
-"""What runs in the process of one artefact: it is loaded there once, and then asked.
+"""The functions that run in the process of one artefact: the artefact is loaded once, and then run.
 
-The other side is `export.runtimes.measure`. Everything is handed over by name and value; nothing else is shared.
+`export.runtimes.processes` calls them. Arguments and results are pickled.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def serve(pipe: Connection) -> None:
 
 
 def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
-    """Import the runtime, and load the artefact; the class names that it has."""
+    """Import the runtime, and load the artefact. Returns the class names in its description, None without one."""
     global _path, _reload, _before, _adapted
     _adapted = to_probabilities if pixels is not None else lambda answers: answers
     import_runtime(path)
@@ -71,7 +71,7 @@ def _end_with_the_parent() -> None:
 
 
 def reload() -> float:
-    """Load it, again; seconds."""
+    """Load the artefact again; returns how many seconds that took."""
     global _runner
     started = time.perf_counter()
     _runner = _reload()
@@ -79,12 +79,12 @@ def reload() -> float:
 
 
 def description_and_shape() -> tuple[dict[str, Any] | None, tuple[Any, ...]]:
-    """What the artefact says of itself, and the shape of its input."""
+    """The description in the artefact, and the shape of its input."""
     return _runner.description, _runner.shape
 
 
 def predict(images: np.ndarray) -> np.ndarray:
-    """uint8 [N, S, S, 3] -> what the artefact answers."""
+    """uint8 [N, S, S, 3] -> the artefact's answers [N, C]."""
     return np.asarray(_predict(images))
 
 
@@ -105,12 +105,13 @@ def answer(images: Path, rows: np.ndarray) -> np.ndarray:
 
 
 def intermediate_tensors(path: Path, images: np.ndarray, pixels: str | None) -> list[Tensor]:
-    """Every intermediate tensor of a file that was not started up; uint8 `images`, `pixels` as in `load`."""
+    """Every intermediate tensor that a file computes of `images`, uint8 [N, S, S, 3]; `pixels` as in `load`. `start_up`
+    need not have been called."""
     return tensors(path, images if pixels is None else load(path, pixels=pixels).to_input(images))
 
 
 def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:
-    """Seconds an image, of calls with `count` images each."""
+    """Seconds an image of each of `calls` calls, with `count` images a call."""
     taken = []
     for call in range(calls):
         batch = _batch(images, np.resize(np.roll(rows, -call * count), count))
@@ -121,8 +122,8 @@ def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]
 
 
 def memory(images: Path, rows: np.ndarray) -> float | None:
-    """MB of resident memory, at its peak with one image and with a batch, beyond what the runtime took before the
-    artefact was loaded."""
+    """Peak resident memory in MB with one image and with a batch, beyond what the process took before the artefact was
+    loaded. None where the system does not say."""
     for count in (1, BATCH):
         times(images, rows, count, 2)
     peak = _resident("VmHWM")
@@ -130,7 +131,7 @@ def memory(images: Path, rows: np.ndarray) -> float | None:
 
 
 def _resident(entry: str) -> float | None:
-    """MB, as Linux says; `ru_maxrss` would give the parent's where that is larger."""
+    """MB, from /proc; None where there is no such file. `ru_maxrss` would be the parent's where that is larger."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

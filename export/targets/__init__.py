@@ -1,4 +1,4 @@
-"""What goes along with the files for those who build an app.
+"""What people who build an app get beside the files.
 
     golden     test images, the answers to them, and checkers to prove an app with
     snippets   code that loads an artefact, ready to paste
