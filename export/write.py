@@ -26,8 +26,8 @@ from export.settings import EXPORT, ExportSettings
 from export.sources import Sources, model_answers
 from export.targets.golden import write_golden
 from export.variants import ALL_VARIANTS, Variant
-from export.write_one import write_variants
-from toolkit.errors import UnfreezeError
+from export.write_one import WRITERS, check_runs
+from toolkit.errors import UnfreezeError, disk_is_full, short_reason
 from toolkit.evaluation.results import answers_of
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
@@ -53,8 +53,8 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     part = load_part(run, "test", image_size=image_size, progress=progress)
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")
     staying = _staying(folder, digest, chosen)
-    said = staying.description.get("license", UNSTATED) if staying else UNSTATED
-    description = describe(run, image_size, settings.license or said)
+    license = settings.license or (staying.description.get("license", UNSTATED) if staying else UNSTATED)
+    description = describe(run, image_size, license)
     if staying and staying.artefacts and staying.description != description:
         raise UnfreezeError(
             f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"
@@ -66,7 +66,23 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
         sources = Sources(run, model, settings, folder, space, description, progress)
-        written, failed = write_variants(sources, chosen)
+        written, failed = [], staying.failed if staying else {}
+        for done, variant in enumerate(chosen):
+            progress("exporting", done, len(chosen))
+            if variant.precision != "int8":  # whose ways are named one by one
+                progress(variant.name, 0, 1)
+            try:
+                artefact = WRITERS[variant.format, variant.precision](sources, variant, folder / variant.name)
+                check_runs(folder / variant.name, sources.samples)
+                written.append(artefact)
+                if variant.precision != "int8":
+                    progress(variant.name, 1, 1)
+            except Exception as error:  # converters raise classes of their own
+                remove(folder / variant.name)
+                if isinstance(error, OSError) or disk_is_full(error):
+                    raise  # no other variant would fare better
+                failed[variant.name] = short_reason(error)
+        progress("exporting", len(chosen), len(chosen))
     every = {artefact.name: artefact for artefact in (*(staying.artefacts if staying else ()), *written)}
     manifest = Manifest(
         folder,
@@ -74,7 +90,7 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
         tuple(every[variant.name] for variant in ALL_VARIANTS if variant.name in every),
         write_reference(folder, run.images.select("test"), answers),
         digest,
-        (staying.failed if staying else {}) | failed,
+        failed,
         (*_calls(staying), settings),
         tuple(artefact.name for artefact in written),
     )

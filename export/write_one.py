@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,28 +17,7 @@ from export.quantise.ways import calibrated_on, onnx_ways, tflite_ways
 from export.runtimes.runners import load
 from export.sources import Sources, onnx_properties
 from export.variants import Variant
-from toolkit.errors import UnfreezeError, disk_is_full, short_reason
-from toolkit.storage.files import remove
-
-
-def write_variants(sources: Sources, variants: Sequence[Variant]) -> tuple[list[Artefact], dict[str, str]]:
-    """The artefacts that could be written and run, and why the others could not, by name. An OSError, such as that of
-    a full disk, is passed on: no other variant would fare better."""
-    written, failed = [], {}
-    for done, variant in enumerate(variants):
-        sources.progress("exporting", done, len(variants))
-        path = sources.folder / variant.name
-        try:
-            artefact = WRITERS[variant.format, variant.precision](sources, variant, path)
-            check_runs(path, sources.samples)
-            written.append(artefact)
-        except Exception as error:  # converters raise classes of their own
-            remove(path)
-            if isinstance(error, OSError) or disk_is_full(error):
-                raise
-            failed[variant.name] = short_reason(error)
-    sources.progress("exporting", len(variants), len(variants))
-    return written, failed
+from toolkit.errors import UnfreezeError
 
 
 def check_runs(path: Path, images: np.ndarray) -> None:
@@ -48,40 +27,30 @@ def check_runs(path: Path, images: np.ndarray) -> None:
 
 
 def _saved_model(sources: Sources, variant: Variant, path: Path) -> Artefact:
-    return _plain(sources, variant, lambda: write_saved_model(sources.model, path, sources.describe(variant)))
+    write_saved_model(sources.model, path, sources.describe(variant))
+    return record_artefact(sources.folder, variant)
 
 
 def _tflite(sources: Sources, variant: Variant, path: Path) -> Artefact:
-    described = sources.describe(variant)
-    return _plain(sources, variant, lambda: write_tflite(sources.saved_model, path, described, variant.precision))
+    write_tflite(sources.saved_model, path, sources.describe(variant), variant.precision)
+    return record_artefact(sources.folder, variant)
 
 
 def _onnx(sources: Sources, variant: Variant, path: Path) -> Artefact:
-    properties = onnx_properties(sources.describe(variant))
-    return _plain(sources, variant, lambda: write_onnx(sources.model, path, properties, sources.samples))
+    write_onnx(sources.model, path, onnx_properties(sources.describe(variant)), sources.samples)
+    return record_artefact(sources.folder, variant)
 
 
 def _onnx_float16(sources: Sources, variant: Variant, path: Path) -> Artefact:
     properties = onnx_properties(sources.describe(variant))
-    return _plain(
-        sources, variant, lambda: write_onnx_float16(sources.onnx, path, properties, sources.model, sources.samples)
-    )
-
-
-def _plain(sources: Sources, variant: Variant, write: Callable[[], None]) -> Artefact:
-    """A file that is written in one step."""
-    sources.progress(variant.name, 0, 1)
-    write()
-    sources.progress(variant.name, 1, 1)
+    write_onnx_float16(sources.onnx, path, properties, sources.model, sources.samples)
     return record_artefact(sources.folder, variant)
 
 
 def _tflite_int16x8(sources: Sources, variant: Variant, path: Path) -> Artefact:
     way, rows = "min-max calibration", sources.calibration_rows
     described = sources.describe(variant, calibration=way, calibration_images=len(rows))
-    sources.progress(variant.name, 0, 1)
     write_tflite_int16x8(sources.saved_model, path, described, sources.calibration_images)
-    sources.progress(variant.name, 1, 1)
     return record_artefact(sources.folder, variant, calibration=_training_paths(sources, rows))
 
 
@@ -107,6 +76,7 @@ def _training_paths(sources: Sources, rows: np.ndarray) -> tuple[str, ...]:
     return tuple(paths[row] for row in rows)
 
 
+# By format and precision. Each writes one variant to a path in the export folder and returns its record.
 WRITERS: dict[tuple[str, str], Callable[[Sources, Variant, Path], Artefact]] = {
     ("saved_model", "float32"): _saved_model,
     ("tflite", "float32"): _tflite,

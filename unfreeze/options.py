@@ -38,8 +38,8 @@ PRECISIONS = click.option(
     "--precisions",
     type=Names(),
     metavar="LIST",
-    help="Precisions, separated by commas: float32, float16, dynamic, int8; int16x8 (TFLite with 16-bit activations) "
-    "only where it is named.  [all but int16x8]",
+    help="Precisions, separated by commas: float32, float16, dynamic, int8, int16x8. The last, TFLite with 16-bit "
+    "activations, is exported only where it is named.  [all]",
 )
 MARGIN = click.option(
     "--margin",
