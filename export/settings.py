@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, as_tuple, at_least, check
+from toolkit.process.cores import cores
 
 MARGIN = 0.5  # points of accuracy that an artefact may lose
 TOLERANCE = 1e-4  # largest difference of a float32 artefact's probabilities
@@ -39,10 +41,10 @@ class ExportSettings:
     """Which files an export writes, and how. A single name stands for a tuple of one. UnfreezeError where a value is
     not of its kind or range, or where there is no such file."""
 
-    formats: tuple[str, ...] | None = None  # names of `export.variants.FORMATS`; None: all
-    precisions: tuple[str, ...] | None = None  # names of `export.variants.PRECISIONS`; None: all
+    formats: Sequence[str] | None = None  # names of `export.variants.FORMATS`; None: all
+    precisions: Sequence[str] | None = None  # names of `export.variants.PRECISIONS`; None: all
     calibration: int = CALIBRATION  # training images whose activations set the ranges of int8
-    float_layers: tuple[str, ...] = ()  # layers of the model that int8 files keep in float
+    float_layers: Sequence[str] = ()  # layers of the model that int8 files keep in float
     margin: float = MARGIN  # points of accuracy that an int8 file may lose before it is made in another way
     license: str | None = None  # every file carries it; None: not stated, or that of the files that stay
 
@@ -71,11 +73,16 @@ class VerifySettings:
 
     margin: float = MARGIN  # points of accuracy that may be lost
     tolerance: float = TOLERANCE  # largest difference of a float32 file's probabilities
-    threads: tuple[int, ...] | None = None  # how many each runtime is timed with; None: 1 and all; (): no times
+    threads: Sequence[int] | int | None = None  # how many each runtime is timed with; None: 1 and all; (): no times
     layers: bool = False  # compare all files layer by layer, not only those that do not hold
 
     def __post_init__(self) -> None:
         _check(self, VERIFY_RULES)
+
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """The numbers of threads that each runtime is timed with."""
+        return tuple(sorted({1, cores()})) if self.threads is None else as_tuple(self.threads)
 
 
 def _check(record: object, rules: dict[str, Rule]) -> None:

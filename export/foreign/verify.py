@@ -24,7 +24,6 @@ from export.settings import PIXELS, VERIFY, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageFolder, scan
 from toolkit.errors import UnfreezeError, short_reason
-from toolkit.process.cores import cores
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import remove
@@ -78,8 +77,8 @@ def verify_foreign(
                 "give --labels with a class name a line, in the model's order"
             )
         known = Reference(images.paths, images.labels, answers)
-        threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(images))
+        threads = settings.thread_counts
         outcomes = measure(
             list(artefacts), Path(array.filename), rows, threads=threads, pixels=pixels, progress=progress
         )

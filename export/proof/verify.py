@@ -18,7 +18,6 @@ from export.variants import ALL_VARIANTS, choose_written_variants, export_advice
 from toolkit.data.decoded_arrays import decoded
 from toolkit.errors import UnfreezeError
 from toolkit.evaluation import plots
-from toolkit.process.cores import cores
 from toolkit.process.quiet import start_tensorflow
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
@@ -52,9 +51,8 @@ def verify(
     outcomes: dict[Path, Outcome] = {path: fault for path, fault in faults.items() if fault}
     whole = [path for path, fault in faults.items() if not fault]
     if whole:
-        threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(reference.labels))
-        outcomes |= measure(whole, Path(pixels.filename), rows, threads=threads, progress=progress)
+        outcomes |= measure(whole, Path(pixels.filename), rows, threads=settings.thread_counts, progress=progress)
     names = tuple(manifest.description["class_names"])
     parities, rows_of = [], {}
     for artefact in chosen:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import fields
+from math import inf, nextafter
 from pathlib import Path
+
+import numpy as np
 
 from export.artefacts import UNSTATED
 from export.settings import CALIBRATION, MARGIN, PIXELS, ExportSettings
@@ -81,7 +84,7 @@ def _export(facts: RunFacts, call: ExportSettings | None, *, margin: bool = Fals
     if call.calibration != CALIBRATION:
         words += ["--calibration", str(call.calibration)]
     if margin and call.margin != MARGIN:
-        words += ["--margin", f"{call.margin:g}"]
+        words += ["--margin", _number(call.margin)]
     return [*words, *_license(facts)]
 
 
@@ -95,8 +98,11 @@ def _margin(facts: RunFacts) -> list[str]:
 
 
 def _typed_margin(margin: float, *, always: bool = False) -> list[str]:
-    """`margin` is a fraction, and what is typed is points."""
-    return [] if abs(100 * margin - MARGIN) < 1e-9 and not always else ["--margin", f"{100 * margin:g}"]
+    """`margin` is a fraction, and what is typed is points: the number that a hundredth of gives the margin again."""
+    near = 100 * margin
+    tried = float(f"{near:.15g}"), near, nextafter(near, inf), nextafter(near, -inf)  # the first has the fewest digits
+    points = next((one for one in tried if one / 100 == margin), near)
+    return [] if points == MARGIN and not always else ["--margin", _number(points)]
 
 
 def _options(settings: Settings, searched: bool) -> list[str]:
@@ -121,10 +127,15 @@ def _typed(name: str, value: object) -> list[str]:
     if isinstance(value, bool):
         return [option if value else f"--no-{option[2:]}"]
     if isinstance(value, tuple):
-        return [option, ",".join(f"{one:g}" for one in value)]
+        return [option, ",".join(map(_number, value))]
     if name == "weights" and value not in ("imagenet", "starter", "none"):
         return [option, Path(str(value)).name]
-    return [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return [option, _number(value)]
+
+
+def _number(value: object) -> str:
+    """A value as it is typed. A float gets all its digits: with fewer, the command would make another run."""
+    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)
 
 
 def _line(*words: str) -> str:

@@ -122,6 +122,12 @@ class RunFacts:
         return self.run.path.resolve().name
 
     @property
+    def later_versions(self) -> tuple[dict[str, Any], ...]:
+        """The package versions with which the run went on, if they were not those with which it was begun."""
+        later = self.stored.get("later_versions")
+        return tuple(one for one in later if isinstance(one, dict)) if isinstance(later, list) else ()
+
+    @property
     def adopted_object(self) -> bool:
         """Whether a model from elsewhere came as an object, not as a file."""
         return self.adopted is not None and self.adopted.model.startswith(OBJECT)
@@ -163,7 +169,7 @@ def read_run_facts(run: Run) -> RunFacts:
         )
     stored = read_json(run.path / "run.json")
     if not isinstance(stored.get("versions"), dict):
-        raise _damaged(run.path / "run.json", "its versions are none")
+        raise _damaged(run.path / "run.json", "`versions` is not an object")
     spec, adopted, best_epoch, search = _read_model(run.path / "model.json")
     exported = (run.path / "export" / "manifest.json").is_file()
     manifest = read_manifest(run.path / "export") if exported else None
@@ -203,9 +209,9 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
         spec = None if adopted else plain_record(ModelSpec, _of_record(model["spec"], ModelSpec))
         best_epoch, search = model.get("best_epoch") or {}, model.get("search") or {}
         if best_epoch and not (type(best_epoch["epoch"]) is int and isinstance(best_epoch["stage"], str)):
-            raise ValueError("its best epoch is none")
+            raise ValueError("best_epoch lacks its epoch number or its stage")
         if search and not all(str(name).isdecimal() for name in (search["taken"], *search["tied"])):
-            raise ValueError("a trial of its search is none")
+            raise ValueError("`taken` or `tied` holds something that is not a trial number")
         return spec, adopted, best_epoch, search
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, first_line(error)) from None
