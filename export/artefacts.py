@@ -129,7 +129,7 @@ def write_manifest(manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of an export folder; UnfreezeError where it is missing or not one."""
+    """The manifest of an export folder. Raises UnfreezeError if it is missing or not one."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise UnfreezeError(f"{folder} has no manifest.json; `unfreeze export {folder.parent}` writes one")
@@ -150,14 +150,14 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def artefact_of(values: dict[str, Any]) -> Artefact:
-    """The record of an artefact that was stored as JSON; ValueError or TypeError where it is not one."""
+    """The record of an artefact that was stored as JSON. Raises ValueError or TypeError if it is not one."""
     calibration, layers = (tuple(map(str, values.get(name, ()))) for name in ("calibration", "float_layers"))
     attempts = tuple(map(dict, values.get("attempts", ())))
     return Artefact(calibration=calibration, attempts=attempts, float_layers=layers, **plain_fields(Artefact, values))
 
 
 def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
-    """ValueError where it does not lie in its folder: a run may come from a stranger."""
+    """Raises ValueError if it does not lie in its folder: a run may come from a stranger."""
     name = artefact_of(values).name
     if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
         raise ValueError(f"{str(name)[:80]!a} is no name of a file in it")
@@ -175,7 +175,7 @@ def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray
 
 
 def read_reference(manifest: Manifest) -> Reference:
-    """The reference answers of an export folder; UnfreezeError where they are missing or changed."""
+    """The reference answers of an export folder. Raises UnfreezeError if they are missing or changed."""
     path = manifest.folder / "reference.npz"
     if file_digest(path) != manifest.reference_sha256:
         raise UnfreezeError(

@@ -10,8 +10,8 @@ LARGEST_SIDE = 8192  # pixels
 
 
 def read_description(text: str | None) -> dict[str, Any] | None:
-    """The description in JSON; None where there is none, ValueError where it is not what `export.artefacts.describe`
-    writes."""
+    """The description in JSON; None where there is none. Raises ValueError if it is not what
+    `export.artefacts.describe` writes."""
     if not text:
         return None
     if len(text) > LONGEST_DESCRIPTION:

@@ -36,7 +36,7 @@ def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
     """One Prediction for each file, and each image in a folder, in order, as they come.
 
     `source`: an `.onnx` or `.tflite` file, a SavedModel folder, or a run folder, of which the first artefact is
-    used. UnfreezeError where that is none of these."""
+    used. Raises UnfreezeError if that is none of these."""
     path = _artefact(source)
     process = ArtefactProcess(path)  # a damaged file may crash its runtime: that process then, and not this one
     try:
@@ -81,7 +81,7 @@ def default_artefact(names: Sequence[str]) -> str:
 
 def files_in(images: Sequence[Path]) -> list[Path]:
     """The same files, and in place of a folder the images below it, sorted, by the rules of `scan`: hidden files and
-    links to folders are left out. UnfreezeError where a folder cannot be read."""
+    links to folders are left out. Raises UnfreezeError if a folder cannot be read."""
     found: list[Path] = []
     for path in images:
         inside = (

@@ -38,8 +38,8 @@ VERIFY_RULES = {
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """Which files an export writes, and how. A single name stands for a tuple of one. UnfreezeError where a value is
-    not of its kind or range, or where there is no such file."""
+    """Which files an export writes, and how. A single name stands for a tuple of one. Raises UnfreezeError if a value
+    is not of its kind or range, or if there is no such file."""
 
     formats: Sequence[str] | None = None  # names of `export.variants.FORMATS`; None: all
     precisions: Sequence[str] | None = None  # names of `export.variants.PRECISIONS`; None: all
@@ -63,13 +63,14 @@ class ExportSettings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ExportSettings:
-        """What `to_json` gave. TypeError where there is another field, UnfreezeError where a value is wrong."""
+        """What `to_json` gave. Raises TypeError if there is another field. Raises UnfreezeError if a value is wrong."""
         return cls(**values)
 
 
 @dataclass(frozen=True)
 class VerifySettings:
-    """What a file has to hold, and what is measured of it. UnfreezeError where a value is not of its kind or range."""
+    """What a file has to hold, and what is measured of it. Raises UnfreezeError if a value is not of its kind or
+    range."""
 
     margin: float = MARGIN  # points of accuracy that may be lost
     tolerance: float = TOLERANCE  # largest difference of a float32 file's probabilities

@@ -49,7 +49,7 @@ def choose_variants(
     formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None
 ) -> tuple[Variant, ...]:
     """The variants of these formats and precisions. None means all formats, and all precisions but those of
-    `ON_REQUEST`. UnfreezeError where one that was asked for is unknown or has no file."""
+    `ON_REQUEST`. Raises UnfreezeError if one that was asked for is unknown or has no file."""
     _check_known("format", formats, FORMATS)
     _check_known("precision", precisions, (*PRECISIONS, *ON_REQUEST))
     chosen = tuple(

@@ -41,8 +41,8 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     """Write the run's model into its `export/` folder: all variants or some; others of the same model stay.
 
     A variant that cannot be written, or does not run, stands in the manifest's `failed`. While an export goes on, and
-    after it was interrupted, the manifest lists the files that stay. UnfreezeError where the run has no model, no layer
-    of a name in `float_layers`, or other files that were exported with another licence.
+    after it was interrupted, the manifest lists the files that stay. Raises UnfreezeError if the run has no model, no
+    layer of a name in `float_layers`, or other files that were exported with another licence.
     """
     chosen = settings.variants
     progress("loading the model", 0, 1)

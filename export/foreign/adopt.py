@@ -50,8 +50,8 @@ def adopt(
     takes them as they are. `labels`: the class names in the model's order, or a file with one a line; without it the
     folders' names, sorted. Images that the model was trained on test nothing: give `data` a test/ of others.
 
-    Writes run.json, model.keras and model.json. UnfreezeError where the model is none of these or has other classes,
-    NoAnswerError where the wrapped model does not answer as the model does.
+    Writes run.json, model.keras and model.json. Raises UnfreezeError if the model is none of these or has other
+    classes. Raises NoAnswerError if the wrapped model does not answer as the model does.
     """
     if pixels not in SCALES:
         raise UnfreezeError(f"pixels is {pixels!r}; give one of {', '.join(SCALES)}")

@@ -48,8 +48,8 @@ def verify_foreign(
     `export.runtimes.inputs_outputs.SCALES`.
 
     `labels`: a text file with a class name a line, in the order of the model's answers; without it the names of the
-    folders, sorted. `out`: a folder for parity.json and the pictures. UnfreezeError where the model cannot be loaded,
-    or takes or gives something else than images and classes like these.
+    folders, sorted. `out`: a folder for parity.json and the pictures. Raises UnfreezeError if the model cannot be
+    loaded, or takes or gives something else than images and classes like these.
     """
     if not artefacts:
         raise UnfreezeError("no artefact to hold against the reference; give one or more")

@@ -237,7 +237,7 @@ def write_parities(path: Path, parities: Sequence[Parity]) -> None:
 
 def read_parities(path: Path) -> list[Parity]:
     """The verdicts in a parity.json, [] where there is no such file; also those that version 0.1 wrote, in its words.
-    UnfreezeError where the file is damaged."""
+    Raises UnfreezeError if the file is damaged."""
     if not path.is_file():
         return []
     try:
@@ -252,7 +252,7 @@ def read_parities(path: Path) -> list[Parity]:
 
 
 def _parity_of(entry: dict[str, Any]) -> Parity:
-    """ValueError or the like where the entry is not one that `to_json` gives."""
+    """Raises ValueError or the like if the entry is not one that `to_json` gives."""
     values = plain_fields(Parity, entry)
     verdict = EARLIER.get(values["verdict"], values["verdict"])
     if verdict not in (HOLDS, FAILS, UNDECIDED):

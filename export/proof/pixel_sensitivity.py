@@ -123,7 +123,7 @@ CLIENTS = (
 
 def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Progress = silent) -> list[Sensitivity]:
     """Of the run's artefact of that name, or of the one that stands for all, over the test part. Writes resize.json
-    and a picture. UnfreezeError where there is no such artefact."""
+    and a picture. Raises UnfreezeError if there is no such artefact."""
     manifest = read_manifest(run.path / "export")
     written = [one.name for one in manifest.artefacts]
     if not written or (artefact and artefact not in written):
@@ -142,8 +142,8 @@ def sensitivity(
     margin: float = MARGIN,
     progress: Progress = silent,
 ) -> list[Sensitivity]:
-    """Accuracy of one artefact on `images`, decoded as each of CLIENTS does; `margin` in points. UnfreezeError where an
-    image is missing or changed."""
+    """Accuracy of one artefact on `images`, decoded as each of CLIENTS does; `margin` in points. Raises UnfreezeError
+    if an image is missing or changed."""
     predict = load(path).predict
     answers: dict[str, list[np.ndarray]] = {client.name: [] for client in CLIENTS}
     for done, batch in _batches(images, size):
@@ -163,7 +163,7 @@ def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: flo
 
 
 def read_sensitivity(run: Path) -> StoredSensitivity | None:
-    """RUN/resize.json; None where there is no such file, UnfreezeError where it is damaged."""
+    """RUN/resize.json; None where there is no such file. Raises UnfreezeError if it is damaged."""
     path = run / RESIZE
     if not path.is_file():
         return None

@@ -38,7 +38,7 @@ def verify(
 ) -> list[Parity]:
     """Run each artefact of a run, or those of some formats and precisions, in its own runtime over the whole test part.
 
-    Writes parity.json, plots/flips_*.png and plots/layers_*.png. UnfreezeError where the
+    Writes parity.json, plots/flips_*.png and plots/layers_*.png. Raises UnfreezeError if the
     export is missing or not of the run's model, or an image is missing.
     """
     manifest = read_manifest(run.path / "export")
@@ -87,7 +87,7 @@ def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[P
 
 
 def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
-    """UnfreezeError where the export is not of the model that the run has now, or not of its test images."""
+    """Raises UnfreezeError if the export is not of the model that the run has now, or not of its test images."""
     model = run.path / "model.keras"
     other = "" if same_images else "for other test images"
     if model.is_file() and file_digest(model) != manifest.model_sha256:
@@ -99,7 +99,7 @@ def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
 def chosen_artefacts(
     manifest: Manifest, formats: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> list[Artefact]:
-    """UnfreezeError where none of those asked for was exported or tried."""
+    """Raises UnfreezeError if none of those asked for was exported or tried."""
     asked = [variant.name for variant in choose_written_variants(formats, precisions)]
     there = [artefact.name for artefact in manifest.artefacts]
     if not {*asked} & {*there, *manifest.failed}:

@@ -81,8 +81,8 @@ class Int8Judge:
     float32_file: Path  # whose latency the others are compared with
 
     def __call__(self, way: str, path: Path) -> Attempt:
-        """Run the file over the images. UnfreezeError where its answers are not numbers, and what its runtime raises
-        where it does not run."""
+        """Run the file over the images. Raises UnfreezeError if its answers are not numbers, and what its runtime
+        raises where it does not run."""
         predict = load(path).predict
         batches = (self.rows[start : start + BATCH] for start in range(0, len(self.rows), BATCH))
         got = np.concatenate([predict(np.asarray(self.images[batch])) for batch in batches])
@@ -138,7 +138,7 @@ def first_that_holds(
     ways: Iterable[Way], path: Path, judge: Callable[[str, Path], Attempt], progress: Progress = silent
 ) -> tuple[Attempt, ...]:
     """Write `path` by the first way that is accepted, or else by the one that `best_of` names. The ways come in the
-    order of what they cost. UnfreezeError where no way gave a file that runs."""
+    order of what they cost. Raises UnfreezeError if no way gave a file that runs."""
     attempts: list[Attempt] = []
     with tempfile.TemporaryDirectory() as folder:
         files: list[Path] = []
@@ -167,7 +167,7 @@ def best_of(attempts: Sequence[Attempt]) -> int:
     Those that are too slow count only where all are. An attempt loses as little as the best one if it loses no more
     than one standard error of the best one's loss beyond it (the one-standard-error rule: Breiman, Friedman, Olshen and
     Stone, Classification and Regression Trees, 1984). Of those equally fast the one that loses least is kept.
-    UnfreezeError where none gave a file that runs.
+    Raises UnfreezeError if none gave a file that runs.
     """
     ran = [number for number, attempt in enumerate(attempts) if not attempt.error]
     if not ran:

@@ -96,7 +96,7 @@ def calibrated_on(intermediates: Intermediates, way: str) -> np.ndarray:
 
 
 def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
-    """UnfreezeError where the model has no layer of that name: with those most like it, and how to list them."""
+    """Raises UnfreezeError if the model has no layer of that name: with those most like it, and how to list them."""
     there = all_names(model)
     for name in names:
         if name not in there:
@@ -158,7 +158,7 @@ def _nodes(graph: onnx.ModelProto, pairs: Sequence[LayerError], layers: set[str]
 
 
 def _pairs_of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]:
-    """The pairs of these layers with tensors of the file; UnfreezeError where a layer has none."""
+    """The pairs of these layers with tensors of the file. Raises UnfreezeError if a layer has none."""
     absent = layers - {name for pair in pairs for name in pair.layers}
     if absent:
         raise UnfreezeError(f"the file has no operation of {', '.join(sorted(absent))} that could stay in float")

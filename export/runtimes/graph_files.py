@@ -20,7 +20,7 @@ STARTS = ("saved_model_main_op", "legacy_init_op")  # collections of what Tensor
 
 
 def check_saved_model(path: Path) -> None:
-    """ValueError where a signature, or what loading runs, reads or writes files, or where a file in the folder lies
+    """Raises ValueError if a signature, or what loading runs, reads or writes files, or if a file in the folder lies
     elsewhere."""
     file = path / "saved_model.pb"
     if file.is_symlink() or not file.is_file():

@@ -23,7 +23,7 @@ SCALES = dict(zip(PIXELS, _SCALES, strict=True))  # pixels / 255 -> what the mod
 
 
 def square_size(shape: Sequence[Any]) -> int:
-    """Pixels: the side of the square images that a model of this input shape takes. UnfreezeError where it takes
+    """Pixels: the side of the square images that a model of this input shape takes. Raises UnfreezeError if it takes
     others."""
     sides = [size for size in shape[1:] if size != 3]
     if len(shape) != 4 or len(sides) != 2 or sides[0] != sides[1] or not isinstance(sides[0], int) or sides[0] < 1:
@@ -32,7 +32,7 @@ def square_size(shape: Sequence[Any]) -> int:
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Class names of a text file, one a line; UnfreezeError where it is none or names a class twice."""
+    """Class names of a text file, one a line. Raises UnfreezeError if it is none or names a class twice."""
     if not path.is_file():
         raise UnfreezeError(f"{path} is no file; give --labels a text file with a class name a line")
     try:

@@ -11,8 +11,8 @@ from export.runtimes.runners import import_runtime, load
 
 
 def shape_and_precision(path: Path, pixels: str) -> tuple[tuple[Any, ...], str]:
-    """The shape of an artefact's input, and its precision; UnfreezeError where it cannot be loaded. To be called in a
-    process of its own: the file may be a stranger's."""
+    """The shape of an artefact's input, and its precision. Raises UnfreezeError if it cannot be loaded. To be called in
+    a process of its own: the file may be a stranger's."""
     import_runtime(path)
     return load(path, pixels=pixels).shape, precision(path)
 

@@ -64,7 +64,7 @@ def measure(
     `pixels` as in `export.runtimes.runners.load`.
 
     In place of a Measurement stands an UnfreezeError with what the runtime said where it does not load, does not run,
-    or dies. NoRuntimeError where a runtime is not installed."""
+    or dies. Raises NoRuntimeError if a runtime is not installed."""
     outcomes: dict[Path, Outcome] = {}
     with ProcessGroup() as processes:
         alive = {}

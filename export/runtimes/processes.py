@@ -55,8 +55,8 @@ class ArtefactProcess:
             self.process.join()
 
     def call(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
-        """Run a function in the process and return its result. UnfreezeError where the process ends, or takes more than
-        `limit` seconds."""
+        """Run a function in the process and return its result. Raises UnfreezeError if the process ends, or takes more
+        than `limit` seconds."""
         ended = UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out")
         with self.lock:
             if self.ended:

@@ -46,8 +46,8 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
 
     `pixels`: for a model that was not exported here, the range that it takes, a name of
     `export.runtimes.inputs_outputs.SCALES`. Its layout and dtype are then adapted, too, and its answers are as it gives
-    them: `export.runtimes.inputs_outputs.to_probabilities` makes probabilities of them. UnfreezeError where the path is
-    none of these, or where the runtime refuses the file.
+    them: `export.runtimes.inputs_outputs.to_probabilities` makes probabilities of them. Raises UnfreezeError if the
+    path is none of these, or if the runtime refuses the file.
     """
     if path.is_dir() and (path / "saved_model.pb").is_file():
         loader: Callable[[Path, int | None, str | None], Runner] = load_saved_model

@@ -65,7 +65,7 @@ def plain(value: Any) -> Any:
 
 
 def require_proof(parities: Sequence[Parity], strict: bool = False) -> None:
-    """NoAnswerError where a file fails or where there is none; with `strict` also where one is undecided."""
+    """Raises NoAnswerError if a file fails or if there is none; with `strict` also where one is undecided."""
     if not parities:
         raise NoAnswerError("no artefact to verify; `unfreeze export RUN` writes them")
     from unfreeze.screen.export_tables import shortfall

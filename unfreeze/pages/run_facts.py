@@ -162,7 +162,7 @@ class RunFacts:
 
 
 def read_run_facts(run: Run) -> RunFacts:
-    """Read a run's folder. UnfreezeError where a file in it is damaged, or where there is no model yet."""
+    """Read a run's folder. Raises UnfreezeError if a file in it is damaged, or if there is no model yet."""
     if not (run.path / "model.json").is_file():
         raise UnfreezeError(
             f"{run.path} has no model yet, so there is nothing to report; `unfreeze tune DATA RUN` first"
@@ -218,7 +218,7 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
 
 
 def _of_record(values: dict[str, Any], record: Any) -> dict[str, Any]:
-    """The entries that are fields of `record`; KeyError where one is missing."""
+    """The entries that are fields of `record`. Raises KeyError if one is missing."""
     return {field.name: values[field.name] for field in fields(record)}
 
 

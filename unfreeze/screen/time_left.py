@@ -11,7 +11,7 @@ Plan = Sequence[tuple[int, int]]  # (trials, epochs of each) of each rung; a sea
 
 
 def rungs_of(trials: Sequence[Trial]) -> list[int]:
-    """The rung of each trial: how many trials it goes on from. UnfreezeError where one would go on from itself."""
+    """The rung of each trial: how many trials it goes on from. Raises UnfreezeError if one would go on from itself."""
     parents = {trial.trial: trial.parent for trial in trials}
     return [len(ancestors(name, parents, Path("trials.csv"))) for name in parents]
 

@@ -43,8 +43,8 @@ class Logged:
 
 
 def log_to_mlflow(run: Path, uri: str) -> str:
-    """Log the run in a folder to a store; MLflow's id of the new run. NoAnswerError where the store fails,
-    UnfreezeError where a file of the run is damaged."""
+    """Log the run in a folder to a store; MLflow's id of the new run. Raises NoAnswerError if the store fails.
+    Raises UnfreezeError if a file of the run is damaged."""
     uri = absolute(uri)
     whole, trials = whole_run(run), trial_runs(run)
     try:

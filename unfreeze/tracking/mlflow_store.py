@@ -26,7 +26,7 @@ HASTY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": 
 
 
 def check_store(uri: str | None) -> None:
-    """UnfreezeError where `mlflow` is not installed or the store cannot be used; nothing where `uri` is None."""
+    """Raises UnfreezeError if `mlflow` is not installed or the store cannot be used; nothing where `uri` is None."""
     if uri is None:
         return
     if find_spec("mlflow") is None:
@@ -62,8 +62,8 @@ def connected(uri: str) -> Iterator[Any]:
 
 
 def experiment(client: Any, uri: str) -> str:
-    """The id of the experiment that takes the runs; it is made where there is none. UnfreezeError where one of its name
-    lies in MLflow's trash."""
+    """The id of the experiment that takes the runs; it is made where there is none. Raises UnfreezeError if one of its
+    name lies in MLflow's trash."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     known = client.get_experiment_by_name(name)
     if known is not None and known.lifecycle_stage != "active":
@@ -79,8 +79,8 @@ def experiment(client: Any, uri: str) -> str:
 
 
 def absolute(uri: str) -> str:
-    """The URI with an absolute path where it is that of an SQLite file; UnfreezeError where that names no file or lies
-    in no folder (MLflow would take the first for a database in memory)."""
+    """The URI with an absolute path where it is that of an SQLite file. Raises UnfreezeError if that names no file or
+    lies in no folder (MLflow would take the first for a database in memory)."""
     if not uri.startswith("sqlite:"):
         return uri
     path = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else Path()
