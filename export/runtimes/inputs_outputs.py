@@ -17,9 +17,9 @@ _SCALES: tuple[tuple[Any, Any], ...] = (
     (1.0, 0.0),
     (2.0, -1.0),
     (1 / np.array([0.229, 0.224, 0.225]), -np.array([0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
-    (255.0, -np.array([123.68, 116.779, 103.939])),  # and then BGR
+    (255.0, -np.array([123.68, 116.779, 103.939])),  # its channels are then turned into BGR
 )
-SCALES = dict(zip(PIXELS, _SCALES, strict=True))  # pixels / 255 -> what the model takes: x multiplier + offset, RGB
+SCALES = dict(zip(PIXELS, _SCALES, strict=True))  # model input = pixels / 255 * multiplier + offset, in RGB
 
 
 def square_size(shape: Sequence[Any]) -> int:
@@ -51,7 +51,8 @@ def to_model_input(
     """uint8 [N, S, S, 3] -> the model's input: its dtype, its layout, its range.
 
     `pixels`: a name of SCALES, for models that take floats, or integers that stand for floats by `quantization` (scale,
-    zero point). A model of plain uint8 gets the pixels as they are; so does any where `pixels` is None.
+    zero point). A model of uint8 without quantization gets the pixels unchanged, and so does any model if `pixels` is
+    None.
     """
     if pixels is None:
         return images
@@ -71,7 +72,7 @@ def to_model_input(
 
 
 def in_batches(call: Callable[[np.ndarray], np.ndarray], shape: Sequence[Any], fed: np.ndarray) -> np.ndarray:
-    """`call` on as many images at a time as the model's input shape says; on all at once where it says nothing."""
+    """`call` on as many images at a time as the model's input shape fixes; on all at once if it fixes none."""
     count = shape[0]
     if not isinstance(count, int) or count < 1 or len(fed) == count:
         return call(fed)
@@ -90,7 +91,7 @@ def to_probabilities(answer: np.ndarray) -> np.ndarray:
         inside = bool(((answer >= 0) & (answer <= 1)).all())
         second = answer if inside else (1 + np.tanh(answer / 2)) / 2
         return np.concatenate([1 - second, second], axis=1)
-    if (answer >= 0).all() and np.median(answer.sum(1)) <= 1.05:  # int8 rounds each share
+    if (answer >= 0).all() and np.median(answer.sum(1)) <= 1.05:  # int8 rounds each probability
         return answer
     powers = np.exp(answer - answer.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)
