@@ -21,7 +21,8 @@ from toolkit.process.tf32 import without_tf32
 UNNAMED_COSINE = 0.95  # least cosine at which a tensor is paired with a layer that its name does not mention
 NAMED_COSINE = 0.5  # the same if its name mentions the layer
 NORM_RATIO = 3.0  # a tensor whose norm differs by more than this factor is not paired
-# relative error above which a pair without a matching name is dropped if the tensor is more like the next layer's output
+# relative error above which a pair without a matching name is dropped if the tensor is more like the output of the
+# next layer
 DOUBTFUL = 0.02
 OWN_ERROR = {"float32": 1e-3, "float16": 2e-2}  # relative error of one layer that rounding does not explain
 INTEGER_OWN_ERROR = 0.1  # integer files: a layer stands out if its own error exceeds both this
@@ -47,8 +48,8 @@ class LayerError:
 
 
 def layer_errors(model: keras.Model, images: np.ndarray, tensors: Sequence[Tensor]) -> list[LayerError]:
-    """In the order of the model's graph. `images`: uint8 [N, S, S, 3] or what the model takes; `tensors`: of the same
-    images, the last of them the answer."""
+    """The errors of all layers that could be paired with a tensor, in the order of the model's graph. `images`: uint8
+    [N, S, S, 3], or what the model takes. `tensors`: those of the artefact for the same images, the answer last."""
     walk = _Walk(tensors, all_names(model))
     both = keras.ops.convert_to_tensor(np.concatenate([images, images]))
     with without_tf32():
@@ -74,7 +75,7 @@ class _Pair:
     """A layer's output and the tensor of the artefact that is taken for it."""
 
     tensor: Tensor
-    right: np.ndarray  # float32 [N, ...]: what the model computes
+    right: np.ndarray  # float32 [N, ...]: the model's own activations
     fed: np.ndarray  # the layers' output for the artefact's earlier tensors
     got: np.ndarray  # the tensor, in the model's layout
 

@@ -1,6 +1,6 @@
-"""What apps do to an image before the model sees it, and what that does to accuracy.
+"""Accuracy of an artefact if an app decodes or resizes images in another way than training did.
 
-The commonest silent loss on a device is another decoder or another resize than the one that the model was trained with.
+This is the commonest silent loss on a device.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The accuracy on pixels as one client makes them."""
+    """The accuracy on pixels that are made in one client's way."""
 
     client: str
     accuracy: float
@@ -174,7 +174,7 @@ def read_sensitivity(run: Path) -> StoredSensitivity | None:
         rows = tuple(plain_record(Sensitivity, row) for row in stored["clients"])
         rows = tuple(replace(row, verdict=EARLIER.get(row.verdict, row.verdict)) for row in rows)
         if any(row.verdict not in (HOLDS, FAILS, UNDECIDED) for row in rows):
-            raise ValueError("a verdict in it is none")
+            raise ValueError("it holds an unknown verdict")
         return StoredSensitivity(str(stored["artefact"]), rows)
     except (KeyError, TypeError, ValueError) as error:
         raise UnfreezeError(

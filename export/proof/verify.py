@@ -77,7 +77,7 @@ def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[P
     try:
         stored = read_parities(run.path / "parity.json") if there else []
     except UnfreezeError:
-        stored = []  # damaged: it is written anew
+        stored = []  # damaged: it is replaced
     kept = [parity for parity in stored if there.get(parity.artefact.name) == parity.artefact.sha256]
     names = {parity.artefact.name for parity in kept}
     for picture in (run.path / "plots").glob("flips_*.png"):
@@ -99,7 +99,7 @@ def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
 def chosen_artefacts(
     manifest: Manifest, formats: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> list[Artefact]:
-    """Raises UnfreezeError if none of those asked for was exported or tried."""
+    """The artefacts that were asked for. Raises UnfreezeError if none of them was exported or tried."""
     asked = [variant.name for variant in choose_written_variants(formats, precisions)]
     there = [artefact.name for artefact in manifest.artefacts]
     if not {*asked} & {*there, *manifest.failed}:
@@ -111,7 +111,7 @@ def chosen_artefacts(
 
 
 def _file_fault(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
-    """Why a file is not the one that was exported; None where it is."""
+    """Why a file is not the one that was exported; None if it is."""
     path = manifest.folder / artefact.name
     if not path.exists():
         return UnfreezeError(f"missing; {export_advice(path)}")
@@ -121,7 +121,7 @@ def _file_fault(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
 
 
 def _with_current_size(manifest: Manifest, artefact: Artefact) -> Artefact:
-    """With the size that the file has now; the SHA-256 stays that of the file that was exported."""
+    """The record with the size that the file has now. Its SHA-256 stays that of the exported file."""
     path = manifest.folder / artefact.name
     return replace(artefact, bytes=size(path) if path.exists() else 0)
 
@@ -142,7 +142,7 @@ def _with_divergences(
         remove(picture_paths(run.path / "plots", parity.artefact.name)[1])
     if not rows_of or not (run.path / "model.keras").is_file():
         return list(parities)
-    start_tensorflow()  # only where layers have to be compared
+    start_tensorflow()  # loaded only if layers have to be compared
     from export.proof.locate import locate
     from toolkit.training.model_file import load_model
 
@@ -159,7 +159,7 @@ def _with_divergences(
 
 
 def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, reference: Reference) -> None:
-    """A sheet of the flips of each artefact that has any: flips_*.png."""
+    """Draw flips_*.png, a sheet of the flips, for each artefact that has any."""
     row_of = {path: row for row, path in enumerate(reference.paths)}
     for parity in parities:
         sheet, _ = picture_paths(folder, parity.artefact.name)

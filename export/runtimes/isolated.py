@@ -1,4 +1,4 @@
-"""One function in a process of its own: a file that crashes what reads it crashes only that process."""
+"""Run one function in a process of its own, so that a file that crashes its reader crashes only that process."""
 
 from __future__ import annotations
 
