@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 
 _PRINTED = False  # whether the command has begun to print its JSON: nothing may be printed after it
-_UNSHOWN = re.compile(
-    "[\x7f-\x9f\u2028\u2029\ud800-\udfff]"
-)  # characters that names may hold and a terminal must not get; json escapes other control characters
+# characters that names may hold and a terminal must not get; json escapes the other control characters
+_UNSHOWN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def print_result(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:

@@ -17,11 +17,12 @@ from unfreeze.pages.run_facts import RunFacts
 
 SINGLE = {"head_units": 0, "dropout": 0.2, "unfreeze": 2}  # the defaults of `unfreeze train`
 SPLIT = ("val", "test", "seed")
-HERE = {"cache_dir"}  # a folder of this machine
+HERE = {"cache_dir"}  # left out: a folder of this machine
 
 
 def commands(facts: RunFacts) -> tuple[str, ...]:
-    """The lines to type where data, run and weights lie in the working folder: a report tells nobody's directories.
+    """The lines to type in a folder that holds data, run and weights. They name no other directory, because a report
+    must not reveal the author's.
 
     They are derived from the settings, so that a run that was made from Python has them, too.
     """
@@ -64,7 +65,7 @@ def _adopt_options(facts: RunFacts) -> list[str]:
 
 
 def _verify(facts: RunFacts) -> list[str]:
-    """One line, and one more for each file that was verified with another margin than the first."""
+    """The `unfreeze verify` lines: one, and one for each file that was verified with another margin than the first."""
     resize = ["--resize"] if facts.sensitivity else []
     lines = [_line("unfreeze", "verify", facts.name, *resize, *_margin(facts))]
     for parity in facts.parities:
@@ -75,9 +76,9 @@ def _verify(facts: RunFacts) -> list[str]:
 
 
 def _export(facts: RunFacts, call: ExportSettings | None, *, margin: bool = False) -> list[str]:
-    """The options of an export that are not the defaults. `margin`: whether it is among them; `unfreeze run` has one
-    option for the margins of export and verification, which is added elsewhere."""
-    if call is None:  # an earlier version did not record how it was called
+    """The options of an export that are not the defaults. `margin`: whether --margin is among them. It is not for
+    `unfreeze run`, whose one --margin for export and verification is added elsewhere."""
+    if call is None:  # an earlier version did not record its settings
         return _license(facts)
     options = [("--formats", call.formats), ("--precisions", call.precisions), ("--float-layers", call.float_layers)]
     words = [word for name, values in options if values for word in (name, ",".join(values))]

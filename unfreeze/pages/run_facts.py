@@ -1,4 +1,4 @@
-"""A run folder -> `RunFacts`, all that a report needs. The part of a step that was not taken yet is empty."""
+"""A run folder -> `RunFacts`, all that a report needs. The parts of steps that were not done yet are empty."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """An exported file with its verdict; None where the file, as it is now, was not verified."""
+    """An exported file with its verdict; `parity` is None if the file in its present state was not verified."""
 
     artefact: Artefact
     parity: Parity | None
@@ -86,9 +86,9 @@ class ExportedFile:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What is known of a model that was trained elsewhere."""
+    """The facts about a model that was trained elsewhere."""
 
-    model: str  # the path of its file, or "the model NAME" where it came as an object
+    model: str  # the path of its file, or "the model NAME" if it was given as an object
     sha256: str
     pixels: str  # the range that it takes, as `--pixels` names it
     logits: bool  # whether it gave logits
@@ -100,20 +100,20 @@ class RunFacts:
 
     run: Run
     stored: dict[str, Any]  # run.json: versions, fingerprint, weights_sha256
-    spec: ModelSpec | None  # None where the model was trained elsewhere
-    adopted: Adopted | None  # None where it was trained here
-    best_epoch: Row  # whose weights were kept; {} of a model from elsewhere
+    spec: ModelSpec | None  # None if the model was trained elsewhere
+    adopted: Adopted | None  # None if it was trained here
+    best_epoch: Row  # the epoch whose weights were kept; {} for a model from elsewhere
     search: dict[str, Any]  # taken, best, tied, recommended, refit; {} without a search
     trials: tuple[Trial, ...]
-    trial_epochs: dict[str, int]  # the epoch at which the oracle ended a trial, where it gave it fewer than all
+    trial_epochs: dict[str, int]  # trial -> the epoch at which the oracle ended it, if that was before the last
     history: tuple[Row, ...]
     evaluation: Evaluation | None
     answers: Answers | None
     description: dict[str, Any]  # what every artefact says of itself; {} before an export
     files: tuple[ExportedFile, ...]
     failed: dict[str, str]  # name -> why that file could not be written
-    exports: tuple[ExportSettings, ...]  # that wrote the files, the earliest first
-    outdated: bool  # the export is of an earlier model
+    exports: tuple[ExportSettings, ...]  # settings of the exports that wrote the files, the earliest first
+    outdated: bool  # whether the export is of an earlier model
     sensitivity: StoredSensitivity | None  # accuracy by what an app does to the pixels; None before `verify --resize`
 
     @property
@@ -129,12 +129,12 @@ class RunFacts:
 
     @property
     def adopted_object(self) -> bool:
-        """Whether a model from elsewhere came as an object, not as a file."""
+        """Whether a model from elsewhere was given as an object, not as a file."""
         return self.adopted is not None and self.adopted.model.startswith(OBJECT)
 
     @property
     def adopted_file(self) -> str:
-        """Name of the file of a model from elsewhere, without its folder; "" where the model was trained here."""
+        """Name of the file of a model from elsewhere, without its folder; "" if the model was trained here."""
         name = self.adopted.model if self.adopted else ""
         return f"{name.removeprefix(OBJECT)}.keras" if self.adopted_object else Path(name).name
 
@@ -157,7 +157,7 @@ class RunFacts:
 
     @property
     def margins(self) -> tuple[float, ...]:
-        """The margins that the verdicts stand on, as fractions, each once: files may have been verified with others."""
+        """The margins of the verdicts, as fractions, each once: files may have been verified with different ones."""
         return tuple(dict.fromkeys(one.margin for one in self.parities if one.margin is not None))
 
 
@@ -223,7 +223,8 @@ def _of_record(values: dict[str, Any], record: Any) -> dict[str, Any]:
 
 
 def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
-    """The answers that the evaluation stored, else those that the export stored, if it is of this model; else None."""
+    """The answers that the evaluation stored, else those that the export of this model stored; None if there are
+    neither."""
     stored = read_answers(run.path)
     found = _of_these_images(run, *stored) if stored else None
     if found is None and manifest is not None and (run.path / "export" / "reference.npz").is_file():
@@ -233,7 +234,7 @@ def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
 
 
 def _of_these_images(run: Run, paths: tuple[str, ...], probabilities: np.ndarray) -> Answers | None:
-    """The answers; None where they are not those to the run's test part."""
+    """The answers; None if they are not answers to the run's test part."""
     images = run.images.select("test")
     if not len(images) or paths != images.paths or probabilities.shape != (len(images), len(images.class_names)):
         return None
@@ -241,7 +242,7 @@ def _of_these_images(run: Run, paths: tuple[str, ...], probabilities: np.ndarray
 
 
 def _evaluation(run: Run, answers: Answers | None) -> Evaluation | None:
-    """The evaluation, computed from the answers; where there are none, the one in metrics.json."""
+    """The evaluation, computed from the answers; without answers, the one in metrics.json."""
     stored = read_metrics(run.path, run.images.class_names)
     if answers is None:
         return stored
