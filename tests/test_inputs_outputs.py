@@ -115,7 +115,7 @@ def test_the_side_of_the_square(shape: Any) -> None:
     ids=str,
 )
 def test_what_takes_no_square_rgb_images_is_refused(shape: Any) -> None:
-    with pytest.raises(UnfreezeError, match="none of square RGB images of a fixed size"):
+    with pytest.raises(UnfreezeError, match="must take square RGB images of a fixed size"):
         square_size(shape)
 
 
