@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=jax python benchmarks/tf32.py MODEL.keras IMAGES.npy ANSWERS.npz [--every N]
 
-IMAGES is an array of decoded images from a run's cache, uint8 [N, S, S, 3]; ANSWERS is the run's test_probabilities.npz.
-TensorFlow computes in TF32 by default as JAX does, but its wheel for NVIDIA cards was too large to bring to the card.
+IMAGES is an array of decoded images from a run's cache, uint8 [N, S, S, 3]; ANSWERS is the run's
+test_probabilities.npz. TensorFlow computes in TF32 by default, as JAX does.
 """
 
 from __future__ import annotations
