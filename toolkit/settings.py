@@ -10,7 +10,7 @@ from typing import Any
 from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, deepest
-from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec, check_spec, check_weights
+from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
 from toolkit.storage.local_path import local_path
 
 AUGMENTATIONS = ("none", "light", "strong")
@@ -149,7 +149,7 @@ class Settings:
         """Fill in what was not given."""
         starter = self.weights == "starter"
         if not self.alpha or isinstance(self.alpha, FollowedFloat):
-            self._set("alpha", FollowedFloat(STARTER[1] if starter else 1.0))
+            self._set("alpha", FollowedFloat(STARTER_MODEL[1] if starter else 1.0))
         if self.backbone == ADOPTED:
             return
         if not self.image_size or isinstance(self.image_size, FollowedInt):
@@ -180,7 +180,7 @@ class Settings:
         return max(1, min(wanted, self.epochs))
 
     @property
-    def points(self) -> int:
+    def point_count(self) -> int:
         """Distinct points of the search space."""
         return len(self.head_units) * len(self.dropout) * len(self.unfreeze)
 

@@ -23,7 +23,7 @@ from tuning.trial_files import trial_folder
 from tuning.trial_model import Data
 
 # By how much a probability of the model that is saved may differ from what its trial recorded.
-TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
+PROBABILITY_TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
 
 
 def save_taken(
@@ -46,7 +46,7 @@ def save_taken(
         return _saved_epoch(run)
     model, recorded = load_model(), trial_folder(run, result.taken).answers()
     difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
-    if not difference <= TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
+    if not difference <= PROBABILITY_TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(
             f"the model of trial {result.taken}, built again from its weights, answers otherwise than the trial "
             f"recorded: a probability differs by {difference:.2g}; repeat the search in a new run folder"

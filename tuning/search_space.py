@@ -31,7 +31,7 @@ def model_spec(settings: Settings, classes: int, point: keras_tuner.HyperParamet
     return settings.spec(classes, *(point.get(name) for name in POINT))
 
 
-def points(space: keras_tuner.HyperParameters) -> Iterator[Values]:
+def all_points(space: keras_tuner.HyperParameters) -> Iterator[Values]:
     """Every point of a space of Choices once, the one of the defaults first, the last hyperparameter fastest."""
     columns = [sorted(choice.values, key=lambda value: value != choice.default) for choice in space.space]
     for values in product(*columns):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, one_line
 
 SOURCES = ("train", "")  # parts from which a missing one is taken
 
 
-def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageFolder:
+def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageSet:
     """The same images with every part "train", "val" or "test".
 
     A missing test part takes the fraction `test` of each class, then a missing val part the fraction `val` of what
@@ -38,7 +38,7 @@ def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int
     return replace(folder, parts=tuple(parts))
 
 
-def _distinct(folder: ImageFolder) -> list[set[str]]:
+def _distinct(folder: ImageSet) -> list[set[str]]:
     """For each class the digests of the images that may be drawn for another part."""
     found: list[set[str]] = [set() for _ in folder.class_names]
     for digest, label, given in zip(folder.digests, folder.labels.tolist(), folder.parts, strict=True):

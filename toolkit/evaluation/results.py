@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.pixels.decode import RECIPE
 from toolkit.stats.metrics import Evaluation
@@ -53,7 +53,7 @@ def _evaluation_of(stored: dict[str, Any], class_names: tuple[str, ...]) -> Eval
     )
 
 
-def write_answers(run: Path, images: ImageFolder, probabilities: np.ndarray, model_sha256: str) -> None:
+def write_answers(run: Path, images: ImageSet, probabilities: np.ndarray, model_sha256: str) -> None:
     """Store the model's answers, float32 [N, C], with the paths, labels and SHA-256 of the images, in the order of
     `images`, and with the SHA-256 of the model.keras that gave them."""
     with atomic(run / ANSWERS) as temporary:
@@ -77,7 +77,7 @@ def read_answers(run: Path) -> tuple[tuple[str, ...], np.ndarray] | None:
     return None if arrays is None else (tuple(arrays["paths"].tolist()), arrays["probabilities"])
 
 
-def answers_of(run: Path, images: ImageFolder, model_sha256: str) -> np.ndarray | None:
+def answers_of(run: Path, images: ImageSet, model_sha256: str) -> np.ndarray | None:
     """The stored answers, float32 [N, C], if they are those of this very model.keras to these very images, decoded as
     they are decoded now. None where there are no such answers, or where their file is damaged."""
     try:

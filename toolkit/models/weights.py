@@ -20,7 +20,7 @@ from toolkit.storage.local_path import local_path
 from toolkit.untrusted.hdf5 import check_hdf5
 from toolkit.untrusted.keras_file import check_keras
 
-STARTER = Path(__file__).with_name("starter.npz")
+STARTER_FILE = Path(__file__).with_name("starter.npz")
 _IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 0..1
 
 
@@ -51,7 +51,7 @@ def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
 
 def _load_starter(model: keras.Model) -> None:
     """The file has the weights of every layer of the backbone in float16, and none of the head."""
-    with np.load(STARTER, allow_pickle=False) as arrays:
+    with np.load(STARTER_FILE, allow_pickle=False) as arrays:
         for layer in model.layers:
             names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
             if names and names[0] in arrays:

@@ -111,15 +111,6 @@ def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True)
         return np.asarray(_upright_rgb(image) if upright else _rgb(image))
 
 
-def check(data: bytes, suffix: str) -> str | None:
-    """Why a file with these bytes, named with this suffix (".jpg"), cannot be used; None where it can."""
-    try:
-        measure(data, suffix)
-    except UnfreezeError as error:
-        return str(error)
-    return None
-
-
 def measure(data: bytes, suffix: str) -> tuple[int, int]:
     """Width and height in pixels, as shown, of a usable file; of any other, `UnfreezeError` says why not.
 

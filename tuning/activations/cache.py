@@ -34,7 +34,7 @@ from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.storage.lock import in_turn
 from toolkit.training.batches import Part, Source, augmented, copy_rows, unaugmented
-from tuning.activations.passes import BATCH, Pass, is_whole, run_pass, stem
+from tuning.activations.passes import IMAGES_PER_STEP, Pass, is_whole, run_pass, stem
 from tuning.activations.prefix import faster_runtime, prefix
 
 
@@ -86,7 +86,7 @@ def compute_activations(
         done, total = 0, sum(len(one.source.labels) for one in passes)
         if passes:
             progress(what, done, total)
-        sample = parts["val"].images[:BATCH]
+        sample = parts["val"].images[:IMAGES_PER_STEP]
         forward = {d: prefix(model, [tensors[n] for n in d], images, sample) for d in {one.depths for one in passes}}
         for one in passes:
             for count in run_pass(one, forward[one.depths], folder, run.settings.cache_dtype):

@@ -20,7 +20,7 @@ from toolkit.storage.files import file_digest, remove, write_json
 from toolkit.training.batches import Source, prefetched
 from tuning.activations.prefix import Forward
 
-BATCH = 32  # images in a step
+IMAGES_PER_STEP = 32  # images in a step
 MARK_SECONDS = 10.0  # between two marks
 
 
@@ -65,10 +65,12 @@ def run_pass(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[
     if not start:
         remove(folder / one.mark)  # perhaps of a pass over other depths, some of whose arrays are overwritten now
     yield start
-    starts = range(start, total, BATCH)
+    starts = range(start, total, IMAGES_PER_STEP)
     arrays: list[np.memmap] = []
     marked = time.monotonic()
-    batches = prefetched(one.source.inputs(one.view, np.arange(first, min(first + BATCH, total))) for first in starts)
+    batches = prefetched(
+        one.source.inputs(one.view, np.arange(first, min(first + IMAGES_PER_STEP, total))) for first in starts
+    )
     for first, images in zip(starts, batches, strict=True):
         outputs = [_stored(output, dtype) for output in forward(images)]
         arrays = arrays or [
