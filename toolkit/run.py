@@ -111,7 +111,7 @@ def read_images(
 ) -> ImageSet:
     """The data of a run in the folder `path`, with its split. `classes`: those of a model that exists already.
 
-    UnfreezeError where the data cannot be used, and where the run folder or the cache lies inside DATA.
+    Raises UnfreezeError if the data cannot be used, and if the run folder or the cache lies inside DATA.
     """
     _refuse_inside(data, path, "its pictures would become data; give a folder elsewhere")
     if settings.cache_dir:
@@ -144,7 +144,7 @@ def _restore(path: Path) -> None:
 
 
 def _stored(path: Path) -> Any:
-    """The value in run.json, after `_restore`. UnfreezeError if it cannot be read."""
+    """The value in run.json, after `_restore`. Raises UnfreezeError if it cannot be read."""
     try:
         return read_json(path / "run.json")
     except UnfreezeError:
@@ -163,7 +163,8 @@ def _is_run(file: Path) -> bool:
 
 
 def load_run(path: Path, data: Path | None = None) -> Run:
-    """The run in a folder; UnfreezeError if there is none. `data`: where its images are now, if they were moved."""
+    """The run in a folder. Raises UnfreezeError if there is none. `data`: where its images are now, if they were
+    moved."""
     check_run(path)
     _restore(path)
     stored = _stored(path)

@@ -36,7 +36,7 @@ def save_taken(
     """Save the model of the trial that was taken, trained on for `result.refit` epochs; nothing where the run has it.
 
     `load_model` gives the whole model with the weights of the trial's best epoch. Returns the row of the epoch whose
-    weights were saved. NoAnswerError where the model does not answer as its trial recorded.
+    weights were saved. Raises NoAnswerError if the model does not answer as its trial recorded.
     """
     numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
     place, objective = run.path / FOLDER / "model", run.settings.objective

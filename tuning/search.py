@@ -39,8 +39,8 @@ def search(run: Run, listener: Listener = SILENT) -> SearchResult:
     """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv,
     and tensorboard/ while it goes on.
 
-    `listener.on_trials` gets all trials that have ended, once at the start and whenever another one has. NoAnswerError
-    where every trial failed.
+    `listener.on_trials` gets all trials that have ended, once at the start and whenever another one has. Raises
+    NoAnswerError if every trial failed.
     """
     data = Data(
         train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=listener.progress),

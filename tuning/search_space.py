@@ -46,6 +46,6 @@ def draw(space: keras_tuner.HyperParameters, rng: random.Random) -> Values:
 def coordinates(space: keras_tuner.HyperParameters, values: Values) -> list[float]:
     """A point as a place in the unit cube, float [D]: the values of a Choice are evenly spaced in their order.
 
-    Raises KeyError or ValueError where it is no point of this space.
+    Raises KeyError or ValueError if it is no point of this space.
     """
     return [float(choice.value_to_prob(values[choice.name])) for choice in space.space]

@@ -81,7 +81,7 @@ def starts(folder: Path) -> int:
 
 
 def read_record(path: Path) -> Record | None:
-    """The object in a JSON file; None where it is missing, empty, cut, or holds something else."""
+    """The object in a JSON file; None if it is missing, empty, cut, or holds something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
@@ -102,7 +102,7 @@ def read_oracle_trials(project: Path) -> dict[str, OracleTrial]:
 
 
 def _trial(record: Record | None) -> OracleTrial | None:
-    """None where it is not the record of a trial."""
+    """None if it is not the record of a trial."""
     try:
         trial = OracleTrial.from_state(record)
         return trial if trial.trial_id == f"{int(trial.trial_id):04d}" else None

@@ -39,7 +39,7 @@ def decoded(
 ) -> np.ndarray:
     """uint8 [N, size, size, 3], memory-mapped and read-only, in the order of `images.paths`.
 
-    UnfreezeError where an image vanished or changed after the scan, or where the disk has no room.
+    Raises UnfreezeError if an image vanished or changed after the scan, or if the disk has no room.
     """
     return _arrays(images, cache, size, (antialias,), progress)[0]
 
@@ -70,7 +70,7 @@ def _arrays(
 
 
 def already_decoded(images: ImageSet, cache: Path, size: int) -> np.ndarray | None:
-    """The plain array if it is there and whole; None where it would have to be made."""
+    """The plain array if it is there and whole; None if it would have to be made."""
     path = _path(images, cache, size, False)
     return np.load(path, mmap_mode="r", allow_pickle=False) if _is_array(path) else None
 
@@ -139,7 +139,7 @@ def _kept(part: Path) -> Iterator[None]:
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
-    """A new .npy file to write into. OSError where the disk has no room for all of it."""
+    """A new .npy file to write into. Raises OSError if the disk has no room for all of it."""
     array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     try:
         reserve(path, path.stat().st_size)  # a full disk is an error here, and not SIGBUS when a page is written
@@ -158,7 +158,7 @@ def release(array: np.ndarray | None) -> None:
 
 
 def make_cache(folder: Path) -> None:
-    """Make the folder; UnfreezeError where that is not possible."""
+    """Make the folder. Raises UnfreezeError if that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -26,7 +26,7 @@ def to_columns(images: ImageSet) -> dict[str, Any]:
 
 
 def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
-    """The images of such columns. KeyError, TypeError, ValueError or AttributeError where they are damaged."""
+    """The images of such columns. Raises KeyError, TypeError, ValueError or AttributeError if they are damaged."""
     _check_columns(columns, class_names)
     return ImageSet(
         root=Path(columns["root"]),

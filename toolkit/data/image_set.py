@@ -105,7 +105,7 @@ def scan(
     """Reads every image of DATA once, in threads, and checks that it can be decoded.
 
     `classes`: those of a model that is there already, of which DATA may have only some. `progress(done, total)` is
-    called in this thread after each file. `UnfreezeError` where DATA has no two classes to tell apart, or one that is
+    called in this thread after each file. Raises UnfreezeError if DATA has no two classes to tell apart, or one that is
     not in `classes`, or, if `strict`, where a file has to be left out.
     """
     listing = read_listing(data)
@@ -170,7 +170,8 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
 
 
 def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[str, ...]:
-    """The classes to learn, sorted. UnfreezeError if there are fewer than two, or one without an image to train on."""
+    """The classes to learn, sorted. Raises UnfreezeError if there are fewer than two, or one without an image to train
+    on."""
     where = one_line(str(data))
     said = {name: one_line(name) for name, _ in listing.classes}
     given = {name for name, part in listing.classes if part in ("train", "")}
@@ -193,7 +194,7 @@ def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[st
 
 
 def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes of the model. UnfreezeError if DATA has a class that is not among them, or no usable image."""
+    """The classes of the model. Raises UnfreezeError if DATA has a class that is not among them, or no usable image."""
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:
@@ -220,7 +221,7 @@ def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], reje
 
 
 def read_unchanged(images: ImageSet, row: int) -> bytes:
-    """The bytes of one file, as they were scanned; UnfreezeError where they are gone or others."""
+    """The bytes of one file, as they were scanned. Raises UnfreezeError if they are gone or others."""
     file = images.root / images.paths[row]
     try:
         content = read(file)

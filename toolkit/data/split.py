@@ -17,10 +17,10 @@ SOURCES = ("train", "")  # parts from which a missing one is taken
 def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageSet:
     """The same images with every part "train", "val" or "test".
 
-    A missing test part takes the fraction `test` of each class, then a missing val part the fraction `val` of what
-    is left; at least one image each. They are taken from the images of train and those without a part. One without
-    a part joins a byte-identical one that has one, and no image is moved away from its twins. `UnfreezeError` where
-    a class has too few distinct images.
+    A missing test part takes the fraction `test` of each class, then a missing val part the fraction `val` of what is
+    left; at least one image each. They are taken from the images of train and those without a part. One without a part
+    joins a byte-identical one that has one, and no image is moved away from its twins. Raises UnfreezeError if a class
+    has too few distinct images.
     """
     wanted = {part: share for part, share in (("test", test), ("val", val)) if part not in folder.parts}
     for part, share in wanted.items():

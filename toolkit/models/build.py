@@ -34,8 +34,8 @@ _RESCALING: dict[str, tuple[float | list[float], float | list[float]]] = {
 def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
     """`image` uint8 [N, S, S, 3] -> `probabilities` float32 [N, C], with `set_unfreeze` at `spec.unfreeze`.
 
-    `weights`: "imagenet", "none", or the path of a weights file of Keras' include_top=False model.
-    UnfreezeError where the spec cannot be built, or the weights are missing or do not fit.
+    `weights`: "imagenet", "none", or the path of a weights file of Keras' include_top=False model. Raises UnfreezeError
+    if the spec cannot be built, or the weights are missing or do not fit.
     """
     check_spec(spec)
     image = keras.Input((spec.image_size, spec.image_size, 3), dtype="uint8", name="image")

@@ -46,7 +46,7 @@ class ModelSpec:
 
 
 def check_weights(weights: str, name: str, alpha: float) -> None:
-    """UnfreezeError where `weights` is "starter" and backbone or alpha are not those of the starter weights."""
+    """Raises UnfreezeError if `weights` is "starter" and backbone or alpha are not those of the starter weights."""
     if weights == "starter" and (name, alpha) != STARTER_MODEL:
         there, its_alpha = STARTER_MODEL
         raise UnfreezeError(

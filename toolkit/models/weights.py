@@ -34,7 +34,7 @@ def construct(spec: ModelSpec, **arguments: object) -> keras.Model:
 def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
     """Load `weights` ("imagenet", "starter", "none" or a path) into the backbone of `build_model(spec)`.
 
-    UnfreezeError where the download fails, or where the file is missing or of another backbone or alpha.
+    Raises UnfreezeError if the download fails, or if the file is missing or of another backbone or alpha.
     """
     if weights == "none":
         return
@@ -87,7 +87,7 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
 
 
 def _check(path: Path) -> None:
-    """UnfreezeError where the file refers to other files, or says that it holds more than it does."""
+    """Raises UnfreezeError if the file refers to other files, or says that it holds more than it does."""
     if path.suffix == ".keras":
         check_keras(path, set(keras.saving.get_custom_objects()))
     elif path.suffix in (".h5", ".hdf5"):

@@ -85,7 +85,7 @@ class PairedAnswers:
 
 
 def compare_answers(first: np.ndarray, second: np.ndarray) -> PairedAnswers:
-    """Of two bool [N] that say which images each model answers rightly. ValueError if there is no image."""
+    """Of two bool [N] that say which images each model answers rightly. Raises ValueError if there is no image."""
     if not len(first):
         raise ValueError("no image was compared")
     return PairedAnswers(len(first), int((first & ~second).sum()), int((second & ~first).sum()))

@@ -47,8 +47,8 @@ class Activations:
     labels: dict[str, np.ndarray]  # "train" and "val": int32 [N]
 
     def source(self, part: str, depth: int) -> Source:
-        """The inputs, float [B, ...], of the suffix that is trained at `depth`, for the part "train" or "val".
-        UnfreezeError where a file is gone."""
+        """The inputs, float [B, ...], of the suffix that is trained at `depth`, for the part "train" or "val". Raises
+        UnfreezeError if a file is gone."""
         views = self.settings.view_count if part == "train" else 1
         files = [self.folder / f"{stem(part, n, depth)}.npy" for n in range(views)]
         try:
@@ -68,8 +68,8 @@ def compute_activations(
 ) -> Activations:
     """The activations of `model`'s prefix at all `depths`; those that are missing are computed.
 
-    `parts`: "train" and "val". UnfreezeError where there is no room for them, where half precision cannot hold them, or
-    where the prefix cannot be computed.
+    `parts`: "train" and "val". Raises UnfreezeError if there is no room for them, where half precision cannot hold
+    them, or if the prefix cannot be computed.
     """
     sources = {"train": augmented(parts["train"], run.settings), "val": unaugmented(parts["val"])}
     tensors = {depth: cut_tensor(model, spec, depth) for depth in sorted(set(depths))}
@@ -121,7 +121,8 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
 
 
 def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.KerasTensor], settings: Settings) -> int:
-    """How many bytes the passes will write. UnfreezeError where `--cache-limit` or the disk has no room for them."""
+    """How many bytes the passes will write. Raises UnfreezeError if `--cache-limit` or the disk has no room for
+    them."""
     values = {depth: int(np.prod(tensor.shape[1:])) for depth, tensor in tensors.items()}
     item = np.dtype(settings.cache_dtype).itemsize
     needed = sum(len(one.source.labels) * values[depth] * item for one in passes for depth in one.depths)

@@ -59,7 +59,7 @@ def is_whole(folder: Path, name: str) -> bool:
 
 def run_pass(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[int]:
     """Write the arrays of a pass. Yields how many images were done at each step, first those that an interrupted pass
-    had done. `dtype`: "float16" or "float32". UnfreezeError where it cannot hold the activations."""
+    had done. `dtype`: "float16" or "float32". Raises UnfreezeError if it cannot hold the activations."""
     total = len(one.source.labels)
     start = _resumed(one, folder)
     if not start:
@@ -109,7 +109,7 @@ def _flush(arrays: list[np.memmap]) -> None:
 
 
 def _resumed(one: Pass, folder: Path) -> int:
-    """How many images an interrupted pass over the same depths has done; 0 where there was none."""
+    """How many images an interrupted pass over the same depths has done; 0 if there was none."""
     try:
         told = json.loads((folder / one.mark).read_text())
         there = all((folder / f"{name}.part.npy").is_file() for name in one.stems)

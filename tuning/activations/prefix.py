@@ -52,7 +52,7 @@ def in_tensorflow(part: keras.Model) -> Forward:
 
 
 def in_onnxruntime(part: keras.Model) -> Forward | None:
-    """The prefix in onnxruntime; None where it cannot be converted, or where onnxruntime refuses the graph."""
+    """The prefix in onnxruntime; None if it cannot be converted, or where onnxruntime refuses the graph."""
     import onnxruntime
 
     from toolkit.to_onnx.graph import to_onnx

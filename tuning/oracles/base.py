@@ -77,7 +77,7 @@ class ResumableOracle(keras_tuner.Oracle):
         return {"status": TrialStatus.STOPPED if point is None else TrialStatus.RUNNING, "values": point}
 
     def propose(self, trial_id: str) -> Values | None:
-        """The point of the trial `trial_id`; None where every point was tried."""
+        """The point of the trial `trial_id`; None if every point was tried."""
         return self._random_values()
 
     def _random_values(self) -> Values | None:

@@ -80,7 +80,7 @@ class HalvingOracle(ResumableOracle):
         return self._promotion() if point is None else point
 
     def _new_point(self) -> Values | None:
-        """A new configuration for the first rung; None where the rung is full or every point was tried."""
+        """A new configuration for the first rung; None if the rung is full or every point was tried."""
         if self._rung(1) or len(self._rung(0)) >= self.configurations:
             return None
         point = self._random_values()
@@ -90,7 +90,7 @@ class HalvingOracle(ResumableOracle):
         return point | {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": 0}
 
     def _promotion(self) -> Values | None:
-        """The next trial that goes on with the weights of one of a finished rung; None where there is none now."""
+        """The next trial that goes on with the weights of one of a finished rung; None if there is none now."""
         plan = rungs(max(1, len(self._rung(0))), self.head_epochs, self.max_epochs)
         measured = {trial.trial_id for trial in completed(self)}
         for number, (planned, first, end) in enumerate(plan[1:], start=1):

@@ -47,14 +47,14 @@ class HyperbandOracle(ResumableOracle, keras_tuner.oracles.HyperbandOracle):
             self._start_new_bracket()
 
     def _start(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
-        """A trial of a new point for the bracket's first round; None where the round is full or every point tried."""
+        """A trial of a new point for the bracket's first round; None if the round is full or every point tried."""
         if len(bracket["rounds"][0]) >= self._get_size(bracket["bracket_num"], 0):
             return None
         response: dict[str, Any] = self._random_trial(trial_id, bracket)
         return response if response["status"] == TrialStatus.RUNNING else None
 
     def _promote(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
-        """A trial that goes on with the best trial of a finished round; None where there is none yet."""
+        """A trial that goes on with the best trial of a finished round; None if there is none yet."""
         for number, following in enumerate(bracket["rounds"][1:], start=1):
             ended = {entry["id"] for entry in bracket["rounds"][number - 1]}
             if any(self.trials[name].status not in FINISHED for name in ended):
