@@ -100,7 +100,7 @@ class Judge:
             images=pair.images,
             accuracy=float(right.mean()),
             lost=pair.loss,
-            lost_at_most=pair.most,
+            lost_at_most=pair.lost_at_most,
             lost_error=standard_error(pair),
             difference=float(np.abs(got - self.answers).mean()),
             bytes=path.stat().st_size,
@@ -116,7 +116,7 @@ class Judge:
 
 def can_tell(images: int, margin: float) -> bool:
     """Whether so many images could show that no more than `margin`, a fraction, is lost: of a file without a flip."""
-    return PairedAnswers(images, 0, 0).most <= margin
+    return PairedAnswers(images, 0, 0).lost_at_most <= margin
 
 
 def is_accepted(pair: PairedAnswers, margin: float) -> bool:

@@ -16,7 +16,7 @@ from unfreeze.commands.finish import answer
 from unfreeze.tracking.mlflow_store import require
 
 if TYPE_CHECKING:
-    from toolkit.data.image_set import ImageFolder
+    from toolkit.data.image_set import ImageSet
 
 
 @click.command(short_help="Search with KerasTuner; keep the best model.")
@@ -78,7 +78,7 @@ def track(screen: Any, run: Path, uri: str | None) -> None:
         screen.say(f"logged to MLflow as run {api.track(run, uri)}")
 
 
-def warn(screen: Any, images: ImageFolder) -> None:
+def warn(screen: Any, images: ImageSet) -> None:
     """Say what a run should not pass over in silence."""
     from unfreeze.screen import tables
 
@@ -105,7 +105,7 @@ def _plan(settings: Settings) -> list[tuple[int, int]] | None:
     """(trials, epochs of each) of every rung of the search; None where that is not known."""
     from tuning.oracles.halving import rungs
 
-    count = min(settings.trials, settings.points)
+    count = min(settings.trials, settings.point_count)
     if settings.oracle == "halving":
         planned = rungs(count, settings.head_epochs, settings.epochs)
         return [(trials, end - first) for trials, first, end in planned]
