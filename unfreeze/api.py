@@ -213,9 +213,9 @@ def track(run: PathLike, uri: str) -> str:
     Every call makes a new one and leaves those that are there alone. `uri`: sqlite:///mlflow.db, or a server's address.
     """
     from unfreeze.tracking.mlflow import log_to_mlflow
-    from unfreeze.tracking.mlflow_store import require
+    from unfreeze.tracking.mlflow_store import check_store
 
-    require(uri)
+    check_store(uri)
     return log_to_mlflow(load(run).path, uri)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from export.artefacts import Artefact, Reference, digest, picture_paths, size
 from export.proof.locate import locate
-from export.proof.parity import Parity, judge, most_different_rows, write_parities
+from export.proof.parity import Parity, most_different_rows, verdict_on, write_parities
 from export.proof.verify import draw_flips
 from export.runtimes.inputs_outputs import read_labels, square_size, to_model_input, to_probabilities
 from export.runtimes.inspect_file import shape_and_precision
@@ -85,7 +85,7 @@ def verify_foreign(
         )
         parities = []
         for path in artefacts:
-            parity = judge(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
+            parity = verdict_on(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
             picture = picture_paths(out, path.name)[1] if out else None
             if picture is not None:
                 remove(picture)

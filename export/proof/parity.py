@@ -153,7 +153,7 @@ def compare(
     )
 
 
-def judge(
+def verdict_on(
     artefact: Artefact, outcome: Outcome, reference: Reference, class_names: Sequence[str], settings: VerifySettings
 ) -> Parity:
     """The verdict on what came out of running an artefact."""

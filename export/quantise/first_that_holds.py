@@ -24,7 +24,7 @@ from toolkit.storage.files import atomic
 BATCH, TIMED = 32, 20  # images
 SLOWER = 2.0  # times the latency of the float32 file: an int8 file that takes longer is of no use
 LEAST_DELAY = 1.0  # ms: an int8 file that takes no more than this longer than the float32 file is never too slow
-ALIKE = 1.1  # files whose latencies differ by no more than this factor are taken as equally fast
+EQUALLY_FAST = 1.1  # files whose latencies differ by no more than this factor are taken as equally fast
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Int8Judge:
     """Images to compare on, and the model's answers to them."""
 
     images: np.ndarray  # uint8 [M, S, S, 3], may be a file that is mapped into memory
@@ -180,7 +180,7 @@ def best_of(attempts: Sequence[Attempt]) -> int:
     best = attempts[min(usable, key=loss)]
     near = [number for number in usable if loss(number)[0] <= (best.lost or 0.0) + (best.lost_error or 0.0)]
     fastest = min(attempts[number].slowdown for number in near)
-    return min((number for number in near if attempts[number].slowdown <= ALIKE * fastest), key=loss)
+    return min((number for number in near if attempts[number].slowdown <= EQUALLY_FAST * fastest), key=loss)
 
 
 def _latencies(predicts: Sequence[Callable[[np.ndarray], np.ndarray]], images: np.ndarray) -> list[float]:

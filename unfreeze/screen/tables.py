@@ -13,7 +13,7 @@ from toolkit.data.image_set import ImageSet
 from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
-from unfreeze.screen.terminal import show
+from unfreeze.screen.terminal import print_table
 from unfreeze.wording import backbone_words
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
@@ -34,7 +34,7 @@ def show_folder(images: ImageSet) -> None:
     ]
     rows += _unlisted(images.class_names)
     rows.append(["all", *(str(counts[part].sum()) for part in parts), str(len(images))])
-    show(["class", *parts, "images"], rows)
+    print_table(["class", *parts, "images"], rows)
     smallest, middle, largest = (np.percentile(images.sizes, q, axis=0).astype(int) for q in (0, 50, 100))
     click.echo(
         f"\nwidth {smallest[0]} to {largest[0]} px (median {middle[0]}), "
@@ -113,7 +113,7 @@ def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None
     columns = zip(evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, strict=True)
     rows = [[name, *(f"{value:.4f}" for value in values)] for name, *values in columns]
     images = evaluation.confusion.sum(axis=1)
-    show(
+    print_table(
         ["class", "precision", "recall", "F1", "images"],
         [[*row, str(n)] for row, n in zip(rows, images, strict=True)][:ROWS] + _unlisted(evaluation.class_names),
     )
@@ -155,5 +155,5 @@ def show_backbones() -> None:
         [row.name, str(row.image_size), str(len(row.cuts) + 1), ", ".join([*row.cuts[:2], "…"][: len(row.cuts)])]
         for row in BACKBONES.values()
     ]
-    show(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
+    print_table(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
     click.echo("\nat the deepest depth nothing is frozen; --json lists every cut layer")

@@ -55,11 +55,11 @@ class Sensitivity:
 
 
 @dataclass(frozen=True)
-class ResizeCheck:
+class StoredSensitivity:
     """What is in resize.json."""
 
     artefact: str  # name of the file that the clients' pixels were given to
-    clients: tuple[Sensitivity, ...]
+    rows: tuple[Sensitivity, ...]
 
 
 def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
@@ -162,7 +162,7 @@ def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: flo
     plots.save(plots.clients(lines, margin / 100), run / "plots" / "resize.png")
 
 
-def read_sensitivity(run: Path) -> ResizeCheck | None:
+def read_sensitivity(run: Path) -> StoredSensitivity | None:
     """RUN/resize.json; None where there is no such file, UnfreezeError where it is damaged."""
     path = run / RESIZE
     if not path.is_file():
@@ -173,7 +173,7 @@ def read_sensitivity(run: Path) -> ResizeCheck | None:
         rows = tuple(replace(row, verdict=EARLIER.get(row.verdict, row.verdict)) for row in rows)
         if any(row.verdict not in (HOLDS, FAILS, UNDECIDED) for row in rows):
             raise ValueError("a verdict in it is none")
-        return ResizeCheck(str(stored["artefact"]), rows)
+        return StoredSensitivity(str(stored["artefact"]), rows)
     except (KeyError, TypeError, ValueError) as error:
         raise UnfreezeError(
             f"{path} is damaged ({first_line(error)}); `unfreeze verify {run} --resize` writes it again"
