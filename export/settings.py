@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from export.variants import Variant, choose
+from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, as_tuple, at_least, check
 
 MARGIN = 0.5  # points of accuracy that an artefact may lose
@@ -48,12 +48,12 @@ class ExportSettings:
 
     def __post_init__(self) -> None:
         _check(self, EXPORT_RULES)
-        choose(self.formats, self.precisions)
+        choose_variants(self.formats, self.precisions)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
         """The files that are asked for."""
-        return choose(self.formats, self.precisions)
+        return choose_variants(self.formats, self.precisions)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the manifest."""

@@ -45,7 +45,9 @@ WHY_NOT = {
 }
 
 
-def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None) -> tuple[Variant, ...]:
+def choose_variants(
+    formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None
+) -> tuple[Variant, ...]:
     """The variants of these formats and precisions. None means all formats, and all precisions but those of
     `ON_REQUEST`. UnfreezeError where one that was asked for is unknown or has no file."""
     _check_known("format", formats, FORMATS)
@@ -64,11 +66,11 @@ def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | Non
     return chosen
 
 
-def choose_written(
+def choose_written_variants(
     formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None
 ) -> tuple[Variant, ...]:
-    """The variants that may have been written: as `choose`, but None means the precisions of `ON_REQUEST`, too."""
-    chosen = choose(formats, precisions)
+    """The variants that may have been written: like `choose_variants`, but None includes those of `ON_REQUEST`."""
+    chosen = choose_variants(formats, precisions)
     if precisions is not None:
         return chosen
     more = (one for one in ALL_VARIANTS if one.precision in ON_REQUEST and one.format in (formats or FORMATS))

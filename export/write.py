@@ -1,6 +1,6 @@
 """A run's model -> its artefacts, the reference answers, the golden pack and the manifest.
 
-What the files are made from is in `export.sources`, the writer of each in `export.write_one`.
+What the files are made from is in `export.intermediates`, the writer of each in `export.write_variants`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from export.artefacts import (
     write_reference,
 )
 from export.artefacts import digest as artefact_digest
+from export.intermediates import Intermediates, model_answers
 from export.quantise.ways import check_layers
 from export.settings import EXPORT, ExportSettings
-from export.sources import Sources, model_answers
 from export.targets.golden import write_golden
 from export.variants import ALL_VARIANTS, Variant
-from export.write_one import WRITERS, check_runs
+from export.write_variants import WRITERS, check_runs
 from toolkit.errors import UnfreezeError, disk_is_full, short_reason
 from toolkit.evaluation.results import answers_of
 from toolkit.progress import Progress, silent
@@ -65,15 +65,15 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
-        sources = Sources(run, model, settings, folder, space, description, progress)
+        intermediates = Intermediates(run, model, settings, folder, space, description, progress)
         written, failed = [], staying.failed if staying else {}
         for done, variant in enumerate(chosen):
             progress("exporting", done, len(chosen))
             if variant.precision != "int8":  # whose ways are named one by one
                 progress(variant.name, 0, 1)
             try:
-                artefact = WRITERS[variant.format, variant.precision](sources, variant, folder / variant.name)
-                check_runs(folder / variant.name, sources.samples)
+                artefact = WRITERS[variant.format, variant.precision](intermediates, variant, folder / variant.name)
+                check_runs(folder / variant.name, intermediates.samples)
                 written.append(artefact)
                 if variant.precision != "int8":
                     progress(variant.name, 1, 1)

@@ -43,7 +43,7 @@ def test_what_is_left_out_follows_the_backbone() -> None:
 
 
 def test_single_values_make_a_space_of_one_point() -> None:
-    assert options.settings(BASE | {"head_units": 32, "dropout": 0.1, "unfreeze": 3}).points == 1
+    assert options.settings(BASE | {"head_units": 32, "dropout": 0.1, "unfreeze": 3}).point_count == 1
 
 
 @pytest.mark.parametrize(

@@ -505,12 +505,12 @@ def test_mistakes_show_the_image_else_its_decoded_copy_else_none(copy: Path) -> 
 
 def test_thumbnails_stand_upright(tmp_path: Path) -> None:
     from toolkit.pixels.decode import decode_whole
-    from unfreeze.pages.thumbnails import SIDE, thumbnail
+    from unfreeze.pages.thumbnails import THUMBNAIL_SIDE, thumbnail
 
     file, exif = tmp_path / "a.jpg", Image.Exif()
     exif[0x0112] = 6  # the camera was turned
     Image.fromarray(np.zeros((200, 600, 3), np.uint8)).save(file, exif=exif)
-    assert pixels(thumbnail(decode_whole(file))).shape == (SIDE, SIDE // 3, 3)
+    assert pixels(thumbnail(decode_whole(file))).shape == (THUMBNAIL_SIDE, THUMBNAIL_SIDE // 3, 3)
 
 
 def test_a_report_loads_no_tensorflow(copy: Path) -> None:

@@ -20,7 +20,7 @@ from export.write import export
 from export.write import finished as written_before
 from tests.tiny import SETTINGS
 from toolkit.errors import UnfreezeError
-from toolkit.evaluation.evaluate_run import assess, assess_other
+from toolkit.evaluation.evaluate_run import evaluate_folder, evaluate_run
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run, load_run
 from toolkit.storage.files import read_json, write_json
@@ -40,10 +40,10 @@ def other(finished: Run, tmp_path: Path) -> Run:
 
 
 def test_it_is_evaluated_at_its_own_size(other: Run, finished: Run, pictures: Path) -> None:
-    assert assess(other).to_json() == {
+    assert evaluate_run(other).to_json() == {
         name: value for name, value in read_json(finished.path / "metrics.json").items() if name != "part"
     }
-    assert assess_other(other, pictures).to_json() == assess_other(finished, pictures).to_json()
+    assert evaluate_folder(other, pictures).to_json() == evaluate_folder(finished, pictures).to_json()
 
 
 def test_it_is_exported_and_verified_at_its_own_size(other: Run, finished: Run) -> None:
@@ -75,7 +75,7 @@ def test_a_model_from_elsewhere_has_its_own_size(pictures: Path, tmp_path: Path)
     run = adopt(model, pictures, tmp_path / "run")
     elsewhere = Run(run.path, run.images, replace(run.settings, image_size=48))
     assert read_spec(elsewhere) == AdoptedSpec(24)
-    assess(elsewhere)
+    evaluate_run(elsewhere)
     described = read_json(run.path / "model.json")
     write_json(run.path / "model.json", {name: value for name, value in described.items() if name != "image_size"})
     assert read_spec(run) == AdoptedSpec(24), "as an earlier version wrote it"

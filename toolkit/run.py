@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.data.image_columns import from_columns, to_columns
-from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import split
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.progress import Progress, silent
@@ -44,7 +44,7 @@ class Run:
     """The content of `run.json`: the images with their parts, and the settings."""
 
     path: Path
-    images: ImageFolder  # every part decided
+    images: ImageSet  # every part decided
     settings: Settings
     warnings: tuple[str, ...] = ()  # sentences for the user about going on with this run
 
@@ -54,7 +54,7 @@ class Run:
         return Path(self.settings.cache_dir or self.path / CACHE)
 
 
-def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: bool = True) -> Run:
+def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool = True) -> Run:
     """Make the run folder, or go on in it if it was made for the same data and settings; else UnfreezeError.
 
     `searches`: whether a search asks for it. A run in which nothing was trained yet is replaced.
@@ -108,10 +108,10 @@ def read_images(
     strict: bool = False,
     classes: tuple[str, ...] | None = None,
     progress: Progress = silent,
-) -> ImageFolder:
+) -> ImageSet:
     """The data of a run in the folder `path`, with its split. `classes`: those of a model that exists already.
 
-    UnfreezeError where the data cannot be used, and where the run folder or the cache lies inside DATA.
+    Raises UnfreezeError if the data cannot be used, and if the run folder or the cache lies inside DATA.
     """
     _refuse_inside(data, path, "its pictures would become data; give a folder elsewhere")
     if settings.cache_dir:
@@ -144,7 +144,7 @@ def _restore(path: Path) -> None:
 
 
 def _stored(path: Path) -> Any:
-    """The value in run.json, after `_restore`. UnfreezeError if it cannot be read."""
+    """The value in run.json, after `_restore`. Raises UnfreezeError if it cannot be read."""
     try:
         return read_json(path / "run.json")
     except UnfreezeError:
@@ -163,7 +163,8 @@ def _is_run(file: Path) -> bool:
 
 
 def load_run(path: Path, data: Path | None = None) -> Run:
-    """The run in a folder; UnfreezeError if there is none. `data`: where its images are now, if they were moved."""
+    """The run in a folder. Raises UnfreezeError if there is none. `data`: where its images are now, if they were
+    moved."""
     check_run(path)
     _restore(path)
     stored = _stored(path)
@@ -222,7 +223,7 @@ def _to_json(run: Run, versions: list[dict[str, str]]) -> dict[str, Any]:
 DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"
 
 
-def _refuse_another(path: Path, stored: Any, images: ImageFolder, settings: Settings, searches: bool) -> None:
+def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Settings, searches: bool) -> None:
     before = stored.get("settings") if isinstance(stored, dict) else None
     if not isinstance(before, dict) or not before:
         raise UnfreezeError(f"{path / 'run.json'} is not of format {FORMAT}; give another run folder")

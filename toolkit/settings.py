@@ -10,7 +10,7 @@ from typing import Any
 from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, deepest
-from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec, check_spec, check_weights
+from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
 from toolkit.storage.local_path import local_path
 
 AUGMENTATIONS = ("none", "light", "strong")
@@ -74,7 +74,7 @@ class FollowedTuple(tuple):
 
 @dataclass(frozen=True)
 class Split:
-    """How images that have no part are divided. UnfreezeError where a value is not in its range."""
+    """How images that have no part are divided. Raises UnfreezeError if a value is not in its range."""
 
     val: float = 0.2  # fraction for validation
     test: float = 0.2  # fraction for the test
@@ -91,7 +91,7 @@ SPLIT = Split()
 class Settings:
     """What to search and how to train. One value in each of the three tuples makes a plain training run.
 
-    A record is checked when it is made: UnfreezeError where a value is not of its kind or range, or where a point of
+    A record is checked when it is made: Raises UnfreezeError if a value is not of its kind or range, or if a point of
     the space is no model that can be built. A single number stands for a tuple of one: `Settings(unfreeze=2)`. Alpha,
     image size and depths follow backbone and weights where they are not given, and follow another backbone in
     `dataclasses.replace(settings, backbone="EfficientNetB1")`, whose images have 240 px.
@@ -149,7 +149,7 @@ class Settings:
         """Fill in what was not given."""
         starter = self.weights == "starter"
         if not self.alpha or isinstance(self.alpha, FollowedFloat):
-            self._set("alpha", FollowedFloat(STARTER[1] if starter else 1.0))
+            self._set("alpha", FollowedFloat(STARTER_MODEL[1] if starter else 1.0))
         if self.backbone == ADOPTED:
             return
         if not self.image_size or isinstance(self.image_size, FollowedInt):
@@ -158,7 +158,7 @@ class Settings:
             self._set("unfreeze", FollowedTuple(depth for depth in DEPTHS if depth <= deepest(self.backbone)))
 
     def _check_space(self) -> None:
-        """UnfreezeError where a point of the space is no model that can be built."""
+        """Raises UnfreezeError if a point of the space is no model that can be built."""
         check_weights(self.weights, self.backbone, self.alpha)
         for name in ("head_units", "dropout"):
             if not getattr(self, name):
@@ -180,7 +180,7 @@ class Settings:
         return max(1, min(wanted, self.epochs))
 
     @property
-    def points(self) -> int:
+    def point_count(self) -> int:
         """Distinct points of the search space."""
         return len(self.head_units) * len(self.dropout) * len(self.unfreeze)
 
@@ -189,7 +189,7 @@ class Settings:
         return ModelSpec(self.backbone, self.alpha, self.image_size, classes, head_units, dropout, unfreeze)
 
     def check_files(self) -> None:
-        """UnfreezeError where the weights file is not there."""
+        """Raises UnfreezeError if the weights file is not there."""
         if self.weights not in ("imagenet", "starter", "none") and not local_path(self.weights, "a file").is_file():
             raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
 
@@ -198,8 +198,8 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
-        """What `to_json` gave; the backbone may have left the table since. TypeError where there is another field,
-        UnfreezeError where a value is not of its kind."""
+        """What `to_json` gave; the backbone may have left the table since. Raises TypeError if there is another field,
+        UnfreezeError if a value is not of its kind."""
         stored = cls(**values | {"backbone": ADOPTED})
         stored._set("backbone", values["backbone"])
         return stored

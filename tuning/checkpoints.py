@@ -14,7 +14,7 @@ CHECKPOINT = "checkpoint.weights.h5"  # KerasTuner's name
 
 
 def check_room(folder: Path, model: keras.Model) -> None:
-    """OSError where the disk has no room for another checkpoint. Without this check HDF5 ends the process with a
+    """Raises OSError if the disk has no room for another checkpoint. Without this check HDF5 ends the process with a
     segmentation fault when it closes a file on a full disk."""
     variables = [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
     probe = folder / temporary_name("room")

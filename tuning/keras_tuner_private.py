@@ -47,7 +47,7 @@ TUNER = {
 
 
 def check(thing: object, names: Mapping[str, str]) -> None:
-    """Raises UnfreezeError where KerasTuner's part of `thing` lacks one of `names`."""
+    """Raises UnfreezeError if KerasTuner's part of `thing` lacks one of `names`."""
     bases = [base for base in type(thing).__mro__ if base.__module__.startswith("keras_tuner.")]
     known = set(vars(thing)).union(*map(vars, bases))
     if missing := sorted(set(names) - known):

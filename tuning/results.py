@@ -43,13 +43,13 @@ class Trial:
 
     @property
     def point(self) -> Point | None:
-        """The point of the search space that was tried; None where the trial's record was lost."""
+        """The point of the search space that was tried; None if the trial's record was lost."""
         if self.head_units is None or self.dropout is None or self.unfreeze is None:
             return None
         return Point(self.head_units, self.dropout, self.unfreeze)
 
     def value(self, objective: str) -> float | None:
-        """Its "val_loss" or "val_accuracy"; None where it did not complete."""
+        """Its "val_loss" or "val_accuracy"; None if it did not complete."""
         return self.val_loss if objective == "val_loss" else self.val_accuracy
 
 
@@ -80,7 +80,7 @@ def write_trials(path: Path, trials: Sequence[Trial]) -> None:
 
 
 def read_trials(path: Path) -> list[Trial]:
-    """The rows of a trials.csv, [] where there is no such file; UnfreezeError where it is damaged."""
+    """The rows of a trials.csv, [] if there is no such file. Raises UnfreezeError if it is damaged."""
     if not path.is_file():
         return []
     try:
@@ -116,9 +116,9 @@ def _finite(text: str) -> float | None:
 
 
 def ancestors(name: str, parents: Mapping[str, str], file: Path) -> list[str]:
-    """The trials that a trial goes on from, the earliest first; [] where it started by itself.
+    """The trials that a trial goes on from, the earliest first; [] if it started by itself.
 
-    `parents`: each trial's parent, "" or None where it has none. UnfreezeError that names `file` where a parent is not
+    `parents`: each trial's parent, "" or None if it has none. UnfreezeError that names `file` where a parent is not
     among them, or where a trial would go on from itself.
     """
     chain: list[str] = []

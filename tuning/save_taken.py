@@ -23,7 +23,7 @@ from tuning.trial_files import trial_folder
 from tuning.trial_model import Data
 
 # By how much a probability of the model that is saved may differ from what its trial recorded.
-TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
+PROBABILITY_TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
 
 
 def save_taken(
@@ -36,7 +36,7 @@ def save_taken(
     """Save the model of the trial that was taken, trained on for `result.refit` epochs; nothing where the run has it.
 
     `load_model` gives the whole model with the weights of the trial's best epoch. Returns the row of the epoch whose
-    weights were saved. NoAnswerError where the model does not answer as its trial recorded.
+    weights were saved. Raises NoAnswerError if the model does not answer as its trial recorded.
     """
     numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
     place, objective = run.path / FOLDER / "model", run.settings.objective
@@ -46,7 +46,7 @@ def save_taken(
         return _saved_epoch(run)
     model, recorded = load_model(), trial_folder(run, result.taken).answers()
     difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
-    if not difference <= TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
+    if not difference <= PROBABILITY_TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(
             f"the model of trial {result.taken}, built again from its weights, answers otherwise than the trial "
             f"recorded: a probability differs by {difference:.2g}; repeat the search in a new run folder"

@@ -31,7 +31,7 @@ def model_spec(settings: Settings, classes: int, point: keras_tuner.HyperParamet
     return settings.spec(classes, *(point.get(name) for name in POINT))
 
 
-def points(space: keras_tuner.HyperParameters) -> Iterator[Values]:
+def all_points(space: keras_tuner.HyperParameters) -> Iterator[Values]:
     """Every point of a space of Choices once, the one of the defaults first, the last hyperparameter fastest."""
     columns = [sorted(choice.values, key=lambda value: value != choice.default) for choice in space.space]
     for values in product(*columns):
@@ -46,6 +46,6 @@ def draw(space: keras_tuner.HyperParameters, rng: random.Random) -> Values:
 def coordinates(space: keras_tuner.HyperParameters, values: Values) -> list[float]:
     """A point as a place in the unit cube, float [D]: the values of a Choice are evenly spaced in their order.
 
-    Raises KeyError or ValueError where it is no point of this space.
+    Raises KeyError or ValueError if it is no point of this space.
     """
     return [float(choice.value_to_prob(values[choice.name])) for choice in space.space]

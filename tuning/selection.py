@@ -27,6 +27,27 @@ class Candidate:
     answers: np.ndarray  # float32 [N, C] on the validation part
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The trial that is taken, and how it was chosen."""
+
+    taken: Candidate
+    best: Candidate
+    tied: tuple[Candidate, ...]  # those that do not differ from the best one at the 5 % level
+    recommended: Candidate  # the smallest of the best one and the tied ones
+
+
+def choose_trial(candidates: list[Candidate], labels: np.ndarray, *, objective: str, pick: str) -> Choice:
+    """Choose one of `candidates`, which are sorted, the best first.
+
+    `labels`: int32 [N], of the validation images. `pick`: "best", or "smallest" for the one that is recommended.
+    """
+    best, *others = candidates
+    equal = [other for other in others if tied(best, other, labels, objective)]
+    recommended = smallest([best, *equal])
+    return Choice(best if pick == "best" else recommended, best, tuple(equal), recommended)
+
+
 def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) -> bool:
     """Whether the two do not differ at the 5 % level. `labels`: int32 [N], of the validation images."""
     if objective == "val_accuracy":

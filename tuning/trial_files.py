@@ -42,7 +42,7 @@ class TrialFolder:
         self, history: History, answers: np.ndarray | None, model: keras.Model, *, parameters: int, seconds: float
     ) -> None:
         """Leave the result of a trial that has ended. `model` has the weights of the best epoch, whose `answers`,
-        float32 [N, C], are None where the training diverged at once. `parameters`: of the whole model."""
+        float32 [N, C], are None if the training diverged at once. `parameters`: of the whole model."""
         history.write(self.path / HISTORY)
         if answers is not None:
             with atomic(self.path / ANSWERS) as temporary, temporary.open("wb") as file:
@@ -52,16 +52,16 @@ class TrialFolder:
         write_json(self.path / RESULT, result)
 
     def history(self) -> list[Row]:
-        """UnfreezeError where it is missing or damaged."""
+        """Raises UnfreezeError if it is missing or damaged."""
         return read_history(self.path / HISTORY)
 
     def answers(self) -> np.ndarray:
-        """float32 [N, C]: the answers to the validation images. OSError or ValueError where they cannot be read."""
+        """float32 [N, C]: the answers to the validation images. Raises OSError or ValueError if they cannot be read."""
         answers: np.ndarray = np.load(self.path / ANSWERS, allow_pickle=False)
         return answers
 
     def result(self) -> dict[str, Any]:
-        """{} where it was not written."""
+        """{} if it was not written."""
         return read_json(self.path / RESULT) if (self.path / RESULT).exists() else {}
 
     def is_whole(self) -> bool:
@@ -94,7 +94,7 @@ def write_head(path: Path, weights: list[np.ndarray], answers: np.ndarray, rows:
 
 
 def read_head(path: Path) -> tuple[list[np.ndarray], np.ndarray, list[Row]] | None:
-    """What `write_head` was given; None where the file is missing or damaged."""
+    """What `write_head` was given; None if the file is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as kept:
             weights = [kept[f"weights{n}"] for n in range(len(kept.files) - 2)]

@@ -130,8 +130,8 @@ class TrialModel(keras_tuner.HyperModel):
         yield "tune", model, shared.source("train", spec.unfreeze), shared.source("val", spec.unfreeze)
 
     def _head_file(self, spec: ModelSpec, span: range) -> Path | None:
-        """Where the head stage of a trial over the epochs `span` is kept; None where the trial has no head stage, or
-        goes on with one that another trial began."""
+        """Where the head stage of a trial over the epochs `span` is kept; None if the trial has no head stage, or goes
+        on with one that another trial began."""
         epochs = range(span.start, min(span.stop, self.settings.head_epochs))
         return head_file(self.folder.parent, spec, epochs) if epochs and epochs.start == 0 else None
 

@@ -17,8 +17,8 @@ from toolkit.storage.lock import alone, check_run
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
     from export.predict import Prediction
-    from export.proof.client_pixels import Sensitivity
     from export.proof.parity import Parity
+    from export.proof.pixel_sensitivity import Sensitivity
     from toolkit.run import Run
 
 PathLike = str | Path
@@ -112,7 +112,7 @@ def sensitivity(
     check_run(local_path(run))
     with alone(local_path(run)):
         opened = load(run, data)
-        from export.proof.client_pixels import measure_run
+        from export.proof.pixel_sensitivity import measure_run
 
         return measure_run(opened, artefact, margin=margin, progress=listener.progress)
 

@@ -22,7 +22,7 @@ from unfreeze.commands.adopt import adopt
 from unfreeze.commands.backbones import backbones
 from unfreeze.commands.evaluate import evaluate
 from unfreeze.commands.export import export
-from unfreeze.commands.finish import answer_error, begin
+from unfreeze.commands.finish import begin, print_error
 from unfreeze.commands.predict import predict
 from unfreeze.commands.report import report
 from unfreeze.commands.run import demo, run
@@ -149,6 +149,6 @@ def _fail(text: str, code: int, arguments: list[str]) -> int:
         traceback.print_exc()
     line = one_line(" ".join(text.split()))
     if "--json" in options:
-        answer_error(line, code)
+        print_error(line, code)
     click.echo(f"error: {line}", err=True)
     return code

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
 
 
 BORDER = 2  # cells of black around the 8 x 8, which the writing fills to the edge
-SIDE = 120  # pixels, of the files: what people can look at
+FILE_SIDE = 120  # pixels, of the files: what people can look at
 DEMO = Settings(
     weights="starter",
     flip=False,
@@ -63,7 +63,7 @@ def write_digits(folder: Path) -> Path:
             path = temporary / str(label) / f"{number:04}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             levels = np.pad(np.rint(pixels * (255 / 16)).astype(np.uint8), BORDER)
-            Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path)
+            Image.fromarray(levels).resize((FILE_SIDE, FILE_SIDE), Image.Resampling.BICUBIC).save(path)
     return folder
 
 

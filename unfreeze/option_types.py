@@ -10,7 +10,7 @@ import click
 
 from toolkit.storage.local_path import local_path
 
-MOST = 1000  # numbers in a range
+LONGEST_RANGE = 1000  # numbers in a range
 
 
 class Numbers(click.ParamType):
@@ -38,7 +38,7 @@ class Numbers(click.ParamType):
             raise ValueError
         first, last, step = bounds if len(bounds) == 3 else (*bounds, self.kind(self.step))
         count = round((last - first) / step) if step > 0 else -1
-        if not 0 <= count < MOST or abs(first + count * step - last) > 1e-9:
+        if not 0 <= count < LONGEST_RANGE or abs(first + count * step - last) > 1e-9:
             raise ValueError  # nothing is dropped in silence: the last number is on a step
         return [round(first + n * step, 9) for n in range(count + 1)]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from export.artefacts import Artefact, Reference, digest, picture_paths, size
 from export.proof.locate import locate
-from export.proof.parity import Parity, judge, most_different_rows, write_parities
+from export.proof.parity import Parity, most_different_rows, verdict_on, write_parities
 from export.proof.verify import draw_flips
 from export.runtimes.inputs_outputs import read_labels, square_size, to_model_input, to_probabilities
 from export.runtimes.inspect_file import shape_and_precision
@@ -22,7 +22,7 @@ from export.runtimes.isolated import run_isolated
 from export.runtimes.measure import measure
 from export.settings import PIXELS, VERIFY, VerifySettings
 from toolkit.data.decoded_arrays import decoded
-from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.image_set import ImageSet, scan
 from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.cores import cores
 from toolkit.process.tf32 import without_tf32
@@ -85,7 +85,7 @@ def verify_foreign(
         )
         parities = []
         for path in artefacts:
-            parity = judge(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
+            parity = verdict_on(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
             picture = picture_paths(out, path.name)[1] if out else None
             if picture is not None:
                 remove(picture)
@@ -112,7 +112,7 @@ def load_keras(path: Path, what: str) -> keras.Model:
     return model
 
 
-def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
+def _images(data: Path, labels: Path | None, progress: Progress) -> ImageSet:
     """The test part, or all."""
     names = None if labels is None else read_labels(labels)
     images = scan(data, classes=names, progress=partial(progress, "scanning"))

@@ -22,8 +22,8 @@ from toolkit.process.tf32 import without_tf32
 from toolkit.storage.files import atomic
 from toolkit.to_onnx.graph import to_onnx
 
-TOLERANCE = 1e-3  # of probabilities: tells a wrong graph from rounding
-HALF_TOLERANCE = 0.5  # of float16
+FLOAT32_GATE = 1e-3  # of probabilities: tells a wrong graph from rounding
+FLOAT16_GATE = 0.5  # of float16
 
 
 def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str], samples: np.ndarray | None = None) -> None:
@@ -33,7 +33,7 @@ def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str], samples
     otherwise than the model on `samples`, with or without onnxruntime's optimisations. `samples`: uint8 [N, S, S, 3],
     images like those of its training, which any model answers steadily; noise if there are none.
     """
-    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, TOLERANCE, samples)
+    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, FLOAT32_GATE, samples)
 
 
 def write_onnx_float16(
@@ -43,7 +43,7 @@ def write_onnx_float16(
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     graph = convert_float_to_float16(fold_batch_normalization(source), keep_io_types=True)
-    write_graph(graph, path, metadata, model, HALF_TOLERANCE, samples)
+    write_graph(graph, path, metadata, model, FLOAT16_GATE, samples)
 
 
 def fold_batch_normalization(source: Path) -> onnx.ModelProto:

@@ -15,7 +15,7 @@ from typing import Any
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-from export.description import MOST
+from export.description import LONGEST_DESCRIPTION
 
 LABELS = "labels.txt"
 ENTRY = "unfreeze.json"  # the name of the custom metadata
@@ -53,8 +53,8 @@ def description_in(model: bytes) -> str | None:
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
             sizes = [archive.getinfo(name).file_size for name in (LABELS, ENTRY)]
-            if sum(sizes) > MOST:
-                raise ValueError(f"its description has {sum(sizes):,} bytes, more than {MOST:,}")
+            if sum(sizes) > LONGEST_DESCRIPTION:
+                raise ValueError(f"its description has {sum(sizes):,} bytes, more than {LONGEST_DESCRIPTION:,}")
             labels, entry = archive.read(LABELS).decode().splitlines(), json.loads(archive.read(ENTRY))
     except (zipfile.BadZipFile, KeyError):
         return None

@@ -18,9 +18,9 @@ import numpy as np
 from export.runtimes.tensors import Tensor
 from toolkit.process.tf32 import without_tf32
 
-ALIKE = 0.95  # cosine from which a tensor whose name does not say so is taken for a layer's output
-NAMED = 0.5  # the same where the name says so
-LARGER = 3.0  # so many times as large, or as small, and it is another tensor
+UNNAMED_COSINE = 0.95  # cosine from which a tensor whose name does not say so is taken for a layer's output
+NAMED_COSINE = 0.5  # the same where the name says so
+NORM_RATIO = 3.0  # so many times as large, or as small, and it is another tensor
 DOUBTFUL = 0.02  # relative error from which such a pair is made only if the next layer is not more like it
 OWN_ERROR = {"float32": 1e-3, "float16": 2e-2}  # own error of a layer, relative, that rounding does not explain
 INTEGER_OWN_ERROR = 0.1  # the same of integer files, and it has to be
@@ -81,7 +81,7 @@ class _Pair:
     def direction(self) -> float:
         """The cosine of the angle between them; 0 where one is much larger: a cosine knows no scale."""
         ratio = _ratio(self.got, self.fed)
-        return _cosine(self.got, self.fed) if 1 / LARGER < ratio < LARGER else 0.0
+        return _cosine(self.got, self.fed) if 1 / NORM_RATIO < ratio < NORM_RATIO else 0.0
 
     @property
     def likeness(self) -> float:
@@ -154,7 +154,7 @@ class _Walk:
             got = _laid(tensor.value, fed)
             if got is not None and (not owners or name in owners):
                 pair = _Pair(tensor, right, fed, got)
-                if last or pair.direction > (NAMED if owners else ALIKE):
+                if last or pair.direction > (NAMED_COSINE if owners else UNNAMED_COSINE):
                     pairs.append(pair)
         if not pairs:
             return None

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import Artefact, Manifest, Reference, digest, picture_paths, read_manifest, read_reference, size
-from export.proof.parity import Parity, could_not_run, judge, most_different_rows, read_parities, write_parities
+from export.proof.parity import Parity, could_not_run, most_different_rows, read_parities, verdict_on, write_parities
 from export.runtimes.measure import Outcome, measure
 from export.settings import VERIFY, VerifySettings
-from export.variants import ALL_VARIANTS, choose_written, export_advice, export_command
+from export.variants import ALL_VARIANTS, choose_written_variants, export_advice, export_command
 from toolkit.data.decoded_arrays import decoded
 from toolkit.errors import UnfreezeError
 from toolkit.evaluation import plots
@@ -24,7 +24,7 @@ from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.storage.files import file_digest, remove
 
-SHOWN = 24  # flips on a picture sheet
+FLIPS_SHOWN = 24  # flips on a picture sheet
 Measure = Callable[..., dict[Path, Outcome]]
 
 
@@ -59,12 +59,12 @@ def verify(
     parities, rows_of = [], {}
     for artefact in chosen:
         outcome = outcomes[manifest.folder / artefact.name]
-        parities.append(judge(_with_current_size(manifest, artefact), outcome, reference, names, settings))
+        parities.append(verdict_on(_with_current_size(manifest, artefact), outcome, reference, names, settings))
         compared = most_different_rows(outcome, reference)
         if compared is not None and (settings.layers or parities[-1].broken):
             rows_of[artefact.name] = compared
     parities = _with_divergences(run, parities, rows_of, pixels, progress)
-    asked = {variant.name for variant in choose_written(formats, precisions)}
+    asked = {variant.name for variant in choose_written_variants(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
     write_parities(run.path / "parity.json", [*_earlier(run, manifest, parities), *parities])
     draw_flips(run.path / "plots", parities, pixels, reference)
@@ -102,7 +102,7 @@ def chosen_artefacts(
     manifest: Manifest, formats: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> list[Artefact]:
     """UnfreezeError where none of those asked for was exported or tried."""
-    asked = [variant.name for variant in choose_written(formats, precisions)]
+    asked = [variant.name for variant in choose_written_variants(formats, precisions)]
     there = [artefact.name for artefact in manifest.artefacts]
     if not {*asked} & {*there, *manifest.failed}:
         raise UnfreezeError(
@@ -166,7 +166,7 @@ def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, ref
     for parity in parities:
         sheet, _ = picture_paths(folder, parity.artefact.name)
         remove(sheet)
-        shown = parity.flips[:SHOWN]
+        shown = parity.flips[:FLIPS_SHOWN]
         if not shown:
             continue
         captions = [

@@ -24,7 +24,7 @@ from toolkit.storage.files import atomic
 BATCH, TIMED = 32, 20  # images
 SLOWER = 2.0  # times the latency of the float32 file: an int8 file that takes longer is of no use
 LEAST_DELAY = 1.0  # ms: an int8 file that takes no more than this longer than the float32 file is never too slow
-ALIKE = 1.5  # files whose latencies differ by no more than this factor count as equally fast: a machine may be busy
+EQUALLY_FAST = 1.5  # latencies that differ by no more than this factor count as equal: a machine may be busy
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Int8Judge:
     """Images to compare on, and the model's answers to them."""
 
     images: np.ndarray  # uint8 [M, S, S, 3], may be a file that is mapped into memory
@@ -100,7 +100,7 @@ class Judge:
             images=pair.images,
             accuracy=float(right.mean()),
             lost=pair.loss,
-            lost_at_most=pair.most,
+            lost_at_most=pair.lost_at_most,
             lost_error=standard_error(pair),
             difference=float(np.abs(got - self.answers).mean()),
             bytes=path.stat().st_size,
@@ -116,7 +116,7 @@ class Judge:
 
 def can_tell(images: int, margin: float) -> bool:
     """Whether so many images could show that no more than `margin`, a fraction, is lost: of a file without a flip."""
-    return PairedAnswers(images, 0, 0).most <= margin
+    return PairedAnswers(images, 0, 0).lost_at_most <= margin
 
 
 def is_accepted(pair: PairedAnswers, margin: float) -> bool:
@@ -180,7 +180,7 @@ def best_of(attempts: Sequence[Attempt]) -> int:
     best = attempts[min(usable, key=loss)]
     near = [number for number in usable if loss(number)[0] <= (best.lost or 0.0) + (best.lost_error or 0.0)]
     fastest = min(attempts[number].slowdown for number in near)
-    return min((number for number in near if attempts[number].slowdown <= ALIKE * fastest), key=loss)
+    return min((number for number in near if attempts[number].slowdown <= EQUALLY_FAST * fastest), key=loss)
 
 
 def _latencies(predicts: Sequence[Callable[[np.ndarray], np.ndarray]], images: np.ndarray) -> list[float]:

@@ -20,7 +20,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from export.artefacts import INPUT
 from toolkit.process.quiet import hushed
 
-BATCH = 8  # images whose activations are held at a time
+CALIBRATION_BATCH = 8  # images whose activations are held at a time
 HISTOGRAM_IMAGES = 64  # entropy and percentile make a histogram of every activation, which takes seconds an image
 METHODS = {
     "min-max": CalibrationMethod.MinMax,
@@ -95,7 +95,7 @@ class _Reader(CalibrationDataReader):
     """Gives onnxruntime the calibration images in batches, a range of batches at a time."""
 
     def __init__(self, images: np.ndarray) -> None:
-        self.batches = [images[n : n + BATCH] for n in range(0, len(images), BATCH)]
+        self.batches = [images[n : n + CALIBRATION_BATCH] for n in range(0, len(images), CALIBRATION_BATCH)]
         self.range: Iterator[np.ndarray] = iter(())
 
     def __len__(self) -> int:

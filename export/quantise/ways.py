@@ -16,11 +16,11 @@ import onnx
 
 from export.formats.onnx import write_graph
 from export.formats.tflite import write_tflite_int8, write_tflite_partly_int8
+from export.intermediates import Intermediates, onnx_properties
 from export.proof.layers import LayerError, all_names, layer_errors
 from export.quantise.first_that_holds import Way
 from export.quantise.onnx import calibration_subset, nodes_behind, quantised
 from export.runtimes.tensors import tensors
-from export.sources import Sources, onnx_properties
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
 
@@ -30,23 +30,23 @@ FLOAT_LAYER_COUNTS = (4, 12)  # so many of the layers with the largest errors ar
 METHOD = {"entropy calibration": "entropy", "percentile calibration": "percentile"}  # all others: min-max
 
 
-def onnx_ways(sources: Sources, variant: Variant) -> Iterator[Way]:
+def onnx_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
     """Of the folded float graph: by three calibrations, with signed activations, with the worst layers in float."""
-    images, graph, first = sources.calibration_images, onnx.load(sources.folded_onnx), _FirstFile()
+    images, graph, first = intermediates.calibration_images, onnx.load(intermediates.folded_onnx), _FirstFile()
 
     @cache
     def pairs() -> list[LayerError]:
         few = _few(images)
-        return layer_errors(sources.model, few, tensors(sources.folded_onnx, few))
+        return layer_errors(intermediates.model, few, tensors(intermediates.folded_onnx, few))
 
     def way(name: str, more_layers: Sequence[str] = (), activations: str = "unsigned") -> Way:
-        layers = _merged(sources.settings.float_layers, more_layers)
+        layers = _merged(intermediates.settings.float_layers, more_layers)
 
         def write(path: Path) -> None:
             keep = _nodes(graph, pairs(), {*layers}) if layers else set()
             made = quantised(graph, images, method=method_of(name), activations=activations, keep=keep)
-            properties = onnx_properties(sources.describe(variant, **_how(sources, name, layers)))
-            write_graph(made, path, properties, sources.model, math.inf, sources.samples)
+            properties = onnx_properties(intermediates.describe(variant, **_how(intermediates, name, layers)))
+            write_graph(made, path, properties, intermediates.model, math.inf, intermediates.samples)
             first.copy(path)
 
         return Way(_with_layers(name, layers), write, layers)
@@ -55,34 +55,34 @@ def onnx_ways(sources: Sources, variant: Variant) -> Iterator[Way]:
     yield way("entropy calibration")
     yield way("percentile calibration")
     yield way("signed activations", activations="signed")
-    yield from _worst_in_float(sources, first, way)
+    yield from _worst_in_float(intermediates, first, way)
 
 
-def tflite_ways(sources: Sources, variant: Variant) -> Iterator[Way]:
+def tflite_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
     """TFLite's activations are signed, and its converter calibrates by min-max only."""
-    images, first = sources.calibration_images, _FirstFile()
+    images, first = intermediates.calibration_images, _FirstFile()
 
     @cache
     def pairs() -> list[LayerError]:
         few = _few(images)
-        return layer_errors(sources.model, few, tensors(sources.tflite, few))
+        return layer_errors(intermediates.model, few, tensors(intermediates.tflite, few))
 
     def way(name: str, more_layers: Sequence[str] = ()) -> Way:
-        layers = _merged(sources.settings.float_layers, more_layers)
+        layers = _merged(intermediates.settings.float_layers, more_layers)
 
         def write(path: Path) -> None:
-            described = sources.describe(variant, **_how(sources, name, layers))
+            described = intermediates.describe(variant, **_how(intermediates, name, layers))
             if layers:
                 keep = [pair.tensor for pair in _pairs_of(pairs(), {*layers})]
-                write_tflite_partly_int8(sources.saved_model, path, described, images, keep)
+                write_tflite_partly_int8(intermediates.saved_model, path, described, images, keep)
             else:
-                write_tflite_int8(sources.float_saved_model, path, described, images)
+                write_tflite_int8(intermediates.float_saved_model, path, described, images)
             first.copy(path)
 
         return Way(_with_layers(name, layers), write, layers)
 
     yield way("min-max calibration")
-    yield from _worst_in_float(sources, first, way)
+    yield from _worst_in_float(intermediates, first, way)
 
 
 def method_of(way: str) -> str:
@@ -90,9 +90,9 @@ def method_of(way: str) -> str:
     return METHOD.get(way.partition(",")[0], "min-max")
 
 
-def calibrated_on(sources: Sources, way: str) -> np.ndarray:
+def calibrated_on(intermediates: Intermediates, way: str) -> np.ndarray:
     """int64: the rows of the training part that a way calibrates on."""
-    return sources.calibration_rows[calibration_subset(len(sources.calibration_rows), method_of(way))]
+    return intermediates.calibration_rows[calibration_subset(len(intermediates.calibration_rows), method_of(way))]
 
 
 def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
@@ -121,12 +121,12 @@ class _FirstFile:
             self.path.write_bytes(path.read_bytes())
 
 
-def _worst_in_float(sources: Sources, first: _FirstFile, way: Callable[..., Way]) -> Iterator[Way]:
+def _worst_in_float(intermediates: Intermediates, first: _FirstFile, way: Callable[..., Way]) -> Iterator[Way]:
     if first.path is None:
         return
-    few = _few(sources.calibration_images)
+    few = _few(intermediates.calibration_images)
     try:
-        errors = layer_errors(sources.model, few, tensors(first.path, few))
+        errors = layer_errors(intermediates.model, few, tensors(first.path, few))
     except Exception:  # the layers of a file that does not run cannot be compared; the earlier ways stand
         return
     ranked = [error.name for error in sorted(errors, key=lambda error: -error.own) if error.weighted]
@@ -134,9 +134,9 @@ def _worst_in_float(sources: Sources, first: _FirstFile, way: Callable[..., Way]
         yield way("min-max calibration", ranked[:count])
 
 
-def _how(sources: Sources, way: str, layers: Sequence[str]) -> dict[str, Any]:
+def _how(intermediates: Intermediates, way: str, layers: Sequence[str]) -> dict[str, Any]:
     """What the file's description says of its quantisation."""
-    told = {"calibration": way, "calibration_images": len(calibrated_on(sources, way))}
+    told = {"calibration": way, "calibration_images": len(calibrated_on(intermediates, way))}
     return told | ({"float_layers": list(layers)} if layers else {})
 
 

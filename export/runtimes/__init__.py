@@ -6,7 +6,6 @@ processes        processes that hold one artefact each
 worker           what runs in such a process
 isolated         one function in a process of its own
 measure          answers, times and memory of several artefacts
-cpu              the processor's instruction sets
 inspect_file     what a file from elsewhere takes, and its precision
 graph_files      a SavedModel looked through for what reads and writes files
 tensors          every intermediate tensor of an ONNX or TFLite file

@@ -16,7 +16,7 @@ from toolkit.storage.files import atomic, write_json
 
 COUNT = 8
 UNSATURATED = 0.8  # probability near which an answer shows what is wrong with the pixels; one of 1.0 hides it
-TOLERANCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.1, "int8": 0.15, "int16x8": 0.1}
+GOLDEN_TOLERANCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.1, "int8": 0.15, "int16x8": 0.1}
 CHECKERS = Path(__file__).parent / "checkers"
 
 
@@ -36,7 +36,7 @@ def write_golden(
     for done, artefact in enumerate(there):
         progress("golden pack", done, len(there))
         answers[artefact.name] = {
-            "tolerance": TOLERANCE[artefact.precision],
+            "tolerance": GOLDEN_TOLERANCE[artefact.precision],
             "probabilities": load(folder / artefact.name).predict(chosen).tolist(),
         }
     pack = {

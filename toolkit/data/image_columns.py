@@ -1,4 +1,4 @@
-"""`ImageFolder` as columns in run.json, and back: which file is in which part, and what was left out."""
+"""`ImageSet` as columns in run.json, and back: which file is in which part, and what was left out."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.data.sources.listing import Rejected
 
 
-def to_columns(images: ImageFolder) -> dict[str, Any]:
+def to_columns(images: ImageSet) -> dict[str, Any]:
     """The columns: lists with a value for each image, and lists of what was left out."""
     return {
         "root": str(images.root.resolve()),
@@ -25,10 +25,10 @@ def to_columns(images: ImageFolder) -> dict[str, Any]:
     }
 
 
-def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageFolder:
-    """The images of such columns. KeyError, TypeError, ValueError or AttributeError where they are damaged."""
+def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
+    """The images of such columns. Raises KeyError, TypeError, ValueError or AttributeError if they are damaged."""
     _check_columns(columns, class_names)
-    return ImageFolder(
+    return ImageSet(
         root=Path(columns["root"]),
         class_names=tuple(class_names),
         paths=tuple(columns["paths"]),

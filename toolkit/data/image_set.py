@@ -1,4 +1,4 @@
-"""DATA -> `ImageFolder`: each usable image with label, part, size and digest; each file left out, with the reason.
+"""DATA -> `ImageSet`: each usable image with label, part, size and digest; each file left out, with the reason.
 
 Which files DATA names is read by `toolkit.data.sources`, whether one can be used by `toolkit.pixels.decode`.
 Parts that are not given are left to `toolkit.data.split`.
@@ -27,7 +27,7 @@ AT_A_TIME = 1024  # files handed to the threads at a time
 
 
 @dataclass(frozen=True, eq=False)
-class ImageFolder:
+class ImageSet:
     """N images. False if there are none."""
 
     root: Path  # what `paths` are relative to
@@ -43,7 +43,7 @@ class ImageFolder:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def select(self, part: str) -> ImageFolder:
+    def select(self, part: str) -> ImageSet:
         """The images of one part; class names and rejected files stay as they are."""
         return self._rows([i for i, own in enumerate(self.parts) if own == part])
 
@@ -75,7 +75,7 @@ class ImageFolder:
             rows[digest].append(i)
         return rows.values()
 
-    def _rows(self, chosen: list[int]) -> ImageFolder:
+    def _rows(self, chosen: list[int]) -> ImageSet:
         return replace(
             self,
             paths=tuple(self.paths[i] for i in chosen),
@@ -101,11 +101,11 @@ def scan(
     strict: bool = False,
     classes: tuple[str, ...] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> ImageFolder:
+) -> ImageSet:
     """Reads every image of DATA once, in threads, and checks that it can be decoded.
 
     `classes`: those of a model that is there already, of which DATA may have only some. `progress(done, total)` is
-    called in this thread after each file. `UnfreezeError` where DATA has no two classes to tell apart, or one that is
+    called in this thread after each file. Raises UnfreezeError if DATA has no two classes to tell apart, or one that is
     not in `classes`, or, if `strict`, where a file has to be left out.
     """
     listing = read_listing(data)
@@ -170,7 +170,8 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
 
 
 def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[str, ...]:
-    """The classes to learn, sorted. UnfreezeError if there are fewer than two, or one without an image to train on."""
+    """The classes to learn, sorted. Raises UnfreezeError if there are fewer than two, or one without an image to train
+    on."""
     where = one_line(str(data))
     said = {name: one_line(name) for name, _ in listing.classes}
     given = {name for name, part in listing.classes if part in ("train", "")}
@@ -193,7 +194,7 @@ def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[st
 
 
 def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes of the model. UnfreezeError if DATA has a class that is not among them, or no usable image."""
+    """The classes of the model. Raises UnfreezeError if DATA has a class that is not among them, or no usable image."""
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:
@@ -204,9 +205,9 @@ def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[st
     return classes
 
 
-def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], rejected: list[Rejected]) -> ImageFolder:
+def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], rejected: list[Rejected]) -> ImageSet:
     number = {name: i for i, name in enumerate(names)}
-    return ImageFolder(
+    return ImageSet(
         root=listing.root,
         class_names=names,
         paths=tuple(image.entry.path for image in images),
@@ -219,8 +220,8 @@ def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], reje
     )
 
 
-def read_unchanged(images: ImageFolder, row: int) -> bytes:
-    """The bytes of one file, as they were scanned; UnfreezeError where they are gone or others."""
+def read_unchanged(images: ImageSet, row: int) -> bytes:
+    """The bytes of one file, as they were scanned. Raises UnfreezeError if they are gone or others."""
     file = images.root / images.paths[row]
     try:
         content = read(file)

@@ -8,19 +8,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, one_line
 
 SOURCES = ("train", "")  # parts from which a missing one is taken
 
 
-def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageFolder:
+def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageSet:
     """The same images with every part "train", "val" or "test".
 
-    A missing test part takes the fraction `test` of each class, then a missing val part the fraction `val` of what
-    is left; at least one image each. They are taken from the images of train and those without a part. One without
-    a part joins a byte-identical one that has one, and no image is moved away from its twins. `UnfreezeError` where
-    a class has too few distinct images.
+    A missing test part takes the fraction `test` of each class, then a missing val part the fraction `val` of what is
+    left; at least one image each. They are taken from the images of train and those without a part. One without a part
+    joins a byte-identical one that has one, and no image is moved away from its twins. Raises UnfreezeError if a class
+    has too few distinct images.
     """
     wanted = {part: share for part, share in (("test", test), ("val", val)) if part not in folder.parts}
     for part, share in wanted.items():
@@ -38,7 +38,7 @@ def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int
     return replace(folder, parts=tuple(parts))
 
 
-def _distinct(folder: ImageFolder) -> list[set[str]]:
+def _distinct(folder: ImageSet) -> list[set[str]]:
     """For each class the digests of the images that may be drawn for another part."""
     found: list[set[str]] = [set() for _ in folder.class_names]
     for digest, label, given in zip(folder.digests, folder.labels.tolist(), folder.parts, strict=True):

@@ -39,7 +39,7 @@ def deepest(name: str) -> int:
 
 
 def cut_layer(name: str, depth: int) -> str | None:
-    """The layer whose output is the last frozen tensor at `depth`; None where nothing is frozen. UnfreezeError where
+    """The layer whose output is the last frozen tensor at `depth`; None if nothing is frozen. Raises UnfreezeError if
     the backbone has no such depth."""
     cuts = ("pool", *backbone(name).cuts, None)
     if not 0 <= depth < len(cuts):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, cut_layer
 
-STARTER = ("MobileNetV2", 0.35)  # backbone and alpha of the weights that are always there
+STARTER_MODEL = ("MobileNetV2", 0.35)  # backbone and alpha of the weights that are always there
 STARTER_SIZE = 96  # pixels, of the pictures that they were trained on
 
 
@@ -46,10 +46,11 @@ class ModelSpec:
 
 
 def check_weights(weights: str, name: str, alpha: float) -> None:
-    """UnfreezeError where `weights` is "starter" and backbone or alpha are not those of the starter weights."""
-    if weights == "starter" and (name, alpha) != STARTER:
+    """Raises UnfreezeError if `weights` is "starter" and backbone or alpha are not those of the starter weights."""
+    if weights == "starter" and (name, alpha) != STARTER_MODEL:
+        there, its_alpha = STARTER_MODEL
         raise UnfreezeError(
-            f"the starter weights are those of {STARTER[0]}, alpha {STARTER[1]:g}; got {name}, alpha {alpha:g}"
+            f"the starter weights are those of {there}, alpha {its_alpha:g}; got {name}, alpha {alpha:g}"
         )
 
 

@@ -85,8 +85,8 @@ _TURNS = {  # EXIF orientation -> the operation that turns the image upright
 def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarray:
     """`uint8 [size, size, 3]` by `RECIPE`; `antialias=True` resizes by Pillow's antialiased bilinear instead.
 
-    Takes a path or a file's bytes, in any format of `SUFFIXES` whatever the name says; of an animation the
-    first frame. Raises `UnfreezeError` with the reason, after the path if that was given.
+    Takes a path or a file's bytes, in any format of `SUFFIXES` whatever the name says; of an animation the first frame.
+    Raises UnfreezeError with the reason, after the path if that was given.
     """
     with _reasons(source), _large(image := _opened(_bytes(source))):
         rgb = _upright_rgb(image)
@@ -103,21 +103,12 @@ def decode_both(source: Path | bytes, size: int) -> tuple[np.ndarray, np.ndarray
 def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True) -> np.ndarray:
     """`uint8 [H, W, 3]`, not resized. `upright=False` ignores the EXIF orientation. `shrink`: 2, 4 or 8 decodes a JPEG
     at that fraction of its size, as a phone's decoder does to save memory; other formats as they are. Raises
-    `UnfreezeError` as `decode` does."""
+    UnfreezeError as `decode` does."""
     with _reasons(source), _large(image := _opened(_bytes(source))):
         if shrink > 1:
             image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
         image.load()
         return np.asarray(_upright_rgb(image) if upright else _rgb(image))
-
-
-def check(data: bytes, suffix: str) -> str | None:
-    """Why a file with these bytes, named with this suffix (".jpg"), cannot be used; None where it can."""
-    try:
-        measure(data, suffix)
-    except UnfreezeError as error:
-        return str(error)
-    return None
 
 
 def measure(data: bytes, suffix: str) -> tuple[int, int]:
@@ -163,7 +154,8 @@ def _large(image: Image.Image) -> AbstractContextManager[object]:
 
 
 def _opened(data: bytes, named: str | None = None, suffix: str = "") -> ImageFile.ImageFile:
-    """The image with its header read. UnfreezeError if it is not an image, not what its suffix says, or too large."""
+    """The image with its header read. Raises UnfreezeError if it is not an image, not what its suffix says, or too
+    large."""
     if not data:
         raise UnfreezeError("the file is empty")
     form = content(data)

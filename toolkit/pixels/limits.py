@@ -44,13 +44,13 @@ def content(data: bytes) -> str | None:
 
 
 def refuse_size(width: int, height: int) -> None:
-    """UnfreezeError if an image has more than `MAX_PIXELS` pixels."""
+    """Raises UnfreezeError if an image has more than `MAX_PIXELS` pixels."""
     if width * height > MAX_PIXELS:
         raise UnfreezeError(f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} million")
 
 
 def refuse_bomb(name: str, data: bytes) -> None:
-    """`UnfreezeError` where a file of format `name` asks for more than an image of `MAX_PIXELS` takes. Its size in
+    """Raises UnfreezeError if a file of format `name` asks for more than an image of `MAX_PIXELS` takes. Its size in
     pixels is looked at here only where Pillow acts on it on opening."""
     try:
         if name == "JPEG":

@@ -85,7 +85,7 @@ def _host() -> str:
 
 
 def _age(path: Path) -> float:
-    """Seconds since it was last written; 0 where it is gone."""
+    """Seconds since it was last written; 0 if it is gone."""
     try:
         return time.time() - path.lstat().st_mtime
     except OSError:
@@ -135,7 +135,8 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 
 def reserve(path: Path, size: int) -> None:
-    """Allocate `size` bytes on disk for a file, on systems that can (posix_fallocate); OSError if the disk is full."""
+    """Allocate `size` bytes on disk for a file, on systems that can (posix_fallocate). Raises OSError if the disk is
+    full."""
     if not hasattr(os, "posix_fallocate"):  # not on macOS and Windows
         return
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -162,7 +163,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file of a run; UnfreezeError if the file is missing or damaged."""
+    """The value in a JSON file of a run. Raises UnfreezeError if the file is missing or damaged."""
     try:
         return json.loads(read(path).decode())
     except FileNotFoundError:

@@ -12,7 +12,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a scheme has two letters or m
 
 
 def local_path(value: str | Path, expected: str = "a file or folder on this machine") -> Path:
-    """`Path(value)`; UnfreezeError where it is a URL (`s3://bucket/x`) and not the name of something that exists.
+    """`Path(value)`. Raises UnfreezeError if it is a URL (`s3://bucket/x`) and not the name of something that exists.
 
     `expected`: what a user has to give instead, in words.
     """

@@ -27,9 +27,9 @@ COPY = ".run.json"  # of run.json: if both were lost, a search of hours could no
 
 @contextmanager
 def alone(run: Path) -> Iterator[None]:
-    """Lock the run folder for this thread, and make it if it does not exist. UnfreezeError if another thread or process
-    has locked it, or if it cannot be written. The same thread may lock it again. A folder that was made here is removed
-    again if it holds no run when the block ends."""
+    """Lock the run folder for this thread, and make it if it does not exist. Raises UnfreezeError if another thread or
+    process has locked it, or if it cannot be written. The same thread may lock it again. A folder that was made here is
+    removed again if it holds no run when the block ends."""
     import filelock  # here: `--help` answers without it
 
     _check_clock()
@@ -91,14 +91,14 @@ def _where_there_are_locks() -> Iterator[None]:
 
 
 def check_run(run: Path) -> None:
-    """UnfreezeError if a folder is not a run. Called before it is locked, which would write into it."""
+    """Raises UnfreezeError if a folder is not a run. Called before it is locked, which would write into it."""
     if not any((run / name).is_file() for name in ("run.json", COPY)):
         raise UnfreezeError(f"{run} is not a run folder (it has no run.json); `unfreeze run DATA {run}` makes one")
 
 
 def _check_clock() -> None:
-    """UnfreezeError if the clock is before 1980: a .keras file is a zip archive, which cannot hold earlier times, so
-    that saving the model would fail."""
+    """Raises UnfreezeError if the clock is before 1980: a .keras file is a zip archive, which cannot hold earlier
+    times, so that saving the model would fail."""
     if time.localtime().tm_year < 1980:
         raise UnfreezeError(f"this computer's clock says {time.strftime('%Y-%m-%d')}; set it to today, 1980 or later")
 

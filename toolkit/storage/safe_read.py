@@ -25,7 +25,7 @@ _KINDS = {
 
 def read(path: Path) -> bytes:
     """The whole file, links followed. `UnfreezeError` with the reason (without the path) where it is no regular file or
-    too large; `OSError` where the system refuses it, `ValueError` where no file can have that name."""
+    too large. Raises OSError if the system refuses it, ValueError where no file can have that name."""
     _refuse(os.stat(path))  # opening alone may act on a device
     with open(path, "rb", opener=_without_waiting) as file:
         status = os.fstat(file.fileno())  # the name may point to another file by now

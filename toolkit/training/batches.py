@@ -43,7 +43,7 @@ class Source:
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """float32 [C]: N / (C x images of the class), as scikit-learn's "balanced"; 1 where the classes are equally large.
+    """float32 [C]: N / (C x images of the class), as scikit-learn's "balanced"; 1 if the classes are equally large.
     `labels`: int32 [N]."""
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)

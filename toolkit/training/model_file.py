@@ -51,7 +51,8 @@ def put_model(run: Run, model: keras.Model, described: dict[str, Any], history: 
 
 
 def load_model(run: Run) -> keras.Model:
-    """The model that was saved in a run; UnfreezeError where there is none yet, or one that is damaged or unsafe."""
+    """The model that was saved in a run. Raises UnfreezeError if there is none yet, or one that is damaged or
+    unsafe."""
     path, again = run.path / "model.keras", f"unfreeze tune DATA {run.path}"
     if not path.is_file():
         raise UnfreezeError(f"{run.path} has no model yet; finish its search with `{again}`")

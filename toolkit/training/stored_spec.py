@@ -24,7 +24,7 @@ class AdoptedSpec:
 
 
 def read_spec(run: Run) -> ModelSpec | AdoptedSpec:
-    """The spec of the model that the run has now. UnfreezeError where model.json is missing or damaged."""
+    """The spec of the model that the run has now. Raises UnfreezeError if model.json is missing or damaged."""
     path = run.path / "model.json"
     told = read_json(path)
     try:

@@ -84,7 +84,7 @@ def refit(
 
 def train_run(run: Run, listener: Listener = SILENT) -> History:
     """Train one model without a search: the first value of each setting that a search would vary. Writes model.keras,
-    model.json and history.csv, and tensorboard/ during the training. NoAnswerError where it diverged at once."""
+    model.json and history.csv, and tensorboard/ during the training. Raises NoAnswerError if it diverged at once."""
     settings, classes = run.settings, len(run.images.class_names)
     train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=listener.progress)
     val_part = load_part(run, "val", progress=listener.progress)

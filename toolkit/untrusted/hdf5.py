@@ -20,7 +20,7 @@ MAX_COMPRESSION = 10  # a larger array may have so many times its stored bytes; 
 def check_hdf5(source: Path | BinaryIO, name: str) -> int:
     """How many bytes all arrays in an HDF5 file have. `source`: its path, or the open file; `name`: for messages.
 
-    UnfreezeError where it is no HDF5 file, refers to other files, or declares more than it stores.
+    Raises UnfreezeError if it is no HDF5 file, refers to other files, or declares more than it stores.
     """
     import h5py
 

@@ -58,7 +58,8 @@ class Stored:
 
 
 def read_model(path: Path) -> keras.Model:
-    """The model in a .keras file, not compiled; UnfreezeError where it has none, or one that is not safe to load."""
+    """The model in a .keras file, not compiled. Raises UnfreezeError if it has none, or one that is not safe to
+    load."""
     import keras
 
     known = set(keras.saving.get_custom_objects())  # layers that the calling program itself registered
@@ -82,8 +83,8 @@ def read_model(path: Path) -> keras.Model:
 def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
     """Check a .keras file without loading it; `known`: names of classes and functions that the program registered.
 
-    UnfreezeError where it is no such file, has members that Keras does not write, is compressed beyond measure, names
-    anything but Keras' own layers and functions, or has weights that `toolkit.untrusted.hdf5` refuses.
+    Raises UnfreezeError if it is no such file, has members that Keras does not write, is compressed beyond measure,
+    names anything but Keras' own layers and functions, or has weights that `toolkit.untrusted.hdf5` refuses.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -34,7 +34,7 @@ from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.storage.lock import in_turn
 from toolkit.training.batches import Part, Source, augmented, copy_rows, unaugmented
-from tuning.activations.passes import BATCH, Pass, is_whole, run_pass, stem
+from tuning.activations.passes import IMAGES_PER_STEP, Pass, is_whole, run_pass, stem
 from tuning.activations.prefix import faster_runtime, prefix
 
 
@@ -47,8 +47,8 @@ class Activations:
     labels: dict[str, np.ndarray]  # "train" and "val": int32 [N]
 
     def source(self, part: str, depth: int) -> Source:
-        """The inputs, float [B, ...], of the suffix that is trained at `depth`, for the part "train" or "val".
-        UnfreezeError where a file is gone."""
+        """The inputs, float [B, ...], of the suffix that is trained at `depth`, for the part "train" or "val". Raises
+        UnfreezeError if a file is gone."""
         views = self.settings.view_count if part == "train" else 1
         files = [self.folder / f"{stem(part, n, depth)}.npy" for n in range(views)]
         try:
@@ -68,8 +68,8 @@ def compute_activations(
 ) -> Activations:
     """The activations of `model`'s prefix at all `depths`; those that are missing are computed.
 
-    `parts`: "train" and "val". UnfreezeError where there is no room for them, where half precision cannot hold them, or
-    where the prefix cannot be computed.
+    `parts`: "train" and "val". Raises UnfreezeError if there is no room for them, where half precision cannot hold
+    them, or if the prefix cannot be computed.
     """
     sources = {"train": augmented(parts["train"], run.settings), "val": unaugmented(parts["val"])}
     tensors = {depth: cut_tensor(model, spec, depth) for depth in sorted(set(depths))}
@@ -86,7 +86,7 @@ def compute_activations(
         done, total = 0, sum(len(one.source.labels) for one in passes)
         if passes:
             progress(what, done, total)
-        sample = parts["val"].images[:BATCH]
+        sample = parts["val"].images[:IMAGES_PER_STEP]
         forward = {d: prefix(model, [tensors[n] for n in d], images, sample) for d in {one.depths for one in passes}}
         for one in passes:
             for count in run_pass(one, forward[one.depths], folder, run.settings.cache_dtype):
@@ -121,7 +121,8 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
 
 
 def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.KerasTensor], settings: Settings) -> int:
-    """How many bytes the passes will write. UnfreezeError where `--cache-limit` or the disk has no room for them."""
+    """How many bytes the passes will write. Raises UnfreezeError if `--cache-limit` or the disk has no room for
+    them."""
     values = {depth: int(np.prod(tensor.shape[1:])) for depth, tensor in tensors.items()}
     item = np.dtype(settings.cache_dtype).itemsize
     needed = sum(len(one.source.labels) * values[depth] * item for one in passes for depth in one.depths)

@@ -19,7 +19,7 @@ Forward = Callable[[np.ndarray], list[np.ndarray]]  # uint8 [B, S, S, 3] -> floa
 
 MIN_IMAGES = 2000  # in a pass that gains the time of the conversion back
 # largest difference between the runtimes, relative to the largest activation; rounding to float16 makes up to 5e-4
-TOLERANCE = 1e-3
+RUNTIME_TOLERANCE = 1e-3
 
 
 def prefix(model: keras.Model, tensors: Sequence[keras.KerasTensor], images: int, sample: np.ndarray) -> Forward:
@@ -52,7 +52,7 @@ def in_tensorflow(part: keras.Model) -> Forward:
 
 
 def in_onnxruntime(part: keras.Model) -> Forward | None:
-    """The prefix in onnxruntime; None where it cannot be converted, or where onnxruntime refuses the graph."""
+    """The prefix in onnxruntime; None if it cannot be converted, or where onnxruntime refuses the graph."""
     import onnxruntime
 
     from toolkit.to_onnx.graph import to_onnx
@@ -72,6 +72,6 @@ def in_onnxruntime(part: keras.Model) -> Forward | None:
 def _agree(one: Forward, other: Forward, sample: np.ndarray) -> bool:
     try:
         pairs = zip(one(sample), other(sample), strict=True)
-        return all(float(np.abs(a - b).max()) <= TOLERANCE * float(np.abs(b).max()) for a, b in pairs)
+        return all(float(np.abs(a - b).max()) <= RUNTIME_TOLERANCE * float(np.abs(b).max()) for a, b in pairs)
     except Exception:  # a graph that can be loaded may still fail when it runs
         return False

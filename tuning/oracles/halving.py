@@ -13,9 +13,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.engine.trial import Trial as OracleTrial
+from keras_tuner.engine.trial import TrialStatus
 
-from tuning.oracles.base import HardenedOracle
+from tuning.oracles.base import ResumableOracle
 from tuning.search_space import Values
 from tuning.trial_records import FINISHED, completed
 
@@ -42,7 +43,7 @@ def _part(whole: int, parts: int) -> int:
     return -(-whole // parts)
 
 
-class HalvingOracle(HardenedOracle):
+class HalvingOracle(ResumableOracle):
     """Tries `max_trials` random points, or all there are; the better half goes on, and the better half of those.
 
     The objective decides which trials go on, and `error(one, other)`, the standard error of the difference of two
@@ -60,7 +61,7 @@ class HalvingOracle(HardenedOracle):
         max_trials: int,
         head_epochs: int,
         max_epochs: int,
-        error: Callable[[Trial, Trial], float] = lambda one, other: 0.0,
+        error: Callable[[OracleTrial, OracleTrial], float] = lambda one, other: 0.0,
         **more: Any,
     ) -> None:
         super().__init__(**more)  # without a limit, because promoted trials do not count among the `max_trials`
@@ -79,7 +80,7 @@ class HalvingOracle(HardenedOracle):
         return self._promotion() if point is None else point
 
     def _new_point(self) -> Values | None:
-        """A new configuration for the first rung; None where the rung is full or every point was tried."""
+        """A new configuration for the first rung; None if the rung is full or every point was tried."""
         if self._rung(1) or len(self._rung(0)) >= self.configurations:
             return None
         point = self._random_values()
@@ -89,7 +90,7 @@ class HalvingOracle(HardenedOracle):
         return point | {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": 0}
 
     def _promotion(self) -> Values | None:
-        """The next trial that goes on with the weights of one of a finished rung; None where there is none now."""
+        """The next trial that goes on with the weights of one of a finished rung; None if there is none now."""
         plan = rungs(max(1, len(self._rung(0))), self.head_epochs, self.max_epochs)
         measured = {trial.trial_id for trial in completed(self)}
         for number, (planned, first, end) in enumerate(plan[1:], start=1):
@@ -105,7 +106,7 @@ class HalvingOracle(HardenedOracle):
                 return left[0].hyperparameters.values | span | {"tuner/trial_id": left[0].trial_id}
         return None
 
-    def _order(self, trials: list[Trial]) -> list[Trial]:
+    def _order(self, trials: list[OracleTrial]) -> list[OracleTrial]:
         """Best first. Of equal trials, the one whose unfreeze depth occurs least among those before it, then the
         earlier one.
 
@@ -113,7 +114,7 @@ class HalvingOracle(HardenedOracle):
         order in which they were drawn would decide which depths go on.
         """
         sign = 1.0 if self.objective.direction == "min" else -1.0
-        order: list[Trial] = []
+        order: list[OracleTrial] = []
         depths: Counter[Any] = Counter()
         left = list(trials)
         while left:
@@ -123,7 +124,7 @@ class HalvingOracle(HardenedOracle):
             depths[_depth(best)] += 1
         return order
 
-    def _ranked(self, trials: list[Trial], planned: int, number: int) -> tuple[int, list[Trial]]:
+    def _ranked(self, trials: list[OracleTrial], planned: int, number: int) -> tuple[int, list[OracleTrial]]:
         """How many trials go on to the rung `number`, and in which order: the planned ones, those that cannot be told
         from the last planned one, then the others, which replace trials that fail."""
         order = self._order(trials)
@@ -134,7 +135,7 @@ class HalvingOracle(HardenedOracle):
         more = close[: planned // 2]
         return planned + len(more), [*first, *more, *(trial for trial in rest if trial not in more)]
 
-    def _rung(self, number: int) -> list[Trial]:
+    def _rung(self, number: int) -> list[OracleTrial]:
         return [trial for trial in self.trials.values() if trial.hyperparameters.values.get("tuner/rung") == number]
 
     def _compute_values_hash(self, values: Values) -> str:
@@ -142,5 +143,5 @@ class HalvingOracle(HardenedOracle):
         return hashed
 
 
-def _depth(trial: Trial) -> Any:
+def _depth(trial: OracleTrial) -> Any:
     return trial.hyperparameters.values.get("unfreeze")

@@ -12,7 +12,7 @@ from toolkit.progress import Listener
 from toolkit.settings import Split
 from unfreeze import api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 from unfreeze.commands.tune_train import warn
 
 
@@ -65,5 +65,5 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
 
     described = read_json(opened.path / "model.json")
     told = described["adopted"] | {"class_names": opened.images.class_names, "image_size": described["image_size"]}
-    answer(screen, as_json, told, lambda: tables.show_adopted(told, opened.images))
+    print_result(screen, as_json, told, lambda: tables.show_adopted(told, opened.images))
     screen.next(f"unfreeze evaluate {run}")

@@ -10,7 +10,7 @@ import click
 from toolkit.progress import Listener
 from unfreeze import api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 
 
 @click.command(short_help="Test accuracy, per-class numbers, pictures.")
@@ -32,6 +32,6 @@ def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
             "this is no test of the model"
         )
     what = ["test accuracy"] if data is None else [f"accuracy on {data}"]
-    answer(screen, as_json, evaluation.to_json(), lambda: tables.show_evaluation(evaluation, *what))
+    print_result(screen, as_json, evaluation.to_json(), lambda: tables.show_evaluation(evaluation, *what))
     if data is None:
         screen.next(f"look at {run / 'plots'}, then: unfreeze export {run}")

@@ -24,7 +24,7 @@ _PRINTED = False  # whether the command that runs has begun to print its JSON: n
 _UNSHOWN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # in names; json escapes the other control characters
 
 
-def answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:
+def print_result(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:
     """Print the result: `value` as JSON, or what `show` prints."""
     screen.close()
     if as_json:
@@ -39,7 +39,7 @@ def begin() -> None:
     _PRINTED = False
 
 
-def answer_error(text: str, code: int) -> None:
+def print_error(text: str, code: int) -> None:
     """Print why there is no result, and the exit code, as JSON; nothing where the result is printed already."""
     if not _PRINTED:
         with suppress(OSError):  # whoever read standard output is gone, and the exit code still tells
@@ -64,7 +64,7 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def require(parities: Sequence[Parity], strict: bool = False) -> None:
+def require_proof(parities: Sequence[Parity], strict: bool = False) -> None:
     """NoAnswerError where a file fails or where there is none; with `strict` also where one is undecided."""
     if not parities:
         raise NoAnswerError("no artefact to verify; `unfreeze export RUN` writes them")

@@ -13,7 +13,7 @@ from toolkit.progress import Listener
 from toolkit.settings import Split
 from unfreeze import api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
@@ -55,5 +55,5 @@ def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bo
         "ignored": images.ignored,
         "fingerprint": images.fingerprint(),
     }
-    answer(screen, as_json, listed, lambda: tables.show_folder(images))
+    print_result(screen, as_json, listed, lambda: tables.show_folder(images))
     screen.next(f"unfreeze run {shlex.quote(str(data))} RUN")

@@ -13,7 +13,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
 from unfreeze import artefact_api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer, require
+from unfreeze.commands.finish import print_result, require_proof
 
 FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out")} | {"artefacts": "--artefact"}
 
@@ -90,22 +90,22 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables
 
-    clients, trouble = _clients(screen, run, parities, values) if values["resize"] else ([], None)
+    sensitivity, trouble = _sensitivity(screen, run, parities, values) if values["resize"] else ([], None)
     told: Any = [to_json(parity) for parity in parities]
-    told = {"artefacts": told, "clients": [asdict(row) for row in clients]} if clients else told
+    told = {"artefacts": told, "clients": [asdict(row) for row in sensitivity]} if sensitivity else told
 
     def summary() -> None:
         export_tables.show_parity(parities, values["sort"])
-        export_tables.show_clients(clients)
+        export_tables.show_sensitivity(sensitivity)
 
-    answer(screen, as_json, told, summary)
+    print_result(screen, as_json, told, summary)
     if trouble:
         raise trouble
-    require(parities, values["strict"])
+    require_proof(parities, values["strict"])
     screen.next(f"unfreeze predict {run / 'export' / default_artefact([p.artefact.name for p in parities])} IMAGE...")
 
 
-def _clients(
+def _sensitivity(
     screen: Any, run: Path, parities: list[Any], values: dict[str, Any]
 ) -> tuple[list[Any], UnfreezeError | None]:
     """How sensitive one of the artefacts that ran is to what apps do (all of a precision answer alike), or why that
@@ -154,5 +154,5 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings
     from unfreeze.screen import export_tables
 
     told = [to_json(parity) for parity in parities]
-    answer(screen, as_json, told, lambda: export_tables.show_parity(parities, values["sort"]))
-    require(parities, values["strict"])
+    print_result(screen, as_json, told, lambda: export_tables.show_parity(parities, values["sort"]))
+    require_proof(parities, values["strict"])

@@ -164,7 +164,7 @@ def _per_class(facts: RunFacts) -> list[dict[str, Any]]:
             evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, images, strict=True
         )
     ]
-    return sorted(rows, key=lambda row: row["f1"]) if len(rows) > result_pictures.NUMBERED else rows
+    return sorted(rows, key=lambda row: row["f1"]) if len(rows) > result_pictures.MOST_NUMBERED else rows
 
 
 def _reliability(facts: RunFacts) -> Picture | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from unfreeze.pages.run_facts import ExportedFile
 
-ALIKE = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
+EQUALLY_FAST = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
 PHONE = ("int8", "float16", "dynamic", "float32")  # order of preference where not all files were timed
 BROWSER = ("float32", "float16", "int8")
 SERVER = ("float32", "int8", "float16")
@@ -100,7 +100,7 @@ def _fastest(files: Sequence[ExportedFile], time: Callable[[ExportedFile], float
     known = [one for one in times if one is not None]
     if len(known) < len(files):
         return None
-    near = [file for file, one in zip(files, known, strict=True) if one <= ALIKE * min(known)]
+    near = [file for file, one in zip(files, known, strict=True) if one <= EQUALLY_FAST * min(known)]
     return min(near, key=lambda file: file.bytes)
 
 

@@ -29,7 +29,7 @@ def commands(facts: RunFacts) -> tuple[str, ...]:
     exports = [_line("unfreeze", "export", run, *_export(facts, call, margin=True)) for call in others]
     if searched and facts.evaluation is not None and facts.verified:
         options = [*_options(facts.run.settings, searched), *_export(facts, first), *_margin(facts)]
-        again = [*exports, *_verify(facts)] if exports or facts.resize or len(facts.margins) > 1 else []
+        again = [*exports, *_verify(facts)] if exports or facts.sensitivity or len(facts.margins) > 1 else []
         return (_line("unfreeze", "run", data, run, *options), *again, report)
     if facts.adopted:
         lines = [_line("unfreeze", "adopt", facts.adopted_file, data, run, *_adopt_options(facts))]
@@ -62,7 +62,7 @@ def _adopt_options(facts: RunFacts) -> list[str]:
 
 def _verify(facts: RunFacts) -> list[str]:
     """One line, and one more for each file that was verified with another margin than the first."""
-    resize = ["--resize"] if facts.resize else []
+    resize = ["--resize"] if facts.sensitivity else []
     lines = [_line("unfreeze", "verify", facts.name, *resize, *_margin(facts))]
     for parity in facts.parities:
         if parity.margin is not None and parity.margin != facts.margins[0]:

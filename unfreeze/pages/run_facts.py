@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import Artefact, Manifest, read_manifest, read_reference
-from export.proof.client_pixels import ResizeCheck, read_sensitivity
 from export.proof.parity import Parity, read_parities
+from export.proof.pixel_sensitivity import StoredSensitivity, read_sensitivity
 from export.settings import ExportSettings
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation.results import read_answers, read_metrics
 from toolkit.models.spec import ModelSpec
@@ -33,7 +33,7 @@ OBJECT = "the model "  # prefix, in model.json, of the name of a model that was 
 class Answers:
     """The model's answers to the test part."""
 
-    images: ImageFolder
+    images: ImageSet
     probabilities: np.ndarray  # float32 [N, C]
 
 
@@ -114,7 +114,7 @@ class RunFacts:
     failed: dict[str, str]  # name -> why that file could not be written
     exports: tuple[ExportSettings, ...]  # that wrote the files, the earliest first
     outdated: bool  # the export is of an earlier model
-    resize: ResizeCheck | None  # accuracy by what an app does to the pixels; None before `verify --resize`
+    sensitivity: StoredSensitivity | None  # accuracy by what an app does to the pixels; None before `verify --resize`
 
     @property
     def name(self) -> str:
@@ -187,7 +187,7 @@ def read_run_facts(run: Run) -> RunFacts:
         failed=manifest.failed if manifest else {},
         exports=manifest.calls if manifest else (),
         outdated=outdated,
-        resize=read_sensitivity(run.path),
+        sensitivity=read_sensitivity(run.path),
     )
 
 

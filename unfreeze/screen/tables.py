@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
-from unfreeze.screen.terminal import show
+from unfreeze.screen.terminal import print_table
 from unfreeze.wording import backbone_words
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
@@ -23,7 +23,7 @@ LISTED = 20  # files are named at most; the others are counted
 ROWS = 1000  # classes are shown at most; the others are counted
 
 
-def show_folder(images: ImageFolder) -> None:
+def show_folder(images: ImageSet) -> None:
     """Print the classes with their images in each part, the sizes, and the files that are left out or doubled."""
     parts = [part for part in ("train", "val", "test") if part in images.parts]
     counts = {part: images.counts(part) for part in parts}
@@ -34,7 +34,7 @@ def show_folder(images: ImageFolder) -> None:
     ]
     rows += _unlisted(images.class_names)
     rows.append(["all", *(str(counts[part].sum()) for part in parts), str(len(images))])
-    show(["class", *parts, "images"], rows)
+    print_table(["class", *parts, "images"], rows)
     smallest, middle, largest = (np.percentile(images.sizes, q, axis=0).astype(int) for q in (0, 50, 100))
     click.echo(
         f"\nwidth {smallest[0]} to {largest[0]} px (median {middle[0]}), "
@@ -53,13 +53,13 @@ def _unlisted(classes: Sequence[str]) -> list[list[str]]:
     return [[f"and {len(classes) - ROWS} more (--json lists all)"]] if len(classes) > ROWS else []
 
 
-def leaks(images: ImageFolder) -> list[str]:
+def leaks(images: ImageSet) -> list[str]:
     """A line for each image that DATA itself has in two parts, with its paths."""
     part = dict(zip(images.paths, images.parts, strict=True))
     return [", ".join(f"{path} ({part[path]})" for path in group) for group in images.leaks()]
 
 
-def warnings(images: ImageFolder) -> Iterator[str]:
+def warnings(images: ImageSet) -> Iterator[str]:
     """Lines to show before a run: the files that are left out, and the images that are in two parts."""
     for what, lines in {
         "left out": [f"{left.path}: {left.reason}" for left in images.rejected],
@@ -113,7 +113,7 @@ def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None
     columns = zip(evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, strict=True)
     rows = [[name, *(f"{value:.4f}" for value in values)] for name, *values in columns]
     images = evaluation.confusion.sum(axis=1)
-    show(
+    print_table(
         ["class", "precision", "recall", "F1", "images"],
         [[*row, str(n)] for row, n in zip(rows, images, strict=True)][:ROWS] + _unlisted(evaluation.class_names),
     )
@@ -139,7 +139,7 @@ def show_training(best: dict[str, Any]) -> None:
     click.echo(f"best epoch {best['epoch'] + 1}: {numbers}")
 
 
-def show_adopted(adopted: dict[str, Any], images: ImageFolder) -> None:
+def show_adopted(adopted: dict[str, Any], images: ImageSet) -> None:
     """Print what was assumed of the model, and its validation accuracy, which is low where an assumption is wrong."""
     counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
     click.echo(f"{len(images.class_names)} classes in this order: {one_line(', '.join(images.class_names))}")
@@ -155,5 +155,5 @@ def show_backbones() -> None:
         [row.name, str(row.image_size), str(len(row.cuts) + 1), ", ".join([*row.cuts[:2], "…"][: len(row.cuts)])]
         for row in BACKBONES.values()
     ]
-    show(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
+    print_table(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
     click.echo("\nat the deepest depth nothing is frozen; --json lists every cut layer")

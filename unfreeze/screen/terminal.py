@@ -150,7 +150,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, left: int = 1) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, left: int = 1) -> None:
     """Print a table on standard output. The first `left` columns are aligned to the left, the others to the right."""
     table = Table(title=title, box=None, title_justify="left", pad_edge=False)
     for position, column in enumerate(columns):

@@ -26,7 +26,7 @@ FILES = (  # of a run, if it has them
     *("parity.json", "export", "plots"),
 )
 CURVE = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
-MOST = 1000  # metrics that MLflow takes at once
+METRICS_AT_ONCE = 1000  # metrics that MLflow takes at once
 
 Metric = tuple[str, float, int]  # name, value, epoch
 
@@ -85,8 +85,8 @@ def _create(client: Any, experiment_id: str, logged: Logged, parent: str | None 
     client.log_batch(run_id, params=[entities.Param(name, value) for name, value in logged.params.items()])
     now = int(time.time() * 1000)  # milliseconds
     metrics = [entities.Metric(name, value, now, step) for name, value, step in logged.metrics]
-    for first in range(0, len(metrics), MOST):
-        client.log_batch(run_id, metrics=metrics[first : first + MOST])
+    for first in range(0, len(metrics), METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics=metrics[first : first + METRICS_AT_ONCE])
     return run_id
 
 

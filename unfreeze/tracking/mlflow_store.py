@@ -25,7 +25,7 @@ PRIVATE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 HASTY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
-def require(uri: str | None) -> None:
+def check_store(uri: str | None) -> None:
     """UnfreezeError where `mlflow` is not installed or the store cannot be used; nothing where `uri` is None."""
     if uri is None:
         return

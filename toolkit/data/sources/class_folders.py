@@ -16,7 +16,7 @@ from toolkit.errors import UnfreezeError, one_line
 
 
 def read_folder(root: Path) -> Listing:
-    """What the folder names; UnfreezeError where it has no class folder, or a folder that cannot be read."""
+    """What the folder names. Raises UnfreezeError if it has no class folder, or a folder that cannot be read."""
     listing = Listing(root)
     folders, loose = visible(root)
     parts = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}

@@ -14,7 +14,7 @@ from toolkit.errors import UnfreezeError, one_line
 
 
 def read_csv(file: Path) -> Listing:
-    """What the CSV names; UnfreezeError where it cannot be read or has no usable row."""
+    """What the CSV names. Raises UnfreezeError if it cannot be read or has no usable row."""
     listing = Listing(file.parent)
     seen: set[Entry] = set()
     for line, row in _csv_rows(file):

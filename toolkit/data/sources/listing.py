@@ -50,7 +50,7 @@ class Listing:
 
 
 def check_label(label: str, where: str) -> None:
-    """UnfreezeError if a class name cannot be a line of labels.txt."""
+    """Raises UnfreezeError if a class name cannot be a line of labels.txt."""
     kinds = {unicodedata.category(letter) for letter in label}
     if "Cs" in kinds:
         raise UnfreezeError(f"{where}: the class name {one_line(label)} is not UTF-8: rename it")

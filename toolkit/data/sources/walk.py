@@ -16,7 +16,7 @@ from toolkit.pixels.decode import SUFFIXES
 def walk(top: Path) -> Iterator[tuple[list[Path], list[Path]]]:
     """For `top` and each folder below: its files, and its links to folders, each sorted.
 
-    UnfreezeError where a folder cannot be read.
+    Raises UnfreezeError if a folder cannot be read.
     """
     waiting = [top]  # no recursion: folders may be nested more deeply than Python's stack
     while waiting:
@@ -27,7 +27,7 @@ def walk(top: Path) -> Iterator[tuple[list[Path], list[Path]]]:
 
 
 def visible(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Sub-folders, links to folders among them, and files, each sorted. UnfreezeError where it cannot be read."""
+    """Sub-folders, links to folders among them, and files, each sorted. Raises UnfreezeError if it cannot be read."""
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
     except OSError as error:
@@ -42,8 +42,8 @@ def is_image(file: Path) -> bool:
 
 
 def is_true(ask: Callable[[], bool]) -> bool:
-    """`ask()`, and False where the system refuses an answer: `Path.is_dir` and its like raise OSError for a name that
-    is too long, and for a link to where this user has no access."""
+    """`ask()`, and False if the system refuses an answer: `Path.is_dir` and its like raise OSError for a name that is
+    too long, and for a link to where this user has no access."""
     try:
         return ask()
     except OSError:

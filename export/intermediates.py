@@ -1,4 +1,4 @@
-"""What the files of an export are made from: `Sources`. Each intermediate file and array is made at its first use."""
+"""`Intermediates`: the files and arrays that several files of an export are made from, each made at its first use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from export.formats.onnx import fold_batch_normalization, write_onnx
 from export.formats.saved_model import write_float_saved_model, write_saved_model
 from export.formats.tflite import write_tflite
 from export.quantise.calibration import stratified_rows
-from export.quantise.first_that_holds import Judge
+from export.quantise.first_that_holds import Int8Judge
 from export.settings import ExportSettings
 from export.variants import Variant
 from toolkit.progress import Progress
@@ -29,7 +29,7 @@ SAMPLE_STEP = 20  # every so many calibration images are used to check that a fi
 
 
 @dataclass(frozen=True)
-class Sources:
+class Intermediates:
     """A run's model and what is derived from it for one export."""
 
     run: Run
@@ -99,11 +99,11 @@ class Sources:
         """A few of them, with which each file is tried once."""
         return self.calibration_images[::SAMPLE_STEP]
 
-    def judge(self, float32_file: Path) -> Judge:
+    def int8_judge(self, float32_file: Path) -> Int8Judge:
         """A judge of int8 files whose speed is compared with that of `float32_file`."""
         part, rows, answers = self._judged
         margin = self.settings.margin / 100
-        return Judge(part.images, rows, part.labels[rows], answers, margin, float32_file)
+        return Int8Judge(part.images, rows, part.labels[rows], answers, margin, float32_file)
 
     @cached_property
     def _judged(self) -> tuple[Part, np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from export.artefacts import read_manifest
 from export.predict import default_artefact
 from export.runtimes.runners import load
 from export.settings import MARGIN
-from toolkit.data.image_set import ImageFolder, read_unchanged
+from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation import plots
 from toolkit.pixels.decode import decode_whole
@@ -55,11 +55,11 @@ class Sensitivity:
 
 
 @dataclass(frozen=True)
-class ResizeCheck:
+class StoredSensitivity:
     """What is in resize.json."""
 
     artefact: str  # name of the file that the clients' pixels were given to
-    clients: tuple[Sensitivity, ...]
+    rows: tuple[Sensitivity, ...]
 
 
 def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
@@ -136,7 +136,7 @@ def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Prog
 
 def sensitivity(
     path: Path,
-    images: ImageFolder,
+    images: ImageSet,
     size: int,
     *,
     margin: float = MARGIN,
@@ -162,7 +162,7 @@ def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: flo
     plots.save(plots.clients(lines, margin / 100), run / "plots" / "resize.png")
 
 
-def read_sensitivity(run: Path) -> ResizeCheck | None:
+def read_sensitivity(run: Path) -> StoredSensitivity | None:
     """RUN/resize.json; None where there is no such file, UnfreezeError where it is damaged."""
     path = run / RESIZE
     if not path.is_file():
@@ -173,14 +173,14 @@ def read_sensitivity(run: Path) -> ResizeCheck | None:
         rows = tuple(replace(row, verdict=EARLIER.get(row.verdict, row.verdict)) for row in rows)
         if any(row.verdict not in (HOLDS, FAILS, UNDECIDED) for row in rows):
             raise ValueError("a verdict in it is none")
-        return ResizeCheck(str(stored["artefact"]), rows)
+        return StoredSensitivity(str(stored["artefact"]), rows)
     except (KeyError, TypeError, ValueError) as error:
         raise UnfreezeError(
             f"{path} is damaged ({first_line(error)}); `unfreeze verify {run} --resize` writes it again"
         ) from None
 
 
-def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+def _batches(images: ImageSet, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """(how many came before, uint8 [B, S, S, 3] by the client's name), decoded on all cores."""
 
     def variants(row: int) -> dict[str, np.ndarray]:
@@ -201,6 +201,6 @@ def _row(name: str, answers: np.ndarray, trained: np.ndarray, labels: np.ndarray
         accuracy=float((answers == labels).mean()),
         flips=int((answers != trained).sum()),
         lost=pair.loss,
-        lost_at_most=pair.most,
+        lost_at_most=pair.lost_at_most,
         verdict=pair.verdict(margin),
     )
