@@ -44,9 +44,9 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_room(pictures: Path, tmp_pat
     ("number", "said"),
     [
         (errno.ENOSPC, "no space left on the device at a.npy; make room"),
-        (errno.EROFS, r"not allowed at a.npy \(Read-only file system\); check whose it is"),
-        (errno.EACCES, "not allowed at a.npy"),
-        (errno.EISDIR, "something else stands at a.npy"),
+        (errno.EROFS, r"no permission at a.npy \(Read-only file system\); check who owns it"),
+        (errno.EACCES, "no permission at a.npy"),
+        (errno.EISDIR, "a file or folder is in the way at a.npy"),
         (errno.EMFILE, "too many files are open at a.npy"),
     ],
 )

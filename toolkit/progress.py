@@ -1,4 +1,4 @@
-"""Who is told what goes on during long work: `Listener`, one record for all of it."""
+"""`Listener`: the functions that long work calls to report its progress, in one record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 def ignore(told: Any) -> None:
-    """Do nothing with what is told."""
+    """Do nothing with the argument."""
 
 
 @dataclass(frozen=True)

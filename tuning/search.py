@@ -36,10 +36,10 @@ from tuning.tuner import RunTuner
 
 
 def search(run: Run, listener: Listener = SILENT) -> SearchResult:
-    """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv,
-    and tensorboard/ while it goes on.
+    """Start or continue the search in a run folder. Writes trials.csv, model.keras, model.json and history.csv, and
+    tensorboard/ during the search.
 
-    `listener.on_trials` gets all trials that have ended, once at the start and whenever another one has. Raises
+    `listener.on_trials` gets all trials that have ended: once at the start, then whenever another one ends. Raises
     NoAnswerError if every trial failed.
     """
     data = Data(
@@ -97,8 +97,8 @@ def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
 
 
 def _requeue_damaged(run: Run, oracle: keras_tuner.Oracle) -> list[str]:
-    """Have the completed trials run again whose files cannot be read; their ids. A trial that diverged has no answers
-    and is not one of them."""
+    """Mark completed trials whose files cannot be read as running, so that they run again. Returns their ids. A trial
+    that diverged has no answers and is not one of them."""
     damaged = [trial for trial in completed(oracle) if not trial_folder(run, trial.trial_id).is_whole()]
     for trial in damaged:
         record = trial.get_state() | {"status": "RUNNING"}

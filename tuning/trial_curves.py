@@ -28,8 +28,8 @@ class TrialCurves:
         self.curve: CurveWriter | None = None
 
     def open(self, oracle: keras_tuner.Oracle) -> None:
-        """Write the search space, and the curves of completed trials that have none, because they were deleted or the
-        trials are older. Curves of trials that the search does not have are removed."""
+        """Write the search space, and the curves of completed trials that have none, because the curves were deleted or
+        an older version ran the trials. Curves of trials that are not in the search are removed."""
         write_space(self.folder, self.run.settings)
         self._sweep(oracle)
         for trial in completed(oracle):
@@ -40,7 +40,7 @@ class TrialCurves:
                 )
 
     def begin(self, oracle: keras_tuner.Oracle, trial: OracleTrial) -> None:
-        """Begin a new curve: a trial starts, or starts again."""
+        """Begin a new curve, because a trial starts, or starts again."""
         before = self._before(oracle, trial)
         place = self._place(trial.trial_id)
         self.curve = CurveWriter(place, self.run.settings.objective, point=_point(trial), before=before)

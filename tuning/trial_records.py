@@ -1,8 +1,8 @@
 """KerasTuner's records of the trials: reading them from disk, which trials count, which failed, the seed of each.
 
-KerasTuner writes JSON in place, and a file that a crash left empty or cut ends a search for good. Here each file is
-written whole (`toolkit.storage.files`), and a trial's record is in two files, its own `trial.json` and `oracle.json`,
-either of which is enough.
+KerasTuner writes JSON in place, so that a crash may leave a file empty or cut short, and the search cannot be resumed
+any more. Here each file is written whole (`toolkit.storage.files`), and a trial's record is in two files, its own
+`trial.json` and `oracle.json`; one of them is enough.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from toolkit.process.interrupt import AT_LEAVING
 from toolkit.storage.files import remove, write_text
 
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
-DEATHS = 5  # after so many processes were killed in the same trial, the trial is taken for the cause
+DEATHS = 5  # a trial in which so many processes were killed is marked as failed: it probably causes the crash
 Record = dict[str, Any]  # what `OracleTrial.get_state()` gives
 
 
@@ -64,7 +64,7 @@ def count_starts(folder: Path) -> Iterator[None]:
     path = folder / "starts"
     write_text(path, str(starts(folder) + 1))
     forget = partial(remove, path)
-    AT_LEAVING.append(forget)  # a process that ends itself (Ctrl-C twice, say) does not count against the trial
+    AT_LEAVING.append(forget)  # a process that ends itself, as after a second Ctrl-C, was not killed
     try:
         yield
     finally:
@@ -73,7 +73,7 @@ def count_starts(folder: Path) -> Iterator[None]:
 
 
 def starts(folder: Path) -> int:
-    """How many processes were killed while they ran this trial."""
+    """The number of processes that were killed while they ran this trial."""
     try:
         return int((folder / "starts").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -90,7 +90,7 @@ def read_record(path: Path) -> Record | None:
 
 
 def read_oracle_trials(project: Path) -> dict[str, OracleTrial]:
-    """All trials in the folder of a search by their ids, in the order of the ids.
+    """All trials in the folder of a search: id -> trial, in the order of the ids.
 
     A `trial.json` that can be read wins over `oracle.json`, because it is written first.
     """
@@ -102,7 +102,7 @@ def read_oracle_trials(project: Path) -> dict[str, OracleTrial]:
 
 
 def _trial(record: Record | None) -> OracleTrial | None:
-    """None if it is not the record of a trial."""
+    """The trial of a record; None if it is not the record of a trial."""
     try:
         trial = OracleTrial.from_state(record)
         return trial if trial.trial_id == f"{int(trial.trial_id):04d}" else None

@@ -1,7 +1,7 @@
-"""KerasTuner's Tuner, hardened by subclassing: it may be killed at any moment, repeats exactly, and prints nothing.
+"""KerasTuner's Tuner, subclassed so that it may be killed at any moment, repeats exactly, and prints nothing.
 
-Which point comes next is left to the oracle (`tuning.oracles`), what a trial trains to the HyperModel
-(`tuning.trial_model`). `tuning.keras_tuner_private` lists the private names of KerasTuner that are used here.
+The oracle (`tuning.oracles`) chooses the points; the HyperModel (`tuning.trial_model`) builds and trains a trial's
+model. `tuning.keras_tuner_private` lists the private names of KerasTuner that are used here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tuning.trial_records import count_starts, trial_seed
 
 
 class ResumableTuner(keras_tuner.Tuner):
-    """Runs trials until the oracle stops. Called again on the folder of an interrupted search, it goes on.
+    """Runs trials until the oracle stops. On the folder of an interrupted search, it continues that search.
 
     `HyperModel.build(hp)` is first called in the first trial, because the oracle's space is declared beforehand. Under
     Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model starts

@@ -26,7 +26,8 @@ def to_columns(images: ImageSet) -> dict[str, Any]:
 
 
 def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
-    """The images of such columns. Raises KeyError, TypeError, ValueError or AttributeError if they are damaged."""
+    """The images that `to_columns` wrote as columns. Raises KeyError, TypeError, ValueError or AttributeError if they
+    are damaged."""
     _check_columns(columns, class_names)
     return ImageSet(
         root=Path(columns["root"]),
@@ -42,16 +43,16 @@ def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
 
 
 def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
-    """Nothing in the columns can be trusted: somebody else may have made the run, or have edited it."""
+    """Check every column, because somebody else may have made or edited the run."""
     texts = [columns["root"], *class_names, *columns["paths"], *columns["sha256"], *columns["parts"]]
     if not all(isinstance(text, str) and "\0" not in text for text in texts):
-        raise ValueError("a name in it is no text")
+        raise ValueError("a path, class name, digest or part is not text")
     if len(set(class_names)) < len(class_names) or not set(columns["parts"]) <= {"train", "val", "test"}:
-        raise ValueError("its classes or its parts are none")
+        raise ValueError("a class name occurs twice, or a part is not train, val or test")
     if len({len(columns[name]) for name in ("paths", "labels", "sha256", "parts", "sizes")}) > 1:
         raise ValueError("its columns have different lengths")
     if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
-        raise ValueError("a label in it is of no class")
+        raise ValueError("a label is not the number of a class")
     left = [text for row in columns["rejected"] for text in row]
     if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in left):
-        raise ValueError("what was left out is none")
+        raise ValueError("`rejected` or `ignored` has the wrong type")

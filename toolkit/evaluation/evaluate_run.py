@@ -39,8 +39,8 @@ def evaluate_run(run: Run, *, progress: Progress = silent) -> Evaluation:
 
 
 def evaluate_folder(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
-    """Evaluate the run's model on the test part of another folder, or on all of its images where it has no such part.
-    Nothing is written but decoded images in the run's cache."""
+    """Evaluate the run's model on the test part of another folder, or on all its images if it has no test part. Only
+    decoded images are written, into the run's cache."""
     images = scan(data, classes=run.images.class_names, progress=partial(progress, "scanning"))
     if "test" in images.parts:
         images = images.select("test")

@@ -23,7 +23,7 @@ def write_metrics(run: Path, evaluation: Evaluation) -> None:
 
 
 def read_metrics(run: Path, class_names: tuple[str, ...]) -> Evaluation | None:
-    """The evaluation of the test part; None before there was one. Raises UnfreezeError if the file is damaged."""
+    """The evaluation of the test part; None if there was none yet. Raises UnfreezeError if the file is damaged."""
     path = run / METRICS
     if not path.is_file():
         return None
@@ -69,7 +69,7 @@ def write_answers(run: Path, images: ImageSet, probabilities: np.ndarray, model_
 
 
 def read_answers(run: Path) -> tuple[tuple[str, ...], np.ndarray] | None:
-    """(paths, probabilities float32 [N, C]) of the test images; None before there was an evaluation.
+    """(paths, probabilities float32 [N, C]) of the test images; None if there was no evaluation yet.
 
     Raises UnfreezeError if the file is damaged.
     """
@@ -79,7 +79,7 @@ def read_answers(run: Path) -> tuple[tuple[str, ...], np.ndarray] | None:
 
 def answers_of(run: Path, images: ImageSet, model_sha256: str) -> np.ndarray | None:
     """The stored answers, float32 [N, C], if they are those of this very model.keras to these very images, decoded as
-    they are decoded now. None if there are no such answers, or where their file is damaged."""
+    they are decoded now. None if there are no such answers, or if their file is damaged."""
     try:
         arrays = _arrays(run, "probabilities", "sha256", "model_sha256", "decode_version")
     except UnfreezeError:  # also one that an earlier version wrote, without SHA-256
@@ -96,7 +96,8 @@ def answers_of(run: Path, images: ImageSet, model_sha256: str) -> np.ndarray | N
 
 
 def _arrays(run: Path, *names: str) -> dict[str, np.ndarray] | None:
-    """These arrays of the file; None if there is no file, UnfreezeError where it is damaged or lacks one."""
+    """The arrays `names` of the file; None if there is no file. Raises UnfreezeError if it is damaged or lacks one of
+    them."""
     path = run / ANSWERS
     if not path.is_file():
         return None

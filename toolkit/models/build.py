@@ -1,7 +1,7 @@
 """ModelSpec -> one flat Keras graph: uint8 pixels, normalisation, backbone, pooling, head, probabilities.
 
-The graph is flat because a backbone nested in it could not be cut into a frozen prefix and a trainable suffix. Which
-layer ends which stage is in `toolkit.models.applications`, loading pre-trained weights in `toolkit.models.weights`.
+The graph is flat because a backbone nested in it could not be cut into a frozen prefix and a trainable suffix. The
+layers that end the stages are in `toolkit.models.applications`; `toolkit.models.weights` loads pre-trained weights.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def set_unfreeze(model: keras.Model, spec: ModelSpec, depth: int) -> None:
     """
     cut = cut_layer(spec.backbone, depth)
     behind = cut is None
-    for operation in model.operations:  # in the graph's order; a cut may end at an operation that is no layer
+    for operation in model.operations:  # in the graph's order; the cut may be an operation that is not a layer
         if isinstance(operation, keras.Layer):
             operation.trainable = behind and not isinstance(operation, keras.layers.BatchNormalization)
         behind = behind or operation.name == cut
@@ -118,7 +118,8 @@ def backbone_weights(model: keras.Model) -> Weights:
 
 
 def set_backbone_weights(model: keras.Model, weights: Weights) -> None:
-    """Set the weights that `backbone_weights` gave of a model with the same backbone and alpha; the head may differ."""
+    """Set the weights that `backbone_weights` gave for a model with the same backbone and alpha. The heads may
+    differ."""
     for name, values in weights.items():
         layer = model.get_layer(name)
         layer.set_weights(values)
@@ -163,7 +164,8 @@ def _automatic_name(operation: keras.Operation) -> str:
 
 
 def _switch_off_dropout(graph: keras.Model) -> None:
-    """EfficientNet drops blocks at random in training, but a frozen prefix has to give the same activations always."""
+    """Switch off EfficientNet's random dropping of blocks in training: a frozen prefix has to give the same activations
+    in every epoch."""
     for layer in graph.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0

@@ -1,8 +1,9 @@
 """Pre-trained weights for the backbone: downloaded by Keras, from a file of Keras' headless model, or the starter.
 
-Keras' own constructor loads the first two into a model of its own, because it knows every format that Keras ever wrote;
-then they are copied. The starter weights, `starter.npz` beside this module, are of MobileNetV2 with alpha 0.35, trained
-on computed pictures by `scripts/pretrain_starter.py`. They need no network, for trying out, teaching and testing.
+Keras' own constructor loads the first two into a model of its own, because it can read every format that Keras ever
+wrote; then they are copied from there. The starter weights, `starter.npz` beside this module, are of MobileNetV2 with
+alpha 0.35, trained on computed pictures by `scripts/pretrain_starter.py`. They need no network, and are for trying out,
+teaching and testing.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
 
 
 def _load_starter(model: keras.Model) -> None:
-    """The file has the weights of every layer of the backbone in float16, and none of the head."""
+    """Load `starter.npz`, which has the float16 weights of every layer of the backbone, and none of the head."""
     with np.load(STARTER_FILE, allow_pickle=False) as arrays:
         for layer in model.layers:
             names = [f"{layer.name}/{weight.name}" for weight in layer.weights]

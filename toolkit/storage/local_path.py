@@ -1,4 +1,4 @@
-"""What people give as a path -> Path; a URL is refused before `Path` takes one of its slashes away."""
+"""The text that a user gives as a path -> Path. A URL is refused before `Path` removes one of its slashes."""
 
 from __future__ import annotations
 

@@ -55,5 +55,5 @@ def read_history(path: Path) -> list[Row]:
 
 
 def is_finite(row: Row) -> bool:
-    """Whether losses and accuracies are finite numbers, which they are not where training diverged."""
+    """Whether losses and accuracies are finite numbers. They are not if the training diverged."""
     return all(math.isfinite(row[name]) for name in COLUMNS[2:6])

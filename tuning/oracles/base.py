@@ -1,4 +1,4 @@
-"""What the oracles of `tuning.oracles.make` share: KerasTuner's Oracle, hardened by subclassing.
+"""What the oracles of `tuning.oracles.make` share: KerasTuner's Oracle, subclassed so that a search can be resumed.
 
 The records of the trials are the whole state. Everything else (which points were tried, which trials run again,
 Hyperband's brackets) is derived from them on reload, so that a crash cannot leave two files that contradict each other.
@@ -25,14 +25,14 @@ from tuning.trial_records import DEATHS, FINISHED, completed, read_oracle_trials
 
 DIRECTIONS = {"val_loss": "min", "val_accuracy": "max"}
 WORST_LOSS = -math.log(1e-7)  # nats: the largest crossentropy of one image, as Keras clips probabilities at 1e-7
-DRAWS = 100  # random draws for a point that was not tried, before the untried points are listed
+DRAWS = 100  # after so many random points that were tried already, the untried points are listed
 
 
 class ResumableOracle(keras_tuner.Oracle):
     """Stops after `max_trials` trials, or when every point was tried; a subclass proposes the next point in `propose`.
 
     A failed trial is not retried and does not end the search. A trial whose objective is not finite is COMPLETED, with
-    a message and with the worst finite value in place of the objective, as models of the objective need a number.
+    a message, and with the worst finite value in place of the objective, because the Gaussian process needs a number.
     """
 
     def __init__(
@@ -59,7 +59,8 @@ class ResumableOracle(keras_tuner.Oracle):
 
     @property
     def verbose(self) -> int:
-        """Always 0, so that KerasTuner prints nothing; the `verbose` of `search` is for the model's `fit`."""
+        """Always 0, so that KerasTuner prints nothing. The argument `verbose` of `search` only goes to the model's
+        `fit`."""
         return 0
 
     @verbose.setter
@@ -102,8 +103,8 @@ class ResumableOracle(keras_tuner.Oracle):
         return max([WORST_LOSS, *(trial.score for trial in completed(self))])
 
     def save(self) -> None:
-        """Write oracle.json, with all trials. KerasTuner calls this twice a trial; without indentation Python encodes
-        JSON in C, in a fifth of the time."""
+        """Write oracle.json, with all trials. KerasTuner calls this twice a trial, so the JSON has no indentation: then
+        Python encodes it in C, in a fifth of the time."""
         write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state(), ensure_ascii=False, allow_nan=False))
 
     def _save_trial(self, trial: OracleTrial) -> None:
@@ -120,7 +121,7 @@ class ResumableOracle(keras_tuner.Oracle):
         return super().get_state() | {"ongoing_trials": ongoing, "trials": trials}
 
     def reload(self) -> None:
-        """Read the trials from disk. Those that have ended stay as they are; the others will run again."""
+        """Read the trials from disk. Trials that have ended stay as they are; the others will run again."""
         self.trials = read_oracle_trials(Path(self._project_dir))
         self._fill_holes()
         self._restart()
@@ -130,8 +131,8 @@ class ResumableOracle(keras_tuner.Oracle):
                 self._save_trial(trial)
 
     def _fill_holes(self) -> None:
-        """Put a failed trial in the place of each one whose record was lost. The id of a new trial is the number of
-        trials, so that otherwise two trials would get the same id."""
+        """Put a failed trial in the place of each one whose record was lost. Otherwise two trials would get the same
+        id, because the id of a new trial is the number of trials."""
         known = {int(name): trial for name, trial in self.trials.items()}
         for number in set(range(max(known, default=0))) - set(known):
             nowhere = self.hyperparameters.copy()
@@ -151,7 +152,7 @@ class ResumableOracle(keras_tuner.Oracle):
             trial.message = None
             trial.metrics = type(trial.metrics)()  # KerasTuner discards the result of a trial that has metrics already
         self.ongoing_trials: dict[str, OracleTrial] = {}
-        self._retry_queue = [trial.trial_id for trial in reversed(cut)]  # KerasTuner takes from its end
+        self._retry_queue = [trial.trial_id for trial in reversed(cut)]  # KerasTuner takes the last one first
 
     def _derive(self) -> None:
         self.start_order = list(self.trials)

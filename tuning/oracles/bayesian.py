@@ -19,12 +19,12 @@ CANDIDATES = 4096  # points at which the confidence bound is evaluated
 
 
 class BayesianOracle(ResumableOracle, keras_tuner.oracles.BayesianOptimizationOracle):
-    """Proposes the untried point with the best confidence bound of a Gaussian process; random points to start with.
+    """Starts with random points, then proposes the untried point with the best confidence bound of a Gaussian process.
 
     The bound is evaluated at every untried point, or at `CANDIDATES` random ones of a larger space. KerasTuner follows
     the gradient of the bound from 50 starts instead, which takes seconds and ends at points already tried (issue 608).
-    A trial that failed, diverged or still runs counts with the worst score measured so far: KerasTuner leaves a failed
-    trial out and proposes its point again, and takes an infinite loss for 0.
+    A trial that failed, diverged or still runs counts with the worst score measured so far: KerasTuner's own leaves a
+    failed trial out and proposes its point again, and counts an infinite loss as 0.
     """
 
     def __init__(self, **more: Any) -> None:

@@ -20,7 +20,7 @@ from tuning.oracles.base import ResumableOracle
 from tuning.search_space import Values
 from tuning.trial_records import FINISHED, completed
 
-SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # two trials that differ in these alone are one point
+SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # trials of one point may differ in these
 
 
 def rungs(count: int, head_epochs: int, max_epochs: int) -> list[tuple[int, int, int]]:
@@ -44,13 +44,14 @@ def _part(whole: int, parts: int) -> int:
 
 
 class HalvingOracle(ResumableOracle):
-    """Tries `max_trials` random points, or all there are; the better half goes on, and the better half of those.
+    """Tries `max_trials` random points, or all if there are fewer. The better half goes on, then the better half of
+    those.
 
-    The objective decides which trials go on, and `error(one, other)`, the standard error of the difference of two
-    trials' objectives in the objective's unit: beside the planned number, those trials go on that differ from the last
-    of them by no more than this error, up to one and a half times the planned number. After the head stage, whose
-    results do not depend on the unfreeze depth, the depths are balanced instead. A trial that fails or diverges later
-    is replaced by the next best.
+    The best trials by the objective go on, as many as planned. Trials that differ from the last of them by at most
+    `error(one, other)`, the standard error of the difference in the objective's unit, go on too, at most half as many
+    again. After the head stage, whose results do not depend on the depth, only the planned number goes on, and equal
+    trials are ordered so that the depths are balanced. A trial that fails or diverges later is replaced by the next
+    best.
 
     `max_trials` may be raised until the second rung begins; from then on the bracket keeps its size.
     """
@@ -90,7 +91,8 @@ class HalvingOracle(ResumableOracle):
         return point | {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": 0}
 
     def _promotion(self) -> Values | None:
-        """The next trial that goes on with the weights of one of a finished rung; None if there is none now."""
+        """The next trial that goes on with the weights of a trial of a finished rung; None if there is none at the
+        moment."""
         plan = rungs(max(1, len(self._rung(0))), self.head_epochs, self.max_epochs)
         measured = {trial.trial_id for trial in completed(self)}
         for number, (planned, first, end) in enumerate(plan[1:], start=1):
@@ -125,8 +127,8 @@ class HalvingOracle(ResumableOracle):
         return order
 
     def _ranked(self, trials: list[OracleTrial], planned: int, number: int) -> tuple[int, list[OracleTrial]]:
-        """How many trials go on to the rung `number`, and in which order: the planned ones, those that cannot be told
-        from the last planned one, then the others, which replace trials that fail."""
+        """(how many trials go on to rung `number`, all trials in the order in which they go on): the planned ones,
+        those within one standard error of the last planned one, then the rest, which replace trials that fail."""
         order = self._order(trials)
         first, rest = order[:planned], order[planned:]
         if not rest or (number == 1 and self.head_epochs):

@@ -21,8 +21,8 @@ Bracket = dict[str, Any]  # KerasTuner's: "bracket_num" and "rounds", lists of {
 class HyperbandOracle(ResumableOracle, keras_tuner.oracles.HyperbandOracle):
     """Brackets of successive halving (Li et al., 2018); trials that failed or diverged are dropped first.
 
-    KerasTuner's own ends after its first round where the space runs out of points (issue 676), and where one trial
-    fails, none of its bracket reaches the last round.
+    KerasTuner's own ends after its first round if the space runs out of points (issue 676). If one trial fails, no
+    trial of its bracket reaches the last round.
     """
 
     def __init__(self, *, space: keras_tuner.HyperParameters, **more: Any) -> None:

@@ -34,7 +34,7 @@ def make_oracle(
     `objective`: "val_loss" or "val_accuracy". Random, Bayesian and grid search stop after `max_trials` trials, failed
     ones included, or when every point was tried. Hyperband runs the schedule that follows from `max_epochs`, whatever
     `max_trials` is. Halving tries `max_trials` points in more trials than that, because a trial that goes on with
-    another one's weights is a trial of its own; its `max_epochs` include the `head_epochs` of the first rung, and
+    another one's weights is a trial of its own. Its `max_epochs` include the `head_epochs` of the first rung, and
     `error(one, other)` is the standard error of the difference of two trials' objectives, in the objective's unit.
     Raises UnfreezeError for an unknown name, and for a space that is too small for Hyperband.
     """
@@ -56,7 +56,8 @@ class RandomOracle(ResumableOracle, keras_tuner.oracles.RandomSearchOracle):
 
 
 class GridOracle(ResumableOracle, keras_tuner.oracles.GridSearchOracle):
-    """Every point once, in the order of `points`. KerasTuner's own loses its place when it is cut (issue 1055)."""
+    """Every point once, in the order of `all_points`. KerasTuner's own loses its place when it is interrupted (issue
+    1055)."""
 
     def propose(self, trial_id: str) -> Values | None:
         return next((point for point in all_points(self.hyperparameters) if not self._duplicate(point)), None)

@@ -1,7 +1,8 @@
-"""A folder -> the files and folders in it that count: the same for `scan` and for `predict FOLDER`.
+"""A folder -> the files and folders in it that count, for `scan` and for `predict FOLDER`.
 
 Hidden entries and `__MACOSX`, which macOS adds to archives, are left out. A link to a file counts as the file, wherever
-it leads. A link to a folder below the one that was named is not followed: it may lead back up, and round without end.
+it leads. A link to a folder below the one that was named is not followed, because it may lead back to a folder above,
+in a loop.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ def visible(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def is_image(file: Path) -> bool:
-    """Whether its suffix is an image's; the content is not looked at."""
+    """Whether the file has an image's suffix. The content is not read."""
     return file.suffix.lower() in SUFFIXES
 
 
 def is_true(ask: Callable[[], bool]) -> bool:
-    """`ask()`, and False if the system refuses an answer: `Path.is_dir` and its like raise OSError for a name that is
-    too long, and for a link to where this user has no access."""
+    """`ask()`, or False if it raises OSError: `Path.is_dir` and similar functions do so for a name that is too long,
+    and for a link to a place to which this user has no access."""
     try:
         return ask()
     except OSError:
