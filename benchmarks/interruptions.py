@@ -102,6 +102,7 @@ class Running:
         self.reader.start()
 
     def _read(self) -> None:
+        assert self.process.stderr is not None
         for line in self.process.stderr:
             with self.news:
                 self.began.append((time.monotonic(), stage_of(line)))
@@ -192,7 +193,7 @@ def _trials(path: Path) -> str:
 def _timeless(value: object) -> object:
     """Without what measures time or memory, and without the digest of a SavedModel: TensorFlow writes no two alike."""
     if isinstance(value, dict):
-        skip = (*TIMES, MODEL)
+        skip: tuple[str, ...] = (*TIMES, MODEL)
         skip += ("sha256", "bytes") if value.get("format") == "saved_model" else ()
         return {key: _timeless(item) for key, item in value.items() if key not in skip}
     return [_timeless(item) for item in value] if isinstance(value, list) else value
@@ -285,7 +286,9 @@ def main(
     plan, expected = stages(first, time.monotonic()), facts(reference)
     print(f"undisturbed: {time.monotonic() - first.started:.0f} s; stages: {', '.join(one.name for one in plan)}")
     writes = sum(1 for path in reference.rglob("*") if path.is_file())
-    sent, faults, number, outcomes = 0, [], 0, Counter()
+    sent, number = 0, 0
+    faults: list[str] = []
+    outcomes: Counter[int] = Counter()
     while sent < count:
         run, number = folder / f"disturbed-{number}", number + 1
         shutil.rmtree(run, ignore_errors=True)
@@ -314,9 +317,9 @@ def main(
                 faults.append(f"signal {sent}: it does not say how to go on")
             ended = ended_trials(run) | ended
         else:
-            last = starting(run)()
-            if last.end() not in (0, 1):
-                sys.exit(last.said)
+            whole = starting(run)()
+            if whole.end() not in (0, 1):
+                sys.exit(whole.said)
         faults += [f"{path} was written again" for path, then in ended.items() if ended_trials(run).get(path) != then]
         different = [key for key, value in facts(run).items() if expected.get(key) != value]
         different += [key for key in expected if key not in facts(run)]

@@ -1,4 +1,4 @@
-"""The description in an artefact, checked before anything relies on it: the file may come from a stranger."""
+"""The description in an artefact. It is checked before use, because the file may come from a stranger."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ LARGEST_SIDE = 8192  # pixels
 
 
 def read_description(text: str | None) -> dict[str, Any] | None:
-    """The description in JSON; None where there is none, ValueError where it is not what `export.artefacts.describe`
-    writes."""
+    """The description that a JSON text holds; None if there is no text. Raises ValueError if it is not what
+    `export.artefacts.describe` writes."""
     if not text:
         return None
     if len(text) > LONGEST_DESCRIPTION:

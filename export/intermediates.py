@@ -24,8 +24,8 @@ from toolkit.run import Run
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, load_part
 
-JUDGED = 5000  # validation images that int8 files are judged on, at most
-SAMPLE_STEP = 20  # every so many calibration images are used to check that a file runs and answers as the model does
+JUDGED = 5000  # most validation images that int8 files are judged on
+SAMPLE_STEP = 20  # one in so many calibration images is used to check that a file runs and answers as the model does
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class Intermediates:
 
     @cached_property
     def saved_model(self) -> Path:
-        """A SavedModel that takes uint8: what TFLite is converted from."""
+        """A SavedModel that takes uint8. TFLite is converted from it."""
         path = self.scratch / "saved_model"
         write_saved_model(self.model, path, self.description)
         return path
 
     @cached_property
     def float_saved_model(self) -> Path:
-        """A SavedModel that takes float32 pixels: what int8 TFLite is converted from."""
+        """A SavedModel that takes float32 pixels. int8 TFLite is converted from it."""
         path = self.scratch / "float_saved_model"
         write_float_saved_model(self.model, path)
         return path
@@ -78,7 +78,7 @@ class Intermediates:
 
     @cached_property
     def folded_onnx(self) -> Path:
-        """The same with BatchNormalization folded into the convolutions: what int8 ONNX is made from."""
+        """The ONNX file with BatchNormalization folded into the convolutions. int8 ONNX is made from it."""
         path = self.scratch / "folded.onnx"
         onnx.save(fold_batch_normalization(self.onnx), path)
         return path
@@ -91,16 +91,16 @@ class Intermediates:
 
     @cached_property
     def calibration_images(self) -> np.ndarray:
-        """uint8 [K, S, S, 3]."""
+        """uint8 [K, S, S, 3]: the images of `calibration_rows`."""
         return np.asarray(self._part("train").images[self.calibration_rows])
 
     @property
     def samples(self) -> np.ndarray:
-        """A few of them, with which each file is tried once."""
+        """A few calibration images: each file is run on them once."""
         return self.calibration_images[::SAMPLE_STEP]
 
     def int8_judge(self, float32_file: Path) -> Int8Judge:
-        """A judge of int8 files whose speed is compared with that of `float32_file`."""
+        """The judge of int8 files. It compares their speed with that of `float32_file`."""
         part, rows, answers = self._judged
         margin = self.settings.margin / 100
         return Int8Judge(part.images, rows, part.labels[rows], answers, margin, float32_file)
@@ -119,7 +119,7 @@ class Intermediates:
 
 
 def model_answers(model: keras.Model, images: np.ndarray, what: str, progress: Progress) -> np.ndarray:
-    """float32 [N, C]: the model's probabilities for uint8 [N, S, S, 3]. `what`: how the progress bar calls it."""
+    """float32 [N, C]: the model's probabilities for uint8 [N, S, S, 3]. `what`: the label of the progress bar."""
     progress(what, 0, len(images))
     answers = probabilities(model, images)
     progress(what, len(images), len(images))
@@ -127,5 +127,6 @@ def model_answers(model: keras.Model, images: np.ndarray, what: str, progress: P
 
 
 def onnx_properties(description: dict[str, Any]) -> dict[str, str]:
-    """The metadata of an ONNX file: the whole description as JSON, and the licence where other readers look for it."""
+    """The metadata of an ONNX file: the whole description as JSON, and the licence once more under the key that other
+    readers use."""
     return {"unfreeze": json.dumps(description, ensure_ascii=False), "license": str(description["license"])}

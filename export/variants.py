@@ -1,4 +1,4 @@
-"""Which files an export can write: formats and precisions, and the combinations that there are."""
+"""The files that an export can write: formats, precisions, and the combinations that exist."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from shlex import quote
 from toolkit.errors import UnfreezeError
 
 FORMATS = ("saved_model", "tflite", "onnx")
-PRECISIONS = ("float32", "float16", "dynamic", "int8")  # written where none is asked for
-ON_REQUEST = ("int16x8",)  # written only where it is asked for
+PRECISIONS = ("float32", "float16", "dynamic", "int8")  # written unless others are asked for
+ON_REQUEST = ("int16x8",)  # written only if it is asked for
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def choose_variants(
     formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None
 ) -> tuple[Variant, ...]:
     """The variants of these formats and precisions. None means all formats, and all precisions but those of
-    `ON_REQUEST`. UnfreezeError where one that was asked for is unknown or has no file."""
+    `ON_REQUEST`. Raises UnfreezeError if a name is unknown or no file has it in this combination."""
     _check_known("format", formats, FORMATS)
     _check_known("precision", precisions, (*PRECISIONS, *ON_REQUEST))
     chosen = tuple(
@@ -90,7 +90,7 @@ def _check_known(what: str, names: Sequence[str] | None, known: Sequence[str]) -
 
 
 def export_command(path: Path) -> str:
-    """The command that writes this artefact of a run again; "" where the path is in no export folder."""
+    """The command that writes this artefact of a run again; "" if the path is not in an export folder."""
     for variant in ALL_VARIANTS:
         if variant.name == path.name and (path.parent / "manifest.json").is_file():
             run = quote(str(path.parent.parent))

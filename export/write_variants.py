@@ -1,4 +1,4 @@
-"""One variant of an export -> its file: a function for each format and precision."""
+"""Write one variant of an export: a function for each format and precision, and the table WRITERS of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from toolkit.errors import UnfreezeError
 
 
 def check_runs(path: Path, images: np.ndarray) -> None:
-    """UnfreezeError where the file does not run on these images, uint8 [N, S, S, 3]."""
+    """Raises UnfreezeError if the file does not run on these images, uint8 [N, S, S, 3]."""
     if not np.isfinite(load(path).predict(images)).all():
         raise UnfreezeError("its answers are not numbers")
 
@@ -55,7 +55,7 @@ def _tflite_int16x8(intermediates: Intermediates, variant: Variant, path: Path) 
 
 
 def _int8(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
-    """A file by the first way that is accepted."""
+    """Write the file in the first way that is accepted."""
     if variant.format == "onnx":
         ways, judge = onnx_ways(intermediates, variant), intermediates.int8_judge(intermediates.onnx)
     else:
@@ -76,7 +76,7 @@ def _training_paths(intermediates: Intermediates, rows: np.ndarray) -> tuple[str
     return tuple(paths[row] for row in rows)
 
 
-# By format and precision. Each writes one variant to a path in the export folder and returns its record.
+# (format, precision) -> a function that writes the variant to a path in the export folder and returns its record.
 WRITERS: dict[tuple[str, str], Callable[[Intermediates, Variant, Path], Artefact]] = {
     ("saved_model", "float32"): _saved_model,
     ("tflite", "float32"): _tflite,

@@ -99,8 +99,8 @@ def test_modules_import_in_no_circle() -> None:
 
 
 def test_a_package_is_a_map_of_its_folder() -> None:
-    """`__init__.py` is a docstring that names each module and folder beside it, each once. `unfreeze` is what people
-    import, and `toolkit` sets one switch before anything else is imported."""
+    """`__init__.py` is a docstring that lists each module and folder beside it once. `unfreeze` is what people import,
+    and `toolkit` sets one switch before anything else is imported."""
     for name, path in MODULES.items():
         if path.name != "__init__.py":
             continue

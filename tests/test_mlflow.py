@@ -288,7 +288,7 @@ def test_a_store_that_fails_in_the_end(store: str, client: Any, run: Path, monke
         raise OSError("the network is gone")
 
     monkeypatch.setattr("mlflow.MlflowClient.create_run", broken)
-    with pytest.raises(tracking.NoAnswerError, match=r"is whole, but .* failed: the network is gone; repeat the call"):
+    with pytest.raises(tracking.NoAnswerError, match=r"is complete, but .* failed: the network is gone; repeat"):
         log_to_mlflow(run, store)
 
 

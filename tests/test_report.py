@@ -281,6 +281,22 @@ def test_a_block_of_code_in_the_card_cannot_be_ended() -> None:
     assert "\n".join(inside) == text
 
 
+def test_page_and_card_say_with_which_versions_a_run_went_on(copy: Path) -> None:
+    page, card = report(copy)
+    assert "Continued with" not in "".join(page.text) + card
+    stored = json.loads((copy / "run.json").read_text())
+    later = [{"keras": "3.98.7", "numpy": "2.98.6"}, {"keras": "3.99.1"}]
+    (copy / "run.json").write_text(json.dumps(stored | {"later_versions": later}))
+    page, card = report(copy)
+    for text in ("".join(page.text), card):
+        assert text.count("Continued with") == 2
+        assert "keras 3.98.7, numpy 2.98.6" in text
+        assert "keras 3.99.1" in text
+    for damaged in ("x", [1, "x"]):
+        (copy / "run.json").write_text(json.dumps(stored | {"later_versions": damaged}))
+        assert "Continued with" not in report(copy)[1]
+
+
 def test_files_of_an_earlier_model_are_not_recommended(copy: Path) -> None:
     with (copy / "model.keras").open("ab") as file:
         file.write(b"x")

@@ -49,7 +49,7 @@ def attach(model: bytes, description: dict[str, Any]) -> bytes:
 
 def description_in(model: bytes) -> str | None:
     """The description in a TFLite file written here, in JSON, its class names those of the label file, which others
-    read; None where there is none. ValueError where the two are not what they should be."""
+    read; None where there is none. Raises ValueError if the two are not what they should be."""
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
             sizes = [archive.getinfo(name).file_size for name in (LABELS, ENTRY)]

@@ -1,4 +1,5 @@
-"""The ways to an int8 file, in the order in which they are tried: those that cost neither speed nor size come first."""
+"""The ways to make an int8 file, in the order in which they are tried. Those that cost neither speed nor size come
+first."""
 
 from __future__ import annotations
 
@@ -25,13 +26,13 @@ from export.variants import Variant
 from toolkit.errors import UnfreezeError
 
 COMPARED_IMAGES = 4  # calibration images on which layers are compared
-SUGGESTIONS = 5  # layer names that are proposed in place of an unknown one
-FLOAT_LAYER_COUNTS = (4, 12)  # so many of the layers with the largest errors are left in float when all else failed
+SUGGESTIONS = 5  # names that are proposed for an unknown layer
+FLOAT_LAYER_COUNTS = (4, 12)  # if all else failed, so many layers, those with the largest errors, stay in float
 METHOD = {"entropy calibration": "entropy", "percentile calibration": "percentile"}  # all others: min-max
 
 
 def onnx_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
-    """Of the folded float graph: by three calibrations, with signed activations, with the worst layers in float."""
+    """Ways from the folded float graph: three calibrations, signed activations, and the worst layers in float."""
     images, graph, first = intermediates.calibration_images, onnx.load(intermediates.folded_onnx), _FirstFile()
 
     @cache
@@ -59,7 +60,7 @@ def onnx_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
 
 
 def tflite_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
-    """TFLite's activations are signed, and its converter calibrates by min-max only."""
+    """Fewer ways than for ONNX: TFLite's activations are signed, and its converter calibrates by min-max only."""
     images, first = intermediates.calibration_images, _FirstFile()
 
     @cache
@@ -96,7 +97,8 @@ def calibrated_on(intermediates: Intermediates, way: str) -> np.ndarray:
 
 
 def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
-    """UnfreezeError where the model has no layer of that name: with those most like it, and how to list them."""
+    """Raises UnfreezeError if the model has no layer of that name: the error proposes similar names and says how to
+    list all."""
     there = all_names(model)
     for name in names:
         if name not in there:
@@ -127,7 +129,7 @@ def _worst_in_float(intermediates: Intermediates, first: _FirstFile, way: Callab
     few = _few(intermediates.calibration_images)
     try:
         errors = layer_errors(intermediates.model, few, tensors(first.path, few))
-    except Exception:  # the layers of a file that does not run cannot be compared; the earlier ways stand
+    except Exception:  # the layers cannot be compared if the file does not run
         return
     ranked = [error.name for error in sorted(errors, key=lambda error: -error.own) if error.weighted]
     for count in FLOAT_LAYER_COUNTS:
@@ -135,7 +137,7 @@ def _worst_in_float(intermediates: Intermediates, first: _FirstFile, way: Callab
 
 
 def _how(intermediates: Intermediates, way: str, layers: Sequence[str]) -> dict[str, Any]:
-    """What the file's description says of its quantisation."""
+    """The entries about quantisation in the file's description."""
     told = {"calibration": way, "calibration_images": len(calibrated_on(intermediates, way))}
     return told | ({"float_layers": list(layers)} if layers else {})
 
@@ -158,7 +160,7 @@ def _nodes(graph: onnx.ModelProto, pairs: Sequence[LayerError], layers: set[str]
 
 
 def _pairs_of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]:
-    """The pairs of these layers with tensors of the file; UnfreezeError where a layer has none."""
+    """The pairs of these layers with tensors of the file. Raises UnfreezeError if a layer has none."""
     absent = layers - {name for pair in pairs for name in pair.layers}
     if absent:
         raise UnfreezeError(f"the file has no operation of {', '.join(sorted(absent))} that could stay in float")

@@ -1,7 +1,7 @@
 """Artefacts run by their own runtimes.
 
 runners          artefact -> predict function, its runtime imported inside
-inputs_outputs   what a model from elsewhere takes and gives
+inputs_outputs   conversions for models from elsewhere
 processes        processes that hold one artefact each
 worker           what runs in such a process
 isolated         one function in a process of its own

@@ -9,7 +9,6 @@ import click
 
 from export.settings import PIXELS
 from toolkit.progress import Listener
-from toolkit.settings import Split
 from unfreeze import api
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
@@ -57,7 +56,7 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
 
     Images that MODEL was trained on do not test it: give DATA a test/ folder with other images.
     """
-    split = Split(**{name: values.pop(name) for name in ("val", "test", "seed")})
+    split = o.split(**{name: values.pop(name) for name in ("val", "test", "seed")})
     listener = Listener(screen.progress, on_images=lambda images: warn(screen, images))
     opened = api.adopt(model, data, run, split=split, listener=listener, **values)
     from toolkit.storage.files import read_json

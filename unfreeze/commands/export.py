@@ -25,7 +25,7 @@ def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: A
     """Write RUN's model as SavedModel, TFLite and ONNX, in float32, float16 and int8, with labels, metadata, a
     manifest, and a golden pack to prove an app with.
 
-    An int8 file that loses more than the margin on validation images is made in other ways, until one
+    If an int8 file loses more than the margin on validation images, other ways to make it are tried until one
     holds. Other artefacts of the same model that were exported earlier stay.
     """
     manifest = artefact_api.export(run, o.export_settings(values), data=data, listener=Listener(screen.progress))

@@ -24,7 +24,7 @@ from unfreeze.tracking.mlflow_store import check_store
 @o.JSON
 @click.pass_obj
 def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
-    """Search, evaluate, export, verify and report in one go. The same call again goes on where it stopped."""
+    """Search, evaluate, export, verify and report in one go. The same command again continues after an interruption."""
     check_store(mlflow)
     export, settings = o.export_settings(values), o.settings(values)
     listener = screen_listener(screen, settings)
@@ -45,7 +45,7 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow:
 @click.pass_obj
 def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
     """Search, evaluate, export, verify and report on 1,797 handwritten digits, from the starter weights: nothing to
-    bring, no network, some minutes. RUN is runs/demo where it is not given; the images go beside it, into RUN-images.
+    bring, no network, some minutes. RUN is runs/demo if it is not given; the images go beside it, into RUN-images.
     """
     settings = replace(digits_demo.DEMO, seed=seed)
     finished = digits_demo.demo(run, settings=settings, listener=screen_listener(screen, settings))

@@ -73,13 +73,13 @@ def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflo
 
 
 def log_to_mlflow(screen: Any, run: Path, uri: str | None) -> None:
-    """Tell an MLflow store, if one was named, of the folder that is now whole."""
+    """Log the finished run to the MLflow store, if one was given."""
     if uri is not None:
         screen.say(f"logged to MLflow as run {api.track(run, uri)}")
 
 
 def warn(screen: Any, images: ImageSet) -> None:
-    """Say what a run should not pass over in silence."""
+    """Print the warnings about the images."""
     from unfreeze.screen import tables
 
     for line in tables.warnings(images):
@@ -87,7 +87,7 @@ def warn(screen: Any, images: ImageSet) -> None:
 
 
 def screen_listener(screen: Any, settings: Settings) -> Listener:
-    """What a person sees while models are trained: warnings about the images, each epoch, each trial that has ended."""
+    """A Listener that shows on the screen: warnings about the images, each epoch, each finished trial."""
 
     def epoch(row: dict[str, Any]) -> None:
         screen.epoch(row, settings.epochs + (settings.refit if row["stage"] == "refit" else 0))
@@ -102,7 +102,7 @@ def screen_listener(screen: Any, settings: Settings) -> Listener:
 
 
 def _plan(settings: Settings) -> list[tuple[int, int]] | None:
-    """(trials, epochs of each) of every rung of the search; None where that is not known."""
+    """(trials, epochs of each) of every rung of the search; None if that is not known."""
     from tuning.oracles.halving import rungs
 
     count = min(settings.trials, settings.point_count)

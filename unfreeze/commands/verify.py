@@ -71,9 +71,9 @@ FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out"
 @o.JSON
 @click.pass_obj
 def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
-    """Run every artefact of RUN in its own runtime over the whole test part: accuracy lost, with a bound on it,
-    flips, differences, calibration, latency, memory. Where one does not hold, the first layer that differs is named.
-    Exit 1 where one does not hold.
+    """Run every artefact of RUN in its own runtime over the whole test part: accuracy lost, with a bound on it, flips,
+    differences, calibration, latency, memory. For one that does not hold, the first layer that differs is named. Exit 1
+    if one does not hold.
 
     Or a model from elsewhere: unfreeze verify --reference model.keras --artefact model.onnx --data DIR
     """
@@ -108,8 +108,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
 def _sensitivity(
     screen: Any, run: Path, parities: list[Any], values: dict[str, Any]
 ) -> tuple[list[Any], UnfreezeError | None]:
-    """How sensitive one of the artefacts that ran is to what apps do (all of a precision answer alike), or why that
-    could not be found out."""
+    """(the sensitivity of one artefact that ran, to stand for all; the error if it could not be measured)."""
     from export.predict import default_artefact
 
     ran = [parity.artefact.name for parity in parities if parity.accuracy is not None]
@@ -124,7 +123,7 @@ def _sensitivity(
 
 
 def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings: VerifySettings) -> None:
-    """Without RUN."""
+    """`unfreeze verify --reference`, without RUN."""
     needed = {"reference": "--reference", "artefacts": "--artefact", "data": "--data"}
     missing = [what for name, what in needed.items() if not values[name]]
     if missing:

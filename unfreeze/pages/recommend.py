@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from unfreeze.pages.run_facts import ExportedFile
 
 EQUALLY_FAST = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
-PHONE = ("int8", "float16", "dynamic", "float32")  # order of preference where not all files were timed
+PHONE = ("int8", "float16", "dynamic", "float32")  # order of preference if not all files were timed
 BROWSER = ("float32", "float16", "int8")
 SERVER = ("float32", "int8", "float16")
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The file for one place; None where none can be recommended."""
+    """The file for one place; `file` is None if none can be recommended."""
 
     place: str  # "Phone" | "Browser" | "Server"
     file: ExportedFile | None
@@ -95,7 +95,7 @@ def _server(files: Sequence[ExportedFile]) -> Recommendation:
 
 
 def _fastest(files: Sequence[ExportedFile], time: Callable[[ExportedFile], float | None]) -> ExportedFile | None:
-    """The smallest file among those that are about as fast as the fastest; None where not all files were timed."""
+    """The smallest file among those that are about as fast as the fastest; None if not all files were timed."""
     times = [time(file) for file in files]
     known = [one for one in times if one is not None]
     if len(known) < len(files):

@@ -29,7 +29,7 @@ class Mistake:
     answer: str  # the class that was answered
     probability: float  # of the answer
     true_probability: float  # of the class that it is
-    picture: str  # data URI; "" where neither the image nor its decoded copy is there any more
+    picture: str  # data URI; "" if neither the image nor its decoded copy exists any more
 
     @property
     def alternative(self) -> str:
@@ -40,7 +40,7 @@ class Mistake:
 
 
 def mistakes(facts: RunFacts) -> tuple[Mistake, ...]:
-    """At most MISTAKES_SHOWN mistakes, the most confident first; () where the model's answers are not known."""
+    """At most MISTAKES_SHOWN mistakes, the most confident first; () if the model's answers are not known."""
     if facts.answers is None:
         return ()
     images, probabilities, names = facts.answers.images, facts.answers.probabilities, facts.class_names

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from export.proof.pixel_sensitivity import Sensitivity
 
 MARKS = {HOLDS: "✓", UNDECIDED: "?", FAILS: "✗"}
-NOT_RUN = "!"  # it could not be run or written
+NOT_RUN = "!"  # mark of a file that could not be run or written
 ORDERS: dict[str, Callable[[Parity], Any]] = {
     "size": lambda parity: parity.artefact.bytes,
     "latency": lambda parity: parity.timings[0].median if parity.timings else float("inf"),
@@ -44,8 +44,8 @@ def show_manifest(manifest: Manifest) -> None:
 
 
 def show_attempts(manifest: Manifest) -> None:
-    """The ways that were tried for the int8 files that were written, where it was more than the first one or where
-    layers stayed in float."""
+    """Print the ways that were tried for each int8 file that was just written, if there were several or if layers
+    stayed in float."""
     for artefact in manifest.artefacts:
         if artefact.name not in manifest.written or (len(artefact.attempts) < 2 and not artefact.float_layers):
             continue
@@ -97,8 +97,8 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
 
 
 def shortfall(results: Sequence[Parity], strict: bool) -> str:
-    """A line that names the files that do not hold or could not run and, with `strict` and where there are none of
-    those, the files that have too few images to tell; "" where all is well."""
+    """A line that names the files that do not hold or could not run. If there are none, and with `strict`, it names the
+    files with too few images to tell. "" if there are none either."""
     wrong = [parity.artefact.name for parity in results if parity.verdict == FAILS and parity.ran]
     absent = [parity.artefact.name for parity in results if not parity.ran]
     unsure = [parity.artefact.name for parity in results if parity.verdict == UNDECIDED]

@@ -44,12 +44,12 @@ def show_folder(images: ImageSet) -> None:
     listed("byte-identical", [", ".join(group) for group in images.duplicates()])
     listed("the same image in two given parts", leaks(images))
     if images.ignored:
-        click.echo(f"ignored, as not named like images: {images.ignored}")
+        click.echo(f"ignored (no image suffix): {images.ignored}")
     click.echo(f"fingerprint {images.fingerprint()[:16]}")
 
 
 def _unlisted(classes: Sequence[str]) -> list[list[str]]:
-    """A row that says how many classes are not shown; [] where all are."""
+    """A row that says how many classes are not shown; [] if all are shown."""
     return [[f"and {len(classes) - ROWS} more (--json lists all)"]] if len(classes) > ROWS else []
 
 
@@ -140,14 +140,12 @@ def show_training(best: dict[str, Any]) -> None:
 
 
 def show_adopted(adopted: dict[str, Any], images: ImageSet) -> None:
-    """Print what was assumed of the model, and its validation accuracy, which is low where an assumption is wrong."""
+    """Print what was assumed of the model, and its validation accuracy: it is low if an assumption is wrong."""
     counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
     click.echo(f"{len(images.class_names)} classes in this order: {one_line(', '.join(images.class_names))}")
     answers = "logits, made probabilities" if adopted["logits"] else "probabilities"
     click.echo(f"takes {adopted['image_size']} px, {adopted['pixels']}; gives {answers}; images: {counts}")
-    click.echo(
-        f"validation accuracy {adopted['val_accuracy']:.2%}: if it should be more, --pixels or --labels is another"
-    )
+    click.echo(f"validation accuracy {adopted['val_accuracy']:.2%}. If you expected more, check --pixels and --labels")
 
 
 def show_backbones() -> None:
