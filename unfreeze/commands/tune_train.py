@@ -10,7 +10,7 @@ import click
 
 from toolkit.progress import Listener
 from toolkit.settings import Settings
-from unfreeze import api
+from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 from unfreeze.tracking.mlflow_store import check_store
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
     check_store(mlflow)
-    settings = o.settings(values)
+    settings = option_records.settings(values)
     result = api.tune(
         data,
         run,
@@ -56,7 +56,7 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow
 def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Train one model, no search."""
     check_store(mlflow)
-    settings = o.settings(values)
+    settings = option_records.settings(values)
     history = api.train(
         data,
         run,
