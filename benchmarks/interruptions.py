@@ -53,7 +53,14 @@ os.replace = replaced
 import runpy
 runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
-TIMES = ("seconds", "timings", "memory_mb", "latency_ms")  # keys and columns that no two runs share
+TIMES = (
+    "seconds",
+    "timings",
+    "memory_mb",
+    "latency_ms",
+    "float32_latency_ms",
+)  # keys and columns that no two runs share
+MODEL = "model_sha256"  # digest of a .keras file: an archive, which holds the time
 AT_MOST = 5.0  # seconds from INT or TERM to the end
 
 
@@ -162,7 +169,8 @@ def facts(run: Path) -> dict[str, str]:
         told[name] = json.dumps(_timeless(json.loads((run / name).read_text())), sort_keys=True)
     for name in ("test_probabilities.npz", "export/reference.npz"):
         with np.load(run / name, allow_pickle=False) as arrays:
-            told[name] = " ".join(f"{key} {_sha(arrays[key].tobytes())}" for key in sorted(arrays.files))
+            keys = sorted({*arrays.files} - {MODEL})
+            told[name] = " ".join(f"{key} {_sha(arrays[key].tobytes())}" for key in keys)
     told["model.keras"] = _weights(run / "model.keras")
     for path in sorted([*(run / "export").glob("*.tflite"), *(run / "export").glob("*.onnx")]):
         told[path.name] = _sha(path.read_bytes())
@@ -185,7 +193,7 @@ def _trials(path: Path) -> str:
 def _timeless(value: object) -> object:
     """Without what measures time or memory, and without the digest of a SavedModel: TensorFlow writes no two alike."""
     if isinstance(value, dict):
-        skip: tuple[str, ...] = (*TIMES, "model_sha256")  # a .keras file is an archive, which holds the time
+        skip: tuple[str, ...] = (*TIMES, MODEL)
         skip += ("sha256", "bytes") if value.get("format") == "saved_model" else ()
         return {key: _timeless(item) for key, item in value.items() if key not in skip}
     return [_timeless(item) for item in value] if isinstance(value, list) else value

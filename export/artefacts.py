@@ -14,7 +14,7 @@ import numpy as np
 from export.description import read_description
 from export.settings import ExportSettings
 from export.variants import Variant
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import RECIPE
 from toolkit.run import Run
@@ -167,7 +167,7 @@ def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
     return artefact_of(values)
 
 
-def write_reference(folder: Path, images: ImageFolder, probabilities: np.ndarray) -> str:
+def write_reference(folder: Path, images: ImageSet, probabilities: np.ndarray) -> str:
     """Store the reference answers, float32 [N, C]; returns the SHA-256 of the file."""
     path = folder / "reference.npz"
     with atomic(path) as temporary:

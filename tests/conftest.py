@@ -61,13 +61,13 @@ def finished(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory
     from export.proof.verify import verify
     from export.write import export
     from tests.tiny import SETTINGS
-    from toolkit.evaluation.evaluate_run import assess
+    from toolkit.evaluation.evaluate_run import evaluate_run
     from toolkit.run import prepare
     from tuning.search import search
 
     run = prepare(pictures, tmp_path_factory.mktemp("finished") / "run", SETTINGS)
     search(run)
-    assess(run)
+    evaluate_run(run)
     export(run)
     verify(run, VerifySettings(threads=()))
     return run

@@ -19,10 +19,10 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from tests.pictures import draw, encode
+from tests.pictures import draw, encode, refusal
 from toolkit.data.image_set import read_unchanged, scan
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.pixels.decode import check, decode
+from toolkit.pixels.decode import decode
 
 INTERESTING = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 50_000, 65535, 2**24 - 1, 2**31 - 1, 2**31, 2**32 - 1)
 NAMES = (  # odd names of files and classes
@@ -498,7 +498,7 @@ def judged(suffix: str, data: bytes, size: int = 16) -> str:
     """ "ok" or "refused"; AssertionError where the decoder does anything else, or the check says otherwise."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        why = check(data, suffix)
+        why = refusal(data, suffix)
         try:
             pixels = decode(data, size)
         except UnfreezeError as error:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from toolkit.errors import UnfreezeError
+from toolkit.pixels.decode import measure
+
 
 def draw(kind: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """uint8 [size, size, 3]: stripes (0), dots (1), rings (2) or a plain slope (3) in two random colours."""
@@ -32,6 +35,15 @@ def encode(image: Image.Image | np.ndarray, form: str = "JPEG", **options: Any) 
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def refusal(data: bytes, suffix: str) -> str | None:
+    """Why `measure` refuses a file with these bytes and this suffix (".jpg"); None if it accepts it."""
+    try:
+        measure(data, suffix)
+    except UnfreezeError as error:
+        return str(error)
+    return None
 
 
 def write_pictures(

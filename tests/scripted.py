@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 
 from tuning.oracles.make import make_oracle
-from tuning.tuner import HardenedTuner
+from tuning.tuner import ResumableTuner
 
 Script = Callable[[dict[str, Any]], float]
 
@@ -32,7 +32,7 @@ class _Scripted:
         return {self.oracle.objective.name: self.script(dict(trial.hyperparameters.values))}
 
 
-class Ours(_Scripted, HardenedTuner):
+class Ours(_Scripted, ResumableTuner):
     pass
 
 

@@ -34,27 +34,27 @@ def score(lost: int, gained: int, images: int, delta: float) -> float:
 @pytest.mark.parametrize(("lost", "gained"), [c for c in COUNTS if c != (0, 0)])
 def test_at_the_bounds_the_score_is_the_normal_quantile(lost: int, gained: int) -> None:
     one = PairedAnswers(500, lost, gained)
-    if one.most > 1 - 0.05 ** (1 / 500) + 1e-9:  # otherwise it is the rule of three that speaks
-        assert score(lost, gained, 500, one.most) == pytest.approx(-1.6449, abs=1e-3)
-    assert score(lost, gained, 500, one.least) == pytest.approx(1.6449, abs=1e-3)
+    if one.lost_at_most > 1 - 0.05 ** (1 / 500) + 1e-9:  # otherwise it is the rule of three that speaks
+        assert score(lost, gained, 500, one.lost_at_most) == pytest.approx(-1.6449, abs=1e-3)
+    assert score(lost, gained, 500, one.lost_at_least) == pytest.approx(1.6449, abs=1e-3)
 
 
 @pytest.mark.parametrize(("lost", "gained", "floor"), [(0, 0, True), (0, 5, True), (2, 4, True), (1, 0, False)])
 def test_gains_alone_prove_no_more_than_no_flip_at_all(lost: int, gained: int, floor: bool) -> None:
-    assert (PairedAnswers(1783, lost, gained).most == 1 - 0.05 ** (1 / 1783)) == floor
-    assert PairedAnswers(1783, lost, gained).most >= 1 - 0.05 ** (1 / 1783)
+    assert (PairedAnswers(1783, lost, gained).lost_at_most == 1 - 0.05 ** (1 / 1783)) == floor
+    assert PairedAnswers(1783, lost, gained).lost_at_most >= 1 - 0.05 ** (1 / 1783)
 
 
 def test_no_flip_is_the_rule_of_three() -> None:
-    assert PairedAnswers(1783, 0, 0).most == pytest.approx(3 / 1783, rel=3e-3)
-    assert pytest.approx(1 - (1 - PairedAnswers(1783, 0, 0).most) ** 1783) == 0.95
+    assert PairedAnswers(1783, 0, 0).lost_at_most == pytest.approx(3 / 1783, rel=3e-3)
+    assert pytest.approx(1 - (1 - PairedAnswers(1783, 0, 0).lost_at_most) ** 1783) == 0.95
 
 
 @pytest.mark.parametrize(("p_lost", "p_gained"), [(0.002, 0.0), (0.004, 0.002), (0.02, 0.02), (0.03, 0.01)])
 def test_the_bound_covers_the_truth_about_nineteen_times_of_twenty(p_lost: float, p_gained: float) -> None:
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(1000, [p_lost, p_gained, 1 - p_lost - p_gained], 2000)
-    covered = np.mean([PairedAnswers(1000, int(b), int(c)).most >= p_lost - p_gained for b, c, _ in drawn])
+    covered = np.mean([PairedAnswers(1000, int(b), int(c)).lost_at_most >= p_lost - p_gained for b, c, _ in drawn])
     assert covered >= 0.935
 
 

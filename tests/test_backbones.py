@@ -23,7 +23,7 @@ from export.formats.tflite import write_tflite
 from export.runtimes.runners import Runner, load
 from tests.calibrate import calibrate_normalization, distance, shake
 from toolkit.models.applications import BACKBONES, backbone, deepest
-from toolkit.models.build import build_model, cut_tensor, split
+from toolkit.models.build import build_model, cut_tensor, prefix_and_suffix
 from toolkit.models.spec import ModelSpec
 from tuning.activations import prefix
 
@@ -68,7 +68,7 @@ def model(spec: ModelSpec, images: np.ndarray) -> Iterator[keras.Model]:
 
 def spread_answers(model: keras.Model, spec: ModelSpec, images: np.ndarray) -> None:
     """Shift and scale the last layer so that the logits have mean 0 and deviation 2 over these images."""
-    features = split(model, spec, 0)[0](images).numpy()  # [N, C]
+    features = prefix_and_suffix(model, spec, 0)[0](images).numpy()  # [N, C]
     kernel = np.random.default_rng(2).normal(size=(features.shape[1], CLASSES))
     kernel *= 2 / (features @ kernel).std(axis=0)
     model.get_layer("probabilities").set_weights([kernel, -(features @ kernel).mean(axis=0)])
@@ -106,7 +106,7 @@ def test_suffix_of_prefix_is_the_model(model: keras.Model, spec: ModelSpec, imag
     assert expected.std(axis=0).max() > 0.1, "answers that hardly differ prove nothing"
     last = deepest(spec.backbone)
     for depth in sorted({0, 1, last // 2, last - 1, last}):
-        prefix, suffix = split(model, spec, depth)
+        prefix, suffix = prefix_and_suffix(model, spec, depth)
         np.testing.assert_array_equal(suffix(prefix(images)).numpy(), expected)
 
 
@@ -145,7 +145,7 @@ def test_weights_of_a_file_go_where_they_belong(spec: ModelSpec, images: np.ndar
     shake(oracle, preprocessed(spec.backbone, images))
     oracle.save_weights(tmp_path / "oracle.weights.h5")
     expected = oracle(preprocessed(spec.backbone, images)).numpy().mean(axis=(1, 2))
-    prefix, _ = split(build_model(spec, str(tmp_path / "oracle.weights.h5")), spec, 0)
+    prefix, _ = prefix_and_suffix(build_model(spec, str(tmp_path / "oracle.weights.h5")), spec, 0)
     assert distance(prefix(images).numpy(), expected) < 1e-2
 
 
@@ -193,4 +193,4 @@ def test_the_prefix_runs_in_onnxruntime(model: keras.Model, spec: ModelSpec, ima
         wanted = keras.Model(model.input, tensor)(images).numpy()
         difference = abs(got - wanted).max() / abs(wanted).max()
         print(f"largest difference {difference:.1e} of the largest activation")
-        assert difference <= prefix.TOLERANCE
+        assert difference <= prefix.RUNTIME_TOLERANCE

@@ -12,7 +12,7 @@ import pytest
 from tests.tiny import ROW, SETTINGS
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES
-from toolkit.models.build import build_model, split
+from toolkit.models.build import build_model, prefix_and_suffix
 from toolkit.run import Run, prepare
 from toolkit.training.batches import augmented, load_part, unaugmented
 from tuning.activations import cache, passes
@@ -42,7 +42,7 @@ def computed(run: Run, depths=DEPTHS, seed: int = 5) -> tuple[keras.Model, Activ
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_they_are_what_the_prefix_gives_on_the_same_views(run: Run, depth: int) -> None:
     model, made, _ = computed(run)
-    prefix, _ = split(model, run.settings.spec(2, 0, 0.0, 0), depth)
+    prefix, _ = prefix_and_suffix(model, run.settings.spec(2, 0, 0.0, 0), depth)
     rows = np.array([3, 0, 11])
     pixels = {
         "train": augmented(load_part(run, "train", antialiased=True), run.settings),
@@ -113,7 +113,7 @@ def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyP
     whole = {path.name: path.read_bytes() for path in computed(run)[1].folder.glob("*.npy")}
     for path in computed(run)[1].folder.iterdir():
         path.unlink()
-    monkeypatch.setattr(passes, "BATCH", 8)
+    monkeypatch.setattr(passes, "IMAGES_PER_STEP", 8)
     monkeypatch.setattr(passes, "MARK_SECONDS", -1.0)
     left = interrupted(monkeypatch)
     left[0] = 3
@@ -131,7 +131,7 @@ def test_a_mark_of_other_depths_is_not_gone_on_from(run: Run, monkeypatch: pytes
     whole = {path.name: path.read_bytes() for path in computed(run, depths=(0, 1))[1].folder.glob("*.npy")}
     for path in computed(run, depths=(0, 1))[1].folder.iterdir():
         path.unlink()
-    monkeypatch.setattr(passes, "BATCH", 8)
+    monkeypatch.setattr(passes, "IMAGES_PER_STEP", 8)
     left = interrupted(monkeypatch)
     for depths, seconds, batches in (((0, 1), -1.0, 2), ((0, 2), 99.0, 1)):  # the second overwrites less than is marked
         left[0] = batches

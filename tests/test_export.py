@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -314,7 +315,7 @@ def test_layers_stay_in_float(format: str, finished: Run, tmp_path: Path) -> Non
 def test_an_unknown_layer_is_a_wrong_call(finished: Run) -> None:
     with pytest.raises(UnfreezeError, match="no layer 'second_con'; did you mean second_conv") as error:
         export(finished, ExportSettings(float_layers=("second_con",)))
-    assert f"`unfreeze verify {finished.path} --layers --json` lists those with weights" in str(error.value)
+    assert f"`unfreeze verify {quote(str(finished.path))} --layers --json` lists those with weights" in str(error.value)
     with pytest.raises(UnfreezeError, match="no layer 'nosuch'; those most like it: ") as error:
         export(finished, ExportSettings(float_layers=("nosuch",)))
     near = str(error.value).partition("like it: ")[2].partition(";")[0].split(", ")

@@ -465,7 +465,7 @@ def test_a_reference_that_is_no_model(content: bytes | None, folder: Path, pictu
 def test_a_reference_of_words_is_refused(folder: Path, pictures: Path, tmp_path: Path) -> None:
     entry = keras.Input((192,))
     keras.Model(entry, keras.layers.Dense(2)(entry)).save(tmp_path / "words.keras")
-    with pytest.raises(UnfreezeError, match="none of square RGB images"):
+    with pytest.raises(UnfreezeError, match="must take square RGB images"):
         verified(folder, ["plain.onnx"], pictures, reference=tmp_path / "words.keras")
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.scripted import Ours, Script, cut_after, grid, ours, plain, search
 from tuning import memory
 from tuning.oracles.halving import rungs
-from tuning.search_space import points
+from tuning.search_space import all_points
 from tuning.trial_records import completed, failures
 
 # keras_tuner.synchronized calls names that Python has renamed
@@ -171,7 +171,7 @@ def test_the_best_point_is_found_where_early_scores_tell_of_late_ones(tmp_path: 
 
     space = grid(head=8, unfreeze=4)
     tuner = search(halving(tmp_path, script, space))
-    best = min(points(space), key=lambda point: script({**point, "tuner/epochs": 10}))
+    best = min(all_points(space), key=lambda point: script({**point, "tuner/epochs": 10}))
     assert plain(completed(tuner.oracle)[0]) == best != {"head": 0, "unfreeze": 0}
     epochs = sum(t["tuner/epochs"] - t["tuner/initial_epoch"] for t in values(tuner) if t["tuner/rung"])
     assert epochs <= 1.5 * (16 * 3 + 8 * 2) < 32 * 5

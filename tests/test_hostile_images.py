@@ -33,14 +33,14 @@ from tests.hostile import (
     put_socket,
     seeds,
 )
-from tests.pictures import draw, encode, write_pictures
-from toolkit.data.image_set import ImageFolder, scan
+from tests.pictures import draw, encode, refusal, write_pictures
+from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.sources.open import read_listing
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.evaluation import plots
 from toolkit.pixels import decode as images
 from toolkit.pixels import limits as containers
-from toolkit.pixels.decode import check, decode, measure
+from toolkit.pixels.decode import decode, measure
 from toolkit.pixels.resize import WIDE, resize
 from toolkit.run import prepare
 from toolkit.settings import Settings
@@ -136,7 +136,7 @@ def test_bombs(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in bombs() if "50000" in name or name.startswith("webp")])
 def test_a_canvas_that_is_too_large_is_refused_in_our_words(name: str) -> None:
     suffix, data = bombs()[name]
-    why = check(data, suffix)
+    why = refusal(data, suffix)
     assert why is not None
     assert "pixels" in why
     assert "decompression" not in why
@@ -150,22 +150,22 @@ def test_a_picture_of_one_row_is_resized_without_its_rows_in_between() -> None:
 
 
 def test_scans_of_a_jpeg_are_counted_in_the_picture_alone() -> None:
-    assert "more than 100 scans" in (check(jpeg_of_scans(64, 64, 200), ".jpg") or "")
-    assert check(jpeg_of_scans(64, 64, 50), ".jpg") is None
+    assert "more than 100 scans" in (refusal(jpeg_of_scans(64, 64, 200), ".jpg") or "")
+    assert refusal(jpeg_of_scans(64, 64, 50), ".jpg") is None
     picture = seeds()["jpg progressive"][1]
     film = picture + b"\xff\xda\0\4\0\0" * 500  # as a phone appends a film
     comment = picture[:2] + b"\xff\xfe" + struct.pack(">H", 2002) + b"\xff\xda" * 1000 + picture[2:]
-    assert check(film, ".jpg") is None
-    assert check(comment, ".jpg") is None
+    assert refusal(film, ".jpg") is None
+    assert refusal(comment, ".jpg") is None
 
 
 def test_a_run_length_encoded_bmp_is_bounded_and_others_are_not() -> None:
-    assert "run-length" in (check(bmp_of(90_000_000, 1, 8, 1, b"\1\1\0\0"), ".bmp") or "")
-    assert "run-length" not in (check(bmp_of(90_000_000, 1, 8, 0, b"\1\1\0\0"), ".bmp") or "")
+    assert "run-length" in (refusal(bmp_of(90_000_000, 1, 8, 1, b"\1\1\0\0"), ".bmp") or "")
+    assert "run-length" not in (refusal(bmp_of(90_000_000, 1, 8, 0, b"\1\1\0\0"), ".bmp") or "")
 
 
 def test_a_gif_whose_frame_reaches_far_out_is_refused_before_pillow_warns() -> None:
-    why = check(gif_framed((8, 8), (9_000, 10_000, 8, 8)), ".gif")
+    why = refusal(gif_framed((8, 8), (9_000, 10_000, 8, 8)), ".gif")
     assert why == "a canvas of 8 x 8 pixels whose first frame reaches to 9008 x 10008"
 
 
@@ -175,7 +175,7 @@ def test_a_text_in_a_png_is_not_taken_for_a_property(word: bytes) -> None:
     rows = encode(Image.fromarray(draw(1, 8, np.random.default_rng(0))), "PNG")
     for chunk in (png_chunk(b"tEXt", word + b"\0x"), png_chunk(b"iTXt", word + b"\0\0\0\0\0x")):
         data = rows[:33] + chunk + rows[33:]
-        assert check(data, ".png") is None
+        assert refusal(data, ".png") is None
         assert (decode(data, 8) == decode(rows, 8)).all()
 
 
@@ -221,7 +221,7 @@ def test_a_palette_png_without_its_palette_is_left_out_by_the_scan() -> None:
     """Found by the fuzzer: the scan let it in and the training failed."""
     data = png_of(4, 4, 8, 3, bytes(20))
     assert judged(".png", data) == "refused"
-    assert check(data, ".png") == "cut short or damaged (its colours are missing)"
+    assert refusal(data, ".png") == "cut short or damaged (its colours are missing)"
 
 
 # Files that are none.
@@ -481,7 +481,7 @@ def test_the_confusion_matrix_of_many_classes_is_no_larger_picture(tmp_path: Pat
 def test_a_table_of_ten_thousand_classes_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     count = 10_000
     rows = tuple(f"c{number:05}/0.jpg" for number in range(count))
-    folder = ImageFolder(
+    folder = ImageSet(
         root=Path(),
         class_names=tuple(f"c{number:05}" for number in range(count)),
         paths=rows,

@@ -113,6 +113,24 @@ def test_a_package_is_a_map_of_its_folder() -> None:
         assert len(tree.body) == 1 or name in ("unfreeze", "toolkit")
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_files_and_calls_are_short(name: str) -> None:
+    """A file has at most 300 lines, a function at most 8 parameters; imports are absolute, so that the rules above see
+    them."""
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert text.count("\n") <= 300
+    for node in ast.walk(ast.parse(text)):
+        assert not isinstance(node, ast.ImportFrom) or node.level == 0
+        if isinstance(node, ast.FunctionDef):
+            one = node.args
+            names = [argument.arg for argument in (*one.posonlyargs, *one.args, *one.kwonlyargs)]
+            assert len([n for n in names if n != "self"]) + bool(one.vararg) + bool(one.kwarg) <= 8, node.name
+
+
+def test_the_library_has_few_files_beside_its_folders() -> None:
+    assert len([*(ROOT / "toolkit").glob("*.py")]) <= 10
+
+
 def test_the_tree_in_contributing_names_every_folder() -> None:
     text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     tree = text.partition("this tree names every folder:")[2].split("```")[1]

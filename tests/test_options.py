@@ -8,7 +8,7 @@ import pytest
 
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
-from unfreeze import options
+from unfreeze import option_records, options
 from unfreeze.cli import cli
 
 BASE = {"backbone": "MobileNetV2", "weights": "none"}
@@ -37,13 +37,15 @@ def test_numbers_that_are_none(text: str) -> None:
 
 
 def test_what_is_left_out_follows_the_backbone() -> None:
-    made = options.settings({"backbone": "NASNetMobile", "weights": "none", "image_size": None, "unfreeze": None})
+    made = option_records.settings(
+        {"backbone": "NASNetMobile", "weights": "none", "image_size": None, "unfreeze": None}
+    )
     assert made.image_size == 224
     assert made.unfreeze == (0, 1, 2)  # NASNetMobile has no deeper cut
 
 
 def test_single_values_make_a_space_of_one_point() -> None:
-    assert options.settings(BASE | {"head_units": 32, "dropout": 0.1, "unfreeze": 3}).points == 1
+    assert option_records.settings(BASE | {"head_units": 32, "dropout": 0.1, "unfreeze": 3}).point_count == 1
 
 
 @pytest.mark.parametrize(
@@ -65,19 +67,23 @@ def test_single_values_make_a_space_of_one_point() -> None:
 )
 def test_a_value_out_of_range_is_said_in_one_line(values: dict[str, Any], said: str) -> None:
     with pytest.raises(UnfreezeError, match=said) as error:
-        options.settings(BASE | values)
+        option_records.settings(BASE | values)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("make", "values", "said"),
     [
-        (options.settings, BASE | {"val": 2.0}, "--val is 2.0; "),
-        (options.settings, BASE | {"head_rate": -1.0}, "--head-rate is -1.0; "),
-        (options.settings, BASE | {"head_epochs": 0, "tune_epochs": 0}, "--head-epochs and --tune-epochs are both 0"),
-        (lambda values: options.split(**values), {"val": 0.2, "test": 2.0, "seed": 0}, "--test is 2.0; "),
+        (option_records.settings, BASE | {"val": 2.0}, "--val is 2.0; "),
+        (option_records.settings, BASE | {"head_rate": -1.0}, "--head-rate is -1.0; "),
         (
-            options.verify_settings,
+            option_records.settings,
+            BASE | {"head_epochs": 0, "tune_epochs": 0},
+            "--head-epochs and --tune-epochs are both 0",
+        ),
+        (lambda values: option_records.split(**values), {"val": 0.2, "test": 2.0, "seed": 0}, "--test is 2.0; "),
+        (
+            option_records.verify_settings,
             {"margin": 0.5, "tolerance": -1.0, "threads": None, "times": True, "layers": False},
             "--tolerance is -1.0; ",
         ),
@@ -91,7 +97,7 @@ def test_an_error_names_the_option_as_it_is_typed(make: Any, values: dict[str, A
 
 def test_a_word_that_is_also_a_field_stays_a_word() -> None:
     with pytest.raises(UnfreezeError, match="no weights file at nowhere"):
-        options.settings(BASE | {"weights": "nowhere.h5"})
+        option_records.settings(BASE | {"weights": "nowhere.h5"})
 
 
 def test_help_says_which_precisions_are_meant_without_the_option() -> None:
@@ -114,5 +120,5 @@ def test_settings_survive_json() -> None:
 
 def test_the_cache_is_found_from_wherever_the_run_is_used(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert options.settings(BASE | {"cache_dir": Path("shared")}).cache_dir == str(tmp_path / "shared")
-    assert options.settings(BASE).cache_dir == ""
+    assert option_records.settings(BASE | {"cache_dir": Path("shared")}).cache_dir == str(tmp_path / "shared")
+    assert option_records.settings(BASE).cache_dir == ""

@@ -21,7 +21,7 @@ from toolkit.errors import UnfreezeError
 from tuning import keras_tuner_private, memory
 from tuning.oracles.bayesian import CANDIDATES
 from tuning.oracles.make import make_oracle
-from tuning.search_space import coordinates, draw, points
+from tuning.search_space import all_points, coordinates, draw
 from tuning.trial_records import completed, failures, trial_seed
 
 pytestmark = [
@@ -58,7 +58,7 @@ def test_points_are_those_that_kerastuner_grid_walks_through(tmp_path: Path) -> 
     space.Choice("b", [0.0, 0.1])
     space.Choice("c", ["x", "y", "z"])
     walked = search(stock(tmp_path, lambda point: 1.0, "grid", space)).ran
-    listed = list(points(space))
+    listed = list(all_points(space))
     assert len(listed) == 3 * 2 * 3
     assert sorted(map(str, listed)) == sorted(str(point) for _, point in walked)
     assert listed[0] == walked[0][1] == {"a": 1, "b": 0.0, "c": "x"}
@@ -69,7 +69,7 @@ def test_each_point_has_its_own_place_in_the_cube() -> None:
     space.Choice("a", [7])
     space.Choice("dropout", [0.0, 0.1, 0.2, 0.25, 0.5], ordered=True)
     space.Choice("units", [0, 64, 256], ordered=True)
-    cube = np.array([coordinates(space, point) for point in points(space)])
+    cube = np.array([coordinates(space, point) for point in all_points(space)])
     assert cube.shape == (15, 3)
     assert len(np.unique(cube, axis=0)) == len(cube)
     assert 0 <= cube.min() < cube.max() <= 1
@@ -86,7 +86,7 @@ def test_what_is_no_point_has_no_place(values: dict[str, Any]) -> None:
 def test_every_point_is_drawn_equally_often() -> None:
     space, rng = grid(a=4, b=3), random.Random(0)
     drawn = Counter(str(draw(space, rng)) for _ in range(12_000))
-    assert set(drawn) == set(map(str, points(space)))
+    assert set(drawn) == set(map(str, all_points(space)))
     assert chisquare(list(drawn.values())).pvalue > 0.01
 
 
@@ -98,7 +98,7 @@ def test_every_point_is_drawn_equally_often() -> None:
 def test_a_small_space_is_exhausted(tmp_path: Path, kind: str, space: keras_tuner.HyperParameters) -> None:
     tuner = search(ours(tmp_path, lambda point: float(point.get("a", 0)), kind, space))
     assert set(tried(tuner).values()) == {1}
-    assert len(tuner.oracle.trials) == len(list(points(space)))
+    assert len(tuner.oracle.trials) == len(list(all_points(space)))
     assert len(completed(tuner.oracle)) == len(tuner.oracle.trials)
 
 
@@ -134,7 +134,7 @@ def test_bayesian_finds_the_minimum(tmp_path: Path) -> None:
 
 def test_bayesian_searches_a_space_that_is_too_large_to_list(tmp_path: Path) -> None:
     space = grid(a=100, b=100)
-    assert len(list(points(space))) > CANDIDATES
+    assert len(list(all_points(space))) > CANDIDATES
     tuner = search(ours(tmp_path, bowl, "bayesian", space, max_trials=20))
     assert completed(tuner.oracle)[0].score < 100  # of 18,820: one point in a hundred is as good
     assert set(tried(tuner).values()) == {1}

@@ -17,7 +17,7 @@ from PIL import Image
 from export.artefacts import read_manifest, read_reference
 from export.proof.pixel_sensitivity import CLIENTS, TRAINED, Client, sensitivity, write_sensitivity
 from tests.pictures import draw, encode
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode, decode_whole
 from toolkit.run import Run
@@ -204,14 +204,14 @@ def test_rows_are_counted_from_the_answers(finished: Run, monkeypatch: pytest.Mo
     assert min(row.lost for row in told) < 0 < max(row.lost for row in told)
 
 
-def many(folder: Path, count: int = 70) -> ImageFolder:
+def many(folder: Path, count: int = 70) -> ImageSet:
     """Grey images, the second half of them bright: more than two batches."""
     names = [f"{number:03d}.png" for number in range(count)]
     values = [20 if number < count // 2 else 220 for number in range(count)]
     rng = np.random.default_rng(0)
     for name, value in zip(names, values, strict=True):
         (folder / name).write_bytes(encode(rng.integers(value - 5, value + 5, (40, 30, 3)).astype(np.uint8), "PNG"))
-    return ImageFolder(
+    return ImageSet(
         root=folder,
         class_names=("dark", "bright"),
         paths=tuple(names),

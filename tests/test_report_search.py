@@ -21,7 +21,7 @@ from export.settings import ExportSettings
 from toolkit.run import Run
 from toolkit.stats.accuracy_lost import FAILS, HOLDS
 from tuning.results import Trial
-from unfreeze import options as o
+from unfreeze import option_records
 from unfreeze.cli import cli
 from unfreeze.pages.effects import LEAST, correlation_ratio, effects
 from unfreeze.pages.recommend import recommend
@@ -188,7 +188,7 @@ def test_the_command_as_typed_gives_the_runs_settings(finished: Run) -> None:
     assert first.split()[1] == "run"
     values = typed(first)
     keep = {name for name in values if hasattr(finished.settings, name)}
-    assert o.settings({name: values[name] for name in keep}) == finished.settings
+    assert option_records.settings({name: values[name] for name in keep}) == finished.settings
     assert values["data"] == Path(finished.images.root.name)
     for line in others:
         typed(line)

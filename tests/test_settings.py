@@ -31,7 +31,7 @@ ANYTHING = st.one_of(
         ({"head_units": "64"}, "head_units is ('64',); give numbers of units, such as (0, 64)"),
         ({"unfreeze": 2.0}, "unfreeze is (2.0,); give numbers of stages, such as (0, 2)"),
         ({"head_units": True}, "head_units is (True,); give numbers of units, such as (0, 64)"),
-        ({"trials": None}, "trials is None; give 1 or more"),
+        ({"trials": None}, "trials is None; give a whole number, 1 or more"),
         ({"val": float("nan")}, "val is nan; give a fraction between 0 and 1, such as 0.2"),
     ],
 )

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.data.split import split
 from toolkit.errors import UnfreezeError
 
 PARTS = ("train", "val", "test")
 
 
-def folder(counts: list[int], *, seed: int = 0, copies: float = 0.0, parts: tuple[str, ...] = ("",)) -> ImageFolder:
+def folder(counts: list[int], *, seed: int = 0, copies: float = 0.0, parts: tuple[str, ...] = ("",)) -> ImageSet:
     """A folder on paper: `counts` files of each class, a share of them copies of the one before."""
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
@@ -22,7 +22,7 @@ def folder(counts: list[int], *, seed: int = 0, copies: float = 0.0, parts: tupl
     for i in range(1, len(labels)):
         if labels[i] == labels[i - 1] and rng.random() < copies:
             contents[i] = contents[i - 1]
-    return ImageFolder(
+    return ImageSet(
         root=Path(),
         class_names=tuple(f"class{c}" for c in range(len(counts))),
         paths=tuple(f"{i:05d}.jpg" for i in range(len(labels))),
@@ -33,19 +33,19 @@ def folder(counts: list[int], *, seed: int = 0, copies: float = 0.0, parts: tupl
     )
 
 
-def by_digest(data: ImageFolder) -> dict[str, set[str]]:
+def by_digest(data: ImageSet) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for digest, part in zip(data.digests, data.parts, strict=True):
         found.setdefault(digest, set()).add(part)
     return found
 
 
-def distinct(data: ImageFolder, label: int, part: str | None = None) -> int:
+def distinct(data: ImageSet, label: int, part: str | None = None) -> int:
     rows = zip(data.digests, data.labels, data.parts, strict=True)
     return len({digest for digest, own, given in rows if own == label and part in (None, given)})
 
 
-def shuffled(data: ImageFolder, seed: int) -> ImageFolder:
+def shuffled(data: ImageSet, seed: int) -> ImageSet:
     order = np.random.default_rng(seed).permutation(len(data))
     return replace(
         data,

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from toolkit.errors import UnfreezeError
-from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec
-from toolkit.models.weights import STARTER as FILE
+from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec
+from toolkit.models.weights import STARTER_FILE
 from toolkit.settings import Settings
 
-SPEC = ModelSpec(*STARTER, STARTER_SIZE, classes=10, head_units=0, dropout=0.0, unfreeze=0)
+SPEC = ModelSpec(*STARTER_MODEL, STARTER_SIZE, classes=10, head_units=0, dropout=0.0, unfreeze=0)
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
@@ -26,12 +26,12 @@ def test_the_file_holds_every_weight_of_the_backbone_and_is_small() -> None:
     expected = {
         f"{layer.name}/{weight.name}": tuple(weight.shape) for layer in backbone.layers for weight in layer.weights
     }
-    with np.load(FILE, allow_pickle=False) as arrays:
+    with np.load(STARTER_FILE, allow_pickle=False) as arrays:
         assert {name: arrays[name].shape for name in arrays} == expected
         assert {arrays[name].dtype for name in arrays} == {np.dtype("float16")}
         assert all(np.isfinite(arrays[name]).all() for name in arrays)
         assert all((arrays[name] > 0).all() for name in arrays if name.endswith("moving_variance"))
-    assert FILE.stat().st_size < 1e6
+    assert STARTER_FILE.stat().st_size < 1e6
 
 
 def test_a_model_gets_them_and_its_head_does_not() -> None:
@@ -43,7 +43,7 @@ def test_a_model_gets_them_and_its_head_does_not() -> None:
     random = build_model(SPEC)
     keras.utils.set_random_seed(0)
     model = build_model(SPEC, "starter")
-    with np.load(FILE, allow_pickle=False) as arrays:
+    with np.load(STARTER_FILE, allow_pickle=False) as arrays:
         for layer in model.layers:
             for weight in layer.weights:
                 if layer.name != "probabilities":
@@ -78,7 +78,7 @@ def test_its_features_tell_digits_apart_far_better_than_random_ones() -> None:
     [{"alpha": 0.5}, {"alpha": 1.0}, {"backbone": "MobileNet", "alpha": 0.5}, {"backbone": "VGG16", "alpha": 1.0}],
 )
 def test_another_backbone_is_refused(change: dict) -> None:
-    settings = Settings(backbone=STARTER[0], alpha=STARTER[1], weights="starter")
+    settings = Settings(backbone=STARTER_MODEL[0], alpha=STARTER_MODEL[1], weights="starter")
     with pytest.raises(UnfreezeError, match=r"MobileNetV2, alpha 0\.35; got"):
         replace(settings, **change)
 
@@ -117,5 +117,5 @@ def test_the_script_writes_a_file_of_this_form(tmp_path: Path) -> None:
     target = tmp_path / "made.npz"
     call = [sys.executable, SCRIPTS / "pretrain_starter.py", target, "--work", tmp_path / "w", "--count", "256"]
     subprocess.run([*call, "--epochs", "1"], check=True, env={"PYTHONPATH": str(SCRIPTS.parent)}, capture_output=True)
-    with np.load(target, allow_pickle=False) as made, np.load(FILE, allow_pickle=False) as shipped:
+    with np.load(target, allow_pickle=False) as made, np.load(STARTER_FILE, allow_pickle=False) as shipped:
         assert {name: made[name].shape for name in made} == {name: shipped[name].shape for name in shipped}

@@ -15,11 +15,12 @@ import unfreeze
 from export.artefacts import read_manifest, read_reference
 from export.foreign.adopt import adopt
 from export.proof.verify import verify
+from export.settings import ExportSettings, VerifySettings
 from export.write import export
 from export.write import finished as written_before
 from tests.tiny import SETTINGS
 from toolkit.errors import UnfreezeError
-from toolkit.evaluation.evaluate_run import assess, assess_other
+from toolkit.evaluation.evaluate_run import evaluate_folder, evaluate_run
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run, load_run
 from toolkit.storage.files import read_json, write_json
@@ -39,21 +40,22 @@ def other(finished: Run, tmp_path: Path) -> Run:
 
 
 def test_it_is_evaluated_at_its_own_size(other: Run, finished: Run, pictures: Path) -> None:
-    assert assess(other).to_json() == {
+    assert evaluate_run(other).to_json() == {
         name: value for name, value in read_json(finished.path / "metrics.json").items() if name != "part"
     }
-    assert assess_other(other, pictures).to_json() == assess_other(finished, pictures).to_json()
+    assert evaluate_folder(other, pictures).to_json() == evaluate_folder(finished, pictures).to_json()
 
 
 def test_it_is_exported_and_verified_at_its_own_size(other: Run, finished: Run) -> None:
-    manifest = export(other, formats=["onnx"], precisions=["float32", "int8"])
+    asked = ExportSettings(formats=["onnx"], precisions=["float32", "int8"])
+    manifest = export(other, asked)
     assert manifest.failed == {}
     assert manifest.image_size == SETTINGS.image_size == 32
     assert manifest.description["input"]["shape"] == ["batch", 32, 32, 3]
     expected = read_reference(read_manifest(finished.path / "export")).probabilities
     np.testing.assert_array_equal(read_reference(manifest).probabilities, expected)
-    assert written_before(other, formats=["onnx"], precisions=["float32", "int8"]) is not None
-    (parity,) = verify(other, precisions=["float32"], threads=())
+    assert written_before(other, asked) is not None
+    (parity,) = verify(other, VerifySettings(threads=()), precisions=["float32"])
     assert parity.max_difference is not None
     assert parity.max_difference < 1e-4
     assert len(unfreeze.sensitivity(other.path, "model.onnx")) > 1
@@ -73,7 +75,7 @@ def test_a_model_from_elsewhere_has_its_own_size(pictures: Path, tmp_path: Path)
     run = adopt(model, pictures, tmp_path / "run")
     elsewhere = Run(run.path, run.images, replace(run.settings, image_size=48))
     assert read_spec(elsewhere) == AdoptedSpec(24)
-    assess(elsewhere)
+    evaluate_run(elsewhere)
     described = read_json(run.path / "model.json")
     write_json(run.path / "model.json", {name: value for name, value in described.items() if name != "image_size"})
     assert read_spec(run) == AdoptedSpec(24), "as an earlier version wrote it"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.pictures import draw
-from toolkit.models.build import build_model, split
+from toolkit.models.build import build_model, prefix_and_suffix
 from toolkit.models.spec import ModelSpec
 from toolkit.settings import Settings
 from toolkit.stats.metrics import log_losses
@@ -49,7 +49,7 @@ def weights_before(depth: int) -> tuple[keras.Model, ModelSpec]:
 def test_only_the_head_and_the_unfrozen_stages_change(tiny: str, depth: int) -> None:
     before, _ = weights_before(depth)
     model, spec, _ = fitted(depth)
-    prefix = {layer.name for layer in split(model, spec, depth)[0].layers}
+    prefix = {layer.name for layer in prefix_and_suffix(model, spec, depth)[0].layers}
     for layer in model.layers:
         pairs = zip(before.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True)
         changed = any((old != new).any() for old, new in pairs)

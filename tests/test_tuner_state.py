@@ -25,7 +25,7 @@ from tests.scripted import Cut, cut_after, grid, oracle, ours, plain, search, st
 from toolkit.process import interrupt
 from tuning import memory
 from tuning.trial_records import DEATHS, completed, count_starts, failures, starts
-from tuning.tuner import HardenedTuner
+from tuning.tuner import ResumableTuner
 
 # keras_tuner.synchronized calls names that Python has renamed
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")
@@ -350,13 +350,13 @@ class Small(keras_tuner.HyperModel):
         return history
 
 
-def training(folder: Path, kind: str, **changes: Any) -> tuple[HardenedTuner, Small]:
+def training(folder: Path, kind: str, **changes: Any) -> tuple[ResumableTuner, Small]:
     model = Small()
-    return HardenedTuner(oracle(kind, grid(a=9), **changes), model, directory=folder, project_name="search"), model
+    return ResumableTuner(oracle(kind, grid(a=9), **changes), model, directory=folder, project_name="search"), model
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[HardenedTuner, Small, int]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[ResumableTuner, Small, int]:
     """A search of three trials, without tensorboard, and how many models its constructor built."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "tensorboard", None)
@@ -367,13 +367,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[HardenedTuner, Sm
     return tuner, model, built
 
 
-def test_the_constructor_builds_no_model(trained: tuple[HardenedTuner, Small, int]) -> None:
+def test_the_constructor_builds_no_model(trained: tuple[ResumableTuner, Small, int]) -> None:
     tuner, model, built = trained
     assert built == 0
     assert model.built == len(completed(tuner.oracle)) == 3
 
 
-def test_no_tensorboard_is_needed(trained: tuple[HardenedTuner, Small, int]) -> None:
+def test_no_tensorboard_is_needed(trained: tuple[ResumableTuner, Small, int]) -> None:
     assert failures(trained[0].oracle) == []
 
 
@@ -388,7 +388,7 @@ def test_stock_imports_tensorboard_and_builds_at_once(tmp_path: Path, monkeypatc
     assert "tensorboard" in tuner.oracle.trials["0"].message
 
 
-def test_memory_is_freed_between_trials(trained: tuple[HardenedTuner, Small, int]) -> None:
+def test_memory_is_freed_between_trials(trained: tuple[ResumableTuner, Small, int]) -> None:
     """Each training leaves its entries in TensorFlow's registry; if none does, `tuning.memory` is not needed now."""
     first, *others = trained[1].registered
     assert first > 0
@@ -421,7 +421,7 @@ def test_what_was_registered_before_the_search_is_kept() -> None:
 
 
 def test_a_trial_repeats_exactly_after_an_interruption(
-    tmp_path: Path, trained: tuple[HardenedTuner, Small, int]
+    tmp_path: Path, trained: tuple[ResumableTuner, Small, int]
 ) -> None:
     """The third trial, run without the two before it, begins and ends as it did after them."""
     shutil.copytree(Path(trained[0].project_dir), tmp_path / "search")

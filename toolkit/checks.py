@@ -1,4 +1,5 @@
-"""Values of a settings record, checked by a table of rules: the first that is wrong is told in one line."""
+"""Checks the values of a settings record against a table of rules. The error names the first wrong value in one
+line."""
 
 from __future__ import annotations
 
@@ -13,16 +14,16 @@ Number = (int, float)
 
 @dataclass(frozen=True)
 class Rule:
-    """What a field has to be."""
+    """The values that a field may have."""
 
     kind: type | tuple[type, ...]
-    expected: str  # how the error says what to give
+    expected: str  # the end of the error's text: what to give
     holds: Callable[[Any], bool] = lambda value: True
     each: bool = False  # the field is a tuple of such values
 
 
 def check(record: object, rules: Mapping[str, Rule]) -> None:
-    """UnfreezeError for the first field of `record` that does not follow its rule."""
+    """Raises UnfreezeError for the first field of `record` that does not follow its rule."""
     for name, rule in rules.items():
         value = getattr(record, name)
         if not all(_follows(one, rule) for one in (value if rule.each else (value,))):
@@ -35,15 +36,19 @@ def as_tuple(value: Any) -> tuple:
 
 
 def one_of(choices: tuple[str, ...]) -> Rule:
-    """The rule of a field that is one of a few words."""
+    """The rule of a field whose value is one of `choices`."""
     return Rule(str, f"one of {', '.join(choices)}", lambda value: value in choices)
 
 
 def at_least(least: int, *, optional: bool = False) -> Rule:
-    """The rule of a whole number from `least` on; with `optional` it may be None."""
+    """The rule of a whole number that is `least` or more. `optional`: it may also be None."""
     if optional:
-        return Rule((int, type(None)), f"{least} or more, or None", lambda value: value is None or value >= least)
-    return Rule(int, f"{least} or more", lambda value: value >= least)
+        return Rule(
+            (int, type(None)),
+            f"a whole number, {least} or more, or None",
+            lambda value: value is None or value >= least,
+        )
+    return Rule(int, f"a whole number, {least} or more", lambda value: value >= least)
 
 
 def _follows(value: Any, rule: Rule) -> bool:

@@ -1,4 +1,5 @@
-"""The two errors with which a command ends, each with a text of one line for the user, and what makes such texts."""
+"""The two exceptions that end a command, each with a text of one line for the user, and functions that make such
+texts."""
 
 import errno
 import unicodedata
@@ -38,17 +39,17 @@ def _os_reason(error: OSError, where: str) -> str:
     if disk_is_full(error):
         return f"no space left on the device{where}; make room (bytes and files), then type the same command again"
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"not allowed{where} ({why}); check whose it is, or give a folder that can be written"
+        return f"no permission{where} ({why}); check who owns it, or give a folder that can be written"
     if error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY):
-        return f"something else stands{where} ({why}); move it away, then type the same command again"
+        return f"a file or folder is in the way{where} ({why}); move it, then type the same command again"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return f"too many files are open{where} ({why}); raise the limit: `ulimit -n 4096`"
     return f"{why}{where}"
 
 
 def one_line(text: str) -> str:
-    """The text with every character that controls a terminal written as an escape: `\\n`, `\\x1b`, `\\u202e`. A file's
-    name may contain any character but a slash, and a hostile one moves the cursor or hides its end."""
+    """The text, in which each character that controls a terminal is written as an escape: `\\n`, `\\x1b`, `\\u202e`. A
+    file's name may contain any character but a slash: a hostile name could move the cursor or hide its own end."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
@@ -62,4 +63,4 @@ def _escaped(character: str) -> str:
 def short_reason(error: BaseException) -> str:
     """The first line of an exception's text, cut to 160 characters."""
     text = first_line(error)
-    return text if len(text) <= 160 else text[:157] + "..."
+    return text if len(text) <= 160 else f"{text[:77]}...{text[-80:]}"  # a long path comes first, the reason last

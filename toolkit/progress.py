@@ -1,4 +1,4 @@
-"""Who is told what goes on during long work: `Listener`, one record for all of it."""
+"""`Listener`: the functions that long work calls to report its progress, in one record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # light at import
-    from toolkit.data.image_set import ImageFolder
+    from toolkit.data.image_set import ImageSet
     from toolkit.training.history import Row
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -18,7 +18,7 @@ def silent(what: str, done: int, total: int) -> None:
 
 
 def ignore(told: Any) -> None:
-    """Do nothing with what is told."""
+    """Do nothing with the argument."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Listener:
     """Functions that are called while work goes on, in the thread that works. Each may be left out."""
 
     progress: Progress = silent  # how much of a step is done, often
-    on_images: Callable[[ImageFolder], None] = ignore  # the images, once, before anything is trained
+    on_images: Callable[[ImageSet], None] = ignore  # the images, once, before anything is trained
     on_warning: Callable[[str], None] = ignore  # a sentence that the user should read, before anything is trained
     on_epoch: Callable[[Row], None] = ignore  # each epoch's numbers, a row of history.csv
     on_trials: Callable[[list[Any]], None] = ignore  # all trials that have ended, whenever one has

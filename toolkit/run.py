@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.data.image_columns import from_columns, to_columns
-from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import split
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.progress import Progress, silent
@@ -35,8 +35,8 @@ PACKAGES = (
     "pillow",
     "opencv-python-headless",
 )
-TRAIN_WITH = ("keras", "tensorflow")  # of which another major or minor version may train otherwise
-MAY_CHANGE = {"trials", "pick", "refit", "cache_limit", "cache_dir"}  # settings that a resumed search may be given anew
+TRAIN_WITH = ("keras", "tensorflow")  # another major or minor version of these may train differently
+MAY_CHANGE = {"trials", "pick", "refit", "cache_limit", "cache_dir"}  # may differ when a search is resumed
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Run:
     """The content of `run.json`: the images with their parts, and the settings."""
 
     path: Path
-    images: ImageFolder  # every part decided
+    images: ImageSet  # each one has a part
     settings: Settings
-    warnings: tuple[str, ...] = ()  # sentences for the user about going on with this run
+    warnings: tuple[str, ...] = ()  # sentences for the user about continuing this run
 
     @property
     def cache(self) -> Path:
@@ -54,10 +54,12 @@ class Run:
         return Path(self.settings.cache_dir or self.path / CACHE)
 
 
-def open_run(path: Path, images: ImageFolder, settings: Settings, *, searches: bool = True) -> Run:
-    """Make the run folder, or go on in it if it was made for the same data and settings; else UnfreezeError.
+def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool = True) -> Run:
+    """Make the run folder, or continue in it if its run.json has the same data and settings. Raises UnfreezeError if it
+    has others.
 
-    `searches`: whether a search asks for it. A run in which nothing was trained yet is replaced.
+    A folder in which nothing was trained yet is overwritten. `searches`: False for a single training, whose error
+    message leaves out options of a search.
     """
     file = path / "run.json"
     versions = [{name: version(name) for name in PACKAGES}]
@@ -94,7 +96,7 @@ def prepare(
     searches: bool = True,
     progress: Progress = silent,
 ) -> Run:
-    """Scan the data, split it, and open the run folder for it. If this raises UnfreezeError, nothing was written."""
+    """Scan the data, split it, and open the run folder for it. Nothing is written if this raises UnfreezeError."""
     settings.check_files()
     images = read_images(data, path, settings, strict=strict, progress=progress)
     return open_run(path, images, settings, searches=searches)
@@ -108,10 +110,11 @@ def read_images(
     strict: bool = False,
     classes: tuple[str, ...] | None = None,
     progress: Progress = silent,
-) -> ImageFolder:
-    """The data of a run in the folder `path`, with its split. `classes`: those of a model that exists already.
+) -> ImageSet:
+    """The images of DATA for a run in the folder `path`, each with its part. `classes`: the classes of a model that
+    exists already.
 
-    UnfreezeError where the data cannot be used, and where the run folder or the cache lies inside DATA.
+    Raises UnfreezeError if the data cannot be used, or if the run folder or the cache lies inside DATA.
     """
     _refuse_inside(data, path, "its pictures would become data; give a folder elsewhere")
     if settings.cache_dir:
@@ -144,7 +147,7 @@ def _restore(path: Path) -> None:
 
 
 def _stored(path: Path) -> Any:
-    """The value in run.json, after `_restore`. UnfreezeError if it cannot be read."""
+    """The value in run.json, after `_restore`. Raises UnfreezeError if it cannot be read."""
     try:
         return read_json(path / "run.json")
     except UnfreezeError:
@@ -163,7 +166,8 @@ def _is_run(file: Path) -> bool:
 
 
 def load_run(path: Path, data: Path | None = None) -> Run:
-    """The run in a folder; UnfreezeError if there is none. `data`: where its images are now, if they were moved."""
+    """The run in a folder. Raises UnfreezeError if there is none. `data`: where its images are now, if they were
+    moved."""
     check_run(path)
     _restore(path)
     stored = _stored(path)
@@ -185,7 +189,8 @@ def _root(data: Path) -> Path:
 
 
 def _with_earlier(stored: Any, now: dict[str, str]) -> list[dict[str, str]]:
-    """The package versions that run.json holds, the first with which the run was begun, and `now` if it is new."""
+    """The package versions that run.json holds, those with which the run was begun first, and `now` at the end if they
+    changed."""
     later = stored.get("later_versions")
     known = [stored.get("versions"), *(later if isinstance(later, list) else [])]
     earlier = [one for one in known if isinstance(one, dict) and one]
@@ -193,7 +198,8 @@ def _with_earlier(stored: Any, now: dict[str, str]) -> list[dict[str, str]]:
 
 
 def _version_warnings(begun: dict[str, str], now: dict[str, str]) -> tuple[str, ...]:
-    """A sentence for each package that trains, if its major or minor version is not that of the beginning."""
+    """A sentence for each package of TRAIN_WITH whose major or minor version is another one than when the run was
+    begun."""
     return tuple(
         one_line(
             f"this run was begun with {name} {before} and goes on with {name} {now[name]}: what they train may differ; "
@@ -205,7 +211,8 @@ def _version_warnings(begun: dict[str, str], now: dict[str, str]) -> tuple[str, 
 
 
 def _to_json(run: Run, versions: list[dict[str, str]]) -> dict[str, Any]:
-    """`versions`: of packages, those with which the run was begun, then those with which it went on."""
+    """The content of run.json. `versions`: the package versions with which the run was begun, then those with which it
+    was continued."""
     later = {"later_versions": versions[1:]} if versions[1:] else {}
     return {
         "format": FORMAT,
@@ -222,7 +229,7 @@ def _to_json(run: Run, versions: list[dict[str, str]]) -> dict[str, Any]:
 DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"
 
 
-def _refuse_another(path: Path, stored: Any, images: ImageFolder, settings: Settings, searches: bool) -> None:
+def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Settings, searches: bool) -> None:
     before = stored.get("settings") if isinstance(stored, dict) else None
     if not isinstance(before, dict) or not before:
         raise UnfreezeError(f"{path / 'run.json'} is not of format {FORMAT}; give another run folder")
@@ -231,9 +238,9 @@ def _refuse_another(path: Path, stored: Any, images: ImageFolder, settings: Sett
         raise UnfreezeError(f"{path} holds {model}; give another run folder")
     wanted: dict[str, Any] = {DATA: images.fingerprint(), WEIGHTS: file_digest(Path(settings.weights))}
     there = dict(zip(wanted, (stored.get("fingerprint"), stored.get("weights_sha256")), strict=True))
-    skip = MAY_CHANGE | ({"weights"} if wanted[WEIGHTS] else set())  # same content, another path: the same
+    skip = MAY_CHANGE | ({"weights"} if wanted[WEIGHTS] else set())  # of a weights file, only the content counts
     wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
-    known = Settings.from_json(before).to_json()  # with the defaults of settings that are newer
+    known = Settings.from_json(before).to_json()  # with the defaults of settings that a newer version added
     there |= {name: value for name, value in known.items() if name not in skip}
     different = [name for name in wanted if wanted[name] != there.get(name)]
     if not different:
@@ -247,7 +254,7 @@ def _refuse_another(path: Path, stored: Any, images: ImageFolder, settings: Sett
 
 
 def _difference(name: str, there: object, wanted: object) -> str:
-    """The difference in one setting, as command line options."""
+    """One setting that differs, in the words of command line options."""
     if name in (DATA, WEIGHTS):
         return f"the {name} differs"
     option = f"--{name.replace('_', '-')}"

@@ -11,17 +11,17 @@ from typing import Any
 from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, deepest
-from toolkit.models.spec import STARTER, STARTER_SIZE, ModelSpec, check_spec, check_weights
+from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
 from toolkit.storage.local_path import local_path
 
 AUGMENTATIONS = ("none", "light", "strong")
 OBJECTIVES = ("val_loss", "val_accuracy")
 ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
 ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
-SEARCH_ONLY = {  # settings of which a single training has no option
+SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no option for them
     *("views", "cache", "cache_dtype", "cache_limit", "cache_dir", "oracle", "trials", "pick", "refit")
 }
-DEPTHS = (0, 1, 2, 4)  # stages that a search unfreezes, as far as the backbone goes
+DEPTHS = (0, 1, 2, 4)  # unfreeze depths that a search tries, as far as the backbone has them
 SPACE = ("head_units", "dropout", "unfreeze")  # fields that hold the values of a search space
 
 
@@ -60,22 +60,23 @@ RULES = {
 
 
 class FollowedInt(int):
-    """A number that nobody gave: it follows from the backbone, and from another one where that is replaced."""
+    """An int that `Settings` filled in because the caller gave none. `dataclasses.replace` with another backbone
+    computes it anew; a plain int, which the caller gave, stays."""
 
 
 class FollowedFloat(float):
-    """Likewise."""
+    """The same for a float: alpha."""
 
 
 class FollowedTuple(tuple):
-    """Likewise."""
+    """The same for a tuple: the unfreeze depths."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Split:
-    """How images that have no part are divided. UnfreezeError where a value is not in its range."""
+    """How images that have no part are divided. Raises UnfreezeError if a value is out of range."""
 
     val: float = 0.2  # fraction for validation
     test: float = 0.2  # fraction for the test
@@ -92,10 +93,11 @@ SPLIT = Split()
 class Settings:
     """What to search and how to train. One value in each of the three tuples makes a plain training run.
 
-    A record is checked when it is made: UnfreezeError where a value is not of its kind or range, or where a point of
-    the space is no model that can be built. A single number stands for a tuple of one: `Settings(unfreeze=2)`. Alpha,
-    image size and depths follow backbone and weights where they are not given, and follow another backbone in
-    `dataclasses.replace(settings, backbone="EfficientNetB1")`, whose images have 240 px.
+    A record is checked when it is made. Raises UnfreezeError if a value has the wrong type or is out of range, or if a
+    point of the search space is a model that cannot be built. A single number stands for a tuple of one:
+    `Settings(unfreeze=2)`. Alpha, image size and depths that are not given are those of the backbone and the weights.
+    `dataclasses.replace(settings, backbone="EfficientNetB1")` computes them anew: an image size that was not given
+    becomes 240 px.
     """
 
     backbone: str = "MobileNetV2"
@@ -108,7 +110,7 @@ class Settings:
     head_epochs: int = 5  # with the backbone frozen
     tune_epochs: int = 5  # with the last stages unfrozen
     head_rate: float = 1e-3  # Adam's learning rate while the backbone is frozen
-    tune_rate: float = 1e-4  # its peak while the unfrozen stages train
+    tune_rate: float = 1e-4  # its highest value while the unfrozen stages are trained
     batch_size: int = 32  # images in a step
     patience: int = 3  # epochs without improvement that end a stage
     augment: str = "light"  # or "none", "strong": strength of augmentation
@@ -119,13 +121,13 @@ class Settings:
     cache_limit: float = 50.0  # GB that the activations may take
     cache_dir: str = ""  # of decoded images and activations; "": the run's own
     class_weights: str = "balanced"  # or "none"
-    val: float = 0.2  # fraction, where the data gives no validation part
-    test: float = 0.2  # likewise for the test part
-    objective: str = "val_loss"  # or "val_accuracy": what the best epoch is best in
-    oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": what is tried next
-    trials: int = 8  # points of the space that are tried at most
-    pick: str = "best"  # or "smallest": of the trials tied with the best
-    refit: int = 0  # epochs for which the trial that is taken trains on
+    val: float = 0.2  # fraction for validation, if the data has no validation part
+    test: float = 0.2  # fraction for the test, if the data has no test part
+    objective: str = "val_loss"  # or "val_accuracy": what decides which epoch and which trial is the best
+    oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": chooses the point that is tried next
+    trials: int = 8  # at most so many points of the search space are tried
+    pick: str = "best"  # or "smallest": the smallest model of the trials tied with the best one
+    refit: int = 0  # further epochs for which the model of the trial that is taken is trained
     seed: int = 0  # of the split, the search, training and augmentation
 
     def __post_init__(self) -> None:
@@ -133,7 +135,7 @@ class Settings:
             value = getattr(self, name)
             self._set(name, value if isinstance(value, FollowedTuple) else as_tuple(value))
         check(self, RULES)
-        if self.cache_dir:  # found from wherever the run is used
+        if self.cache_dir:  # absolute, so that it is found from any working directory
             self._set("cache_dir", str(local_path(self.cache_dir, "a folder on this machine").resolve()))
         if self.epochs < 1:
             raise UnfreezeError(
@@ -144,13 +146,13 @@ class Settings:
             self._check_space()
 
     def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)  # before anybody has seen the record
+        object.__setattr__(self, name, value)  # the record is frozen, and __post_init__ fills it in
 
     def _follow(self) -> None:
-        """Fill in what was not given."""
+        """Fill in alpha, image size and depths that were not given."""
         starter = self.weights == "starter"
         if not self.alpha or isinstance(self.alpha, FollowedFloat):
-            self._set("alpha", FollowedFloat(STARTER[1] if starter else 1.0))
+            self._set("alpha", FollowedFloat(STARTER_MODEL[1] if starter else 1.0))
         if self.backbone == ADOPTED:
             return
         if not self.image_size or isinstance(self.image_size, FollowedInt):
@@ -159,7 +161,7 @@ class Settings:
             self._set("unfreeze", FollowedTuple(depth for depth in DEPTHS if depth <= deepest(self.backbone)))
 
     def _check_space(self) -> None:
-        """UnfreezeError where a point of the space is no model that can be built."""
+        """Raises UnfreezeError if a point of the search space is a model that cannot be built."""
         check_weights(self.weights, self.backbone, self.alpha)
         for name in ("head_units", "dropout"):
             if not getattr(self, name):
@@ -175,7 +177,7 @@ class Settings:
 
     @property
     def epochs(self) -> int:
-        """Of both stages."""
+        """The epochs of both stages."""
         return self.head_epochs + self.tune_epochs
 
     @property
@@ -187,7 +189,7 @@ class Settings:
         return max(1, min(wanted, self.epochs))
 
     @property
-    def points(self) -> int:
+    def point_count(self) -> int:
         """Distinct points of the search space."""
         return math.prod(map(len, self.space))
 
@@ -196,7 +198,7 @@ class Settings:
         return ModelSpec(self.backbone, self.alpha, self.image_size, classes, head_units, dropout, unfreeze)
 
     def check_files(self) -> None:
-        """UnfreezeError where the weights file is not there."""
+        """Raises UnfreezeError if the weights file does not exist."""
         if self.weights not in ("imagenet", "starter", "none") and not local_path(self.weights, "a file").is_file():
             raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
 
@@ -205,8 +207,8 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
-        """What `to_json` gave; the backbone may have left the table since. TypeError where there is another field,
-        UnfreezeError where a value is not of its kind."""
+        """The settings that `to_json` gave. The backbone may have left the table since then. Raises TypeError if
+        `values` has an unknown field, UnfreezeError if a value has the wrong type."""
         stored = cls(**values | {"backbone": ADOPTED})
         stored._set("backbone", values["backbone"])
         return stored

@@ -1,4 +1,5 @@
-"""The weights of a trial on disk: room for KerasTuner's checkpoints, and the small file that replaces the last one."""
+"""The weights of a trial on disk: checks that there is room for KerasTuner's checkpoints, and writes the smaller file
+that replaces the last one."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ CHECKPOINT = "checkpoint.weights.h5"  # KerasTuner's name
 
 
 def check_room(folder: Path, model: keras.Model) -> None:
-    """OSError where the disk has no room for another checkpoint. Without this check HDF5 ends the process with a
-    segmentation fault when it closes a file on a full disk."""
+    """Raises OSError if the disk has no room for another checkpoint. Without this check, HDF5 would end the process
+    with a segmentation fault when it closes a file on a full disk."""
     variables = [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
     probe = folder / temporary_name("room")
     try:
@@ -25,8 +26,8 @@ def check_room(folder: Path, model: keras.Model) -> None:
 
 
 def write_weights(path: Path, model: keras.Model) -> None:
-    """Write the model's weights in place of KerasTuner's checkpoint. That is three times as large, because it also
-    holds Adam's two moments of each weight, which nothing reads."""
+    """Replace KerasTuner's checkpoint by a file of the model's weights. The checkpoint is three times as large, because
+    it also holds Adam's two moments of each weight, which nothing reads."""
     optimizer, model.optimizer = model.optimizer, None
     try:
         check_room(path.parent, model)

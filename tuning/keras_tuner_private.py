@@ -1,7 +1,7 @@
 """All private names of KerasTuner that this package uses, each with the reason.
 
-A number is an issue of keras-team/keras-tuner. The names are those of 1.4.8; a search refuses to start where one of
-them is missing. The one private name of TensorFlow, its gradient registry, is in `tuning.memory`.
+A number is an issue of keras-team/keras-tuner. The names are those of 1.4.8. A search refuses to start if one of them
+is missing. The one private name of TensorFlow, its gradient registry, is in `tuning.memory`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from toolkit.errors import UnfreezeError
 
 ORACLE = {
     "_compute_values_hash": "the identity of a point, which under Hyperband leaves the epochs out",
-    "_display": "prints each trial to standard output, which is the user's",
+    "_display": "prints each trial to standard output, which is left to the user",
     "_duplicate": "whether a point was tried, by the hash",
     "_get_oracle_fname": "where KerasTuner itself looks for oracle.json",
     "_get_trial_dir": "where KerasTuner itself looks for trial.json",
     "_id_to_hash": "derived from the trials on reload, so that a lost oracle.json costs nothing",
     "_project_dir": "the folder of the search",
     "_random_values": "gives up after 20 collisions although points are left (608), and never counts seed 0",
-    "_retry_queue": "where a cut trial waits to be run again, under its own id",
+    "_retry_queue": "where an interrupted trial waits to be run again, under its own id",
     "_run_times": "derived from the trials on reload",
-    "_save_trial": "writes in place: a crash leaves an empty file",
+    "_save_trial": "overridden because it writes in place, so that a crash leaves an empty file",
     "_tried_so_far": "derived from the trials on reload",
 }
 HYPERBAND = {
@@ -35,11 +35,11 @@ HYPERBAND = {
     "_start_new_bracket": "opens the next bracket",
 }
 TUNER = {
-    "_build_and_fit_model": "what is handed the checkpoint of the best epoch",
-    "_build_hypermodel": "where a promoted trial gets its parent's weights, as in KerasTuner's Hyperband",
+    "_build_and_fit_model": "gets the callbacks; overridden: the one that saves the best epoch first checks the disk",
+    "_build_hypermodel": "overridden: a promoted trial gets its parent's weights, as in KerasTuner's Hyperband",
     "_configure_tensorboard_dir": "imports tensorboard in every trial; TensorFlow 2.21 does not install it",
     "_get_checkpoint_fname": "where the best epoch's weights of a trial are",
-    "_get_tuner_fname": "tuner0.json: KerasTuner resumes only where it exists",
+    "_get_tuner_fname": "tuner0.json: KerasTuner resumes a search only if this file exists",
     "_populate_initial_space": "builds a model, the whole backbone, in the constructor",
     "_run_and_update_trial": "runs a trial and reports its metrics",
     "_try_run_and_update_trial": "prints a failed trial's traceback",
@@ -47,7 +47,7 @@ TUNER = {
 
 
 def check(thing: object, names: Mapping[str, str]) -> None:
-    """Raises UnfreezeError where KerasTuner's part of `thing` lacks one of `names`."""
+    """Raises UnfreezeError if KerasTuner's base classes of `thing` lack one of `names`."""
     bases = [base for base in type(thing).__mro__ if base.__module__.startswith("keras_tuner.")]
     known = set(vars(thing)).union(*map(vars, bases))
     if missing := sorted(set(names) - known):

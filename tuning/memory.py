@@ -48,7 +48,7 @@ def free_graphs(keep: frozenset[str]) -> None:
 
 
 def _registry() -> dict[str, Any]:
-    """TensorFlow's private registry. {} where another version keeps it elsewhere: then nothing is freed."""
+    """TensorFlow's private registry. {} if this version keeps it elsewhere; then nothing is freed."""
     try:
         from tensorflow.python.framework import ops
 

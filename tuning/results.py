@@ -1,4 +1,4 @@
-"""What a search found: `Trial`, a row of trials.csv, which is written and read here only, and `SearchResult`.
+"""The result of a search: `Trial`, a row of trials.csv, which is written and read here only, and `SearchResult`.
 
 Nothing here imports KerasTuner.
 """
@@ -34,7 +34,7 @@ class Trial:
     parameters: int | None
     seconds: float | None
     message: str  # why it failed
-    parent: str = ""  # the trial with whose weights it went on, under halving and hyperband
+    parent: str = ""  # the trial whose weights it started with, under halving and hyperband
     mark: str = ""  # "best", "tied" with the best
 
     @property
@@ -43,13 +43,13 @@ class Trial:
 
     @property
     def point(self) -> Point | None:
-        """The point of the search space that was tried; None where the trial's record was lost."""
+        """The point of the search space that was tried; None if the trial's record was lost."""
         if self.head_units is None or self.dropout is None or self.unfreeze is None:
             return None
         return Point(self.head_units, self.dropout, self.unfreeze)
 
     def value(self, objective: str) -> float | None:
-        """Its "val_loss" or "val_accuracy"; None where it did not complete."""
+        """Its "val_loss" or "val_accuracy"; None if it did not complete."""
         return self.val_loss if objective == "val_loss" else self.val_accuracy
 
 
@@ -63,7 +63,7 @@ class SearchResult:
     recommended: str  # the smallest of the best and the tied
     spec: ModelSpec  # of the trial taken
     trials: tuple[Trial, ...]
-    refit: int  # epochs for which it was trained on
+    refit: int  # further epochs for which the taken model was trained
     kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
 
     def trial(self, name: str) -> Trial:
@@ -80,7 +80,7 @@ def write_trials(path: Path, trials: Sequence[Trial]) -> None:
 
 
 def read_trials(path: Path) -> list[Trial]:
-    """The rows of a trials.csv, [] where there is no such file; UnfreezeError where it is damaged."""
+    """The rows of a trials.csv, [] if there is no such file. Raises UnfreezeError if it is damaged."""
     if not path.is_file():
         return []
     try:
@@ -97,7 +97,7 @@ def read_trials(path: Path) -> list[Trial]:
 
 
 def _trial_of(row: Mapping[str, str]) -> Trial:
-    """ValueError or the like where a column is missing or a number is not one."""
+    """The trial of a row. Raises ValueError, KeyError or TypeError if a column is missing or a number is not one."""
     if int(row["trial"]) < 0:
         raise ValueError(f"a trial has the number {row['trial']}")
     values = {name: row[name] for name in ("trial", "status", "best_stage", "message", "parent", "mark")}
@@ -116,10 +116,10 @@ def _finite(text: str) -> float | None:
 
 
 def ancestors(name: str, parents: Mapping[str, str], file: Path) -> list[str]:
-    """The trials that a trial goes on from, the earliest first; [] where it started by itself.
+    """The trials that a trial goes on from, the earliest first; [] if it started by itself.
 
-    `parents`: each trial's parent, "" or None where it has none. UnfreezeError that names `file` where a parent is not
-    among them, or where a trial would go on from itself.
+    `parents`: each trial's parent, "" or None if it has none. Raises UnfreezeError, which names `file`, if a parent is
+    not among the trials, or if a trial would go on from itself.
     """
     chain: list[str] = []
     while parent := parents[(chain or [name])[0]]:
@@ -132,8 +132,8 @@ def ancestors(name: str, parents: Mapping[str, str], file: Path) -> list[str]:
 
 
 def read_epochs(run: Path, trials: Sequence[Trial]) -> dict[str, int]:
-    """By trial, the epoch at which the oracle ended it, as its record in the search's folder says. Trials of a search
-    without rungs, and those whose record is gone, are left out: it is only detail."""
+    """trial -> the epoch at which the oracle ended it, from its record in the search's folder. Trials of a search
+    without rungs, and trials whose record is lost, are left out."""
     found = {}
     for trial in trials:
         try:

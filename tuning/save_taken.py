@@ -22,8 +22,8 @@ from tuning.results import SearchResult, ancestors
 from tuning.trial_files import trial_folder
 from tuning.trial_model import Data
 
-# By how much a probability of the model that is saved may differ from what its trial recorded.
-TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
+# by dtype of the activations: how much a probability of the saved model may differ from the one that its trial recorded
+PROBABILITY_TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
 
 
 def save_taken(
@@ -33,10 +33,11 @@ def save_taken(
     data: Data,
     on_epoch: Callable[[Row], None] = lambda row: None,
 ) -> Row:
-    """Save the model of the trial that was taken, trained on for `result.refit` epochs; nothing where the run has it.
+    """Train the taken trial's model on for `result.refit` epochs and save it; do nothing if the run already has this
+    model.
 
-    `load_model` gives the whole model with the weights of the trial's best epoch. Returns the row of the epoch whose
-    weights were saved. NoAnswerError where the model does not answer as its trial recorded.
+    `load_model` returns the whole model with the weights of the trial's best epoch. Returns the row of the epoch whose
+    weights were saved. Raises NoAnswerError if the model's probabilities differ from those that its trial recorded.
     """
     numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
     place, objective = run.path / FOLDER / "model", run.settings.objective
@@ -46,9 +47,9 @@ def save_taken(
         return _saved_epoch(run)
     model, recorded = load_model(), trial_folder(run, result.taken).answers()
     difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
-    if not difference <= TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
+    if not difference <= PROBABILITY_TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(
-            f"the model of trial {result.taken}, built again from its weights, answers otherwise than the trial "
+            f"the model of trial {result.taken}, built again from its weights, answers differently from what the trial "
             f"recorded: a probability differs by {difference:.2g}; repeat the search in a new run folder"
         )
     rows, curve = _whole_history(run, result), CurveWriter(place, objective)
@@ -67,7 +68,7 @@ def save_taken(
 
 
 def _whole_history(run: Run, result: SearchResult) -> list[Row]:
-    """The learning curve of the trial that was taken, behind those of the trials from which it went on."""
+    """The learning curves of the trials from which the taken one went on, then its own."""
     parents = {trial.trial: trial.parent for trial in result.trials}
     chain = [*ancestors(result.taken, parents, run.path / "search"), result.taken]
     return [row for name in chain for row in trial_folder(run, name).history()]
@@ -79,7 +80,7 @@ def _saved_epoch(run: Run) -> Row:
 
 
 def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:
-    """Whether the run already has the model of this trial, whole. Then it is not written again, so that an export of it
+    """Whether the run already has the whole model of this trial. Then it is not written again, so that an export of it
     stays valid."""
     try:
         stored = read_json(run.path / "model.json")["search"]

@@ -1,8 +1,8 @@
 """The search: a run folder and its data -> trials by KerasTuner -> the model of the trial that is taken.
 
-A search that was interrupted goes on when it is called again. Left to others: which point is tried next
-(`tuning.oracles`), running the trials (`tuning.tuner`), one trial (`tuning.trial_model`), comparing two of them
-(`tuning.selection`).
+If an interrupted search is called again, it goes on. Left to others: which point is tried next
+(`tuning.oracles`), running the trials (`tuning.tuner`), one trial (`tuning.trial_model`), choosing the trial to
+take (`tuning.selection`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, write_trials
 from tuning.save_taken import save_taken
 from tuning.search_space import hyperparameters, model_spec
-from tuning.selection import Candidate, smallest, standard_error, tied
+from tuning.selection import Candidate, choose_trial, standard_error
 from tuning.trial_curves import TrialCurves
 from tuning.trial_files import trial_folder
 from tuning.trial_model import Data, TrialModel
@@ -36,11 +36,11 @@ from tuning.tuner import RunTuner
 
 
 def search(run: Run, listener: Listener = SILENT) -> SearchResult:
-    """Search, or go on with the search, in a run folder; writes trials.csv, model.keras, model.json and history.csv,
-    and tensorboard/ while it goes on.
+    """Start or continue the search in a run folder. Writes trials.csv, model.keras, model.json and history.csv, and
+    tensorboard/ during the search.
 
-    `listener.on_trials` gets all trials that have ended, once at the start and whenever another one has. NoAnswerError
-    where every trial failed.
+    `listener.on_trials` gets all trials that have ended: once at the start, then whenever another one ends. Raises
+    NoAnswerError if every trial failed.
     """
     data = Data(
         train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=listener.progress),
@@ -71,7 +71,7 @@ def search(run: Run, listener: Listener = SILENT) -> SearchResult:
     if not completed(oracle):
         _, message = next(iter(failures(oracle)), ("", "no trial was run"))
         raise NoAnswerError(f"every trial failed; the first said: {message}")
-    result = choose(run, oracle, data.val.labels)
+    result = _result(run, oracle, data.val.labels)
     write_trials(run.path / "trials.csv", list(result.trials))
     row = save_taken(run, lambda: tuner.load_model(oracle.trials[result.taken]), result, data, listener.on_epoch)
     return replace(result, kept=row)
@@ -97,8 +97,8 @@ def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
 
 
 def _requeue_damaged(run: Run, oracle: keras_tuner.Oracle) -> list[str]:
-    """Have the completed trials run again whose files cannot be read; their ids. A trial that diverged has no answers
-    and is not one of them."""
+    """Mark completed trials whose files cannot be read as running, so that they run again. Returns their ids. A trial
+    that diverged has no answers and is not one of them."""
     damaged = [trial for trial in completed(oracle) if not trial_folder(run, trial.trial_id).is_whole()]
     for trial in damaged:
         record = trial.get_state() | {"status": "RUNNING"}
@@ -113,22 +113,19 @@ def trial_rows(run: Run, oracle: keras_tuner.Oracle) -> list[Trial]:
     return [_row(run, trial, "best" if trial.trial_id == best else "") for trial in ended]
 
 
-def choose(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchResult:
-    """The best trial, those tied with it, the smallest of these, and the one to take, by the setting `pick`."""
-    points: dict[tuple, Any] = {}  # of a trial and those that went on from it, the best alone
+def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchResult:
+    points: dict[tuple, Any] = {}  # point -> its best trial: a promoted trial has the same point as its parent
     for trial in completed(oracle):
         points.setdefault(tuple(trial.hyperparameters.get(name) for name in POINT), trial)
-    best, *others = [_candidate(run, trial) for trial in points.values()]
-    equal = [other for other in others if tied(best, other, labels, run.settings.objective)]
-    recommended = smallest([best, *equal])
-    taken = best if run.settings.pick == "best" else recommended
-    marks = {other.trial: "tied" for other in equal} | {best.trial: "best"}
-    point = oracle.trials[taken.trial].hyperparameters
+    candidates = [_candidate(run, trial) for trial in points.values()]
+    choice = choose_trial(candidates, labels, objective=run.settings.objective, pick=run.settings.pick)
+    marks = {other.trial: "tied" for other in choice.tied} | {choice.best.trial: "best"}
+    point = oracle.trials[choice.taken.trial].hyperparameters
     return SearchResult(
-        taken=taken.trial,
-        best=best.trial,
-        tied=tuple(sorted(other.trial for other in equal)),
-        recommended=recommended.trial,
+        taken=choice.taken.trial,
+        best=choice.best.trial,
+        tied=tuple(sorted(other.trial for other in choice.tied)),
+        recommended=choice.recommended.trial,
         spec=model_spec(run.settings, len(run.images.class_names), point),
         trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in trial_rows(run, oracle)),
         refit=run.settings.refit,

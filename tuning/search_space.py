@@ -1,6 +1,6 @@
 """The search space: head size, dropout and unfreeze depth, each a finite list of values, as KerasTuner's Choices.
 
-So its points can be listed, and no point has to be tried twice. Which one comes next is left to `tuning.oracles`.
+So its points can be listed, and no point has to be tried twice. `tuning.oracles` decides which one comes next.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ def model_spec(settings: Settings, classes: int, point: keras_tuner.HyperParamet
     return settings.spec(classes, *(point.get(name) for name in POINT))
 
 
-def points(space: keras_tuner.HyperParameters) -> Iterator[Values]:
-    """Every point of a space of Choices once, the one of the defaults first, the last hyperparameter fastest."""
+def all_points(space: keras_tuner.HyperParameters) -> Iterator[Values]:
+    """Every point of a space of Choices once. The first one has the defaults; the last hyperparameter changes
+    fastest."""
     columns = [sorted(choice.values, key=lambda value: value != choice.default) for choice in space.space]
     for values in product(*columns):
         yield {choice.name: value for choice, value in zip(space.space, values, strict=True)}
@@ -44,8 +45,8 @@ def draw(space: keras_tuner.HyperParameters, rng: random.Random) -> Values:
 
 
 def coordinates(space: keras_tuner.HyperParameters, values: Values) -> list[float]:
-    """A point as a place in the unit cube, float [D]: the values of a Choice are evenly spaced in their order.
+    """The coordinates of a point in the unit cube, float [D]: the values of a Choice are evenly spaced in their order.
 
-    Raises KeyError or ValueError where it is no point of this space.
+    Raises KeyError or ValueError if it is not a point of this space.
     """
     return [float(choice.value_to_prob(values[choice.name])) for choice in space.space]

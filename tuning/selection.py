@@ -18,7 +18,7 @@ from toolkit.stats.metrics import Z95, log_losses
 
 @dataclass(frozen=True)
 class Candidate:
-    """What the choice needs to know of a completed trial."""
+    """The facts about a completed trial on which the choice depends."""
 
     trial: str
     score: float
@@ -27,8 +27,29 @@ class Candidate:
     answers: np.ndarray  # float32 [N, C] on the validation part
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The trial that is taken, and how it was chosen."""
+
+    taken: Candidate
+    best: Candidate
+    tied: tuple[Candidate, ...]  # those that do not differ from the best one at the 5 % level
+    recommended: Candidate  # the smallest of the best one and the tied ones
+
+
+def choose_trial(candidates: list[Candidate], labels: np.ndarray, *, objective: str, pick: str) -> Choice:
+    """Choose one of `candidates`, which are sorted, the best first.
+
+    `labels`: int32 [N], of the validation images. `pick`: "best", or "smallest" for the one that is recommended.
+    """
+    best, *others = candidates
+    equal = [other for other in others if tied(best, other, labels, objective)]
+    recommended = smallest([best, *equal])
+    return Choice(best if pick == "best" else recommended, best, tuple(equal), recommended)
+
+
 def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) -> bool:
-    """Whether the two do not differ at the 5 % level. `labels`: int32 [N], of the validation images."""
+    """Whether the two trials do not differ at the 5 % level. `labels`: int32 [N], of the validation images."""
     if objective == "val_accuracy":
         return compare_answers(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels).p_value > 0.05
     gap = _gap(best.answers, other.answers, labels, objective)
@@ -47,13 +68,13 @@ def standard_error(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objec
 
 
 def _gap(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objective: str) -> np.ndarray:
-    """float64 [N]: by how much the objective of `other` is larger, image by image."""
+    """float64 [N]: for each image, the objective of `other` minus that of `one`."""
     if objective == "val_accuracy":
         return (other.argmax(1) == labels).astype(float) - (one.argmax(1) == labels)
     return log_losses(other, labels) - log_losses(one, labels)
 
 
 def smallest(candidates: list[Candidate]) -> Candidate:
-    """The one with the fewest parameters; of equal ones that with the fewest unfrozen stages, then the first in the
-    list, which is the better."""
+    """The candidate with the fewest parameters; of equal ones the one with the fewest unfrozen stages, then the first
+    in the list, which is the best."""
     return min(candidates, key=lambda candidate: (candidate.parameters, candidate.unfreeze))

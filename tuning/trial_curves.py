@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras_tuner
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial as OracleTrial
 
 from toolkit.models.spec import POINT
 from toolkit.run import Run
@@ -28,8 +28,8 @@ class TrialCurves:
         self.curve: CurveWriter | None = None
 
     def open(self, oracle: keras_tuner.Oracle) -> None:
-        """Write the search space, and the curves of completed trials that have none, because they were deleted or the
-        trials are older. Curves of trials that the search does not have are removed."""
+        """Write the search space, and the curves of completed trials that have none, because the curves were deleted or
+        an older version ran the trials. Curves of trials that are not in the search are removed."""
         write_space(self.folder, self.run.settings)
         self._sweep(oracle)
         for trial in completed(oracle):
@@ -39,8 +39,8 @@ class TrialCurves:
                     self._place(trial.trial_id), self.run.settings.objective, rows, point=_point(trial), before=before
                 )
 
-    def begin(self, oracle: keras_tuner.Oracle, trial: Trial) -> None:
-        """Begin a new curve: a trial starts, or starts again."""
+    def begin(self, oracle: keras_tuner.Oracle, trial: OracleTrial) -> None:
+        """Begin a new curve, because a trial starts, or starts again."""
         before = self._before(oracle, trial)
         place = self._place(trial.trial_id)
         self.curve = CurveWriter(place, self.run.settings.objective, point=_point(trial), before=before)
@@ -68,7 +68,7 @@ class TrialCurves:
     def _rows(self, name: str) -> list[Row]:
         return trial_folder(self.run, name).history()
 
-    def _before(self, oracle: keras_tuner.Oracle, trial: Trial) -> list[Row]:
+    def _before(self, oracle: keras_tuner.Oracle, trial: OracleTrial) -> list[Row]:
         """The learning curves of the trials that this one goes on from, the earliest first."""
         parents = {name: one.hyperparameters.values.get("tuner/trial_id") or "" for name, one in oracle.trials.items()}
         parents[trial.trial_id] = trial.hyperparameters.values.get("tuner/trial_id") or ""
@@ -76,5 +76,5 @@ class TrialCurves:
         return [row for name in chain for row in self._rows(name)]
 
 
-def _point(trial: Trial) -> dict[str, float]:
+def _point(trial: OracleTrial) -> dict[str, float]:
     return {name: trial.hyperparameters.values[name] for name in POINT}

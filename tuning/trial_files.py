@@ -1,4 +1,4 @@
-"""What a trial leaves in the run folder, and how other trials and later steps read it.
+"""The files that a trial writes into the run folder, and how other trials and later steps read them.
 
     search/trial_0003/history.csv             the learning curve
                       val_probabilities.npy   what its best epoch answered to the validation images
@@ -41,8 +41,8 @@ class TrialFolder:
     def write(
         self, history: History, answers: np.ndarray | None, model: keras.Model, *, parameters: int, seconds: float
     ) -> None:
-        """Leave the result of a trial that has ended. `model` has the weights of the best epoch, whose `answers`,
-        float32 [N, C], are None where the training diverged at once. `parameters`: of the whole model."""
+        """Write the result of a trial that has ended. `model` has the weights of the best epoch, whose `answers`,
+        float32 [N, C], are None if the training diverged at once. `parameters`: of the whole model."""
         history.write(self.path / HISTORY)
         if answers is not None:
             with atomic(self.path / ANSWERS) as temporary, temporary.open("wb") as file:
@@ -52,16 +52,16 @@ class TrialFolder:
         write_json(self.path / RESULT, result)
 
     def history(self) -> list[Row]:
-        """UnfreezeError where it is missing or damaged."""
+        """The learning curve. Raises UnfreezeError if it is missing or damaged."""
         return read_history(self.path / HISTORY)
 
     def answers(self) -> np.ndarray:
-        """float32 [N, C]: the answers to the validation images. OSError or ValueError where they cannot be read."""
+        """float32 [N, C]: the answers to the validation images. Raises OSError or ValueError if they cannot be read."""
         answers: np.ndarray = np.load(self.path / ANSWERS, allow_pickle=False)
         return answers
 
     def result(self) -> dict[str, Any]:
-        """{} where it was not written."""
+        """The content of result.json; {} if it was not written."""
         return read_json(self.path / RESULT) if (self.path / RESULT).exists() else {}
 
     def is_whole(self) -> bool:
@@ -80,21 +80,22 @@ def trial_folder(run: Run, trial: str) -> TrialFolder:
 
 
 def head_file(search: Path, spec: ModelSpec, epochs: range) -> Path:
-    """The file of a head stage in the folder of a search. All digits of the dropout rate count: 0.1 is "0.1", and
-    0.3333333 is not 0.333333."""
+    """The file of a head stage in the folder of a search. Its name has all digits of the dropout rate, because
+    0.3333333 is another rate than 0.333333."""
     dropout = np.format_float_positional(spec.dropout, trim="-")
     return search / "heads" / f"{spec.head_units}-{dropout}-{epochs.start}-{epochs.stop}.npz"
 
 
 def write_head(path: Path, weights: list[np.ndarray], answers: np.ndarray, rows: list[Row]) -> None:
-    """Keep a head stage: the weights of its best epoch, that epoch's answers (float32 [N, C]), the learning curve."""
+    """Write a head stage: the weights of its best epoch, that epoch's answers (float32 [N, C]), and the learning
+    curve."""
     arrays: dict[str, Any] = {f"weights{n}": array for n, array in enumerate(weights)}
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez(file, answers=answers, rows=np.array(json.dumps(rows)), **arrays)
 
 
 def read_head(path: Path) -> tuple[list[np.ndarray], np.ndarray, list[Row]] | None:
-    """What `write_head` was given; None where the file is missing or damaged."""
+    """(weights, answers, rows) as `write_head` was given them; None if the file is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as kept:
             weights = [kept[f"weights{n}"] for n in range(len(kept.files) - 2)]

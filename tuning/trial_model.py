@@ -1,8 +1,8 @@
 """What one trial builds and trains: KerasTuner's HyperModel, on shared activations of the frozen prefix or on images.
 
 A trial is a function of the seed and its point, not of its number: trials with equal heads have equal head stages,
-which are trained once. What a trial leaves on disk is `tuning.trial_files`; which point it tries, and what happens
-where it fails or is cut, is left to `tuning.oracles` and `tuning.tuner`.
+which are trained once. `tuning.trial_files` has the files that a trial writes. `tuning.oracles` chooses its point;
+`tuning.tuner` handles trials that fail or are interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Callbacks = Sequence[keras.callbacks.Callback]
 
 @dataclass(frozen=True)
 class Data:
-    """What every trial is trained and judged on."""
+    """The data on which every trial is trained and judged."""
 
     train: Part
     val: Part
@@ -57,7 +57,7 @@ class TrialModel(keras_tuner.HyperModel):
         self.activations: Activations | None = None
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The suffix from the last frozen tensor to the probabilities, or the whole model where nothing is shared."""
+        """The suffix from the last frozen tensor to the probabilities, or the whole model if nothing is shared."""
         spec = model_spec(self.settings, self.data.classes, hp)
         if self._is_cut(spec):
             return fresh_suffix(self.backbone, spec, self.settings.seed)
@@ -65,7 +65,7 @@ class TrialModel(keras_tuner.HyperModel):
         return assemble(self.backbone, spec, head)
 
     def whole(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> keras.Model:
-        """What `build` gave, as a model from image to probabilities."""
+        """The whole model, from image to probabilities, for a model that `build` returned."""
         spec = model_spec(self.settings, self.data.classes, hp)
         return assemble(self.backbone, spec, model) if self._is_cut(spec) else model
 
@@ -79,7 +79,8 @@ class TrialModel(keras_tuner.HyperModel):
         initial_epoch: int = 0,
         verbose: int = 0,
     ) -> keras.callbacks.History:
-        """Train what `build` gave from `initial_epoch` to `epochs`, and leave the result in the trial's folder.
+        """Train the model that `build` returned from `initial_epoch` to `epochs`, and write the result into the trial's
+        folder.
 
         A head stage that an earlier trial has trained is taken from its file.
         """
@@ -106,7 +107,7 @@ class TrialModel(keras_tuner.HyperModel):
         return as_keras_history(training.history)
 
     def _is_cut(self, spec: ModelSpec) -> bool:
-        """Whether the trial trains a suffix alone. At the deepest depth nothing is frozen that could be shared."""
+        """Whether the trial trains only a suffix. At the deepest depth nothing is frozen that could be shared."""
         return self.settings.cache and spec.unfreeze < deepest(spec.backbone)
 
     def _shared(self) -> Activations:
@@ -130,20 +131,20 @@ class TrialModel(keras_tuner.HyperModel):
         yield "tune", model, shared.source("train", spec.unfreeze), shared.source("val", spec.unfreeze)
 
     def _head_file(self, spec: ModelSpec, span: range) -> Path | None:
-        """Where the head stage of a trial over the epochs `span` is kept; None where the trial has no head stage, or
-        goes on with one that another trial began."""
+        """Where the head stage of a trial over the epochs `span` is kept; None if the trial has no head stage, or goes
+        on with one that another trial began."""
         epochs = range(span.start, min(span.stop, self.settings.head_epochs))
         return head_file(self.folder.parent, spec, epochs) if epochs and epochs.start == 0 else None
 
 
 def head_parameters(model: keras.Model) -> int:
-    """Parameters behind the pooled features."""
+    """The number of parameters behind the pooled features."""
     return sum(layer.count_params() for layer in model.layers if layer.name in ("head", "probabilities"))
 
 
 def as_keras_history(history: History) -> keras.callbacks.History:
-    """The epochs with finite numbers, as the object from which KerasTuner picks the best one. Where there are none, one
-    epoch whose objective is NaN, by which `tuning.oracles.base` knows that the trial diverged."""
+    """The epochs with finite numbers, as the object from which KerasTuner picks the best one. If there are none, one
+    epoch whose objective is NaN, from which `tuning.oracles.base` sees that the trial diverged."""
     rows = [row for row in history.rows if is_finite(row)] or [history.rows[0] | {history.objective: math.nan}]
     merged = keras.callbacks.History()
     merged.epoch = [row["epoch"] for row in rows]

@@ -13,7 +13,7 @@ from tuning.results import Trial, read_trials
 
 
 def plot_trials(run: Run) -> None:
-    """Draw what trials.csv holds; nothing where there was no search. UnfreezeError where the file is damaged."""
+    """Draw the trials of trials.csv. Do nothing if there was no search. Raises UnfreezeError if the file is damaged."""
     trials = read_trials(run.path / "trials.csv")
     if trials:
         save(trials_figure(trials, run.settings.objective), run.path / "plots" / "trials.png")

@@ -1,8 +1,8 @@
 """KerasTuner's records of the trials: reading them from disk, which trials count, which failed, the seed of each.
 
-KerasTuner writes JSON in place, and a file that a crash left empty or cut ends a search for good. Here each file is
-written whole (`toolkit.storage.files`), and a trial's record is in two files, its own `trial.json` and `oracle.json`,
-either of which is enough.
+KerasTuner writes JSON in place, so that a crash may leave a file empty or cut short, and the search cannot be resumed
+any more. Here each file is written whole (`toolkit.storage.files`), and a trial's record is in two files, its own
+`trial.json` and `oracle.json`; one of them is enough.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.engine.trial import Trial as OracleTrial
+from keras_tuner.engine.trial import TrialStatus
 
 from toolkit.process.interrupt import AT_LEAVING
 from toolkit.storage.files import remove, write_text
 
 FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
-DEATHS = 5  # after so many processes were killed in the same trial, the trial is taken for the cause
-Record = dict[str, Any]  # what `Trial.get_state()` gives
+DEATHS = 5  # a trial in which so many processes were killed is marked as failed: it probably causes the crash
+Record = dict[str, Any]  # what `OracleTrial.get_state()` gives
 
 
 def trial_seed(seed: int, trial_id: str) -> int:
@@ -32,7 +33,7 @@ def trial_seed(seed: int, trial_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{int(trial_id)}".encode()).digest()[:4], "big")
 
 
-def completed(oracle: keras_tuner.Oracle) -> list[Trial]:
+def completed(oracle: keras_tuner.Oracle) -> list[OracleTrial]:
     """The trials with a finite objective, best first; of equal ones the earlier first."""
     sign = 1.0 if oracle.objective.direction == "min" else -1.0
     trials = [trial for trial in oracle.trials.values() if _measured(trial)]
@@ -49,7 +50,7 @@ def failures(oracle: keras_tuner.Oracle) -> list[tuple[str, str]]:
     return [(trial.trial_id, (trial.message or "it left no message").splitlines()[0]) for trial in trials]
 
 
-def _measured(trial: Trial) -> bool:
+def _measured(trial: OracleTrial) -> bool:
     """Whether a trial completed with an objective of its own. A trial that diverged is COMPLETED too, with the worst
     score, but it has a message."""
     finite = trial.score is not None and math.isfinite(trial.score)
@@ -63,7 +64,7 @@ def count_starts(folder: Path) -> Iterator[None]:
     path = folder / "starts"
     write_text(path, str(starts(folder) + 1))
     forget = partial(remove, path)
-    AT_LEAVING.append(forget)  # a process that ends itself (Ctrl-C twice, say) does not count against the trial
+    AT_LEAVING.append(forget)  # a process that ends itself, as after a second Ctrl-C, was not killed
     try:
         yield
     finally:
@@ -72,7 +73,7 @@ def count_starts(folder: Path) -> Iterator[None]:
 
 
 def starts(folder: Path) -> int:
-    """How many processes were killed while they ran this trial."""
+    """The number of processes that were killed while they ran this trial."""
     try:
         return int((folder / "starts").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -80,7 +81,7 @@ def starts(folder: Path) -> int:
 
 
 def read_record(path: Path) -> Record | None:
-    """The object in a JSON file; None where it is missing, empty, cut, or holds something else."""
+    """The object in a JSON file; None if it is missing, empty, cut, or holds something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError, RecursionError):
@@ -88,8 +89,8 @@ def read_record(path: Path) -> Record | None:
     return content if isinstance(content, dict) else None
 
 
-def read_trials(project: Path) -> dict[str, Trial]:
-    """All trials in the folder of a search by their ids, in the order of the ids.
+def read_oracle_trials(project: Path) -> dict[str, OracleTrial]:
+    """All trials in the folder of a search: id -> trial, in the order of the ids.
 
     A `trial.json` that can be read wins over `oracle.json`, because it is written first.
     """
@@ -100,10 +101,10 @@ def read_trials(project: Path) -> dict[str, Trial]:
     return {name: trials[name] for name in sorted(trials, key=int)}
 
 
-def _trial(record: Record | None) -> Trial | None:
-    """None where it is not the record of a trial."""
+def _trial(record: Record | None) -> OracleTrial | None:
+    """The trial of a record; None if it is not the record of a trial."""
     try:
-        trial = Trial.from_state(record)
+        trial = OracleTrial.from_state(record)
         return trial if trial.trial_id == f"{int(trial.trial_id):04d}" else None
     except Exception:  # KerasTuner checks nothing, so that a damaged record raises anything
         return None

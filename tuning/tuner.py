@@ -1,7 +1,7 @@
-"""KerasTuner's Tuner, hardened by subclassing: it may be killed at any moment, repeats exactly, and prints nothing.
+"""KerasTuner's Tuner, subclassed so that it may be killed at any moment, repeats exactly, and prints nothing.
 
-Which point comes next is left to the oracle (`tuning.oracles`), what a trial trains to the HyperModel
-(`tuning.trial_model`). `tuning.keras_tuner_private` lists the private names of KerasTuner that are used here.
+The oracle (`tuning.oracles`) chooses the points; the HyperModel (`tuning.trial_model`) builds and trains a trial's
+model. `tuning.keras_tuner_private` lists the private names of KerasTuner that are used here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 import keras
 import keras_tuner
-from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.engine.trial import Trial as OracleTrial
+from keras_tuner.engine.trial import TrialStatus
 
 from toolkit.errors import UnfreezeError, disk_is_full
 from toolkit.run import Run
@@ -28,8 +29,8 @@ from tuning.trial_model import TrialModel
 from tuning.trial_records import count_starts, trial_seed
 
 
-class HardenedTuner(keras_tuner.Tuner):
-    """Runs trials until the oracle stops. Called again on the folder of an interrupted search, it goes on.
+class ResumableTuner(keras_tuner.Tuner):
+    """Runs trials until the oracle stops. On the folder of an interrupted search, it continues that search.
 
     `HyperModel.build(hp)` is first called in the first trial, because the oracle's space is declared beforehand. Under
     Hyperband and halving `HyperModel.fit` also gets `epochs` and `initial_epoch`, and a promoted trial's model starts
@@ -57,25 +58,25 @@ class HardenedTuner(keras_tuner.Tuner):
         self.save()  # so that a search that is killed in its first trial can be resumed too
         super().on_search_begin()
 
-    def on_trial_begin(self, trial: Trial) -> None:
+    def on_trial_begin(self, trial: OracleTrial) -> None:
         super().on_trial_begin(trial)
         keras.utils.set_random_seed(trial_seed(self.oracle.seed, trial.trial_id))
 
-    def on_trial_end(self, trial: Trial) -> None:
+    def on_trial_end(self, trial: OracleTrial) -> None:
         super().on_trial_end(trial)
         memory.free_graphs(keep=self._kept)
 
-    def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
+    def run_trial(self, trial: OracleTrial, *fit_args: Any, **fit_kwargs: Any) -> Any:
         values = trial.hyperparameters.values
         if "tuner/epochs" in values:
             fit_kwargs.update(epochs=values["tuner/epochs"], initial_epoch=values["tuner/initial_epoch"])
         return super().run_trial(trial, *fit_args, **fit_kwargs)
 
-    def _build_and_fit_model(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
+    def _build_and_fit_model(self, trial: OracleTrial, *fit_args: Any, **fit_kwargs: Any) -> Any:
         fit_kwargs["callbacks"] = [_checked(callback) for callback in fit_kwargs["callbacks"]]
         return super()._build_and_fit_model(trial, *fit_args, **fit_kwargs)
 
-    def load_model(self, trial: Trial) -> keras.Model:
+    def load_model(self, trial: OracleTrial) -> keras.Model:
         with _without_optimizer():
             return super().load_model(trial)
 
@@ -96,11 +97,11 @@ class HardenedTuner(keras_tuner.Tuner):
                 model.load_weights(self._get_checkpoint_fname(parent))
         return model
 
-    def _configure_tensorboard_dir(self, callbacks: list[Any], trial: Trial, execution: int = 0) -> None:
+    def _configure_tensorboard_dir(self, callbacks: list[Any], trial: OracleTrial, execution: int = 0) -> None:
         if any(type(callback).__name__ == "TensorBoard" for callback in callbacks):
             super()._configure_tensorboard_dir(callbacks, trial, execution)
 
-    def _try_run_and_update_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> None:
+    def _try_run_and_update_trial(self, trial: OracleTrial, *fit_args: Any, **fit_kwargs: Any) -> None:
         try:
             with count_starts(Path(self.get_trial_dir(trial.trial_id))):
                 self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
@@ -114,7 +115,7 @@ class HardenedTuner(keras_tuner.Tuner):
             trial.message = f"{type(error).__name__}: {' '.join(str(error).split())}\n{traceback.format_exc()}"
 
 
-class RunTuner(HardenedTuner):
+class RunTuner(ResumableTuner):
     """The tuner of a run. It tells the TrialModel in which folder a trial belongs, writes the trial's curve for
     TensorBoard, and calls `on_trial` when a trial has ended."""
 
@@ -130,16 +131,16 @@ class RunTuner(HardenedTuner):
         super().__init__(oracle, hypermodel, directory=run.path, project_name="search")
         self.curves, self.on_trial = curves, on_trial
 
-    def load_model(self, trial: Trial) -> keras.Model:
+    def load_model(self, trial: OracleTrial) -> keras.Model:
         """The whole model, from image to probabilities."""
         return self.hypermodel.whole(trial.hyperparameters, super().load_model(trial))
 
-    def on_trial_begin(self, trial: Trial) -> None:
+    def on_trial_begin(self, trial: OracleTrial) -> None:
         super().on_trial_begin(trial)
         self.hypermodel.folder = Path(self.get_trial_dir(trial.trial_id))
         self.curves.begin(self.oracle, trial)
 
-    def on_trial_end(self, trial: Trial) -> None:
+    def on_trial_end(self, trial: OracleTrial) -> None:
         self.curves.end()
         super().on_trial_end(trial)
         self.on_trial(self.oracle)

@@ -13,7 +13,8 @@ does not.
     digits_demo    the whole job on handwritten digits that are always there
     cli            the command line: the group of commands, and how each ends
     commands       the commands
-    options        the options that commands share, and the settings they make
+    options        the options that commands share
+    option_records  their values -> the settings records
     option_types   the types of options that click does not have
     screen         progress and tables on the terminal
     pages          report.html and the model card

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
 
     from export.artefacts import Manifest
     from export.proof.parity import Parity
-    from toolkit.data.image_set import ImageFolder
+    from toolkit.data.image_set import ImageSet
     from toolkit.run import Run
     from toolkit.stats.metrics import Evaluation
     from toolkit.training.history import History
@@ -89,7 +89,7 @@ def _exported(run: PathLike, settings: ExportSettings) -> Manifest | None:
     return finished(load_run(local_path(run)), settings)
 
 
-def scan(data: PathLike, *, split: Split = SPLIT, strict: bool = False, listener: Listener = SILENT) -> ImageFolder:
+def scan(data: PathLike, *, split: Split = SPLIT, strict: bool = False, listener: Listener = SILENT) -> ImageSet:
     """What is in DATA, and the split that a run would make: every image with its class and part, what was left out.
 
     `split`: how images that have no part are divided. `strict`: a file that has to be left out is an error.
@@ -131,10 +131,10 @@ def train(
     listener: Listener = SILENT,
 ) -> History:
     """Train one model, without a search: the settings name one value of each. Returns its learning curve."""
-    if settings.points != 1:
+    if settings.point_count != 1:
         raise UnfreezeError(
-            f"train makes one model and the settings name {settings.points}; give head_units, dropout and unfreeze "
-            "one value each, such as 0, 0.2 and 2, or search with tune"
+            f"train makes one model and the settings name {settings.point_count}; give head_units, dropout and "
+            "unfreeze one value each, such as 0, 0.2 and 2, or search with tune"
         )
     with alone(local_path(run)):
         opened = _open(data, run, settings, strict, listener, searches=False)
@@ -186,13 +186,13 @@ def evaluate(run: PathLike, data: PathLike | None = None, *, listener: Listener 
     with alone(local_path(run)) if data is None else nullcontext():  # nothing is written into RUN for other data
         opened = load(run)
         start(listener.progress)
-        from toolkit.evaluation.evaluate_run import assess, assess_other
+        from toolkit.evaluation.evaluate_run import evaluate_folder, evaluate_run
 
         if data is not None:
-            return assess_other(opened, local_path(data, DATA), progress=listener.progress)
+            return evaluate_folder(opened, local_path(data, DATA), progress=listener.progress)
         from tuning.trial_plot import plot_trials
 
-        evaluation = assess(opened, progress=listener.progress)
+        evaluation = evaluate_run(opened, progress=listener.progress)
         plot_trials(opened)
         return evaluation
 

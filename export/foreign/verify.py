@@ -22,7 +22,7 @@ from export.runtimes.isolated import run_isolated
 from export.runtimes.measure import measure
 from export.settings import PIXELS, VERIFY, VerifySettings
 from toolkit.data.decoded_arrays import decoded
-from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.image_set import ImageSet, scan
 from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
@@ -112,7 +112,7 @@ def load_keras(path: Path, what: str) -> keras.Model:
     return model
 
 
-def _images(data: Path, labels: Path | None, progress: Progress) -> ImageFolder:
+def _images(data: Path, labels: Path | None, progress: Progress) -> ImageSet:
     """The images of the test part, or all images if there is none."""
     names = None if labels is None else read_labels(labels)
     images = scan(data, classes=names, progress=partial(progress, "scanning"))

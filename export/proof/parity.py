@@ -135,7 +135,7 @@ def compare(
         lost_images=int(pair.lost),
         gained_images=int(pair.gained),
         lost=pair.loss,
-        lost_at_most=pair.most,
+        lost_at_most=pair.lost_at_most,
         margin=margin / 100,
         p_value=pair.p_value,
         images_needed=pair.images_needed(margin / 100),
@@ -213,10 +213,13 @@ def _verdict(
     if verdict == HOLDS:
         return HOLDS, ""
     if verdict == FAILS:
-        return FAILS, f"it loses {pair.loss:.2%} of accuracy, and {pair.least:.2%} at least; {margin:.2%} is allowed"
+        return (
+            FAILS,
+            f"it loses {pair.loss:.2%} of accuracy, and {pair.lost_at_least:.2%} at least; {margin:.2%} is allowed",
+        )
     needed = pair.images_needed(margin)
     more = f"{needed} images like these would tell (80 % power)" if needed else NO_NUMBER
-    return verdict, f"it may lose up to {pair.most:.2%} of accuracy, where {margin:.2%} is allowed; {more}"
+    return verdict, f"it may lose up to {pair.lost_at_most:.2%} of accuracy, where {margin:.2%} is allowed; {more}"
 
 
 def _finite(value: Any) -> float | None:

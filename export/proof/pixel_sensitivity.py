@@ -18,7 +18,7 @@ from export.artefacts import read_manifest
 from export.predict import default_artefact
 from export.runtimes.runners import load
 from export.settings import MARGIN
-from toolkit.data.image_set import ImageFolder, read_unchanged
+from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation import plots
 from toolkit.pixels.decode import decode_whole
@@ -138,7 +138,7 @@ def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Prog
 
 def sensitivity(
     path: Path,
-    images: ImageFolder,
+    images: ImageSet,
     size: int,
     *,
     margin: float = MARGIN,
@@ -182,7 +182,7 @@ def read_sensitivity(run: Path) -> StoredSensitivity | None:
         ) from None
 
 
-def _batches(images: ImageFolder, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+def _batches(images: ImageSet, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Batches of images, decoded on all cores: (number of images before it, client's name -> uint8 [B, S, S, 3])."""
 
     def variants(row: int) -> dict[str, np.ndarray]:
@@ -203,6 +203,6 @@ def _row(name: str, answers: np.ndarray, trained: np.ndarray, labels: np.ndarray
         accuracy=float((answers == labels).mean()),
         flips=int((answers != trained).sum()),
         lost=pair.loss,
-        lost_at_most=pair.most,
+        lost_at_most=pair.lost_at_most,
         verdict=pair.verdict(margin),
     )

@@ -1,8 +1,8 @@
 """DATA (a folder or a CSV) -> its images, each checked, with class and part; decoded once.
 
 sources          what DATA names: a folder with a sub-folder for each class, or a CSV
-image_set        DATA -> ImageFolder, every file read and checked
-image_columns    ImageFolder <-> columns in run.json
+image_set        DATA -> ImageSet, every file read and checked
+image_columns    ImageSet <-> columns in run.json
 split            train, val and test: stratified, seeded, by content
 decoded_arrays   decoded images on disk, memory-mapped
 """

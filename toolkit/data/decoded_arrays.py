@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.data.image_set import ImageFolder, read_unchanged
+from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import DECODE_VERSION, decode, decode_both
 from toolkit.process.cores import cores
@@ -26,41 +26,41 @@ from toolkit.storage.files import remove, reserve
 from toolkit.storage.lock import in_turn
 
 CHUNK = 64  # images that a thread decodes before it reports
-Progress = Callable[[int, int], None]  # (images done, images in all)
+CountProgress = Callable[[int, int], None]  # (images done, images in all)
 
 
 def decoded(
-    images: ImageFolder,
+    images: ImageSet,
     cache: Path,
     size: int,
     *,
     antialias: bool = False,
-    progress: Progress = lambda done, total: None,
+    progress: CountProgress = lambda done, total: None,
 ) -> np.ndarray:
     """uint8 [N, size, size, 3], memory-mapped and read-only, in the order of `images.paths`.
 
-    UnfreezeError where an image vanished or changed after the scan, or where the disk has no room.
+    Raises UnfreezeError if an image vanished or changed after the scan, or if the disk has no room.
     """
     return _arrays(images, cache, size, (antialias,), progress)[0]
 
 
 def decoded_both(
-    images: ImageFolder, cache: Path, size: int, *, progress: Progress = lambda done, total: None
+    images: ImageSet, cache: Path, size: int, *, progress: CountProgress = lambda done, total: None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`decoded` without and with `antialias`. Where both arrays are missing, each file is read and decoded once."""
+    """`decoded` without and with `antialias`. If both arrays are missing, each file is read and decoded only once."""
     plain, antialiased = _arrays(images, cache, size, (False, True), progress)
     return plain, antialiased
 
 
 def _arrays(
-    images: ImageFolder, cache: Path, size: int, kinds: tuple[bool, ...], progress: Progress
+    images: ImageSet, cache: Path, size: int, kinds: tuple[bool, ...], progress: CountProgress
 ) -> list[np.ndarray]:
-    """The array of each kind (whether it is antialiased), of which those that are missing are written together."""
+    """One array for each of `kinds` (False: plain, True: antialiased). Arrays that are missing are written together."""
     paths = {kind: _path(images, cache, size, kind) for kind in kinds}
     make_cache(cache)
     missing = [path for path in paths.values() if not _is_array(path)]
     with ExitStack() as locks:
-        for path in missing:  # everybody locks the plain array first, so that no two wait for each other
+        for path in missing:  # all processes lock the plain array first, so that no two wait for each other
             waiting = in_turn(path.with_suffix(".lock"), lambda done, total: progress(0, len(images.paths)))
             locks.enter_context(waiting)
         still = {kind: path for kind, path in paths.items() if path in missing and not _is_array(path)}
@@ -69,14 +69,14 @@ def _arrays(
     return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths.values()]
 
 
-def already_decoded(images: ImageFolder, cache: Path, size: int) -> np.ndarray | None:
-    """The plain array if it is there and whole; None where it would have to be made."""
+def already_decoded(images: ImageSet, cache: Path, size: int) -> np.ndarray | None:
+    """The plain array if the file exists and is whole; None otherwise."""
     path = _path(images, cache, size, False)
     return np.load(path, mmap_mode="r", allow_pickle=False) if _is_array(path) else None
 
 
 def _is_array(path: Path) -> bool:
-    """Whether the file is there and as long as its header says: a damaged one is made anew."""
+    """Whether the file exists and is as long as its header says. A damaged file is written anew."""
     try:
         np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -84,15 +84,15 @@ def _is_array(path: Path) -> bool:
     return True
 
 
-def _path(images: ImageFolder, cache: Path, size: int, antialias: bool) -> Path:
+def _path(images: ImageSet, cache: Path, size: int, antialias: bool) -> Path:
     what = f"{DECODE_VERSION} {size} {antialias} " + " ".join(images.digests)
     return cache / f"images-{hashlib.sha256(what.encode()).hexdigest()[:16]}.npy"
 
 
-def _write(images: ImageFolder, paths: dict[bool, Path], size: int, progress: Progress) -> None:
+def _write(images: ImageSet, paths: dict[bool, Path], size: int, progress: CountProgress) -> None:
     """Decode each image once into the arrays of `paths`, whose keys say whether an array is antialiased."""
     total = len(images.paths)
-    # A killed process leaves its part files behind: whoever comes next holds the lock and writes over them.
+    # A killed process leaves its part files behind. The next process holds the lock and overwrites them.
     parts = {kind: path.with_suffix(".part.npy") for kind, path in paths.items()}
     for part in parts.values():
         remove(part)
@@ -139,10 +139,10 @@ def _kept(part: Path) -> Iterator[None]:
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
-    """A new .npy file to write into. OSError where the disk has no room for all of it."""
+    """A new .npy file to write into. Raises OSError if the disk has no room for all of it."""
     array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     try:
-        reserve(path, path.stat().st_size)  # a full disk is an error here, and not SIGBUS when a page is written
+        reserve(path, path.stat().st_size)  # raises if the disk is full; else writing a page would give SIGBUS
     except OSError:
         remove(path)
         raise
@@ -158,7 +158,7 @@ def release(array: np.ndarray | None) -> None:
 
 
 def make_cache(folder: Path) -> None:
-    """Make the folder; UnfreezeError where that is not possible."""
+    """Make the folder. Raises UnfreezeError if that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`ImageFolder` as columns in run.json, and back: which file is in which part, and what was left out."""
+"""`ImageSet` as columns in run.json, and back: which file is in which part, and what was left out."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.data.sources.listing import Rejected
 
 
-def to_columns(images: ImageFolder) -> dict[str, Any]:
+def to_columns(images: ImageSet) -> dict[str, Any]:
     """The columns: lists with a value for each image, and lists of what was left out."""
     return {
         "root": str(images.root.resolve()),
@@ -25,10 +25,11 @@ def to_columns(images: ImageFolder) -> dict[str, Any]:
     }
 
 
-def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageFolder:
-    """The images of such columns. KeyError, TypeError, ValueError or AttributeError where they are damaged."""
+def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
+    """The images that `to_columns` wrote as columns. Raises KeyError, TypeError, ValueError or AttributeError if they
+    are damaged."""
     _check_columns(columns, class_names)
-    return ImageFolder(
+    return ImageSet(
         root=Path(columns["root"]),
         class_names=tuple(class_names),
         paths=tuple(columns["paths"]),
@@ -42,16 +43,16 @@ def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageFolder
 
 
 def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
-    """Nothing in the columns can be trusted: somebody else may have made the run, or have edited it."""
+    """Check every column, because somebody else may have made or edited the run."""
     texts = [columns["root"], *class_names, *columns["paths"], *columns["sha256"], *columns["parts"]]
     if not all(isinstance(text, str) and "\0" not in text for text in texts):
-        raise ValueError("a name in it is no text")
+        raise ValueError("a path, class name, digest or part is not text")
     if len(set(class_names)) < len(class_names) or not set(columns["parts"]) <= {"train", "val", "test"}:
-        raise ValueError("its classes or its parts are none")
+        raise ValueError("a class name occurs twice, or a part is not train, val or test")
     if len({len(columns[name]) for name in ("paths", "labels", "sha256", "parts", "sizes")}) > 1:
         raise ValueError("its columns have different lengths")
     if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
-        raise ValueError("a label in it is of no class")
+        raise ValueError("a label is not the number of a class")
     left = [text for row in columns["rejected"] for text in row]
     if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in left):
-        raise ValueError("what was left out is none")
+        raise ValueError("`rejected` or `ignored` has the wrong type")

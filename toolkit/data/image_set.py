@@ -1,7 +1,7 @@
-"""DATA -> `ImageFolder`: each usable image with label, part, size and digest; each file left out, with the reason.
+"""DATA -> `ImageSet`: each usable image with label, part, size and digest; each file left out, with the reason.
 
-Which files DATA names is read by `toolkit.data.sources`, whether one can be used by `toolkit.pixels.decode`.
-Parts that are not given are left to `toolkit.data.split`.
+`toolkit.data.sources` says which files DATA names, `toolkit.pixels.decode` whether a file can be used.
+`toolkit.data.split` decides on parts that DATA does not give.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from toolkit.pixels.decode import measure
 from toolkit.process.cores import cores
 from toolkit.storage.safe_read import read
 
-AT_A_TIME = 1024  # files handed to the threads at a time
+AT_A_TIME = 1024  # files that are handed to the threads together
 
 
 @dataclass(frozen=True, eq=False)
-class ImageFolder:
+class ImageSet:
     """N images. False if there are none."""
 
     root: Path  # what `paths` are relative to
@@ -38,12 +38,12 @@ class ImageFolder:
     parts: tuple[str, ...]  # "train" | "val" | "test" | "": not given
     sizes: np.ndarray  # int32 [N, 2], width and height in pixels, as shown
     rejected: tuple[Rejected, ...] = ()
-    ignored: int = 0  # files without an image's suffix
+    ignored: int = 0  # number of files without an image's suffix
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def select(self, part: str) -> ImageFolder:
+    def select(self, part: str) -> ImageSet:
         """The images of one part; class names and rejected files stay as they are."""
         return self._rows([i for i, own in enumerate(self.parts) if own == part])
 
@@ -69,13 +69,13 @@ class ImageFolder:
         return hashlib.sha256(json.dumps([self.class_names, rows]).encode()).hexdigest()
 
     def _same(self) -> Iterable[list[int]]:
-        """Row numbers by digest, in the order of their first paths."""
+        """The row numbers of each group of byte-identical files, in the order of their first paths."""
         rows: dict[str, list[int]] = defaultdict(list)
         for i, digest in enumerate(self.digests):
             rows[digest].append(i)
         return rows.values()
 
-    def _rows(self, chosen: list[int]) -> ImageFolder:
+    def _rows(self, chosen: list[int]) -> ImageSet:
         return replace(
             self,
             paths=tuple(self.paths[i] for i in chosen),
@@ -88,7 +88,7 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class _Image:
-    """An entry with a file that was read and can be used."""
+    """An entry of the listing whose file was read and can be used."""
 
     entry: Entry
     digest: str
@@ -101,12 +101,12 @@ def scan(
     strict: bool = False,
     classes: tuple[str, ...] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> ImageFolder:
-    """Reads every image of DATA once, in threads, and checks that it can be decoded.
+) -> ImageSet:
+    """Read every image of DATA once, in threads, and check that it can be decoded.
 
-    `classes`: those of a model that is there already, of which DATA may have only some. `progress(done, total)` is
-    called in this thread after each file. `UnfreezeError` where DATA has no two classes to tell apart, or one that is
-    not in `classes`, or, if `strict`, where a file has to be left out.
+    `classes`: the classes of a model that exists already; DATA may have only some of them. `progress(done, total)` is
+    called in this thread after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class
+    that is not in `classes`, or if `strict` is true and a file has to be left out.
     """
     listing = read_listing(data)
     images, broken = _read_all(listing, progress or (lambda done, total: None))
@@ -154,7 +154,7 @@ def _read(root: Path, entry: Entry) -> _Image | Rejected:
 
 
 def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected]]:
-    """Leave out files that occur with two labels, byte by byte the same: which label is right is unknown."""
+    """Leave out byte-identical files that have different labels, because nothing says which label is right."""
     labelled: dict[str, dict[str, str]] = defaultdict(dict)  # digest -> label -> first path
     for image in images:
         labelled[image.digest].setdefault(image.entry.label, image.entry.path)
@@ -170,7 +170,8 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
 
 
 def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[str, ...]:
-    """The classes to learn, sorted. UnfreezeError if there are fewer than two, or one without an image to train on."""
+    """The classes to learn, sorted. Raises UnfreezeError if there are fewer than two, or if one has no image to train
+    on."""
     where = one_line(str(data))
     said = {name: one_line(name) for name, _ in listing.classes}
     given = {name for name, part in listing.classes if part in ("train", "")}
@@ -193,7 +194,7 @@ def _class_names(data: Path, listing: Listing, images: list[_Image]) -> tuple[st
 
 
 def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[str, ...]) -> tuple[str, ...]:
-    """The classes of the model. UnfreezeError if DATA has a class that is not among them, or no usable image."""
+    """The classes of the model. Raises UnfreezeError if DATA has a class that is not among them, or no usable image."""
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:
@@ -204,9 +205,9 @@ def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[st
     return classes
 
 
-def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], rejected: list[Rejected]) -> ImageFolder:
+def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], rejected: list[Rejected]) -> ImageSet:
     number = {name: i for i, name in enumerate(names)}
-    return ImageFolder(
+    return ImageSet(
         root=listing.root,
         class_names=names,
         paths=tuple(image.entry.path for image in images),
@@ -219,8 +220,9 @@ def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], reje
     )
 
 
-def read_unchanged(images: ImageFolder, row: int) -> bytes:
-    """The bytes of one file, as they were scanned; UnfreezeError where they are gone or others."""
+def read_unchanged(images: ImageSet, row: int) -> bytes:
+    """The bytes of one file, as they were when it was scanned. Raises UnfreezeError if the file is gone or has
+    changed."""
     file = images.root / images.paths[row]
     try:
         content = read(file)

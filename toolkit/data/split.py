@@ -8,26 +8,26 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, one_line
 
-SOURCES = ("train", "")  # parts from which a missing one is taken
+SOURCES = ("train", "")  # parts that a missing val or test part is drawn from; "": no part given
 
 
-def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageFolder:
+def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageSet:
     """The same images with every part "train", "val" or "test".
 
-    A missing test part takes the fraction `test` of each class, then a missing val part the fraction `val` of what
-    is left; at least one image each. They are taken from the images of train and those without a part. One without
-    a part joins a byte-identical one that has one, and no image is moved away from its twins. `UnfreezeError` where
-    a class has too few distinct images.
+    If DATA has no test part, the fraction `test` of each class is drawn for it; then, if it has no val part, the
+    fraction `val` of the rest; at least one image each. Both are drawn from the training images and from images without
+    a part. An image without a part gets the part of a byte-identical file that has one; files that DATA itself puts
+    into different parts stay there. Raises UnfreezeError if a class has too few distinct images.
     """
     wanted = {part: share for part, share in (("test", test), ("val", val)) if part not in folder.parts}
     for part, share in wanted.items():
         if not 0 < share < 1:
             raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")
     given = {digest: part for digest, part in zip(folder.digests, folder.parts, strict=True) if part not in SOURCES}
-    moved: dict[str, str] = {}  # digest -> part; all else of the sources is for training
+    moved: dict[str, str] = {}  # digest -> part; all other images of the sources are for training
     for name, distinct in zip(folder.class_names, _distinct(folder), strict=True):
         own = distinct - given.keys()
         moved |= _divide(name, sorted(own, key=lambda digest: _rank(seed, digest)), wanted)
@@ -38,8 +38,8 @@ def split(folder: ImageFolder, *, val: float = 0.2, test: float = 0.2, seed: int
     return replace(folder, parts=tuple(parts))
 
 
-def _distinct(folder: ImageFolder) -> list[set[str]]:
-    """For each class the digests of the images that may be drawn for another part."""
+def _distinct(folder: ImageSet) -> list[set[str]]:
+    """For each class, the digests of the images that may be drawn for another part."""
     found: list[set[str]] = [set() for _ in folder.class_names]
     for digest, label, given in zip(folder.digests, folder.labels.tolist(), folder.parts, strict=True):
         if given in SOURCES:
@@ -48,7 +48,8 @@ def _distinct(folder: ImageFolder) -> list[set[str]]:
 
 
 def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str, str]:
-    """digest -> part for the first of `digests`; at least one is left for each later part and for training."""
+    """digest -> part, for the first of `digests`. At least one is left for each later part and for training. Raises
+    UnfreezeError if there are too few."""
     if wanted and len(digests) <= len(wanted):
         parts = " and ".join(wanted)
         raise UnfreezeError(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.data.decoded_arrays import decoded
-from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.image_set import ImageSet, scan
 from toolkit.evaluation import plots
 from toolkit.evaluation.results import write_answers, write_metrics
 from toolkit.progress import Progress, silent
@@ -22,10 +22,10 @@ from toolkit.training.history import read_history
 from toolkit.training.model_file import load_model
 from toolkit.training.stored_spec import read_spec
 
-SHOWN = 24  # mistakes are shown in plots/mistakes.png at most
+MAX_MISTAKES_SHOWN = 24  # mistakes are shown in plots/mistakes.png at most
 
 
-def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
+def evaluate_run(run: Run, *, progress: Progress = silent) -> Evaluation:
     """Evaluate the run's model on its test part; writes metrics.json, test_probabilities.npz and plots/*.png."""
     model = load_model(run)
     images = run.images.select("test")
@@ -38,9 +38,9 @@ def assess(run: Run, *, progress: Progress = silent) -> Evaluation:
     return evaluation
 
 
-def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
-    """Evaluate the run's model on the test part of another folder, or on all of its images where it has no such part.
-    Nothing is written but decoded images in the run's cache."""
+def evaluate_folder(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
+    """Evaluate the run's model on the test part of another folder, or on all its images if it has no test part. Only
+    decoded images are written, into the run's cache."""
     images = scan(data, classes=run.images.class_names, progress=partial(progress, "scanning"))
     if "test" in images.parts:
         images = images.select("test")
@@ -52,7 +52,7 @@ def assess_other(run: Run, data: Path, *, progress: Progress = silent) -> Evalua
     return replace(evaluation, trained_on=known)
 
 
-def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndarray, images: ImageFolder) -> None:
+def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndarray, images: ImageSet) -> None:
     folder = run.path / "plots"
     plots.save(plots.confusion(evaluation), folder / "confusion.png")
     described = read_json(run.path / "model.json")
@@ -60,14 +60,14 @@ def _draw(run: Run, evaluation: Evaluation, answers: np.ndarray, pixels: np.ndar
         best = described.get("best_epoch") or {}
         curves = plots.learning_curves(read_history(run.path / "history.csv"), best.get("epoch"))
         plots.save(curves, folder / "learning_curves.png")
-    rows = worst_mistakes(answers, images.labels, SHOWN)
+    rows = worst_mistakes(answers, images.labels, MAX_MISTAKES_SHOWN)
     plots.save(
         plots.mistakes(pixels[rows], [_caption(images, answers, row) for row in rows]),
         folder / "mistakes.png",
     )
 
 
-def _caption(images: ImageFolder, answers: np.ndarray, row: int) -> str:
+def _caption(images: ImageSet, answers: np.ndarray, row: int) -> str:
     names, answer = images.class_names, int(answers[row].argmax())
     file = Path(images.paths[row]).name
     short = file if len(file) <= 24 else file[:10] + "…" + file[-12:]

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.pixels.decode import RECIPE
 from toolkit.stats.metrics import Evaluation
@@ -23,7 +23,7 @@ def write_metrics(run: Path, evaluation: Evaluation) -> None:
 
 
 def read_metrics(run: Path, class_names: tuple[str, ...]) -> Evaluation | None:
-    """The evaluation of the test part; None before there was one. UnfreezeError where the file is damaged."""
+    """The evaluation of the test part; None if there was none yet. Raises UnfreezeError if the file is damaged."""
     path = run / METRICS
     if not path.is_file():
         return None
@@ -53,7 +53,7 @@ def _evaluation_of(stored: dict[str, Any], class_names: tuple[str, ...]) -> Eval
     )
 
 
-def write_answers(run: Path, images: ImageFolder, probabilities: np.ndarray, model_sha256: str) -> None:
+def write_answers(run: Path, images: ImageSet, probabilities: np.ndarray, model_sha256: str) -> None:
     """Store the model's answers, float32 [N, C], with the paths, labels and SHA-256 of the images, in the order of
     `images`, and with the SHA-256 of the model.keras that gave them."""
     with atomic(run / ANSWERS) as temporary:
@@ -69,17 +69,17 @@ def write_answers(run: Path, images: ImageFolder, probabilities: np.ndarray, mod
 
 
 def read_answers(run: Path) -> tuple[tuple[str, ...], np.ndarray] | None:
-    """(paths, probabilities float32 [N, C]) of the test images; None before there was an evaluation.
+    """(paths, probabilities float32 [N, C]) of the test images; None if there was no evaluation yet.
 
-    UnfreezeError where the file is damaged.
+    Raises UnfreezeError if the file is damaged.
     """
     arrays = _arrays(run, "paths", "probabilities")
     return None if arrays is None else (tuple(arrays["paths"].tolist()), arrays["probabilities"])
 
 
-def answers_of(run: Path, images: ImageFolder, model_sha256: str) -> np.ndarray | None:
+def answers_of(run: Path, images: ImageSet, model_sha256: str) -> np.ndarray | None:
     """The stored answers, float32 [N, C], if they are those of this very model.keras to these very images, decoded as
-    they are decoded now. None where there are no such answers, or where their file is damaged."""
+    they are decoded now. None if there are no such answers, or if their file is damaged."""
     try:
         arrays = _arrays(run, "probabilities", "sha256", "model_sha256", "decode_version")
     except UnfreezeError:  # also one that an earlier version wrote, without SHA-256
@@ -96,7 +96,8 @@ def answers_of(run: Path, images: ImageFolder, model_sha256: str) -> np.ndarray 
 
 
 def _arrays(run: Path, *names: str) -> dict[str, np.ndarray] | None:
-    """These arrays of the file; None where there is no file, UnfreezeError where it is damaged or lacks one."""
+    """The arrays `names` of the file; None if there is no file. Raises UnfreezeError if it is damaged or lacks one of
+    them."""
     path = run / ANSWERS
     if not path.is_file():
         return None

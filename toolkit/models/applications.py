@@ -24,7 +24,8 @@ class Backbone:
 
 
 def backbone(name: str) -> Backbone:
-    """The row of the backbone `name`; UnfreezeError, which proposes the nearest name, where there is none."""
+    """The table's row of the backbone `name`. Raises UnfreezeError, which proposes the nearest name, if there is
+    none."""
     if name in BACKBONES:
         return BACKBONES[name]
     lower = {known.lower(): known for known in BACKBONES}
@@ -39,8 +40,8 @@ def deepest(name: str) -> int:
 
 
 def cut_layer(name: str, depth: int) -> str | None:
-    """The layer whose output is the last frozen tensor at `depth`; None where nothing is frozen. UnfreezeError where
-    the backbone has no such depth."""
+    """The layer whose output is the last frozen tensor at `depth`; None if nothing is frozen. Raises UnfreezeError if
+    the backbone does not have this depth."""
     cuts = ("pool", *backbone(name).cuts, None)
     if not 0 <= depth < len(cuts):
         raise UnfreezeError(f"unfreeze depth of {name} goes from 0 to {len(cuts) - 1}, got {depth}")
@@ -48,7 +49,8 @@ def cut_layer(name: str, depth: int) -> str | None:
 
 
 def _cuts(ends: Sequence[str]) -> tuple[str, ...]:
-    """`Backbone.cuts` from the last layer of each block, in the graph's order. The stem belongs to the first stage."""
+    """`Backbone.cuts` from `ends`, the last layer of each block in the graph's order. The stem belongs to the first
+    stage."""
     return tuple(reversed(ends[:-1]))
 
 
@@ -78,7 +80,7 @@ def _resnet(repeats: Sequence[int]) -> tuple[str, ...]:
 
 
 def _densenet(repeats: Sequence[int]) -> tuple[str, ...]:
-    """A stage is four of the thin convolution blocks, or fewer before a transition to the next resolution."""
+    """A stage is four convolution blocks, which are thin here, or fewer before a transition to the next resolution."""
     ends = []
     for stage, count in enumerate(repeats, 2):
         ends += [f"conv{stage}_block{n}_concat" for n in range(4, count, 4)] + [f"pool{stage}_pool"]
@@ -153,7 +155,7 @@ _ROWS = (
     Backbone("Xception", 299, "tf", _adds(13), smallest=71),
     Backbone("InceptionV3", 299, "tf", _cuts([f"mixed{n}" for n in range(11)]), smallest=75),
     Backbone("InceptionResNetV2", 299, "tf", _inception_resnet_v2(), smallest=75),
-    # Each cell reads the two cells before it, so that a single tensor can be cut only behind the first convolution.
+    # Each cell reads the two cells before it: a single tensor can be cut only behind the first convolution.
     Backbone("NASNetMobile", 224, "tf", ("stem_bn1",)),
     Backbone("VGG16", 224, "caffe", _vgg([2, 2, 3, 3, 3])),
     Backbone("VGG19", 224, "caffe", _vgg([2, 2, 4, 4, 4])),

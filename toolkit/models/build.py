@@ -1,7 +1,7 @@
 """ModelSpec -> one flat Keras graph: uint8 pixels, normalisation, backbone, pooling, head, probabilities.
 
-The graph is flat because a backbone nested in it could not be cut into a frozen prefix and a trainable suffix. Which
-layer ends which stage is in `toolkit.models.applications`, loading pre-trained weights in `toolkit.models.weights`.
+The graph is flat because a backbone nested in it could not be cut into a frozen prefix and a trainable suffix. The
+layers that end the stages are in `toolkit.models.applications`; `toolkit.models.weights` loads pre-trained weights.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from toolkit.models.applications import backbone, cut_layer
 from toolkit.models.spec import ModelSpec, check_spec
 from toolkit.models.weights import construct, load_backbone
 
-__all__ = ["build_model", "load_backbone", "set_unfreeze", "split"]
+__all__ = ["build_model", "load_backbone", "prefix_and_suffix", "set_unfreeze"]
 
 Weights = dict[str, list[np.ndarray]]  # a layer's name -> its weights
 
@@ -34,8 +34,8 @@ _RESCALING: dict[str, tuple[float | list[float], float | list[float]]] = {
 def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
     """`image` uint8 [N, S, S, 3] -> `probabilities` float32 [N, C], with `set_unfreeze` at `spec.unfreeze`.
 
-    `weights`: "imagenet", "none", or the path of a weights file of Keras' include_top=False model.
-    UnfreezeError where the spec cannot be built, or the weights are missing or do not fit.
+    `weights`: "imagenet", "none", or the path of a weights file of Keras' include_top=False model. Raises UnfreezeError
+    if the spec cannot be built, or the weights are missing or do not fit.
     """
     check_spec(spec)
     image = keras.Input((spec.image_size, spec.image_size, 3), dtype="uint8", name="image")
@@ -57,13 +57,13 @@ def set_unfreeze(model: keras.Model, spec: ModelSpec, depth: int) -> None:
     """
     cut = cut_layer(spec.backbone, depth)
     behind = cut is None
-    for operation in model.operations:  # in the graph's order; a cut may end at an operation that is no layer
+    for operation in model.operations:  # in the graph's order; the cut may be an operation that is not a layer
         if isinstance(operation, keras.Layer):
             operation.trainable = behind and not isinstance(operation, keras.layers.BatchNormalization)
         behind = behind or operation.name == cut
 
 
-def split(model: keras.Model, spec: ModelSpec, depth: int) -> tuple[keras.Model, keras.Model]:
+def prefix_and_suffix(model: keras.Model, spec: ModelSpec, depth: int) -> tuple[keras.Model, keras.Model]:
     """(prefix, suffix), which share the layers of `model`, with suffix(prefix(image)) == model(image).
 
     The prefix ends with the last tensor that is frozen at `depth`: a feature map float32 [N, h, w, c], at depth 0 the
@@ -82,9 +82,9 @@ def cut_tensor(model: keras.Model, spec: ModelSpec, depth: int) -> keras.KerasTe
 def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
     """A model from the last tensor that is frozen at `spec.unfreeze` to the probabilities, with new layers.
 
-    It has the weights of `model`'s backbone and a new head; every layer but BatchNormalization is trainable. The layers
-    are not shared with `model`, as `split` does, because other trials start from `model` too. The head's initial
-    weights depend on the seed and on its size, not on the depth.
+    It has the weights of `model`'s backbone and a new head; every layer but BatchNormalization is trainable. Unlike
+    those of `prefix_and_suffix`, its layers are not shared with `model`, because other trials start from `model` too.
+    The head's initial weights depend on the seed and on its size, not on the depth.
     """
     cut, pooled = (cut_tensor(model, spec, depth) for depth in (spec.unfreeze, 0))
     if spec.unfreeze == 0:
@@ -118,7 +118,8 @@ def backbone_weights(model: keras.Model) -> Weights:
 
 
 def set_backbone_weights(model: keras.Model, weights: Weights) -> None:
-    """Set the weights that `backbone_weights` gave of a model with the same backbone and alpha; the head may differ."""
+    """Set the weights that `backbone_weights` gave for a model with the same backbone and alpha. The heads may
+    differ."""
     for name, values in weights.items():
         layer = model.get_layer(name)
         layer.set_weights(values)
@@ -163,7 +164,8 @@ def _automatic_name(operation: keras.Operation) -> str:
 
 
 def _switch_off_dropout(graph: keras.Model) -> None:
-    """EfficientNet drops blocks at random in training, but a frozen prefix has to give the same activations always."""
+    """Switch off EfficientNet's random dropping of blocks in training: a frozen prefix has to give the same activations
+    in every epoch."""
     for layer in graph.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, cut_layer
 
-STARTER = ("MobileNetV2", 0.35)  # backbone and alpha of the weights that are always there
-STARTER_SIZE = 96  # pixels, of the pictures that they were trained on
+STARTER_MODEL = ("MobileNetV2", 0.35)  # backbone and alpha of the starter weights, which are part of the package
+STARTER_SIZE = 96  # pixels, of the pictures that the starter weights were trained on
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,16 @@ class ModelSpec:
 
 
 def check_weights(weights: str, name: str, alpha: float) -> None:
-    """UnfreezeError where `weights` is "starter" and backbone or alpha are not those of the starter weights."""
-    if weights == "starter" and (name, alpha) != STARTER:
+    """Raises UnfreezeError if `weights` is "starter" and backbone or alpha are not those of the starter weights."""
+    if weights == "starter" and (name, alpha) != STARTER_MODEL:
+        there, its_alpha = STARTER_MODEL
         raise UnfreezeError(
-            f"the starter weights are those of {STARTER[0]}, alpha {STARTER[1]:g}; got {name}, alpha {alpha:g}"
+            f"the starter weights are those of {there}, alpha {its_alpha:g}; got {name}, alpha {alpha:g}"
         )
 
 
 def check_spec(spec: ModelSpec) -> None:
-    """UnfreezeError, which says what is possible, for the first value with which no model can be built."""
+    """Raises UnfreezeError, which says what is possible, for the first value with which no model can be built."""
     row = backbone(spec.backbone)
     if spec.alpha not in row.alphas:
         there_are = ", ".join(f"{alpha:g}" for alpha in row.alphas)

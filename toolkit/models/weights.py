@@ -1,8 +1,9 @@
 """Pre-trained weights for the backbone: downloaded by Keras, from a file of Keras' headless model, or the starter.
 
-Keras' own constructor loads the first two into a model of its own, because it knows every format that Keras ever wrote;
-then they are copied. The starter weights, `starter.npz` beside this module, are of MobileNetV2 with alpha 0.35, trained
-on computed pictures by `scripts/pretrain_starter.py`. They need no network, for trying out, teaching and testing.
+Keras' own constructor loads the first two into a model of its own, because it can read every format that Keras ever
+wrote; then they are copied from there. The starter weights, `starter.npz` beside this module, are of MobileNetV2 with
+alpha 0.35, trained on computed pictures by `scripts/pretrain_starter.py`. They need no network, and are for trying out,
+teaching and testing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from toolkit.storage.local_path import local_path
 from toolkit.untrusted.hdf5 import check_hdf5
 from toolkit.untrusted.keras_file import check_keras
 
-STARTER = Path(__file__).with_name("starter.npz")
+STARTER_FILE = Path(__file__).with_name("starter.npz")
 _IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 0..1
 
 
@@ -34,7 +35,7 @@ def construct(spec: ModelSpec, **arguments: object) -> keras.Model:
 def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
     """Load `weights` ("imagenet", "starter", "none" or a path) into the backbone of `build_model(spec)`.
 
-    UnfreezeError where the download fails, or where the file is missing or of another backbone or alpha.
+    Raises UnfreezeError if the download fails, or if the file is missing or of another backbone or alpha.
     """
     if weights == "none":
         return
@@ -50,8 +51,8 @@ def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
 
 
 def _load_starter(model: keras.Model) -> None:
-    """The file has the weights of every layer of the backbone in float16, and none of the head."""
-    with np.load(STARTER, allow_pickle=False) as arrays:
+    """Load `starter.npz`, which has the float16 weights of every layer of the backbone, and none of the head."""
+    with np.load(STARTER_FILE, allow_pickle=False) as arrays:
         for layer in model.layers:
             names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
             if names and names[0] in arrays:
@@ -87,7 +88,7 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
 
 
 def _check(path: Path) -> None:
-    """UnfreezeError where the file refers to other files, or says that it holds more than it does."""
+    """Raises UnfreezeError if the file refers to other files, or says that it holds more than it does."""
     if path.suffix == ".keras":
         check_keras(path, set(keras.saving.get_custom_objects()))
     elif path.suffix in (".h5", ".hdf5"):

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# Activations on disk carry it: raise the number when the same seed gives other pixels. OpenCV 5 interpolates exactly
-# where OpenCV 4 rounds positions to 1/32 pixel.
+# The key of cached activations contains it: raise the number if the same seed gives other pixels. OpenCV 5 interpolates
+# exactly, OpenCV 4 rounds positions to 1/32 pixel.
 VERSION = f"2, OpenCV {cv2.__version__}"
 
 
 @dataclass(frozen=True)
 class Strength:
-    """Largest change in either direction; each image draws uniformly."""
+    """The largest change in either direction. For each image the change is drawn uniformly."""
 
     rotation: float  # degrees
     zoom: float  # fraction of the size

@@ -1,6 +1,6 @@
 """The one decoder: the bytes of a file -> `uint8 [S, S, 3]`, and why a file cannot be used.
 
-Whatever feeds a model decodes here, so that all parts of the project see the same pixels. Files are listed by
+Every image that a model gets is decoded here, so that all parts of the project see the same pixels. Files are listed by
 `toolkit.data.image_set`; files that would take too much memory or time are refused by `toolkit.pixels.limits`; arrays
 of many images are made by `toolkit.data.decoded_arrays`, and normalisation is inside the model.
 """
@@ -85,8 +85,8 @@ _TURNS = {  # EXIF orientation -> the operation that turns the image upright
 def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarray:
     """`uint8 [size, size, 3]` by `RECIPE`; `antialias=True` resizes by Pillow's antialiased bilinear instead.
 
-    Takes a path or a file's bytes, in any format of `SUFFIXES` whatever the name says; of an animation the
-    first frame. Raises `UnfreezeError` with the reason, after the path if that was given.
+    Takes a path or a file's bytes, in any format of `SUFFIXES`; the file's name does not matter. Of an animation, the
+    first frame is decoded. Raises UnfreezeError with the reason, after the path if that was given.
     """
     with _reasons(source), _large(image := _opened(_bytes(source))):
         rgb = _upright_rgb(image)
@@ -102,8 +102,8 @@ def decode_both(source: Path | bytes, size: int) -> tuple[np.ndarray, np.ndarray
 
 def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True) -> np.ndarray:
     """`uint8 [H, W, 3]`, not resized. `upright=False` ignores the EXIF orientation. `shrink`: 2, 4 or 8 decodes a JPEG
-    at that fraction of its size, as a phone's decoder does to save memory; other formats as they are. Raises
-    `UnfreezeError` as `decode` does."""
+    at that fraction of its size, as a phone's decoder does to save memory; other formats keep their size. Raises
+    UnfreezeError as `decode` does."""
     with _reasons(source), _large(image := _opened(_bytes(source))):
         if shrink > 1:
             image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
@@ -111,19 +111,11 @@ def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True)
         return np.asarray(_upright_rgb(image) if upright else _rgb(image))
 
 
-def check(data: bytes, suffix: str) -> str | None:
-    """Why a file with these bytes, named with this suffix (".jpg"), cannot be used; None where it can."""
-    try:
-        measure(data, suffix)
-    except UnfreezeError as error:
-        return str(error)
-    return None
-
-
 def measure(data: bytes, suffix: str) -> tuple[int, int]:
     """Width and height in pixels, as shown, of a usable file; of any other, `UnfreezeError` says why not.
 
-    A known suffix must be that of the content. The whole image is decoded: only that finds one cut short.
+    If the suffix is a known one, the content must have that format. The whole image is decoded, which alone finds a
+    file that is cut short.
     """
     with _reasons(), _large(image := _opened(data, named=SUFFIXES.get(suffix.lower()), suffix=suffix)):
         width, height = image.size
@@ -145,10 +137,10 @@ def _reasons(source: Path | bytes = b"") -> Iterator[None]:
         raise UnfreezeError(one_line(f"{prefix}{error}")) from error
     except MemoryError as error:
         raise UnfreezeError(one_line(f"{prefix}needs more memory than there is: make it smaller")) from error
-    except Exception as error:  # Pillow raises a dozen types on garbage
+    except Exception as error:  # Pillow raises a dozen types for damaged files
         if isinstance(error, OSError) and error.errno:
             raise UnfreezeError(one_line(f"{prefix}cannot be read: {error.strerror}")) from error
-        early = isinstance(error, (struct.error, IndexError))  # whose texts are about Python, not about the file
+        early = isinstance(error, (struct.error, IndexError))  # their texts are about Python, not about the file
         detail = "its header ends early" if early else " ".join(str(error).split()) or type(error).__name__
         raise UnfreezeError(one_line(f"{prefix}cut short or damaged ({detail})")) from error
 
@@ -163,7 +155,8 @@ def _large(image: Image.Image) -> AbstractContextManager[object]:
 
 
 def _opened(data: bytes, named: str | None = None, suffix: str = "") -> ImageFile.ImageFile:
-    """The image with its header read. UnfreezeError if it is not an image, not what its suffix says, or too large."""
+    """The image, of which only the header is read. Raises UnfreezeError if it is not an image, not of the format
+    `named`, or too large."""
     if not data:
         raise UnfreezeError("the file is empty")
     form = content(data)
@@ -202,7 +195,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 if there is none; read without Pillow, which warns where EXIF is corrupt."""
+    """EXIF orientation, 1 if there is none. It is read without Pillow, which warns if EXIF is corrupt."""
     exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:

@@ -32,10 +32,11 @@ _MAGIC = (  # name, offset, the bytes that stand there
     ("JPEG XL", 0, b"\xff\x0a"),
     ("PDF", 0, b"%PDF"),
 )
-# Text, profiles and animation stay behind: they may inflate without end, and Pillow takes a text whose keyword is
-# "transparency" or "exif" for the real thing.
+# Text, colour profiles and animation are removed: they may inflate without end, and a text with the keyword
+# "transparency" or "exif" would be taken for the image's transparency or EXIF by Pillow.
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND")
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # behind a scan's start: the next that is no data
+# the next JPEG marker; ff00 and the restart markers d0 to d7 belong to a scan's data
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 
 
 def content(data: bytes) -> str | None:
@@ -44,14 +45,14 @@ def content(data: bytes) -> str | None:
 
 
 def refuse_size(width: int, height: int) -> None:
-    """UnfreezeError if an image has more than `MAX_PIXELS` pixels."""
+    """Raises UnfreezeError if an image has more than `MAX_PIXELS` pixels."""
     if width * height > MAX_PIXELS:
         raise UnfreezeError(f"{width} x {height} pixels are more than {MAX_PIXELS // 10**6} million")
 
 
 def refuse_bomb(name: str, data: bytes) -> None:
-    """`UnfreezeError` where a file of format `name` asks for more than an image of `MAX_PIXELS` takes. Its size in
-    pixels is looked at here only where Pillow acts on it on opening."""
+    """Raises UnfreezeError if a file of format `name` would take more memory or time than an image of `MAX_PIXELS`. The
+    size in pixels is checked here only for formats in which Pillow allocates memory for it on opening."""
     try:
         if name == "JPEG":
             _refuse_scans(data)
@@ -62,11 +63,11 @@ def refuse_bomb(name: str, data: bytes) -> None:
         elif name == "WebP":
             refuse_size(*_webp_size(data))
     except (struct.error, IndexError):
-        return  # cut short: the decoder says so
+        return  # the file is cut short, which the decoder reports
 
 
 def png_pixels(data: bytes) -> bytes:
-    """The same PNG with nothing but the chunks of `_PNG_CHUNKS`. What is no chunk any more stays as it is."""
+    """The PNG with only the chunks in `_PNG_CHUNKS`. Bytes behind the last complete chunk are kept as they are."""
     kept, at = [data[:8]], 8
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
@@ -80,18 +81,18 @@ def png_pixels(data: bytes) -> bytes:
 
 
 def _refuse_scans(data: bytes) -> None:
-    if data.count(b"\xff\xda") <= MAX_SCANS:  # fast, and nearly always enough
+    if data.count(b"\xff\xda") <= MAX_SCANS:  # fast, and decides for nearly every file
         return
     if any(number >= MAX_SCANS for number, _ in enumerate(_jpeg_scans(data))):
         raise UnfreezeError(f"a JPEG of more than {MAX_SCANS} scans: convert it to PNG")
 
 
 def _jpeg_scans(data: bytes) -> Iterator[int]:
-    """Where each scan of the first picture starts."""
+    """The offset of each scan of the first picture."""
     at = 2
     while (found := _MARKER.search(data, at)) and found[1] != b"\xd9":
         at = found.end()
-        if found[1] not in (b"\x01", b"\xd8"):  # those have no length
+        if found[1] not in (b"\x01", b"\xd8"):  # these markers have no length
             if found[1] == b"\xda":
                 yield at
             at += max(2, struct.unpack_from(">H", data, at)[0])
@@ -99,7 +100,7 @@ def _jpeg_scans(data: bytes) -> Iterator[int]:
 
 def _refuse_runs(data: bytes) -> None:
     (size,) = struct.unpack_from("<I", data, 14)
-    if size < 40:  # the header of OS/2, which knows no compression
+    if size < 40:  # the header of OS/2, which has no compression
         return
     width, height, compression = struct.unpack_from("<ii4xI", data, 18)  # planes and depth between them
     if compression in (1, 2) and abs(width * height) > MAX_RUNS:
@@ -109,7 +110,8 @@ def _refuse_runs(data: bytes) -> None:
 
 
 def _refuse_grown(data: bytes) -> None:
-    """Pillow lets a GIF's canvas grow where its first frame reaches beyond it, and warns where it grows much."""
+    """Refuse a GIF whose canvas is too large, or whose first frame reaches so far beyond it that it becomes too large:
+    Pillow enlarges the canvas to hold this frame."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     refuse_size(width, height)
     at = 13 + ((6 << (flags & 7)) if flags & 128 else 0)
@@ -122,7 +124,7 @@ def _refuse_grown(data: bytes) -> None:
 
 
 def _gif_blocks(data: bytes, at: int) -> int:
-    """Behind the blocks of an extension; as Pillow reads them, which takes the first for one even if it is empty."""
+    """The offset behind an extension's sub-blocks. Like Pillow, it skips the first one even if it is empty."""
     at += 1 + data[at]
     while data[at]:
         at += 1 + data[at]
@@ -130,7 +132,7 @@ def _gif_blocks(data: bytes, at: int) -> int:
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Of the canvas, for which the decoder takes memory as soon as it is made."""
+    """Width and height of the canvas in pixels. The decoder allocates memory for it as soon as it is created."""
     kind = data[12:16]
     if kind == b"VP8X":
         return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1

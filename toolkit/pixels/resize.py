@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-WIDE = 8192  # pixels across, beyond which whole rows would take more memory than picking each pixel takes time
+WIDE = 8192  # pixels; in wider images each pixel is picked by itself, because whole rows would take too much memory
 
 
 def resize(pixels: np.ndarray, size: int, *, centers: bool = True) -> np.ndarray:

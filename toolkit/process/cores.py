@@ -12,14 +12,15 @@ OWN_CGROUPS = Path("/proc/self/cgroup")  # lines such as 0::/path (version 2) an
 
 
 def cores() -> int:
-    """Processors that this process may use, at least 1: those of its affinity, and no more than its control groups'
-    quota of processor time (`docker run --cpus 1.5`), rounded up."""
+    """The number of processors that this process may use, at least 1: the processors of its affinity, but not more than
+    its control groups' quota of processor time (`docker run --cpus 1.5`), rounded up."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(math.ceil, _quotas())]))
 
 
 def _quotas() -> Iterator[float]:
-    """The quota of each control group that this process is in, in processors; none where none is set.
+    """The quota of each control group that this process is in, as a number of processors. Groups without a quota are
+    left out.
 
     The files' format: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max) and
     https://docs.kernel.org/scheduler/sched-bwc.html (cpu.cfs_quota_us, -1 for no limit).
@@ -37,8 +38,8 @@ def _quotas() -> Iterator[float]:
 
 
 def _folders() -> Iterator[Path]:
-    """The folders of this process' control groups and of those above them, whose limits hold too. In a container the
-    path may be that of the host, of which only the root is there."""
+    """The folders of this process' control groups and of the groups above them, whose limits hold too. In a container
+    the path may be that of the host, of which only the root exists."""
     try:
         lines = OWN_CGROUPS.read_text().splitlines()
     except OSError:

@@ -1,9 +1,9 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a command in order and within seconds.
+"""Ctrl-C, SIGTERM and SIGHUP end a command in an orderly way, within seconds.
 
 The first signal raises `Interrupted` in the main thread, so that helper processes end and temporary files are removed.
 If the main thread is in a library's C++ code and does not return within `GRACE` seconds, or if a second signal comes,
 the process ends at once. That damages nothing: no file is ever half written (`toolkit.storage.files`), and the next
-command removes the temporary files that are left.
+command removes leftover temporary files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-GRACE = 2.5  # seconds; a converter may hold the interpreter lock for as long again, and the docs promise 5
+GRACE = 2.5  # seconds; then a converter may hold the interpreter lock for 2.5 more, and the docs promise 5 in all
 AT_LEAVING: list[Callable[[], None]] = []  # called before the process ends at once
 NAMES = tuple(name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -58,10 +58,10 @@ def listen(tell: Callable[[Interrupted], None]) -> None:
 
 
 def own_temporary_folder() -> None:
-    """Have this process, and those that it starts, keep temporary files in a folder that goes when it leaves. Libraries
-    remove theirs only where Python ends in its own way, and of ours some are in use when a signal does not wait.
+    """Give this process and its children a temporary folder (TMPDIR) that `leave` deletes. `leave` uses os._exit, after
+    which libraries do not remove their own temporary files.
 
-    Where no such folder can be made, whatever needs one will say so.
+    If the folder cannot be made, nothing happens here; code that needs temporary files reports it.
     """
     with suppress(OSError):
         folder = tempfile.mkdtemp(prefix="unfreeze-")

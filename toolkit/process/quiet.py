@@ -1,6 +1,6 @@
 """Hold back what native libraries write to standard error, and start TensorFlow without its notes.
 
-An exception that leaves the block says what went wrong.
+If a library fails, its exception says what went wrong.
 """
 
 from __future__ import annotations

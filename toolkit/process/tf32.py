@@ -1,7 +1,7 @@
 """TF32 off while answers are computed.
 
 On NVIDIA cards since Ampere TensorFlow computes float32 convolutions and matrix products in TF32 by default, whose
-mantissa has 10 bits instead of 23. Training may: an answer that others are compared with may not.
+mantissa has 10 bits instead of 23. Training may use it; answers that other answers are compared with may not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def without_tf32() -> Iterator[None]:
     """Compute float32 in full precision while the block runs; then TensorFlow's setting is what it was before.
 
     TensorFlow reads its setting, which is one for the whole process, each time an operation runs, not when a
-    `tf.function` is traced. So the block has to be around the calls.
+    `tf.function` is traced. So the block has to contain the calls.
     """
     from tensorflow.config import experimental
 

@@ -17,7 +17,7 @@ CONFIDENCE = 0.95  # of the one-sided bounds
 Z = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 POWER = 0.8  # probability with which the number of images that is named gives a verdict
 Z_POWER = 0.8416212335729143  # its normal quantile
-MOST = 1_000_000  # images; a larger number is not named, because nobody collects so many
+MAX_IMAGES_NAMED = 1_000_000  # a larger number of needed images is not named, because nobody collects so many
 EXACT = 200  # expected flips, up to which the power is computed exactly
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"  # the verdicts, as JSON has them
 EARLIER = {  # verdicts as earlier versions wrote them
@@ -29,7 +29,7 @@ EARLIER = {  # verdicts as earlier versions wrote them
 
 @dataclass(frozen=True)
 class PairedAnswers:
-    """How many images only one of two models answers rightly, and what follows for the accuracy."""
+    """How many images only one of two models answers correctly, and what follows for the accuracy."""
 
     images: int
     lost: int  # right by the first, wrong by the second
@@ -48,30 +48,31 @@ class PairedAnswers:
         return min(1.0, 2 * float(bdtr(min(self.lost, self.gained), self.lost + self.gained, 0.5)))
 
     @property
-    def most(self) -> float:
+    def lost_at_most(self) -> float:
         """One-sided 95 % upper bound on the accuracy that is lost on images like these, a fraction.
 
         Tango's score bound for paired proportions (Statistics in Medicine 17, 1998), but at least 1 - 0.05 ** (1 / N),
-        the bound if no answer flips at all (the exact form of the rule of three). That one counts if nothing flips, or
-        if so much is gained that the score bound alone would fall below it.
+        the bound if no answer flips at all (the exact form of the rule of three). The latter is the larger one if no
+        answer flips, or if so much is gained that the score bound falls below it.
         """
         return max(_score_bound(self.lost, self.gained, self.images), _bound_without_flips(self.images))
 
     @property
-    def least(self) -> float:
-        """One-sided 95 % lower bound on it, a fraction."""
+    def lost_at_least(self) -> float:
+        """One-sided 95 % lower bound on the accuracy lost, a fraction."""
         return -_score_bound(self.gained, self.lost, self.images)
 
     def verdict(self, margin: float) -> str:
         """HOLDS if at most `margin`, a fraction, is lost with 95 % confidence, FAILS if more is, else UNDECIDED."""
-        if self.most <= margin:
+        if self.lost_at_most <= margin:
             return HOLDS
-        return FAILS if self.least > margin else UNDECIDED
+        return FAILS if self.lost_at_least > margin else UNDECIDED
 
     def images_needed(self, margin: float) -> int | None:
         """How many images give a verdict, HOLDS or FAILS, with a probability of 80 %, if answers flip at these rates.
 
-        None if that takes more than `MOST` images. If these images gave a verdict, at most as many as they are.
+        None if that takes more than `MAX_IMAGES_NAMED` images. If these images already gave a verdict, the number is at
+        most `images`.
 
         Where few flips are expected, the probability is the exact one, summed over all counts of flips; where more than
         `EXACT` are, the sample size follows from the normal approximation (J. Nam, Biometrics 53, 1997).
@@ -80,11 +81,12 @@ class PairedAnswers:
         needed = _images_for_power(lost, gained, margin)
         if self.verdict(margin) != UNDECIDED:
             return min(needed or self.images, self.images)
-        return needed if needed and needed <= MOST else None
+        return needed if needed and needed <= MAX_IMAGES_NAMED else None
 
 
 def compare_answers(first: np.ndarray, second: np.ndarray) -> PairedAnswers:
-    """Of two bool [N] that say which images each model answers rightly. ValueError if there is no image."""
+    """The comparison of two models. `first` and `second`: bool [N], which images each model answers correctly. Raises
+    ValueError if there is no image."""
     if not len(first):
         raise ValueError("no image was compared")
     return PairedAnswers(len(first), int((first & ~second).sum()), int((second & ~first).sum()))
@@ -161,6 +163,7 @@ def _power(lost: float, gained: float, images: int, margin: float) -> float:
 
 
 def _counts(images: int, rate: float) -> np.ndarray:
-    """float64: the counts that are not all but impossible."""
+    """float64: the counts within about 8 standard deviations of the expected one; all others are practically
+    impossible."""
     middle, around = images * rate, 8 * sqrt(images * rate) + 8
     return np.arange(max(0, int(middle - around)), min(images, ceil(middle + around)) + 1, dtype=np.float64)

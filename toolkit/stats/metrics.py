@@ -46,7 +46,7 @@ class Evaluation:
 
 
 def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> Evaluation:
-    """float [N, C] and int [N] -> Evaluation. ValueError where there is no image or the shapes disagree."""
+    """float [N, C] and int [N] -> Evaluation. Raises ValueError if there is no image or the shapes disagree."""
     if probabilities.shape != (len(labels), len(class_names)) or not len(labels):
         raise ValueError(f"{probabilities.shape} probabilities for {len(labels)} labels of {len(class_names)} classes")
     answers = probabilities.argmax(axis=1)
@@ -101,7 +101,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def worst_mistakes(probabilities: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """int64 [<= count]: rows answered wrongly, the most confident first."""
+    """int64 [<= count]: the rows that were answered wrongly, the most confident answers first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:count]
 

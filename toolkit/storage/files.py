@@ -47,18 +47,19 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def temporary_name(stem: str, suffix: str = "") -> str:
-    """The name of a file or folder that this process alone writes: hidden, with host and process in it, so that `sweep`
-    knows when it is left over."""
+    """The name of a file or folder that only this process writes. It is hidden and contains the host and the process,
+    so that `sweep` can tell when it is left over."""
     return f".{stem}.{_host()}-{os.getpid()}.tmp{suffix}"
 
 
 def sweep(folder: Path, shared: Path | None = None) -> None:
-    """Remove the temporary files that killed processes left below `folder`, which has to be locked by this process.
+    """Remove the temporary files that killed processes left below `folder`. This process must hold the folder's lock.
 
-    A file of this host goes where its process ended, or where it has this process' own number: in containers every
-    command may be process 1. A file of another host goes at once, because nobody else can be writing into a locked
-    folder; but below `shared`, the cache into which runs on other hosts may be writing, only when it is a day old. A
-    name with a process and no host, as older versions wrote it, is one of this host, and below `shared` one of another.
+    A file of this host is removed if its process has ended, or if its process has the same number as this one: in
+    containers every command may be process 1. A file of another host is removed at once, because nobody else can write
+    into a locked folder; but below `shared`, the cache into which runs on other hosts may write, only when it is a day
+    old. A name without a host, as older versions wrote it, counts as one of this host, and below `shared` as one of
+    another host.
     """
     for path in folder.rglob(".*.tmp*"):
         found = _OWNER.fullmatch(path.name.partition(".tmp")[0])
@@ -85,7 +86,7 @@ def _host() -> str:
 
 
 def _age(path: Path) -> float:
-    """Seconds since it was last written; 0 where it is gone."""
+    """Seconds since the file was last written; 0 if it does not exist any more."""
     try:
         return time.time() - path.lstat().st_mtime
     except OSError:
@@ -135,7 +136,8 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 
 def reserve(path: Path, size: int) -> None:
-    """Allocate `size` bytes on disk for a file, on systems that can (posix_fallocate); OSError if the disk is full."""
+    """Allocate `size` bytes on disk for a file, on systems that can (posix_fallocate). Raises OSError if the disk is
+    full."""
     if not hasattr(os, "posix_fallocate"):  # not on macOS and Windows
         return
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -162,7 +164,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file of a run; UnfreezeError if the file is missing or damaged."""
+    """The value in a JSON file of a run. Raises UnfreezeError if the file is missing or damaged."""
     try:
         return json.loads(read(path).decode())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What people give as a path -> Path; a URL is refused before `Path` takes one of its slashes away."""
+"""The text that a user gives as a path -> Path. A URL is refused before `Path` removes one of its slashes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a scheme has two letters or m
 
 
 def local_path(value: str | Path, expected: str = "a file or folder on this machine") -> Path:
-    """`Path(value)`; UnfreezeError where it is a URL (`s3://bucket/x`) and not the name of something that exists.
+    """`Path(value)`. Raises UnfreezeError if it is a URL (`s3://bucket/x`) and not the name of something that exists.
 
     `expected`: what a user has to give instead, in words.
     """

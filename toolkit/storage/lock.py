@@ -1,5 +1,5 @@
-"""Locks. One process at a time writes into a run folder: a second one is refused and told which has it. In a
-cache, which runs may share, a second process waits until the first has written what both need.
+"""Locks. Only one process at a time writes into a run folder: a second one is refused, with a message that names the
+first. In a cache, which runs may share, a second process waits until the first has written what both need.
 
 The locks are those of the system (flock), which releases them when their process ends, also if it is killed. The owner
 of a run folder is written into a file beside the lock, so that others can name it.
@@ -27,10 +27,10 @@ COPY = ".run.json"  # of run.json: if both were lost, a search of hours could no
 
 @contextmanager
 def alone(run: Path) -> Iterator[None]:
-    """Lock the run folder for this thread, and make it if it does not exist. UnfreezeError if another thread or process
-    has locked it, or if it cannot be written. The same thread may lock it again. A folder that was made here is removed
-    again if it holds no run when the block ends."""
-    import filelock  # here: `--help` answers without it
+    """Lock the run folder for this thread, and make it if it does not exist. Raises UnfreezeError if another thread or
+    process has locked it, or if it cannot be written. The same thread may lock it again. A folder that was made here is
+    removed again if it holds no run when the block ends."""
+    import filelock  # imported here, because `--help` does not need it
 
     _check_clock()
     made: list[Path] = []
@@ -91,14 +91,15 @@ def _where_there_are_locks() -> Iterator[None]:
 
 
 def check_run(run: Path) -> None:
-    """UnfreezeError if a folder is not a run. Called before it is locked, which would write into it."""
+    """Raises UnfreezeError if a folder is not a run. It is called before the folder is locked, because locking writes
+    into it."""
     if not any((run / name).is_file() for name in ("run.json", COPY)):
         raise UnfreezeError(f"{run} is not a run folder (it has no run.json); `unfreeze run DATA {run}` makes one")
 
 
 def _check_clock() -> None:
-    """UnfreezeError if the clock is before 1980: a .keras file is a zip archive, which cannot hold earlier times, so
-    that saving the model would fail."""
+    """Raises UnfreezeError if the clock is before 1980: a .keras file is a zip archive, which cannot hold earlier
+    times, so that saving the model would fail."""
     if time.localtime().tm_year < 1980:
         raise UnfreezeError(f"this computer's clock says {time.strftime('%Y-%m-%d')}; set it to today, 1980 or later")
 
@@ -128,7 +129,8 @@ def _make(run: Path) -> list[Path]:
 
 
 def _unmake(run: Path, made: list[Path]) -> None:
-    """Remove what `_make` made, if no run was begun. No other process can have begun one: the lock is still held."""
+    """Remove the paths that `_make` made, if no run was begun. No other process can have begun one, because the lock is
+    still held."""
     if not (run / "run.json").exists():
         for path in made:
             if path.is_dir() and any(path.iterdir()):

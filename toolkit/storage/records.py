@@ -16,9 +16,11 @@ PLAIN: dict[Any, tuple[type, ...]] = {  # how a field is annotated -> the types 
 
 
 def plain_fields(record: Any, values: Any) -> dict[str, Any]:
-    """Those of a JSON object that are text, numbers, or true and false by the annotations of the dataclass `record`.
+    """The values of a JSON object that are text, numbers or booleans according to the annotations of the dataclass
+    `record`.
 
-    A field that is missing is left to its default. ValueError where `values` is no object or a field has another type.
+    A missing field is left out, so that it gets its default. Raises ValueError if `values` is not an object, or if a
+    field has another type.
     """
     if not isinstance(values, dict):
         raise ValueError(f"{values!r:.40} is no record")
@@ -32,7 +34,8 @@ def plain_fields(record: Any, values: Any) -> dict[str, Any]:
 
 
 def plain_record(record: Any, values: Any) -> Any:
-    """An instance of a dataclass all of whose fields are plain; ValueError where one is missing or of another type."""
+    """An instance of the dataclass `record`, whose fields are all text, numbers or booleans. Raises ValueError if a
+    field is missing or has another type."""
     found = plain_fields(record, values)
     if missing := {field.name for field in fields(record)} - found.keys():
         raise ValueError(f"{min(missing)} is missing")

@@ -24,8 +24,8 @@ _KINDS = {
 
 
 def read(path: Path) -> bytes:
-    """The whole file, links followed. `UnfreezeError` with the reason (without the path) where it is no regular file or
-    too large; `OSError` where the system refuses it, `ValueError` where no file can have that name."""
+    """The bytes of the whole file; links are followed. Raises UnfreezeError with the reason, without the path, if it is
+    not a regular file or too large; OSError if the system cannot open it; ValueError if no file can have this name."""
     _refuse(os.stat(path))  # opening alone may act on a device
     with open(path, "rb", opener=_without_waiting) as file:
         status = os.fstat(file.fileno())  # the name may point to another file by now

@@ -1,4 +1,4 @@
-"""The probabilities that a model gives for images, and how good they are."""
+"""The probabilities that a model gives for images, and their loss and accuracy."""
 
 from __future__ import annotations
 

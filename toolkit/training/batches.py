@@ -22,7 +22,7 @@ from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
 
-PREFETCHED = 3  # batches that are ready while the model works on another one
+PREFETCHED = 3  # batches that are made in advance while the model works on another one
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """What a model is fed for one part: images, or the activations that a suffix takes."""
+    """The inputs of a model for one part: images, or the activations that a suffix takes."""
 
     labels: np.ndarray  # int32 [N]
     inputs: Callable[[int, np.ndarray], np.ndarray]  # (epoch, int rows [B]) -> [B, ...]
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """float32 [C]: N / (C x images of the class), as scikit-learn's "balanced"; 1 where the classes are equally large.
+    """float32 [C]: N / (C x images of the class), as scikit-learn's "balanced"; 1 if the classes are equally large.
     `labels`: int32 [N]."""
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
 def augmented(part: Part, settings: Settings) -> Source:
-    """The augmented images: epoch e shows view e modulo `settings.view_count`. Epochs behind the schedule, those of a
+    """The augmented images: epoch e shows view e modulo `settings.view_count`. Epochs after the schedule, those of a
     refit, show views that no other epoch shows."""
 
     def inputs(epoch: int, rows: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def augmented(part: Part, settings: Settings) -> Source:
 
 
 def unaugmented(part: Part) -> Source:
-    """The images as they are, in every epoch."""
+    """The images without augmentation, the same in every epoch."""
     return Source(part.labels, lambda epoch, rows: copy_rows(part.images, rows))
 
 
@@ -95,8 +95,8 @@ def _batches(source: Source, order: np.ndarray, epoch: int, batch_size: int) -> 
 
 
 def prefetched(items: Iterator[Any]) -> Iterator[Any]:
-    """The same items; a thread makes up to `PREFETCHED` of them before they are asked for. An exception in the thread
-    is raised here."""
+    """The same items. A thread makes up to `PREFETCHED` of them in advance. An exception in the thread is raised
+    here."""
     made: queue.Queue[tuple[str, Any]] = queue.Queue(PREFETCHED)
     ended = threading.Event()
 
@@ -143,11 +143,11 @@ def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
 def load_part(
     run: Run, name: str, *, image_size: int | None = None, antialiased: bool = False, progress: Progress = silent
 ) -> Part:
-    """One part ("train", "val", "test") of a run's images, decoded into its cache where it is not there yet.
+    """One part ("train", "val", "test") of a run's images, decoded into the run's cache if it is not there yet.
 
-    `image_size`: pixels. None is for training, which the run's settings decide on; whatever works with the trained
-    model gives that model's own size, from `toolkit.training.stored_spec`. `antialiased`: the copies that were resized
-    with antialias too, for augmented views.
+    `image_size`: pixels; None: that of the run's settings, for training. Code that works with the trained model passes
+    that model's own size, from `toolkit.training.stored_spec`. `antialiased`: also load the copies that were resized
+    with antialias, for augmented views.
     """
     images, size = run.images.select(name), image_size or run.settings.image_size
     told = partial(progress, f"decoding {name}")

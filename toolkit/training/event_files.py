@@ -9,7 +9,7 @@ short. When a training is interrupted and starts again, its file starts again to
 
 The records are written here, with TensorBoard's own `RecordWriter` and HParams summaries, and not by `tf.summary` or
 TensorBoard's `EventFileWriter`: both import TensorFlow, and both keep the file open, so that all later epochs are lost
-where its folder is deleted during a training.
+if the folder is deleted during a training.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from toolkit.storage.files import remove
 
 FOLDER = "tensorboard"  # of a run
 SCALARS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # columns of history.csv
-BEST = {"best_val_loss": "val_loss", "best_val_accuracy": "val_accuracy"}  # tag -> of the best epoch so far
+BEST = {"best_val_loss": "val_loss", "best_val_accuracy": "val_accuracy"}  # tag -> column in the best epoch
 PATTERN = "events.out.tfevents.*"
 
 Row = Mapping[str, Any]  # of history.csv
 
 
 class CurveWriter:
-    """Writes the event file of one training. It is a new file: whatever was in its folder is removed."""
+    """Writes the event file of one training, a new file. Earlier files in its folder are removed."""
 
     def __init__(
         self, folder: Path, objective: str, *, point: Mapping[str, float] | None = None, before: Iterable[Row] = ()
@@ -42,7 +42,7 @@ class CurveWriter:
         """`point`: the hyperparameters; None: the training gets no row on the HParams page. `before`: the epochs of
         earlier trainings from whose weights this one starts; they are shown, but never count as its best epoch."""
         remove(folder)
-        # a new name, so that a running TensorBoard takes it for a new file
+        # a new name, so that a running TensorBoard sees that it is a new file
         self.path = folder / f"events.out.tfevents.{time.time_ns()}.unfreeze"
         self.objective, self.point = objective, point
         self.best: Row | None = None
@@ -56,7 +56,7 @@ class CurveWriter:
         _append(self.path, [(row["epoch"], _scalars(row, self.best))])
 
     def end(self, *, good: bool) -> None:
-        """Write that the training has ended. `good`: it gave a model."""
+        """Write that the training has ended. `good`: whether it gave a model."""
         if self.point:
             _append(self.path, [(0, _end(good))])
 
@@ -136,6 +136,6 @@ def _append(path: Path, summaries: Iterable[tuple[int, Any]], *, first: bool = F
     writer = RecordWriter(records)
     for event in events:
         writer.write(event.SerializeToString())
-    path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have deleted it since
+    path.parent.mkdir(parents=True, exist_ok=True)  # it may have been deleted in the meantime
     with path.open("ab") as file:
         file.write(records.getvalue())

@@ -1,8 +1,8 @@
 """One stage of training: a compiled step over the epochs, with Keras' callbacks at their usual places.
 
-It is a loop of its own and not `Model.fit` for two reasons: it starts in a third of the time (a search starts it twice
-a trial), and it can train a part of a model while the callbacks see the whole. What to train on, and at what rate, is
-decided in `toolkit.training.staged_training`.
+It is a loop of its own instead of `Model.fit` for two reasons: it starts in a third of the time (a search starts it
+twice a trial), and it can train a part of a model while the callbacks see the whole model.
+`toolkit.training.staged_training` decides on the data and the learning rates.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def fit(
 ) -> None:
     """Train the trainable weights of `model` in place, until the epochs are over or a callback stops the training.
 
-    Of the settings, batch size, seed and class weights count. `owner`: the model that the callbacks were given, of
-    which `model` is a part (None: `model` itself). The callbacks are called at the beginning and the end of each epoch;
-    the beginning and the end of the training are the caller's to tell them. The logs of an epoch are loss, accuracy,
-    val_loss (nats), val_accuracy and seconds; the probabilities for the validation part, float32 [N, C], are
-    `owner.answers`. Training that diverges ends with its epoch.
+    Of the settings only batch size, seed and class weights are used. `owner`: the model that the callbacks were given,
+    of which `model` is a part (None: `model` itself). The callbacks get epoch begin and end; calling `on_train_begin`
+    and `on_train_end` is up to the caller. The logs of an epoch are loss, accuracy, val_loss (nats), val_accuracy and
+    seconds; the probabilities for the validation part, float32 [N, C], are `owner.answers`. Training that diverges ends
+    with its epoch.
     """
     owner = owner or model
     optimizer.build(model.trainable_variables)
@@ -71,7 +71,7 @@ def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.n
 
 def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[..., Any]:
     """One training step: (inputs [B, ...], labels int32 [B], weights float32 [B]) -> float32 [2], the sum of the
-    weighted losses in nats and the number of right answers."""
+    weighted losses in nats and the number of correct answers."""
     dtype = input_dtype(model)
     shapes = [
         tf.TensorSpec((None, *model.input_shape[1:]), dtype),

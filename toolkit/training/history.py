@@ -26,7 +26,7 @@ class History:
 
     @property
     def best(self) -> Row | None:
-        """The first epoch with the best objective, of those with finite numbers; None where there is none."""
+        """The first epoch with the best objective, of those with finite numbers; None if there is none."""
         finite = [row for row in self.rows if is_finite(row)]
         pick = min if self.objective == "val_loss" else max
         return pick(finite, key=lambda row: row[self.objective], default=None)
@@ -40,7 +40,7 @@ class History:
 
 
 def read_history(path: Path) -> list[Row]:
-    """The rows of a `history.csv`; the epoch is an int, other numbers are floats. UnfreezeError where the file is
+    """The rows of a `history.csv`; the epoch is an int, other numbers are floats. Raises UnfreezeError if the file is
     missing or damaged."""
     numbers = COLUMNS[2:]
     try:
@@ -55,5 +55,5 @@ def read_history(path: Path) -> list[Row]:
 
 
 def is_finite(row: Row) -> bool:
-    """Whether losses and accuracies are finite numbers, which they are not where training diverged."""
+    """Whether losses and accuracies are finite numbers. They are not if the training diverged."""
     return all(math.isfinite(row[name]) for name in COLUMNS[2:6])

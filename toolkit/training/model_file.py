@@ -24,7 +24,7 @@ def without_optimizer(model: keras.Model, spec: ModelSpec) -> keras.Model:
 
 
 def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], **more: Any) -> None:
-    """Save what a training gave: model.keras, model.json (spec, best epoch and `more`) and history.csv.
+    """Save the result of a training: model.keras, model.json (spec, best epoch and `more`) and history.csv.
 
     `model`: not compiled, see `without_optimizer`. `rows`: its learning curve.
     """
@@ -35,8 +35,8 @@ def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], *
 def put_model(run: Run, model: keras.Model, described: dict[str, Any], history: History | None = None) -> None:
     """Write model.keras, model.json (`described`), and history.csv where the model was trained here.
 
-    Results of an earlier model of the run (metrics, parity, plots, report) are removed. Its export stays, and `verify`
-    says that it is of another model.
+    Results of an earlier model of the run (metrics, parity, plots, report) are removed. An export of it stays, and
+    `verify` says that it belongs to another model.
     """
     for stale in (
         *("model.json", "metrics.json", "test_probabilities.npz", "parity.json", "resize.json"),
@@ -51,7 +51,8 @@ def put_model(run: Run, model: keras.Model, described: dict[str, Any], history: 
 
 
 def load_model(run: Run) -> keras.Model:
-    """The model that was saved in a run; UnfreezeError where there is none yet, or one that is damaged or unsafe."""
+    """The model that was saved in a run. Raises UnfreezeError if there is none yet, or if it is damaged or unsafe to
+    load."""
     path, again = run.path / "model.keras", f"unfreeze tune DATA {run.path}"
     if not path.is_file():
         raise UnfreezeError(f"{run.path} has no model yet; finish its search with `{again}`")

@@ -61,7 +61,8 @@ class StagedTraining:
         self.best.restore(self.owner)
 
     def replay(self, rows: list[Row], answers: np.ndarray) -> None:
-        """Take over a head stage that another trial trained, and report its epochs as if it had been trained here.
+        """Take over a head stage that another trial trained, and report its epochs to the callbacks as if it had been
+        trained here.
 
         `rows`: its learning curve; `answers`, float32 [N, C]: those of its best epoch, whose weights the owner has.
         """
@@ -74,7 +75,7 @@ class StagedTraining:
             self.recorder.on_epoch(row)
 
     def resume(self, rows: list[Row], answers: np.ndarray) -> None:
-        """Go on from a training that has ended; the owner has the weights of its best epoch already."""
+        """Continue a training that has ended. The owner must have the weights of its best epoch already."""
         self.history.rows += rows
         if self.history.best is not None:
             self.owner.answers = answers
@@ -118,7 +119,7 @@ def stage_epochs(settings: Settings, stage: str) -> range:
 def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras.optimizers.Optimizer:
     """Adam, at a constant rate for the head, with warm-up and cosine decay over the whole stage for fine-tuning.
 
-    `part`: the epochs of the stage that are trained now. `steps`: in an epoch.
+    `part`: the epochs of the stage that are trained now. `steps`: the number of steps in an epoch.
     """
     if stage == "head":
         return keras.optimizers.Adam(settings.head_rate)
@@ -129,7 +130,7 @@ def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras
 class Decay(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up over a tenth of `total` steps to `peak`, then cosine decay to 0 (Loshchilov and Hutter, 2017).
 
-    `done`: steps of the schedule that a parent trial has trained. The schedule goes on behind them, but warms up once
+    `done`: steps of the schedule that a parent trial has trained. The schedule continues behind them, but warms up once
     more, because Adam's moments are empty. Setting Adam's own count of steps to `done` instead would switch off its
     bias correction, and the first updates would be far too large.
     """
@@ -154,7 +155,7 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
 
 
 class Recorder(keras.callbacks.Callback):
-    """Appends a row to the history after each epoch, and hands it to `on_epoch`."""
+    """Appends a row to the history after each epoch, and calls `on_epoch` with it."""
 
     def __init__(self, history: History, on_epoch: Callable[[Row], None]) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Reads from model.json what a run's model is: its ModelSpec, or the image size of a model that was trained elsewhere.
+"""Reads model.json, which describes a run's model: its ModelSpec, or the image size of a model that was trained
+elsewhere.
 
 Whatever works with the trained model (evaluation, export, verification, prediction) reads its size and backbone here.
 The run's settings only say what was to be searched and trained. No TensorFlow here.
@@ -17,18 +18,18 @@ from toolkit.storage.files import read_json
 
 @dataclass(frozen=True)
 class AdoptedSpec:
-    """What is known of a model that was trained elsewhere."""
+    """The known properties of a model that was trained elsewhere."""
 
     image_size: int  # pixels, side of the square input
     backbone: str = ADOPTED
 
 
 def read_spec(run: Run) -> ModelSpec | AdoptedSpec:
-    """The spec of the model that the run has now. UnfreezeError where model.json is missing or damaged."""
+    """The spec of the model that the run has now. Raises UnfreezeError if model.json is missing or damaged."""
     path = run.path / "model.json"
     told = read_json(path)
     try:
-        if "adopted" in told:  # earlier versions wrote the model's size into the settings alone
+        if "adopted" in told:  # earlier versions wrote the model's image size only into the settings
             return AdoptedSpec(_pixels(told.get("image_size", run.settings.image_size)))
         spec = ModelSpec(**{field.name: told["spec"][field.name] for field in fields(ModelSpec)})
         _pixels(spec.image_size)

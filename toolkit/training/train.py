@@ -35,7 +35,7 @@ def train(
     epochs: range | None = None,
     on_epoch: Callable[[Row], None] = lambda row: None,
 ) -> History:
-    """Train in place and leave the weights of the best epoch in the model; its learning curve.
+    """Train in place and leave the weights of the best epoch in the model. Returns the learning curve.
 
     `epochs`: those of the whole schedule (head epochs, then fine-tuning epochs) that are trained; None: all.
     """
@@ -52,7 +52,7 @@ def whole_stages(
     """The arguments of `StagedTraining.run` for each stage of a whole model on images.
 
     When the iterator reaches a stage, it makes that stage's layers trainable. A model of depth 0 has both stages too:
-    the second one goes on with the head at a rate that decays.
+    the second one trains the head further, at a rate that decays.
     """
     for stage in STAGES:
         set_unfreeze(model, spec, spec.unfreeze if stage == "tune" else 0)
@@ -84,7 +84,8 @@ def refit(
 
 def train_run(run: Run, listener: Listener = SILENT) -> History:
     """Train one model without a search: the first value of each setting that a search would vary. Writes model.keras,
-    model.json and history.csv, and tensorboard/ during the training. NoAnswerError where it diverged at once."""
+    model.json and history.csv, and tensorboard/ during the training. Raises NoAnswerError if no epoch had finite
+    numbers."""
     settings, classes = run.settings, len(run.images.class_names)
     train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=listener.progress)
     val_part = load_part(run, "val", progress=listener.progress)

@@ -13,14 +13,14 @@ from typing import Any, BinaryIO
 from toolkit.errors import UnfreezeError, first_line
 
 OBJECTS = 100_000  # groups and arrays; the largest of keras.applications has 3,000
-FLOOR = 64 << 20  # bytes: an array of zeros may be stored in next to nothing, up to this size
-MAX_COMPRESSION = 10  # a larger array may have so many times its stored bytes; trained weights shrink by a tenth
+FLOOR = 64 << 20  # bytes: up to this size, an array may be stored in a few bytes, as one of zeros is
+MAX_COMPRESSION = 10  # a larger array may have at most so many times its stored bytes; weights shrink by a tenth
 
 
 def check_hdf5(source: Path | BinaryIO, name: str) -> int:
     """How many bytes all arrays in an HDF5 file have. `source`: its path, or the open file; `name`: for messages.
 
-    UnfreezeError where it is no HDF5 file, refers to other files, or declares more than it stores.
+    Raises UnfreezeError if it is not an HDF5 file, refers to other files, or declares more than it stores.
     """
     import h5py
 
@@ -42,7 +42,7 @@ def _walk(file: Any, name: str) -> int:
             if kind is not h5py.HardLink:
                 raise _refused(name, f"a link to elsewhere ({_shown(group, key)})")
             entry = group[key]
-            address = h5py.h5o.get_info(entry.id).addr  # walk a group once that is linked twice or contains itself
+            address = h5py.h5o.get_info(entry.id).addr  # each group is walked once, even if it contains itself
             if address in seen:
                 continue
             seen.add(address)

@@ -39,7 +39,7 @@ FUNCTIONS = {
     *("builtins", "keras.activations", "keras.ops", "keras.ops.nn", "keras.ops.numpy", "keras.ops.image"),
     *("keras.initializers", "keras.losses", "keras.metrics"),
 }
-REFUSED = {  # layers that run other code or read files, which models of images do not need
+REFUSED = {  # layers that run other code or read files; models of images do not need them
     *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
     *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),
     *("get", "serialize", "deserialize"),
@@ -58,7 +58,8 @@ class Stored:
 
 
 def read_model(path: Path) -> keras.Model:
-    """The model in a .keras file, not compiled; UnfreezeError where it has none, or one that is not safe to load."""
+    """The model in a .keras file, not compiled. Raises UnfreezeError if the file has no model, or one that is not safe
+    to load."""
     import keras
 
     known = set(keras.saving.get_custom_objects())  # layers that the calling program itself registered
@@ -71,18 +72,18 @@ def read_model(path: Path) -> keras.Model:
             _check_inside(model, path)
         except Exception as error:
             if isinstance(error, UnfreezeError) or not known:
-                raise  # otherwise a registered layer is the reason, which may be one that cannot run in a graph
+                raise  # else it is ignored: a registered layer may be unable to run in a graph
         return model
     except UnfreezeError:
         raise
-    except Exception as error:  # Keras raises whatever its layers do
+    except Exception as error:  # Keras raises every exception of its layers
         raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({short_reason(error)})") from None
 
 
 def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
-    """Check a .keras file without loading it; `known`: names of classes and functions that the program registered.
+    """Check a .keras file without loading it. `known`: the names of classes and functions that the program registered.
 
-    UnfreezeError where it is no such file, has members that Keras does not write, is compressed beyond measure, names
+    Raises UnfreezeError if it is not such a file, has members that Keras does not write, inflates too much, names
     anything but Keras' own layers and functions, or has weights that `toolkit.untrusted.hdf5` refuses.
     """
     try:
@@ -139,7 +140,7 @@ def _check_config(config: Any, known: Collection[str], path: Path) -> None:
 
 
 def _allowed(entry: dict[str, Any], known: Collection[str]) -> bool:
-    """Whether an object of a config is one of Keras' own that is allowed, or one that the program registered."""
+    """Whether an object of a config is an allowed one of Keras' own, or one that the program registered."""
     name, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
     if not isinstance(name, str) or not all(isinstance(one, (str, type(None))) for one in (module, registered)):
         return False
@@ -153,15 +154,15 @@ def _allowed(entry: dict[str, Any], known: Collection[str]) -> bool:
     if name in VALUES or name in known or registered in known:
         return True
     if module is None:  # written by an older Keras: then Keras looks among its own layers only
-        return name[:1].isupper() and not registered  # a registered name is of the program that saved the file
+        return name[:1].isupper() and not registered  # a registered name belongs to the program that saved the file
     if module in ("keras", "keras.models"):
         return name in OF_KERAS or name.endswith("DTypePolicy")
     return name[:1].isupper() and any(module == one or module.startswith(f"{one}.") for one in CLASSES)
 
 
 def _check_size(stored: Stored, path: Path) -> None:
-    """Build the model without its variables, and refuse it where their bytes are not in the file, or where a layer
-    gives more numbers than memory holds.
+    """Build the model without its variables. Refuse it if the file has too few bytes for them, or if a layer gives more
+    numbers than memory holds.
 
     A config of a few bytes may describe a layer of terabytes, and building it would end this process.
     """

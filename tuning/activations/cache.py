@@ -1,11 +1,11 @@
 """Activations of the frozen prefix at the cuts of a search space, memory-mapped: computed once, shared by all trials.
 
 For each augmented view of the training images, and for the validation images as they are, one pass over the backbone
-gives the activations at every cut for which they are missing. They are in `activations-KEY/` of the cache, an array
-and a JSON file for each view and depth. KEY is a digest of all that they depend on (the images' contents, decoding and
+gives the activations at every cut for which they are missing. They are in `activations-KEY/` of the cache, an array and
+a JSON file for each view and depth. KEY is a digest of all that they depend on (the images' contents, decoding and
 size, the backbone with its cuts and weights, augmentation, seed, precision, runtime), so that any change gives other
-files. Between searches the folder may be deleted. A pass that was interrupted goes on; a file whose checksum is wrong
-is made anew.
+files. Between searches the folder may be deleted. A pass that was interrupted is continued; a file whose checksum is
+wrong is written anew.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.storage.lock import in_turn
 from toolkit.training.batches import Part, Source, augmented, copy_rows, unaugmented
-from tuning.activations.passes import BATCH, Pass, is_whole, run_pass, stem
+from tuning.activations.passes import IMAGES_PER_STEP, Pass, is_whole, run_pass, stem
 from tuning.activations.prefix import faster_runtime, prefix
 
 
@@ -47,8 +47,8 @@ class Activations:
     labels: dict[str, np.ndarray]  # "train" and "val": int32 [N]
 
     def source(self, part: str, depth: int) -> Source:
-        """The inputs, float [B, ...], of the suffix that is trained at `depth`, for the part "train" or "val".
-        UnfreezeError where a file is gone."""
+        """The inputs, float [B, ...], of the suffix that is trained at `depth`, for the part "train" or "val". Raises
+        UnfreezeError if a file is gone."""
         views = self.settings.view_count if part == "train" else 1
         files = [self.folder / f"{stem(part, n, depth)}.npy" for n in range(views)]
         try:
@@ -66,15 +66,15 @@ def compute_activations(
     depths: Iterable[int],
     progress: Progress = silent,
 ) -> Activations:
-    """The activations of `model`'s prefix at all `depths`; those that are missing are computed.
+    """The activations of `model`'s prefix at all `depths`. Missing ones are computed.
 
-    `parts`: "train" and "val". UnfreezeError where there is no room for them, where half precision cannot hold them, or
-    where the prefix cannot be computed.
+    `parts`: "train" and "val". Raises UnfreezeError if there is no room for them, if half precision cannot hold them,
+    or if the prefix cannot be computed.
     """
     sources = {"train": augmented(parts["train"], run.settings), "val": unaugmented(parts["val"])}
     tensors = {depth: cut_tensor(model, spec, depth) for depth in sorted(set(depths))}
     views = [("train", n) for n in range(run.settings.view_count)] + [("val", 0)]
-    images = sum(len(sources[part].labels) for part, _ in views)  # all, so that KEY does not depend on what is missing
+    images = sum(len(sources[part].labels) for part, _ in views)  # of all views: KEY does not depend on missing ones
     folder = run.cache / f"activations-{_key(run, model, spec, faster_runtime(images))}"
     make_cache(folder)
     waiting = partial(progress, "waiting for another search that computes the same activations")
@@ -86,7 +86,7 @@ def compute_activations(
         done, total = 0, sum(len(one.source.labels) for one in passes)
         if passes:
             progress(what, done, total)
-        sample = parts["val"].images[:BATCH]
+        sample = parts["val"].images[:IMAGES_PER_STEP]
         forward = {d: prefix(model, [tensors[n] for n in d], images, sample) for d in {one.depths for one in passes}}
         for one in passes:
             for count in run_pass(one, forward[one.depths], folder, run.settings.cache_dtype):
@@ -121,19 +121,20 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
 
 
 def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.KerasTensor], settings: Settings) -> int:
-    """How many bytes the passes will write. UnfreezeError where `--cache-limit` or the disk has no room for them."""
+    """How many bytes the passes will write. Raises UnfreezeError if `--cache-limit` or the disk has no room for
+    them."""
     values = {depth: int(np.prod(tensor.shape[1:])) for depth, tensor in tensors.items()}
     item = np.dtype(settings.cache_dtype).itemsize
     needed = sum(len(one.source.labels) * values[depth] * item for one in passes for depth in one.depths)
     written = {folder / f"{name}{suffix}.npy" for one in passes for name in one.stems for suffix in ("", ".part")}
     others = sum(path.stat().st_size for path in folder.parent.glob("activations-*/*.npy") if path not in written)
-    begun = sum(path.stat().st_blocks * 512 for path in written if path.exists())  # by a pass that was interrupted
+    begun = sum(path.stat().st_blocks * 512 for path in written if path.exists())  # by an interrupted pass, bytes
     left = {
         "--cache-limit leaves": settings.cache_limit * 1e9 - others,
         "the disk has": shutil.disk_usage(folder).free + begun,
     }
     for what, room in left.items():
-        if needed and needed > room:  # a search whose activations are all there can always go on
+        if needed and needed > room:  # if no activations are missing, the search can always continue
             raise UnfreezeError(
                 f"the prefix activations need {needed / 1e9:.1f} GB, {what} {max(0.0, room) / 1e9:.1f} GB beside what "
                 f"is in {folder.parent}; make room, or give fewer --views, a higher --cache-limit, another "
@@ -144,8 +145,8 @@ def _check_room(folder: Path, passes: list[Pass], tensors: dict[int, keras.Keras
 
 @contextlib.contextmanager
 def _faults_told() -> Iterator[None]:
-    """Make an UnfreezeError of any fault of a pass, so that it ends the search: every trial would have the same fault,
-    and KerasTuner would record them all as failed."""
+    """Turn every exception of a pass into an UnfreezeError, which ends the search. Otherwise every trial would fail in
+    the same way, and KerasTuner would record them all as failed."""
     try:
         yield
     except (UnfreezeError, OSError):

@@ -1,7 +1,7 @@
 """One pass of the images through the prefix, written as memory-mapped arrays, one for each depth, with its checksum.
 
-A pass marks its progress every `MARK_SECONDS`; one that was interrupted goes on from its last mark. Which passes there
-are, and where their files belong, is left to `tuning.activations.cache`.
+A pass marks its progress every `MARK_SECONDS`; an interrupted pass is continued from its last mark.
+`tuning.activations.cache` decides which passes are needed and where their files are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from toolkit.storage.files import file_digest, remove, write_json
 from toolkit.training.batches import Source, prefetched
 from tuning.activations.prefix import Forward
 
-BATCH = 32  # images in a step
+IMAGES_PER_STEP = 32  # images in a step
 MARK_SECONDS = 10.0  # between two marks
 
 
@@ -39,7 +39,7 @@ class Pass:
 
     @property
     def mark(self) -> str:
-        """The name of the file that says how far a pass over this view came, whatever its depths were."""
+        """The name of the file that says how far a pass over this view came. It does not depend on the depths."""
         return f"{self.part}-view{self.view}.part.json"
 
 
@@ -49,7 +49,7 @@ def stem(part: str, view: int, depth: int) -> str:
 
 
 def is_whole(folder: Path, name: str) -> bool:
-    """Whether the array is there and has the checksum that was written with it."""
+    """Whether the array exists and has the checksum that was written with it."""
     try:
         told = json.loads((folder / f"{name}.json").read_text())
         return bool(file_digest(folder / f"{name}.npy") == told["sha256"])
@@ -58,17 +58,19 @@ def is_whole(folder: Path, name: str) -> bool:
 
 
 def run_pass(one: Pass, forward: Forward, folder: Path, dtype: str) -> Iterator[int]:
-    """Write the arrays of a pass. Yields how many images were done at each step, first those that an interrupted pass
-    had done. `dtype`: "float16" or "float32". UnfreezeError where it cannot hold the activations."""
+    """Write the arrays of a pass. Yields the number of images that are done, first after the interrupted pass, then
+    after each step. `dtype`: "float16" or "float32". Raises UnfreezeError if this type cannot hold the activations."""
     total = len(one.source.labels)
     start = _resumed(one, folder)
     if not start:
-        remove(folder / one.mark)  # perhaps of a pass over other depths, some of whose arrays are overwritten now
+        remove(folder / one.mark)  # it may belong to a pass over other depths, whose arrays are overwritten now
     yield start
-    starts = range(start, total, BATCH)
+    starts = range(start, total, IMAGES_PER_STEP)
     arrays: list[np.memmap] = []
     marked = time.monotonic()
-    batches = prefetched(one.source.inputs(one.view, np.arange(first, min(first + BATCH, total))) for first in starts)
+    batches = prefetched(
+        one.source.inputs(one.view, np.arange(first, min(first + IMAGES_PER_STEP, total))) for first in starts
+    )
     for first, images in zip(starts, batches, strict=True):
         outputs = [_stored(output, dtype) for output in forward(images)]
         arrays = arrays or [
@@ -107,7 +109,7 @@ def _flush(arrays: list[np.memmap]) -> None:
 
 
 def _resumed(one: Pass, folder: Path) -> int:
-    """How many images an interrupted pass over the same depths has done; 0 where there was none."""
+    """How many images an interrupted pass over the same depths has done; 0 if there was none."""
     try:
         told = json.loads((folder / one.mark).read_text())
         there = all((folder / f"{name}.part.npy").is_file() for name in one.stems)

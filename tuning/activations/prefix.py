@@ -1,7 +1,7 @@
 """The frozen prefix as a function from images to the activations at its cuts, in the faster runtime.
 
-On a CPU onnxruntime is faster, by a factor of two or more (benchmarks/RESULTS.md). The conversion takes seconds, which
-only a long pass gains back. A prefix that cannot be converted, or whose graph computes something else than Keras, runs
+On a CPU onnxruntime is faster, by a factor of two or more (benchmarks/RESULTS.md). The conversion takes seconds, so
+that it pays only for a long pass. A prefix that cannot be converted, or whose graph gives other values than Keras, runs
 in TensorFlow.
 """
 
@@ -17,9 +17,9 @@ from toolkit.process.tf32 import without_tf32
 
 Forward = Callable[[np.ndarray], list[np.ndarray]]  # uint8 [B, S, S, 3] -> float32 [B, ...] at each cut
 
-MIN_IMAGES = 2000  # in a pass that gains the time of the conversion back
+MIN_IMAGES = 2000  # images of a pass from which on the conversion pays
 # largest difference between the runtimes, relative to the largest activation; rounding to float16 makes up to 5e-4
-TOLERANCE = 1e-3
+RUNTIME_TOLERANCE = 1e-3
 
 
 def prefix(model: keras.Model, tensors: Sequence[keras.KerasTensor], images: int, sample: np.ndarray) -> Forward:
@@ -52,7 +52,7 @@ def in_tensorflow(part: keras.Model) -> Forward:
 
 
 def in_onnxruntime(part: keras.Model) -> Forward | None:
-    """The prefix in onnxruntime; None where it cannot be converted, or where onnxruntime refuses the graph."""
+    """The prefix in onnxruntime; None if it cannot be converted, or if onnxruntime refuses the graph."""
     import onnxruntime
 
     from toolkit.to_onnx.graph import to_onnx
@@ -72,6 +72,6 @@ def in_onnxruntime(part: keras.Model) -> Forward | None:
 def _agree(one: Forward, other: Forward, sample: np.ndarray) -> bool:
     try:
         pairs = zip(one(sample), other(sample), strict=True)
-        return all(float(np.abs(a - b).max()) <= TOLERANCE * float(np.abs(b).max()) for a, b in pairs)
+        return all(float(np.abs(a - b).max()) <= RUNTIME_TOLERANCE * float(np.abs(b).max()) for a, b in pairs)
     except Exception:  # a graph that can be loaded may still fail when it runs
         return False

@@ -1,4 +1,4 @@
-"""Which point of the search space is tried next: KerasTuner's oracles, hardened by subclassing.
+"""Which point of the search space is tried next: KerasTuner's oracles, subclassed so that a search can be resumed.
 
 base        what all oracles share
 halving     the default: trains every head, then fine-tunes the better half and the better quarter

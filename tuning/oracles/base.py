@@ -1,4 +1,4 @@
-"""What the oracles of `tuning.oracles.make` share: KerasTuner's Oracle, hardened by subclassing.
+"""What the oracles of `tuning.oracles.make` share: KerasTuner's Oracle, subclassed so that a search can be resumed.
 
 The records of the trials are the whole state. Everything else (which points were tried, which trials run again,
 Hyperband's brackets) is derived from them on reload, so that a crash cannot leave two files that contradict each other.
@@ -15,23 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.engine.trial import Trial as OracleTrial
+from keras_tuner.engine.trial import TrialStatus
 
 from toolkit.storage.files import write_json, write_text
 from tuning import keras_tuner_private
-from tuning.search_space import Values, draw, points
-from tuning.trial_records import DEATHS, FINISHED, completed, read_record, read_trials, starts, trial_seed
+from tuning.search_space import Values, all_points, draw
+from tuning.trial_records import DEATHS, FINISHED, completed, read_oracle_trials, read_record, starts, trial_seed
 
 DIRECTIONS = {"val_loss": "min", "val_accuracy": "max"}
 WORST_LOSS = -math.log(1e-7)  # nats: the largest crossentropy of one image, as Keras clips probabilities at 1e-7
-DRAWS = 100  # random draws for a point that was not tried, before the untried points are listed
+DRAWS = 100  # after so many random points that were tried already, the untried points are listed
 
 
-class HardenedOracle(keras_tuner.Oracle):
+class ResumableOracle(keras_tuner.Oracle):
     """Stops after `max_trials` trials, or when every point was tried; a subclass proposes the next point in `propose`.
 
     A failed trial is not retried and does not end the search. A trial whose objective is not finite is COMPLETED, with
-    a message and with the worst finite value in place of the objective, as models of the objective need a number.
+    a message, and with the worst finite value in place of the objective, because the Gaussian process needs a number.
     """
 
     def __init__(
@@ -58,7 +59,8 @@ class HardenedOracle(keras_tuner.Oracle):
 
     @property
     def verbose(self) -> int:
-        """Always 0, so that KerasTuner prints nothing; the `verbose` of `search` is for the model's `fit`."""
+        """Always 0, so that KerasTuner prints nothing. The argument `verbose` of `search` only goes to the model's
+        `fit`."""
         return 0
 
     @verbose.setter
@@ -68,7 +70,7 @@ class HardenedOracle(keras_tuner.Oracle):
     def remaining_trials(self) -> int | None:
         return None if self.limit is None else max(0, self.limit - len(self.trials))
 
-    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+    def get_best_trials(self, num_trials: int = 1) -> list[OracleTrial]:
         return completed(self)[:num_trials]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -76,7 +78,7 @@ class HardenedOracle(keras_tuner.Oracle):
         return {"status": TrialStatus.STOPPED if point is None else TrialStatus.RUNNING, "values": point}
 
     def propose(self, trial_id: str) -> Values | None:
-        """The point of the trial `trial_id`; None where every point was tried."""
+        """The point of the trial `trial_id`; None if every point was tried."""
         return self._random_values()
 
     def _random_values(self) -> Values | None:
@@ -84,10 +86,10 @@ class HardenedOracle(keras_tuner.Oracle):
         for _ in range(DRAWS):
             if not self._duplicate(point := draw(self.hyperparameters, rng)):
                 return point
-        left = [point for point in points(self.hyperparameters) if not self._duplicate(point)]
+        left = [point for point in all_points(self.hyperparameters) if not self._duplicate(point)]
         return rng.choice(left) if left else None
 
-    def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> Trial:
+    def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> OracleTrial:
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
         name = self.objective.name
         if name in metrics and name not in finite:
@@ -101,14 +103,14 @@ class HardenedOracle(keras_tuner.Oracle):
         return max([WORST_LOSS, *(trial.score for trial in completed(self))])
 
     def save(self) -> None:
-        """Write oracle.json, with all trials. KerasTuner calls this twice a trial; without indentation Python encodes
-        JSON in C, in a fifth of the time."""
+        """Write oracle.json, with all trials. KerasTuner calls this twice a trial, so the JSON has no indentation: then
+        Python encodes it in C, in a fifth of the time."""
         write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state(), ensure_ascii=False, allow_nan=False))
 
-    def _save_trial(self, trial: Trial) -> None:
+    def _save_trial(self, trial: OracleTrial) -> None:
         write_json(self._file(trial), trial.get_state())
 
-    def _file(self, trial: Trial) -> Path:
+    def _file(self, trial: OracleTrial) -> Path:
         return Path(self._get_trial_dir(trial.trial_id)) / "trial.json"
 
     def get_state(self) -> dict[str, Any]:
@@ -119,8 +121,8 @@ class HardenedOracle(keras_tuner.Oracle):
         return super().get_state() | {"ongoing_trials": ongoing, "trials": trials}
 
     def reload(self) -> None:
-        """Read the trials from disk. Those that have ended stay as they are; the others will run again."""
-        self.trials = read_trials(Path(self._project_dir))
+        """Read the trials from disk. Trials that have ended stay as they are; the others will run again."""
+        self.trials = read_oracle_trials(Path(self._project_dir))
         self._fill_holes()
         self._restart()
         self._derive()
@@ -129,13 +131,13 @@ class HardenedOracle(keras_tuner.Oracle):
                 self._save_trial(trial)
 
     def _fill_holes(self) -> None:
-        """Put a failed trial in the place of each one whose record was lost. The id of a new trial is the number of
-        trials, so that otherwise two trials would get the same id."""
+        """Put a failed trial in the place of each one whose record was lost. Otherwise two trials would get the same
+        id, because the id of a new trial is the number of trials."""
         known = {int(name): trial for name, trial in self.trials.items()}
         for number in set(range(max(known, default=0))) - set(known):
             nowhere = self.hyperparameters.copy()
             nowhere.values = {}
-            known[number] = Trial(nowhere, f"{number:04d}", TrialStatus.FAILED, "its record was lost")
+            known[number] = OracleTrial(nowhere, f"{number:04d}", TrialStatus.FAILED, "its record was lost")
         self.trials = {known[number].trial_id: known[number] for number in sorted(known)}
 
     def _restart(self) -> None:
@@ -149,8 +151,8 @@ class HardenedOracle(keras_tuner.Oracle):
             trial.status = TrialStatus.RUNNING
             trial.message = None
             trial.metrics = type(trial.metrics)()  # KerasTuner discards the result of a trial that has metrics already
-        self.ongoing_trials: dict[str, Trial] = {}
-        self._retry_queue = [trial.trial_id for trial in reversed(cut)]  # KerasTuner takes from its end
+        self.ongoing_trials: dict[str, OracleTrial] = {}
+        self._retry_queue = [trial.trial_id for trial in reversed(cut)]  # KerasTuner takes the last one first
 
     def _derive(self) -> None:
         self.start_order = list(self.trials)

@@ -9,22 +9,22 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial as OracleTrial
 
-from tuning.oracles.base import HardenedOracle
-from tuning.search_space import Values, coordinates, draw, points
+from tuning.oracles.base import ResumableOracle
+from tuning.search_space import Values, all_points, coordinates, draw
 from tuning.trial_records import completed, trial_seed
 
 CANDIDATES = 4096  # points at which the confidence bound is evaluated
 
 
-class BayesianOracle(HardenedOracle, keras_tuner.oracles.BayesianOptimizationOracle):
-    """Proposes the untried point with the best confidence bound of a Gaussian process; random points to start with.
+class BayesianOracle(ResumableOracle, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Starts with random points, then proposes the untried point with the best confidence bound of a Gaussian process.
 
     The bound is evaluated at every untried point, or at `CANDIDATES` random ones of a larger space. KerasTuner follows
     the gradient of the bound from 50 starts instead, which takes seconds and ends at points already tried (issue 608).
-    A trial that failed, diverged or still runs counts with the worst score measured so far: KerasTuner leaves a failed
-    trial out and proposes its point again, and takes an infinite loss for 0.
+    A trial that failed, diverged or still runs counts with the worst score measured so far: KerasTuner's own leaves a
+    failed trial out and proposes its point again, and counts an infinite loss as 0.
     """
 
     def __init__(self, **more: Any) -> None:
@@ -52,13 +52,13 @@ class BayesianOracle(HardenedOracle, keras_tuner.oracles.BayesianOptimizationOra
         return three_each if self.limit is None else max(3, min(three_each, self.limit // 2))
 
     def _candidates(self, trial_id: str) -> list[Values]:
-        found = list(islice(points(self.hyperparameters), CANDIDATES + 1))
+        found = list(islice(all_points(self.hyperparameters), CANDIDATES + 1))
         if len(found) > CANDIDATES:
             rng = random.Random(trial_seed(self.seed, trial_id))
             found = [draw(self.hyperparameters, rng) for _ in range(CANDIDATES)]
         return [point for point in found if not self._duplicate(point)]
 
-    def _observations(self, measured: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
+    def _observations(self, measured: list[OracleTrial]) -> tuple[np.ndarray, np.ndarray]:
         """The tried points, float [N, D], and their scores, float [N], with the sign at which smaller is better."""
         sign = 1.0 if self.objective.direction == "min" else -1.0
         scores = {trial.trial_id: sign * trial.score for trial in measured}

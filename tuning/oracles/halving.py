@@ -13,13 +13,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.engine.trial import Trial as OracleTrial
+from keras_tuner.engine.trial import TrialStatus
 
-from tuning.oracles.base import HardenedOracle
+from tuning.oracles.base import ResumableOracle
 from tuning.search_space import Values
 from tuning.trial_records import FINISHED, completed
 
-SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # two trials that differ in these alone are one point
+SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # trials of one point may differ in these
 
 
 def rungs(count: int, head_epochs: int, max_epochs: int) -> list[tuple[int, int, int]]:
@@ -42,14 +43,15 @@ def _part(whole: int, parts: int) -> int:
     return -(-whole // parts)
 
 
-class HalvingOracle(HardenedOracle):
-    """Tries `max_trials` random points, or all there are; the better half goes on, and the better half of those.
+class HalvingOracle(ResumableOracle):
+    """Tries `max_trials` random points, or all if there are fewer. The better half goes on, then the better half of
+    those.
 
-    The objective decides which trials go on, and `error(one, other)`, the standard error of the difference of two
-    trials' objectives in the objective's unit: beside the planned number, those trials go on that differ from the last
-    of them by no more than this error, up to one and a half times the planned number. After the head stage, whose
-    results do not depend on the unfreeze depth, the depths are balanced instead. A trial that fails or diverges later
-    is replaced by the next best.
+    The best trials by the objective go on, as many as planned. Trials that differ from the last of them by at most
+    `error(one, other)`, the standard error of the difference in the objective's unit, go on too, at most half as many
+    again. After the head stage, whose results do not depend on the depth, only the planned number goes on, and equal
+    trials are ordered so that the depths are balanced. A trial that fails or diverges later is replaced by the next
+    best.
 
     `max_trials` may be raised until the second rung begins; from then on the bracket keeps its size.
     """
@@ -60,7 +62,7 @@ class HalvingOracle(HardenedOracle):
         max_trials: int,
         head_epochs: int,
         max_epochs: int,
-        error: Callable[[Trial, Trial], float] = lambda one, other: 0.0,
+        error: Callable[[OracleTrial, OracleTrial], float] = lambda one, other: 0.0,
         **more: Any,
     ) -> None:
         super().__init__(**more)  # without a limit, because promoted trials do not count among the `max_trials`
@@ -79,7 +81,7 @@ class HalvingOracle(HardenedOracle):
         return self._promotion() if point is None else point
 
     def _new_point(self) -> Values | None:
-        """A new configuration for the first rung; None where the rung is full or every point was tried."""
+        """A new configuration for the first rung; None if the rung is full or every point was tried."""
         if self._rung(1) or len(self._rung(0)) >= self.configurations:
             return None
         point = self._random_values()
@@ -89,7 +91,8 @@ class HalvingOracle(HardenedOracle):
         return point | {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": 0}
 
     def _promotion(self) -> Values | None:
-        """The next trial that goes on with the weights of one of a finished rung; None where there is none now."""
+        """The next trial that goes on with the weights of a trial of a finished rung; None if there is none at the
+        moment."""
         plan = rungs(max(1, len(self._rung(0))), self.head_epochs, self.max_epochs)
         measured = {trial.trial_id for trial in completed(self)}
         for number, (planned, first, end) in enumerate(plan[1:], start=1):
@@ -105,7 +108,7 @@ class HalvingOracle(HardenedOracle):
                 return left[0].hyperparameters.values | span | {"tuner/trial_id": left[0].trial_id}
         return None
 
-    def _order(self, trials: list[Trial]) -> list[Trial]:
+    def _order(self, trials: list[OracleTrial]) -> list[OracleTrial]:
         """Best first. Of equal trials, the one whose unfreeze depth occurs least among those before it, then the
         earlier one.
 
@@ -113,7 +116,7 @@ class HalvingOracle(HardenedOracle):
         order in which they were drawn would decide which depths go on.
         """
         sign = 1.0 if self.objective.direction == "min" else -1.0
-        order: list[Trial] = []
+        order: list[OracleTrial] = []
         depths: Counter[Any] = Counter()
         left = list(trials)
         while left:
@@ -123,9 +126,9 @@ class HalvingOracle(HardenedOracle):
             depths[_depth(best)] += 1
         return order
 
-    def _ranked(self, trials: list[Trial], planned: int, number: int) -> tuple[int, list[Trial]]:
-        """How many trials go on to the rung `number`, and in which order: the planned ones, those that cannot be told
-        from the last planned one, then the others, which replace trials that fail."""
+    def _ranked(self, trials: list[OracleTrial], planned: int, number: int) -> tuple[int, list[OracleTrial]]:
+        """(how many trials go on to rung `number`, all trials in the order in which they go on): the planned ones,
+        those within one standard error of the last planned one, then the rest, which replace trials that fail."""
         order = self._order(trials)
         first, rest = order[:planned], order[planned:]
         if not rest or (number == 1 and self.head_epochs):
@@ -134,7 +137,7 @@ class HalvingOracle(HardenedOracle):
         more = close[: planned // 2]
         return planned + len(more), [*first, *more, *(trial for trial in rest if trial not in more)]
 
-    def _rung(self, number: int) -> list[Trial]:
+    def _rung(self, number: int) -> list[OracleTrial]:
         return [trial for trial in self.trials.values() if trial.hyperparameters.values.get("tuner/rung") == number]
 
     def _compute_values_hash(self, values: Values) -> str:
@@ -142,5 +145,5 @@ class HalvingOracle(HardenedOracle):
         return hashed
 
 
-def _depth(trial: Trial) -> Any:
+def _depth(trial: OracleTrial) -> Any:
     return trial.hyperparameters.values.get("unfreeze")

@@ -6,29 +6,30 @@ from itertools import islice
 from typing import Any
 
 import keras_tuner
-from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.engine.trial import Trial as OracleTrial
+from keras_tuner.engine.trial import TrialStatus
 
 from toolkit.errors import UnfreezeError
 from tuning import keras_tuner_private
-from tuning.oracles.base import HardenedOracle
-from tuning.search_space import Values, points
+from tuning.oracles.base import ResumableOracle
+from tuning.search_space import Values, all_points
 from tuning.trial_records import FINISHED, completed
 
 Bracket = dict[str, Any]  # KerasTuner's: "bracket_num" and "rounds", lists of {"past_id", "id"}
 
 
-class HyperbandOracle(HardenedOracle, keras_tuner.oracles.HyperbandOracle):
+class HyperbandOracle(ResumableOracle, keras_tuner.oracles.HyperbandOracle):
     """Brackets of successive halving (Li et al., 2018); trials that failed or diverged are dropped first.
 
-    KerasTuner's own ends after its first round where the space runs out of points (issue 676), and where one trial
-    fails, none of its bracket reaches the last round.
+    KerasTuner's own ends after its first round if the space runs out of points (issue 676). If one trial fails, no
+    trial of its bracket reaches the last round.
     """
 
     def __init__(self, *, space: keras_tuner.HyperParameters, **more: Any) -> None:
         super().__init__(space=space, **more)
         keras_tuner_private.check(self, keras_tuner_private.HYPERBAND)
         need = self._get_size(self._current_bracket, 0)
-        count = sum(1 for _ in islice(points(space), need))
+        count = sum(1 for _ in islice(all_points(space), need))
         if count < need:
             raise UnfreezeError(
                 f"hyperband over {self.max_epochs} epochs starts with {need} different points, "
@@ -46,14 +47,14 @@ class HyperbandOracle(HardenedOracle, keras_tuner.oracles.HyperbandOracle):
             self._start_new_bracket()
 
     def _start(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
-        """A trial of a new point for the bracket's first round; None where the round is full or every point tried."""
+        """A trial of a new point for the bracket's first round; None if the round is full or every point tried."""
         if len(bracket["rounds"][0]) >= self._get_size(bracket["bracket_num"], 0):
             return None
         response: dict[str, Any] = self._random_trial(trial_id, bracket)
         return response if response["status"] == TrialStatus.RUNNING else None
 
     def _promote(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
-        """A trial that goes on with the best trial of a finished round; None where there is none yet."""
+        """A trial that goes on with the best trial of a finished round; None if there is none yet."""
         for number, following in enumerate(bracket["rounds"][1:], start=1):
             ended = {entry["id"] for entry in bracket["rounds"][number - 1]}
             if any(self.trials[name].status not in FINISHED for name in ended):
@@ -65,7 +66,7 @@ class HyperbandOracle(HardenedOracle, keras_tuner.oracles.HyperbandOracle):
                 return {"status": TrialStatus.RUNNING, "values": self._next_round(best[0], number)}
         return None
 
-    def _next_round(self, parent: Trial, number: int) -> Values:
+    def _next_round(self, parent: OracleTrial, number: int) -> Values:
         values: Values = parent.hyperparameters.values
         return values | {
             "tuner/trial_id": parent.trial_id,

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras_tuner
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial as OracleTrial
 
 from toolkit.errors import UnfreezeError
-from tuning.oracles.base import DIRECTIONS, HardenedOracle
+from tuning.oracles.base import DIRECTIONS, ResumableOracle
 from tuning.oracles.bayesian import BayesianOracle
 from tuning.oracles.halving import HalvingOracle
 from tuning.oracles.hyperband import HyperbandOracle
-from tuning.search_space import Values, points
+from tuning.search_space import Values, all_points
 
 
 def make_oracle(
@@ -26,7 +26,7 @@ def make_oracle(
     max_trials: int,
     max_epochs: int,
     head_epochs: int = 0,
-    error: Callable[[Trial, Trial], float] = lambda one, other: 0.0,
+    error: Callable[[OracleTrial, OracleTrial], float] = lambda one, other: 0.0,
     seed: int,
 ) -> keras_tuner.Oracle:
     """The oracle `kind`: "random", "bayesian", "hyperband", "grid" or "halving".
@@ -34,7 +34,7 @@ def make_oracle(
     `objective`: "val_loss" or "val_accuracy". Random, Bayesian and grid search stop after `max_trials` trials, failed
     ones included, or when every point was tried. Hyperband runs the schedule that follows from `max_epochs`, whatever
     `max_trials` is. Halving tries `max_trials` points in more trials than that, because a trial that goes on with
-    another one's weights is a trial of its own; its `max_epochs` include the `head_epochs` of the first rung, and
+    another one's weights is a trial of its own. Its `max_epochs` include the `head_epochs` of the first rung, and
     `error(one, other)` is the standard error of the difference of two trials' objectives, in the objective's unit.
     Raises UnfreezeError for an unknown name, and for a space that is too small for Hyperband.
     """
@@ -51,18 +51,19 @@ def make_oracle(
     return ORACLES[kind](max_trials=max_trials, **common)
 
 
-class RandomOracle(HardenedOracle, keras_tuner.oracles.RandomSearchOracle):
+class RandomOracle(ResumableOracle, keras_tuner.oracles.RandomSearchOracle):
     """A point drawn at random among those not tried yet, until every point was tried."""
 
 
-class GridOracle(HardenedOracle, keras_tuner.oracles.GridSearchOracle):
-    """Every point once, in the order of `points`. KerasTuner's own loses its place when it is cut (issue 1055)."""
+class GridOracle(ResumableOracle, keras_tuner.oracles.GridSearchOracle):
+    """Every point once, in the order of `all_points`. KerasTuner's own loses its place when it is interrupted (issue
+    1055)."""
 
     def propose(self, trial_id: str) -> Values | None:
-        return next((point for point in points(self.hyperparameters) if not self._duplicate(point)), None)
+        return next((point for point in all_points(self.hyperparameters) if not self._duplicate(point)), None)
 
 
-ORACLES: dict[str, type[HardenedOracle]] = {
+ORACLES: dict[str, type[ResumableOracle]] = {
     "bayesian": BayesianOracle,
     "random": RandomOracle,
     "hyperband": HyperbandOracle,

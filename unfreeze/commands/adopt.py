@@ -9,7 +9,7 @@ import click
 
 from export.settings import PIXELS
 from toolkit.progress import Listener
-from unfreeze import api
+from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 from unfreeze.commands.tune_train import warn
@@ -56,7 +56,7 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
 
     Images that MODEL was trained on do not test it: give DATA a test/ folder with other images.
     """
-    split = o.split(**{name: values.pop(name) for name in ("val", "test", "seed")})
+    split = option_records.split(**{name: values.pop(name) for name in ("val", "test", "seed")})
     listener = Listener(screen.progress, on_images=lambda images: warn(screen, images))
     opened = api.adopt(model, data, run, split=split, listener=listener, **values)
     from toolkit.storage.files import read_json

@@ -10,7 +10,7 @@ import click
 
 from toolkit.errors import NoAnswerError
 from toolkit.progress import Listener
-from unfreeze import artefact_api
+from unfreeze import artefact_api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 
@@ -28,7 +28,9 @@ def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: A
     If an int8 file loses more than the margin on validation images, other ways to make it are tried until one
     holds. Other artefacts of the same model that were exported earlier stay.
     """
-    manifest = artefact_api.export(run, o.export_settings(values), data=data, listener=Listener(screen.progress))
+    manifest = artefact_api.export(
+        run, option_records.export_settings(values), data=data, listener=Listener(screen.progress)
+    )
     from unfreeze.screen import export_tables
 
     told = {"artefacts": [asdict(artefact) for artefact in manifest.artefacts], "failed": manifest.failed}

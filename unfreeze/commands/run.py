@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from unfreeze import api, digits_demo
+from unfreeze import api, digits_demo, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof
 from unfreeze.commands.tune_train import log_to_mlflow, screen_listener
@@ -26,7 +26,7 @@ from unfreeze.tracking.mlflow_store import check_store
 def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search, evaluate, export, verify and report in one go. The same command again continues after an interruption."""
     check_store(mlflow)
-    export, settings = o.export_settings(values), o.settings(values)
+    export, settings = option_records.export_settings(values), option_records.settings(values)
     listener = screen_listener(screen, settings)
     finished = api.run(data, run, settings=settings, export=export, strict=strict, listener=listener)
     _tell(screen, run, finished, as_json, mlflow)

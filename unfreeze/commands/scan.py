@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from toolkit.progress import Listener
-from unfreeze import api
+from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 
@@ -37,7 +37,9 @@ from unfreeze.commands.finish import print_result
 @click.pass_obj
 def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bool, as_json: bool) -> None:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
-    images = api.scan(data, split=o.split(val, test, seed), strict=strict, listener=Listener(screen.progress))
+    images = api.scan(
+        data, split=option_records.split(val, test, seed), strict=strict, listener=Listener(screen.progress)
+    )
     from unfreeze.screen import tables
 
     counts = {part: images.counts(part) for part in ("train", "val", "test")}

@@ -10,13 +10,13 @@ import click
 
 from toolkit.progress import Listener
 from toolkit.settings import Settings
-from unfreeze import api
+from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 from unfreeze.tracking.mlflow_store import check_store
 
 if TYPE_CHECKING:
-    from toolkit.data.image_set import ImageFolder
+    from toolkit.data.image_set import ImageSet
 
 
 @click.command(short_help="Search with KerasTuner; keep the best model.")
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
     check_store(mlflow)
-    settings = o.settings(values)
+    settings = option_records.settings(values)
     result = api.tune(
         data,
         run,
@@ -56,7 +56,7 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow
 def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Train one model, no search."""
     check_store(mlflow)
-    settings = o.settings(values)
+    settings = option_records.settings(values)
     history = api.train(
         data,
         run,
@@ -78,7 +78,7 @@ def log_to_mlflow(screen: Any, run: Path, uri: str | None) -> None:
         screen.say(f"logged to MLflow as run {api.track(run, uri)}")
 
 
-def warn(screen: Any, images: ImageFolder) -> None:
+def warn(screen: Any, images: ImageSet) -> None:
     """Print the warnings about the images."""
     from unfreeze.screen import tables
 
@@ -105,7 +105,7 @@ def _plan(settings: Settings) -> list[tuple[int, int]] | None:
     """(trials, epochs of each) of every rung of the search; None if that is not known."""
     from tuning.oracles.halving import rungs
 
-    count = min(settings.trials, settings.points)
+    count = min(settings.trials, settings.point_count)
     if settings.oracle == "halving":
         planned = rungs(count, settings.head_epochs, settings.epochs)
         return [(trials, end - first) for trials, first, end in planned]

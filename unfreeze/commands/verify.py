@@ -11,7 +11,7 @@ import click
 from export.settings import PIXELS, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
-from unfreeze import artefact_api
+from unfreeze import artefact_api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof
 
@@ -77,7 +77,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
 
     Or a model from elsewhere: unfreeze verify --reference model.keras --artefact model.onnx --data DIR
     """
-    settings, listener = o.verify_settings(values), Listener(screen.progress)
+    settings, listener = option_records.verify_settings(values), Listener(screen.progress)
     if run is None:
         _verify_foreign(screen, as_json, values, settings)
         return

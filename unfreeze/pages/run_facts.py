@@ -12,7 +12,7 @@ from export.artefacts import Artefact, Manifest, read_manifest, read_reference
 from export.proof.parity import Parity, read_parities
 from export.proof.pixel_sensitivity import StoredSensitivity, read_sensitivity
 from export.settings import ExportSettings
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation.results import read_answers, read_metrics
 from toolkit.models.spec import ModelSpec
@@ -33,7 +33,7 @@ OBJECT = "the model "  # prefix, in model.json, of the name of a model that was 
 class Answers:
     """The model's answers to the test part."""
 
-    images: ImageFolder
+    images: ImageSet
     probabilities: np.ndarray  # float32 [N, C]
 
 

@@ -173,16 +173,18 @@ def search_conclusions(found: Sequence[Effect]) -> str:
     return " ".join(sentences)
 
 
-def quantisation_sentences(facts: RunFacts) -> tuple[str, ...]:
-    """How each int8 file was made, a sentence each."""
+def quantisation_sentences(facts: RunFacts) -> tuple[tuple[str, str], ...]:
+    """(name, the rest of a sentence that says how it was made) of each int8 file."""
     sentences = []
     for file in facts.files:
-        attempts = file.artefact.attempts
+        attempts, layers = file.artefact.attempts, len(file.artefact.float_layers)
         kept = next((attempt for attempt in attempts if attempt.get("kept")), None)
         if kept is None:
             continue
+        way = str(kept.get("step")).partition(", float:")[0]
+        way += f" with {layers} layer{'s' if layers > 1 else ''} in float" if layers else ""
         tried = "the first way that was tried" if len(attempts) == 1 else f"one of {len(attempts)} ways that were tried"
         accepted = kept.get("accepted", kept.get("holds"))  # "holds": as version 0.1 wrote it
         rest = "" if accepted else "; none was accepted, and this is the fastest of those that lose least"
-        sentences.append(f"{file.name} was made by {shorten(kept.get('step', 'an unknown way'))}, {tried}{rest}.")
+        sentences.append((file.name, f"was made by {way}, {tried}{rest}."))
     return tuple(sentences)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from toolkit.data.image_set import ImageFolder
+from toolkit.data.image_set import ImageSet
 from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
@@ -23,7 +23,7 @@ LISTED = 20  # files are named at most; the others are counted
 ROWS = 1000  # classes are shown at most; the others are counted
 
 
-def show_folder(images: ImageFolder) -> None:
+def show_folder(images: ImageSet) -> None:
     """Print the classes with their images in each part, the sizes, and the files that are left out or doubled."""
     parts = [part for part in ("train", "val", "test") if part in images.parts]
     counts = {part: images.counts(part) for part in parts}
@@ -53,13 +53,13 @@ def _unlisted(classes: Sequence[str]) -> list[list[str]]:
     return [[f"and {len(classes) - ROWS} more (--json lists all)"]] if len(classes) > ROWS else []
 
 
-def leaks(images: ImageFolder) -> list[str]:
+def leaks(images: ImageSet) -> list[str]:
     """A line for each image that DATA itself has in two parts, with its paths."""
     part = dict(zip(images.paths, images.parts, strict=True))
     return [", ".join(f"{path} ({part[path]})" for path in group) for group in images.leaks()]
 
 
-def warnings(images: ImageFolder) -> Iterator[str]:
+def warnings(images: ImageSet) -> Iterator[str]:
     """Lines to show before a run: the files that are left out, and the images that are in two parts."""
     for what, lines in {
         "left out": [f"{left.path}: {left.reason}" for left in images.rejected],
@@ -139,7 +139,7 @@ def show_training(best: dict[str, Any]) -> None:
     click.echo(f"best epoch {best['epoch'] + 1}: {numbers}")
 
 
-def show_adopted(adopted: dict[str, Any], images: ImageFolder) -> None:
+def show_adopted(adopted: dict[str, Any], images: ImageSet) -> None:
     """Print what was assumed of the model, and its validation accuracy: it is low if an assumption is wrong."""
     counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
     click.echo(f"{len(images.class_names)} classes in this order: {one_line(', '.join(images.class_names))}")

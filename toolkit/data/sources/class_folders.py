@@ -1,9 +1,9 @@
 """A folder -> `Listing`: a sub-folder for each class, or train/, val/ and test/ with a sub-folder for each class.
 
-No image is opened: what is in the files, and whether the classes can be learned is left to `toolkit.data.image_set`.
+No image is opened: `toolkit.data.image_set` checks the files, and whether the classes can be learned.
 
-`toolkit.data.sources.walk` says which files and links count. A link to a folder is followed where it stands for a class
-or for a part, because data sets are often put together so, unless it leads to a folder that it is in.
+`toolkit.data.sources.walk` says which files and links count. A link to a folder is followed if it stands for a class or
+a part, because data sets are often put together in this way; but not if it leads to a folder that contains it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from toolkit.errors import UnfreezeError, one_line
 
 
 def read_folder(root: Path) -> Listing:
-    """What the folder names; UnfreezeError where it has no class folder, or a folder that cannot be read."""
+    """The files that the folder names. Raises UnfreezeError if it has no class folder, or if a folder in it cannot be
+    read."""
     listing = Listing(root)
     folders, loose = visible(root)
     parts = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}
@@ -69,7 +70,7 @@ def _reject_loose(listing: Listing, files: list[Path]) -> None:
 
 
 def _images(listing: Listing, files: list[Path]) -> list[Path]:
-    """The files with an image's suffix; the others are counted in `listing.ignored`."""
+    """The files with an image's suffix. The others are counted in `listing.ignored`."""
     images = [file for file in files if is_image(file)]
     listing.ignored += len(files) - len(images)
     return images

@@ -14,7 +14,7 @@ from toolkit.errors import UnfreezeError, one_line
 
 
 def read_csv(file: Path) -> Listing:
-    """What the CSV names; UnfreezeError where it cannot be read or has no usable row."""
+    """The files that the CSV names. Raises UnfreezeError if it cannot be read or has no usable row."""
     listing = Listing(file.parent)
     seen: set[Entry] = set()
     for line, row in _csv_rows(file):
@@ -51,7 +51,8 @@ def _csv_entry(file: Path, line: int, row: dict[str, str]) -> Entry:
 
 
 def _csv_rows(file: Path) -> list[tuple[int, dict[str, str]]]:
-    """(line number, row) of each row, keyed by column names in lower case, without outer blanks."""
+    """(line number, row) of each row. A row maps the column names in lower case to the values, both without outer
+    blanks."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.reader(lines, skipinitialspace=True)

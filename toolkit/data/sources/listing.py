@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.errors import UnfreezeError, one_line
 
-PARTS = {  # as people write it, in lower case -> as the project does
+PARTS = {  # the name that people write, in lower case -> the part's name in this project
     "train": "train",
     "training": "train",
     "val": "val",
@@ -41,7 +41,7 @@ class Listing:
     root: Path
     entries: list[Entry] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    classes: set[tuple[str, str]] = field(default_factory=set)  # (class name, part), empty folders too
+    classes: set[tuple[str, str]] = field(default_factory=set)  # (class name, part); empty folders count
     ignored: int = 0  # files without an image's suffix
 
     def reject(self, path: Path, reason: str) -> None:
@@ -50,7 +50,7 @@ class Listing:
 
 
 def check_label(label: str, where: str) -> None:
-    """UnfreezeError if a class name cannot be a line of labels.txt."""
+    """Raises UnfreezeError if a class name cannot be a line of labels.txt."""
     kinds = {unicodedata.category(letter) for letter in label}
     if "Cs" in kinds:
         raise UnfreezeError(f"{where}: the class name {one_line(label)} is not UTF-8: rename it")

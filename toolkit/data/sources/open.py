@@ -12,7 +12,7 @@ from toolkit.errors import UnfreezeError, one_line
 
 
 def read_listing(data: Path) -> Listing:
-    """The entries of DATA sorted by path; `UnfreezeError` where it is none of the three layouts."""
+    """The entries of DATA sorted by path. Raises UnfreezeError if DATA has none of the three layouts."""
     if is_true(data.is_dir):
         listing = read_folder(data)
     elif is_true(data.is_file) and data.suffix.lower() == ".csv":

@@ -1,7 +1,8 @@
-"""A folder -> the files and folders in it that count: the same for `scan` and for `predict FOLDER`.
+"""A folder -> the files and folders in it that count, for `scan` and for `predict FOLDER`.
 
 Hidden entries and `__MACOSX`, which macOS adds to archives, are left out. A link to a file counts as the file, wherever
-it leads. A link to a folder below the one that was named is not followed: it may lead back up, and round without end.
+it leads. A link to a folder below the one that was named is not followed, because it may lead back to a folder above,
+in a loop.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from toolkit.pixels.decode import SUFFIXES
 def walk(top: Path) -> Iterator[tuple[list[Path], list[Path]]]:
     """For `top` and each folder below: its files, and its links to folders, each sorted.
 
-    UnfreezeError where a folder cannot be read.
+    Raises UnfreezeError if a folder cannot be read.
     """
     waiting = [top]  # no recursion: folders may be nested more deeply than Python's stack
     while waiting:
@@ -27,7 +28,7 @@ def walk(top: Path) -> Iterator[tuple[list[Path], list[Path]]]:
 
 
 def visible(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Sub-folders, links to folders among them, and files, each sorted. UnfreezeError where it cannot be read."""
+    """Sub-folders, links to folders among them, and files, each sorted. Raises UnfreezeError if it cannot be read."""
     try:
         paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
     except OSError as error:
@@ -37,13 +38,13 @@ def visible(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def is_image(file: Path) -> bool:
-    """Whether its suffix is an image's; the content is not looked at."""
+    """Whether the file has an image's suffix. The content is not read."""
     return file.suffix.lower() in SUFFIXES
 
 
 def is_true(ask: Callable[[], bool]) -> bool:
-    """`ask()`, and False where the system refuses an answer: `Path.is_dir` and its like raise OSError for a name that
-    is too long, and for a link to where this user has no access."""
+    """`ask()`, or False if it raises OSError: `Path.is_dir` and similar functions do so for a name that is too long,
+    and for a link to a place to which this user has no access."""
     try:
         return ask()
     except OSError:

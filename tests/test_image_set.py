@@ -11,7 +11,7 @@ from PIL import Image
 
 from export.predict import files_in
 from tests.pictures import draw, encode, write_pictures
-from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.image_set import ImageSet, scan
 from toolkit.errors import UnfreezeError
 from toolkit.storage.safe_read import read
 
@@ -26,7 +26,7 @@ def put(path: Path, data: bytes) -> Path:
     return path
 
 
-def left_out(folder: ImageFolder) -> dict[str, str]:
+def left_out(folder: ImageSet) -> dict[str, str]:
     return {rejected.path: rejected.reason for rejected in folder.rejected}
 
 

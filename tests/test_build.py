@@ -16,9 +16,9 @@ from toolkit.models.build import (
     backbone_weights,
     build_model,
     load_backbone,
+    prefix_and_suffix,
     set_backbone_weights,
     set_unfreeze,
-    split,
 )
 from toolkit.models.spec import ModelSpec
 
@@ -91,7 +91,7 @@ def test_depth_of_the_spec_is_set_when_built() -> None:
 def test_fit_changes_the_suffix_alone_and_the_prefix_gives_the_same_maps(depth: int) -> None:
     model = build_model(replace(SPEC, unfreeze=depth))
     calibrate_normalization(model, images(SPEC))
-    prefix, _ = split(model, SPEC, depth)
+    prefix, _ = prefix_and_suffix(model, SPEC, depth)
     maps = prefix(images(SPEC)).numpy()
     batch_normalization = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     before = [array for layer in batch_normalization for array in layer.get_weights()]
@@ -105,21 +105,21 @@ def test_fit_changes_the_suffix_alone_and_the_prefix_gives_the_same_maps(depth: 
 
 
 def test_prefix_ends(model: keras.Model) -> None:
-    assert split(model, SPEC, 0)[0].output_shape == (None, 1280)
-    prefix, suffix = split(model, SPEC, deepest("MobileNetV2"))
+    assert prefix_and_suffix(model, SPEC, 0)[0].output_shape == (None, 1280)
+    prefix, suffix = prefix_and_suffix(model, SPEC, deepest("MobileNetV2"))
     np.testing.assert_array_equal(prefix(images(SPEC)), images(SPEC))
     np.testing.assert_array_equal(suffix(images(SPEC)), model(images(SPEC)))
     assert not prefix.weights
 
 
 def test_split_shares_weights(model: keras.Model) -> None:
-    prefix, suffix = split(model, SPEC, 3)
+    prefix, suffix = prefix_and_suffix(model, SPEC, 3)
     together = [*prefix.weights, *suffix.weights]
     assert {id(variable) for variable in together} == {id(variable) for variable in model.weights}
 
 
 def test_depth_out_of_range_is_refused(model: keras.Model) -> None:
-    for call in (set_unfreeze, split):
+    for call in (set_unfreeze, prefix_and_suffix):
         with pytest.raises(UnfreezeError, match="from 0 to 17, got 18"):
             call(model, SPEC, 18)
 
@@ -161,7 +161,7 @@ def test_trained_model_and_its_weights_come_back(tmp_path: Path) -> None:
 def test_frozen_stages_are_constant_in_training_mode() -> None:
     """EfficientNet would drop blocks at random."""
     spec = EFFICIENTNET
-    prefix, _ = split(build_model(spec), spec, 1)
+    prefix, _ = prefix_and_suffix(build_model(spec), spec, 1)
     np.testing.assert_array_equal(prefix(images(spec), training=True), prefix(images(spec), training=False))
 
 
@@ -176,7 +176,7 @@ def stand_alone(spec: ModelSpec, **arguments: object) -> keras.Model:
 
 
 def pooled(model: keras.Model, spec: ModelSpec, depth: int = 0) -> np.ndarray:
-    return split(model, spec, depth)[0](images(spec)).numpy()
+    return prefix_and_suffix(model, spec, depth)[0](images(spec)).numpy()
 
 
 @pytest.fixture(scope="module")

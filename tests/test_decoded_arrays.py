@@ -10,7 +10,7 @@ import pytest
 from tests.pictures import write_pictures
 from toolkit.data import decoded_arrays
 from toolkit.data.decoded_arrays import decoded, decoded_both, release
-from toolkit.data.image_set import ImageFolder, scan
+from toolkit.data.image_set import ImageSet, scan
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
 
@@ -56,7 +56,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
     read = decoded_arrays.read_unchanged
 
-    def reads(images: ImageFolder, row: int) -> bytes:
+    def reads(images: ImageSet, row: int) -> bytes:
         rows.append(row)
         return read(images, row)
 

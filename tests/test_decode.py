@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from tests.pictures import draw, encode
+from tests.pictures import draw, encode, refusal
 from toolkit.errors import UnfreezeError
-from toolkit.pixels.decode import DECODE_VERSION, RECIPE, SUFFIXES, check, decode, measure
+from toolkit.pixels.decode import DECODE_VERSION, RECIPE, SUFFIXES, decode, measure
 from toolkit.pixels.resize import resize
 
 COLOUR = (200, 100, 40)
@@ -167,7 +167,7 @@ def test_first_frame_of_an_animation() -> None:
 def test_a_phones_multi_picture_jpeg_is_a_jpeg() -> None:
     data = encode(plain(), "MPO", save_all=True, append_images=[plain()])
     assert Image.open(io.BytesIO(data)).format == "MPO"
-    assert check(data, ".jpg") is None
+    assert refusal(data, ".jpg") is None
 
 
 # EXIF.
@@ -204,7 +204,7 @@ def test_corrupt_exif_costs_neither_the_image_nor_a_warning() -> None:
     data = data.replace(b"JFIF", b"JFIX")  # with a JFIF resolution Pillow would not look into EXIF
     with pytest.warns(UserWarning, match="Tag data larger than file"):
         Image.open(io.BytesIO(data))
-    assert check(data, ".jpg") is None
+    assert refusal(data, ".jpg") is None
     assert np.abs(decode(data, 4).astype(int) - COLOUR).max() <= 5
 
 
@@ -238,7 +238,7 @@ def bomb() -> bytes:
     ],
 )
 def test_check_gives_the_reason(data: bytes, suffix: str, reason: str) -> None:
-    got = check(data, suffix)
+    got = refusal(data, suffix)
     assert got is not None
     assert got.startswith(reason)
     assert "\n" not in got
@@ -247,7 +247,7 @@ def test_check_gives_the_reason(data: bytes, suffix: str, reason: str) -> None:
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ".JPG", ".Png", "", ".dat"])
 def test_check_passes_what_is_right(suffix: str) -> None:
     form = SUFFIXES.get(suffix.lower(), "JPEG")
-    assert check(encode(plain(), form), suffix) is None
+    assert refusal(encode(plain(), form), suffix) is None
 
 
 FILES = {
@@ -275,7 +275,7 @@ def test_a_file_cut_anywhere_is_found_by_check_and_by_decode(name: str) -> None:
     data, suffix = FILES[name], Path(name).suffix
     behind = {".png": 20, ".gif": 2, ".bmp": 3}.get(suffix, 0)  # bytes behind the last pixel
     for length in range(0, len(data) - behind, 31):
-        assert check(data[:length], suffix), length
+        assert refusal(data[:length], suffix), length
         assert fails(data[:length]), length
 
 
@@ -288,7 +288,7 @@ def test_damaged_bytes_never_raise_anything_else_and_check_knows_what_decode_doe
         reach = len(damaged) if trial % 2 else 200  # the header, every other time
         for at in rng.integers(0, reach, 4):
             damaged[at] = rng.integers(0, 256)
-        reason = check(bytes(damaged), Path(name).suffix)
+        reason = refusal(bytes(damaged), Path(name).suffix)
         assert (reason is not None) == fails(bytes(damaged)), reason
         found += reason is not None
     assert found > 0

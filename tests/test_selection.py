@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from toolkit.stats.metrics import log_losses
-from tuning.selection import Candidate, smallest, standard_error, tied
+from tuning.selection import Candidate, choose_trial, smallest, standard_error, tied
 
 LABELS = np.tile([0, 1], 100)
 
@@ -61,3 +61,12 @@ def test_the_standard_error_is_that_of_scipys_paired_test(objective: str) -> Non
     expected = abs((each[0].mean() - each[1].mean()) / test.statistic)
     assert standard_error(one, other, labels, objective) == pytest.approx(expected)
     assert standard_error(one, one, labels, objective) == 0
+
+
+@pytest.mark.parametrize(("pick", "taken"), [("best", "0"), ("smallest", "2")])
+def test_the_smallest_is_chosen_among_the_tied_alone(pick: str, taken: str) -> None:
+    best, small = (candidate(name, np.arange(200) >= 4, parameters=size) for name, size in (("0", 10), ("2", 5)))
+    worse = candidate("1", np.arange(200) >= 60, parameters=1)
+    choice = choose_trial([best, small, worse], LABELS, objective="val_loss", pick=pick)
+    assert (choice.taken.trial, choice.best.trial, choice.recommended.trial) == (taken, "0", "2")
+    assert [one.trial for one in choice.tied] == ["2"]

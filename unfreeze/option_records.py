@@ -1,0 +1,59 @@
+"""Values of options, as click gives them -> the settings records that the functions take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
+
+from export.settings import ExportSettings, VerifySettings
+from toolkit.errors import UnfreezeError
+from toolkit.settings import Settings, Split
+
+NAMES = [field.name for record in (Settings, ExportSettings, VerifySettings) for field in fields(record)]
+COMPOUND = [name for name in NAMES if "_" in name]  # no ordinary word has an underscore
+
+
+def settings(values: dict[str, Any]) -> Settings:
+    """The Settings of a command's options. Options that were left out follow the backbone."""
+    given = {name: value for name, value in values.items() if value is not None}
+    if "cache_dir" in given:
+        given["cache_dir"] = str(given["cache_dir"])
+    with _as_typed():
+        made = Settings(**given)
+        made.check_files()
+    return made
+
+
+def split(val: float, test: float, seed: int) -> Split:
+    """The Split of the options --val, --test and --seed."""
+    with _as_typed():
+        return Split(val, test, seed)
+
+
+def export_settings(values: dict[str, Any]) -> ExportSettings:
+    """The ExportSettings of the options in EXPORT, which are removed from `values`."""
+    with _as_typed():
+        return ExportSettings(**{field.name: values.pop(field.name) for field in fields(ExportSettings)})
+
+
+def verify_settings(values: dict[str, Any]) -> VerifySettings:
+    """The VerifySettings of the options of `unfreeze verify`."""
+    threads = values["threads"] if values["times"] else ()
+    with _as_typed():
+        return VerifySettings(values["margin"], values["tolerance"], threads, values["layers"])
+
+
+@contextmanager
+def _as_typed() -> Iterator[None]:
+    """Replace the names of fields in an error by the options as they are typed: head_rate by --head-rate. A name
+    without an underscore is replaced only if the message begins with it, as in "val is 2.0": elsewhere it may be an
+    ordinary word."""
+    try:
+        yield
+    except UnfreezeError as error:
+        named = rf"^({'|'.join(NAMES)})(?= is )|\b({'|'.join(COMPOUND)})\b"
+        told = re.sub(named, lambda name: f"--{name[0].replace('_', '-')}", str(error))
+        raise UnfreezeError(told) from None
