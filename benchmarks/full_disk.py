@@ -29,7 +29,7 @@ def mount(disk: Path, size: str, files: int, *, again: bool = False) -> None:
 
 def unfreeze(program: str, data: Path, run: Path, options: tuple[str, ...]) -> tuple[int, list[str]]:
     """Exit code, and the lines that are errors."""
-    command = [sys.executable, "-m", program, "run", data, run, *options]
+    command = [sys.executable, "-m", program, "run", str(data), str(run), *options]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     return done.returncode, [line for line in done.stderr.splitlines() if line.startswith(("error", "Traceback"))]
 

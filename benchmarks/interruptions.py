@@ -53,7 +53,14 @@ os.replace = replaced
 import runpy
 runpy.run_module(sys.argv.pop(1), run_name="__main__")
 """
-TIMES = ("seconds", "timings", "memory_mb", "latency_ms")  # keys and columns that no two runs share
+TIMES = (
+    "seconds",
+    "timings",
+    "memory_mb",
+    "latency_ms",
+    "float32_latency_ms",
+)  # keys and columns that no two runs share
+MODEL = "model_sha256"  # digest of a .keras file: an archive, which holds the time
 AT_MOST = 5.0  # seconds from INT or TERM to the end
 
 
@@ -95,6 +102,7 @@ class Running:
         self.reader.start()
 
     def _read(self) -> None:
+        assert self.process.stderr is not None
         for line in self.process.stderr:
             with self.news:
                 self.began.append((time.monotonic(), stage_of(line)))
@@ -161,7 +169,8 @@ def facts(run: Path) -> dict[str, str]:
         told[name] = json.dumps(_timeless(json.loads((run / name).read_text())), sort_keys=True)
     for name in ("test_probabilities.npz", "export/reference.npz"):
         with np.load(run / name, allow_pickle=False) as arrays:
-            told[name] = " ".join(f"{key} {_sha(arrays[key].tobytes())}" for key in sorted(arrays.files))
+            keys = sorted({*arrays.files} - {MODEL})
+            told[name] = " ".join(f"{key} {_sha(arrays[key].tobytes())}" for key in keys)
     told["model.keras"] = _weights(run / "model.keras")
     for path in sorted([*(run / "export").glob("*.tflite"), *(run / "export").glob("*.onnx")]):
         told[path.name] = _sha(path.read_bytes())
@@ -184,7 +193,7 @@ def _trials(path: Path) -> str:
 def _timeless(value: object) -> object:
     """Without what measures time or memory, and without the digest of a SavedModel: TensorFlow writes no two alike."""
     if isinstance(value, dict):
-        skip = (*TIMES, "model_sha256")  # a .keras file is an archive, which holds the time
+        skip: tuple[str, ...] = (*TIMES, MODEL)
         skip += ("sha256", "bytes") if value.get("format") == "saved_model" else ()
         return {key: _timeless(item) for key, item in value.items() if key not in skip}
     return [_timeless(item) for item in value] if isinstance(value, list) else value
@@ -277,7 +286,9 @@ def main(
     plan, expected = stages(first, time.monotonic()), facts(reference)
     print(f"undisturbed: {time.monotonic() - first.started:.0f} s; stages: {', '.join(one.name for one in plan)}")
     writes = sum(1 for path in reference.rglob("*") if path.is_file())
-    sent, faults, number, outcomes = 0, [], 0, Counter()
+    sent, number = 0, 0
+    faults: list[str] = []
+    outcomes: Counter[int] = Counter()
     while sent < count:
         run, number = folder / f"disturbed-{number}", number + 1
         shutil.rmtree(run, ignore_errors=True)
@@ -306,9 +317,9 @@ def main(
                 faults.append(f"signal {sent}: it does not say how to go on")
             ended = ended_trials(run) | ended
         else:
-            last = starting(run)()
-            if last.end() not in (0, 1):
-                sys.exit(last.said)
+            whole = starting(run)()
+            if whole.end() not in (0, 1):
+                sys.exit(whole.said)
         faults += [f"{path} was written again" for path, then in ended.items() if ended_trials(run).get(path) != then]
         different = [key for key, value in facts(run).items() if expected.get(key) != value]
         different += [key for key in expected if key not in facts(run)]

@@ -16,17 +16,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
+
+from toolkit.settings import Settings
 
 DEPTHS, UNITS, DROPOUT, BATCH = (0, 1, 2, 4), (0, 64, 256), 0.2, 32
 
 
-def settings(alpha: float, weights: str, size: int, epochs: int, seed: int):
-    from toolkit.settings import Settings
-
+def settings(alpha: float, weights: str, size: int, epochs: int, seed: int) -> Settings:
     return Settings(
         alpha=alpha,
         weights=weights,
@@ -44,7 +46,7 @@ def settings(alpha: float, weights: str, size: int, epochs: int, seed: int):
     )
 
 
-def plain(data: Path, folder: Path, chosen) -> list[dict]:
+def plain(data: Path, folder: Path, chosen: Settings) -> list[dict]:
     """KerasTuner's GridSearch over a HyperModel with augmentation layers, a frozen backbone and two stages of `fit`."""
     import keras
     import keras_tuner
@@ -59,7 +61,7 @@ def plain(data: Path, folder: Path, chosen) -> list[dict]:
     def dataset(part: str, shuffle: bool) -> tf.data.Dataset:
         own = images.select(part)
 
-        def decode(path, label):
+        def decode(path: Any, label: Any) -> tuple[Any, Any]:
             pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
             return tf.image.resize(pixels, (side, side)), label
 
@@ -69,7 +71,7 @@ def plain(data: Path, folder: Path, chosen) -> list[dict]:
         return decoded.batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
     class Guide(keras_tuner.HyperModel):
-        def build(self, hp):
+        def build(self, hp: Any) -> keras.Model:
             base = keras.applications.MobileNetV2(
                 input_shape=(side, side, 3), alpha=chosen.alpha, include_top=False, weights=chosen.weights
             )
@@ -88,11 +90,11 @@ def plain(data: Path, folder: Path, chosen) -> list[dict]:
             model.base = base
             return self.compiled(model, chosen.head_rate)
 
-        def compiled(self, model, rate):
+        def compiled(self, model: keras.Model, rate: float) -> keras.Model:
             model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
             return model
 
-        def fit(self, hp, model, *args, **more):
+        def fit(self, hp: Any, model: keras.Model, *args: Any, **more: Any) -> Any:
             model.fit(*args, epochs=chosen.head_epochs, **more)
             cut = cut_layer("MobileNetV2", hp.get("unfreeze"))
             behind = False
@@ -118,8 +120,9 @@ def plain(data: Path, folder: Path, chosen) -> list[dict]:
     ]
 
 
-def unfreeze(data: Path, folder: Path, chosen) -> list[dict]:
+def unfreeze(data: Path, folder: Path, chosen: Settings) -> list[dict]:
     """The same with Unfreeze, from the images to the saved best model."""
+    from toolkit.progress import Listener
     from toolkit.run import prepare
     from tuning.search import search
 
@@ -132,7 +135,7 @@ def unfreeze(data: Path, folder: Path, chosen) -> list[dict]:
         ended[what] = time.perf_counter()
 
     started = time.perf_counter()
-    result = search(prepare(data, folder / "run", chosen), progress=progress)
+    result = search(prepare(data, folder / "run", chosen), Listener(progress))
     whole = time.perf_counter() - started
     spent = {what: ended[what] - began[what] for what in began} | stages(folder / "run" / "search")
     spent["the rest (start, tracing, checkpoints, assembly)"] = whole - sum(spent.values())
@@ -159,7 +162,9 @@ def stages(folder: Path) -> dict[str, float]:
     return dict(sorted(spent.items()))
 
 
-SIDES = {  # what runs, and what it changes
+SIDES: dict[
+    str, tuple[Callable[[Path, Path, Settings], list[dict]], dict[str, Any]]
+] = {  # what runs, and what it changes
     "unfreeze": (unfreeze, {}),
     "halving": (unfreeze, {"oracle": "halving"}),
     "plain": (plain, {}),

@@ -77,7 +77,7 @@ def opened(data: Path, folder: Path, weights: str, epochs: int, seed: int) -> Ru
 
 def model_of(run: Run) -> tuple[keras.Model, object]:
     keras.utils.set_random_seed(run.settings.seed)
-    spec = run.settings.spec(len(run.images.class_names), 0, 0.0, run.settings.unfreeze[0])
+    spec = run.settings.spec(len(run.images.class_names), 0, 0.0, run.settings.space[2][0])
     return build_model(spec, run.settings.weights), spec
 
 

@@ -55,4 +55,5 @@ def main(photos: str, run: str, epochs: int = 20) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    photos, run, *epochs = sys.argv[1:]
+    main(photos, run, *map(int, epochs))

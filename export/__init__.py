@@ -1,20 +1,19 @@
 """A run's model as SavedModel, TFLite and ONNX, each file proven in its own runtime.
 
-    settings      what an export is asked for
-    variants      which files there are
-    artefacts     Artefact, the manifest, the reference answers
-    description   what an artefact says of itself, checked
-    write         a run's model -> all of its files   (TensorFlow)
-    sources       what the files are made from        (TensorFlow)
-    write_one     one variant -> its file             (TensorFlow)
-    sources       what several files are made from, made once (TensorFlow)
-    predict       any artefact or run, and image files -> class and probability
-    formats       one writer for each format
-    quantise      ways to an int8 file, and which one is kept
-    runtimes      artefacts run by their own runtimes, in processes of their own
-    proof         reference against artefact: the verdict, and where a file starts to differ
-    foreign       models from elsewhere
-    targets       what goes along for those who build an app
+    settings        what an export is asked for
+    variants        which files there are
+    artefacts       Artefact, the manifest, the reference answers
+    description     what an artefact says of itself, checked
+    write           a run's model -> all of its files (TensorFlow)
+    write_variants  one writer for each variant, a file of one format and precision (TensorFlow)
+    intermediates   files and arrays that several variants are made from (TensorFlow)
+    predict         any artefact or run, and image files -> class and probability
+    formats         one writer for each format
+    quantise        ways to an int8 file, and which one is kept
+    runtimes        artefacts run by their own runtimes, in processes of their own
+    proof           reference against artefact: the verdict, and where a file starts to differ
+    foreign         models from elsewhere
+    targets         what goes along for those who build an app
 
 Modules without a mark load neither TensorFlow nor Keras.
 """

@@ -27,15 +27,15 @@ UNSTATED = "not stated"  # the licence of a model for which none was given
 
 @dataclass(frozen=True)
 class Artefact:
-    """One exported file, or the folder of a SavedModel, as it was when it was written."""
+    """The record of one exported file, or of a SavedModel folder, when it was written."""
 
     name: str  # below the export folder
     format: str  # as in `export.variants`
     precision: str
     bytes: int
     sha256: str  # of the file; of a folder: over its files' names and digests
-    calibration: tuple[str, ...] = ()  # images whose activations set the ranges, as in run.json
-    attempts: tuple[dict[str, Any], ...] = ()  # of int8: the ways that were tried; `Attempt` in export/quantise
+    calibration: tuple[str, ...] = ()  # paths, as in run.json, of the images whose activations set the ranges
+    attempts: tuple[dict[str, Any], ...] = ()  # int8: the ways that were tried (`Attempt` in export/quantise)
     float_layers: tuple[str, ...] = ()  # int8: layers of the model that were left in float
 
 
@@ -49,8 +49,8 @@ class Manifest:
     reference_sha256: str
     model_sha256: str  # of the model.keras that was exported
     failed: dict[str, str] = field(default_factory=dict)  # name -> why that file could not be written
-    calls: tuple[ExportSettings, ...] = ()  # what the exports that wrote these files were asked for, the earliest first
-    written: tuple[str, ...] = ()  # names of those that were written just now; not stored
+    calls: tuple[ExportSettings, ...] = ()  # settings of the exports that wrote these files, the earliest first
+    written: tuple[str, ...] = ()  # names of the files that this export wrote; not stored
 
     @property
     def image_size(self) -> int:
@@ -61,7 +61,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Reference:
-    """The Keras model's answers to the test images, which the artefacts are compared with."""
+    """The Keras model's answers to the test images. The artefacts are compared with them."""
 
     paths: tuple[str, ...]
     labels: np.ndarray  # int32 [N]
@@ -69,8 +69,8 @@ class Reference:
 
 
 def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, Any]:
-    """The description that every artefact carries: all that an app needs to prepare its input and
-    to read its answer."""
+    """The description that is stored in every artefact: what an app needs to prepare the input and to read the
+    answer."""
     fingerprint = run.images.fingerprint()
     return {
         "class_names": list(run.images.class_names),
@@ -89,7 +89,7 @@ def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, An
 
 
 def record_artefact(folder: Path, variant: Variant, **more: Any) -> Artefact:
-    """The record of a file that was just written: its size and its SHA-256 are taken now."""
+    """The record of a file that was just written, with its size and SHA-256."""
     path = folder / variant.name
     return Artefact(variant.name, variant.format, variant.precision, size(path), digest(path), **more)
 
@@ -129,7 +129,7 @@ def write_manifest(manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of an export folder; UnfreezeError where it is missing or not one."""
+    """The manifest of an export folder. Raises UnfreezeError if it is missing or not one."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise UnfreezeError(f"{folder} has no manifest.json; `unfreeze export {folder.parent}` writes one")
@@ -143,21 +143,22 @@ def read_manifest(folder: Path) -> Manifest:
         tensors = [description[end].get("name", "") for end in ("input", "output")]
         texts = [*digests, *failed, *failed.values(), *tensors, description.get("license", UNSTATED)]
         if other := [text for text in texts if not isinstance(text, str)]:
-            raise ValueError(f"{other[0]!r:.40} in it is no text")
+            raise ValueError(f"{other[0]!r:.40} in it is not text")
         return Manifest(folder, description, artefacts, *digests, failed, calls)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UnfreezeError) as error:
         raise UnfreezeError(f"{path} is damaged ({error}); repeat `unfreeze export {folder.parent}`") from None
 
 
 def artefact_of(values: dict[str, Any]) -> Artefact:
-    """The record of an artefact that was stored as JSON; ValueError or TypeError where it is not one."""
+    """The record of an artefact that was stored as JSON. Raises ValueError or TypeError if it is not one."""
     calibration, layers = (tuple(map(str, values.get(name, ()))) for name in ("calibration", "float_layers"))
     attempts = tuple(map(dict, values.get("attempts", ())))
     return Artefact(calibration=calibration, attempts=attempts, float_layers=layers, **plain_fields(Artefact, values))
 
 
 def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
-    """ValueError where it does not lie in its folder: a run may come from a stranger."""
+    """The record of an artefact in `folder`. Raises ValueError if its path leads out of it: a run may come from a
+    stranger."""
     name = artefact_of(values).name
     if name in ("", ".", "..") or Path(name).name != name or "\\" in name:
         raise ValueError(f"{str(name)[:80]!a} is no name of a file in it")
@@ -175,7 +176,7 @@ def write_reference(folder: Path, images: ImageSet, probabilities: np.ndarray) -
 
 
 def read_reference(manifest: Manifest) -> Reference:
-    """The reference answers of an export folder; UnfreezeError where they are missing or changed."""
+    """The reference answers of an export folder. Raises UnfreezeError if they are missing or changed."""
     path = manifest.folder / "reference.npz"
     if file_digest(path) != manifest.reference_sha256:
         raise UnfreezeError(

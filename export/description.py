@@ -1,21 +1,21 @@
-"""The description in an artefact, checked before anything relies on it: the file may come from a stranger."""
+"""The description in an artefact. It is checked before use, because the file may come from a stranger."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-MOST = 4 << 20  # characters: 10,000 class names of 100 letters have 1 MB
-SIDE = 8192  # pixels
+LONGEST_DESCRIPTION = 4 << 20  # characters: 10,000 class names of 100 letters have 1 MB
+LARGEST_SIDE = 8192  # pixels
 
 
 def read_description(text: str | None) -> dict[str, Any] | None:
-    """The description in JSON; None where there is none, ValueError where it is not what `export.artefacts.describe`
-    writes."""
+    """The description that a JSON text holds; None if there is no text. Raises ValueError if it is not what
+    `export.artefacts.describe` writes."""
     if not text:
         return None
-    if len(text) > MOST:
-        raise ValueError(f"its description has {len(text):,} characters, more than {MOST:,}")
+    if len(text) > LONGEST_DESCRIPTION:
+        raise ValueError(f"its description has {len(text):,} characters, more than {LONGEST_DESCRIPTION:,}")
     try:
         description = json.loads(text)
     except (ValueError, RecursionError):
@@ -25,8 +25,8 @@ def read_description(text: str | None) -> dict[str, Any] | None:
     _check_names(description.get("class_names"))
     entry = description.get("input")
     shape = entry.get("shape") if isinstance(entry, dict) else None
-    if not isinstance(shape, list) or len(shape) != 4 or type(shape[1]) is not int or not 0 < shape[1] <= SIDE:
-        raise ValueError(f"its description gives no input of [batch, 1..{SIDE}, 1..{SIDE}, 3]")
+    if not isinstance(shape, list) or len(shape) != 4 or type(shape[1]) is not int or not 0 < shape[1] <= LARGEST_SIDE:
+        raise ValueError(f"its description gives no input of [batch, 1..{LARGEST_SIDE}, 1..{LARGEST_SIDE}, 3]")
     return description
 
 

@@ -23,7 +23,7 @@ PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one file; `error` says why there is none."""
+    """The answer for one file. If there is none, `error` says why and the other fields are None."""
 
     path: str
     answer: str | None = None  # class name
@@ -33,12 +33,11 @@ class Prediction:
 
 
 def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
-    """One Prediction for each file, and each image in a folder, in order, as they come.
-
-    `source`: an `.onnx` or `.tflite` file, a SavedModel folder, or a run folder, of which the first artefact is
-    used. UnfreezeError where that is none of these."""
+    """Yield a Prediction for each file, and for each image in a folder, in order. `source`: an `.onnx` or `.tflite`
+    file, a SavedModel folder, or a run folder, whose default artefact is used. Raises UnfreezeError if it is none of
+    these."""
     path = _artefact(source)
-    process = ArtefactProcess(path)  # a damaged file may crash its runtime: that process then, and not this one
+    process = ArtefactProcess(path)  # a damaged file may crash its runtime, and then only that process
     try:
         process.load(0, None)
         description, _ = process.call(worker.description_and_shape)
@@ -62,7 +61,8 @@ def _predictions(process: ArtefactProcess, description: dict[str, Any], files: S
 
 
 def _artefact(source: Path) -> Path:
-    """The file or folder itself; of a run, of its model.keras or of its export folder the first artefact."""
+    """The path itself if it is an artefact; for a run folder, its model.keras or its export folder the default
+    artefact."""
     if source.name == "model.keras" and (source.parent / "run.json").is_file():
         source = source.parent
     folder = source / "export" if (source / "run.json").is_file() else source
@@ -75,13 +75,13 @@ def _artefact(source: Path) -> Path:
 
 
 def default_artefact(names: Sequence[str]) -> str:
-    """Of a run's artefacts the one that stands for it."""
+    """The artefact used if only the run is named: the first of PREFERRED that there is."""
     return next((name for name in PREFERRED if name in names), names[0])
 
 
 def files_in(images: Sequence[Path]) -> list[Path]:
-    """The same files, and in place of a folder the images below it, sorted, by the rules of `scan`: hidden files and
-    links to folders are left out. UnfreezeError where a folder cannot be read."""
+    """The files of `images`; a folder stands for the images below it, sorted, by the rules of `scan` (no hidden files,
+    no links to folders). Raises UnfreezeError if a folder cannot be read."""
     found: list[Path] = []
     for path in images:
         inside = (

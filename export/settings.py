@@ -1,18 +1,20 @@
-"""What an export and its proof are asked for, with the defaults of both. Nothing heavy is imported."""
+"""The settings of an export and of its verification, with their defaults. Nothing heavy is imported."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from export.variants import Variant, choose
+from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, as_tuple, at_least, check
+from toolkit.process.cores import cores
 
 MARGIN = 0.5  # points of accuracy that an artefact may lose
 TOLERANCE = 1e-4  # largest difference of a float32 artefact's probabilities
 CALIBRATION = 200  # training images that set the ranges of int8
-PIXELS = ("0..255", "0..1", "-1..1", "imagenet", "caffe")  # ranges of values that models from elsewhere take
+PIXELS = ("0..255", "0..1", "-1..1", "imagenet", "caffe")  # ranges of pixel values that models from elsewhere may take
 
 MARGIN_RULE = Rule(Number, "points of accuracy, above 0 and at most 100", lambda value: 0 < value <= 100)
 EXPORT_RULES = {
@@ -36,54 +38,60 @@ VERIFY_RULES = {
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """Which files an export writes, and how. A single name stands for a tuple of one. UnfreezeError where a value is
-    not of its kind or range, or where there is no such file."""
+    """Which files an export writes, and how. A single name stands for a tuple of one. Raises UnfreezeError if a value
+    has the wrong type or range, or if no file has this format and precision."""
 
-    formats: tuple[str, ...] | None = None  # names of `export.variants.FORMATS`; None: all
-    precisions: tuple[str, ...] | None = None  # names of `export.variants.PRECISIONS`; None: all
+    formats: Sequence[str] | None = None  # names of `export.variants.FORMATS`; None: all
+    precisions: Sequence[str] | None = None  # names of `export.variants.PRECISIONS`; None: all
     calibration: int = CALIBRATION  # training images whose activations set the ranges of int8
-    float_layers: tuple[str, ...] = ()  # layers of the model that int8 files keep in float
-    margin: float = MARGIN  # points of accuracy that an int8 file may lose before it is made in another way
-    license: str | None = None  # every file carries it; None: not stated, or that of the files that stay
+    float_layers: Sequence[str] = ()  # layers of the model that int8 files keep in float
+    margin: float = MARGIN  # points of accuracy that an int8 file may lose; otherwise other ways are tried
+    license: str | None = None  # written into every file; None: not stated, or the licence of the files that stay
 
     def __post_init__(self) -> None:
         _check(self, EXPORT_RULES)
-        choose(self.formats, self.precisions)
+        choose_variants(self.formats, self.precisions)
 
     @property
     def variants(self) -> tuple[Variant, ...]:
         """The files that are asked for."""
-        return choose(self.formats, self.precisions)
+        return choose_variants(self.formats, self.precisions)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in the manifest."""
+        """As it is stored in the manifest."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ExportSettings:
-        """What `to_json` gave. TypeError where there is another field, UnfreezeError where a value is wrong."""
+        """What `to_json` gave. Raises TypeError for an unknown field and UnfreezeError for a wrong value."""
         return cls(**values)
 
 
 @dataclass(frozen=True)
 class VerifySettings:
-    """What a file has to hold, and what is measured of it. UnfreezeError where a value is not of its kind or range."""
+    """The limits that a file is held to, and what is measured. Raises UnfreezeError if a value has the wrong type or
+    range."""
 
     margin: float = MARGIN  # points of accuracy that may be lost
     tolerance: float = TOLERANCE  # largest difference of a float32 file's probabilities
-    threads: tuple[int, ...] | None = None  # how many each runtime is timed with; None: 1 and all; (): no times
+    threads: Sequence[int] | int | None = None  # counts for the timing; None: 1 and all; (): no timing
     layers: bool = False  # compare all files layer by layer, not only those that do not hold
 
     def __post_init__(self) -> None:
         _check(self, VERIFY_RULES)
 
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """The numbers of threads that each runtime is timed with."""
+        return tuple(sorted({1, cores()})) if self.threads is None else as_tuple(self.threads)
+
 
 def _check(record: object, rules: dict[str, Rule]) -> None:
-    """Make tuples of lists and of single values, then check all but what is None and may be."""
+    """Turn lists and single values into tuples, then check every field but an optional one that is None."""
     checked = {name: rule for name, rule in rules.items() if name not in OPTIONAL or getattr(record, name) is not None}
     for name, rule in checked.items():
         if rule.each:
-            object.__setattr__(record, name, as_tuple(getattr(record, name)))  # before anybody has seen the record
+            object.__setattr__(record, name, as_tuple(getattr(record, name)))  # frozen, but new
     check(record, checked)
 
 

@@ -1,4 +1,4 @@
-"""Which files an export can write: formats and precisions, and the combinations that there are."""
+"""The files that an export can write: formats, precisions, and the combinations that exist."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from shlex import quote
 from toolkit.errors import UnfreezeError
 
 FORMATS = ("saved_model", "tflite", "onnx")
-PRECISIONS = ("float32", "float16", "dynamic", "int8")  # written where none is asked for
-ON_REQUEST = ("int16x8",)  # written only where it is asked for
+PRECISIONS = ("float32", "float16", "dynamic", "int8")  # written unless others are asked for
+ON_REQUEST = ("int16x8",)  # written only if it is asked for
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,11 @@ WHY_NOT = {
 }
 
 
-def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None) -> tuple[Variant, ...]:
+def choose_variants(
+    formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None
+) -> tuple[Variant, ...]:
     """The variants of these formats and precisions. None means all formats, and all precisions but those of
-    `ON_REQUEST`. UnfreezeError where one that was asked for is unknown or has no file."""
+    `ON_REQUEST`. Raises UnfreezeError if a name is unknown or no file has it in this combination."""
     _check_known("format", formats, FORMATS)
     _check_known("precision", precisions, (*PRECISIONS, *ON_REQUEST))
     chosen = tuple(
@@ -64,11 +66,11 @@ def choose(formats: Sequence[str] | None = None, precisions: Sequence[str] | Non
     return chosen
 
 
-def choose_written(
+def choose_written_variants(
     formats: Sequence[str] | None = None, precisions: Sequence[str] | None = None
 ) -> tuple[Variant, ...]:
-    """The variants that may have been written: as `choose`, but None means the precisions of `ON_REQUEST`, too."""
-    chosen = choose(formats, precisions)
+    """The variants that may have been written: like `choose_variants`, but None includes those of `ON_REQUEST`."""
+    chosen = choose_variants(formats, precisions)
     if precisions is not None:
         return chosen
     more = (one for one in ALL_VARIANTS if one.precision in ON_REQUEST and one.format in (formats or FORMATS))
@@ -88,7 +90,7 @@ def _check_known(what: str, names: Sequence[str] | None, known: Sequence[str]) -
 
 
 def export_command(path: Path) -> str:
-    """The command that writes this artefact of a run again; "" where the path is in no export folder."""
+    """The command that writes this artefact of a run again; "" if the path is not in an export folder."""
     for variant in ALL_VARIANTS:
         if variant.name == path.name and (path.parent / "manifest.json").is_file():
             run = quote(str(path.parent.parent))

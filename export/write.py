@@ -1,6 +1,6 @@
 """A run's model -> its artefacts, the reference answers, the golden pack and the manifest.
 
-What the files are made from is in `export.sources`, the writer of each in `export.write_one`.
+`export.intermediates` holds what the files are made from, `export.write_variants` the writer of each.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from export.artefacts import (
     write_reference,
 )
 from export.artefacts import digest as artefact_digest
+from export.intermediates import Intermediates, model_answers
 from export.quantise.ways import check_layers
 from export.settings import EXPORT, ExportSettings
-from export.sources import Sources, model_answers
 from export.targets.golden import write_golden
 from export.variants import ALL_VARIANTS, Variant
-from export.write_one import WRITERS, check_runs
+from export.write_variants import WRITERS, check_runs
 from toolkit.errors import UnfreezeError, disk_is_full, short_reason
 from toolkit.evaluation.results import answers_of
 from toolkit.progress import Progress, silent
@@ -38,11 +38,11 @@ from toolkit.training.stored_spec import read_spec
 
 
 def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = silent) -> Manifest:
-    """Write the run's model into its `export/` folder: all variants or some; others of the same model stay.
+    """Write the run's model into its `export/` folder: all variants or some. Other files of the same model stay.
 
-    A variant that cannot be written, or does not run, stands in the manifest's `failed`. While an export goes on, and
-    after it was interrupted, the manifest lists the files that stay. UnfreezeError where the run has no model, no layer
-    of a name in `float_layers`, or other files that were exported with another licence.
+    A variant that cannot be written, or does not run, is listed in the manifest's `failed`. While an export goes on,
+    and after it was interrupted, the manifest lists the files that stay. Raises UnfreezeError if the run has no model,
+    no layer of a name in `float_layers`, or other files that were exported with another licence.
     """
     chosen = settings.variants
     progress("loading the model", 0, 1)
@@ -65,22 +65,22 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
-        sources = Sources(run, model, settings, folder, space, description, progress)
+        intermediates = Intermediates(run, model, settings, folder, space, description, progress)
         written, failed = [], staying.failed if staying else {}
         for done, variant in enumerate(chosen):
             progress("exporting", done, len(chosen))
-            if variant.precision != "int8":  # whose ways are named one by one
+            if variant.precision != "int8":  # the int8 writer reports each way that it tries
                 progress(variant.name, 0, 1)
             try:
-                artefact = WRITERS[variant.format, variant.precision](sources, variant, folder / variant.name)
-                check_runs(folder / variant.name, sources.samples)
+                artefact = WRITERS[variant.format, variant.precision](intermediates, variant, folder / variant.name)
+                check_runs(folder / variant.name, intermediates.samples)
                 written.append(artefact)
                 if variant.precision != "int8":
                     progress(variant.name, 1, 1)
             except Exception as error:  # converters raise classes of their own
                 remove(folder / variant.name)
                 if isinstance(error, OSError) or disk_is_full(error):
-                    raise  # no other variant would fare better
+                    raise  # a full or broken disk stops every other variant, too
                 failed[variant.name] = short_reason(error)
         progress("exporting", len(chosen), len(chosen))
     every = {artefact.name: artefact for artefact in (*(staying.artefacts if staying else ()), *written)}
@@ -113,7 +113,8 @@ def finished(run: Run, settings: ExportSettings = EXPORT) -> Manifest | None:
 
 
 def _asked_last(manifest: Manifest, settings: ExportSettings) -> bool:
-    """Whether the last export was asked for the same. The licence is compared elsewhere, in the description."""
+    """Whether the last export had the same settings. The licence is part of the description, which is compared
+    elsewhere."""
     last = manifest.calls[-1] if manifest.calls else None
     return last is not None and replace(last, license=None) == replace(settings, license=None)
 
@@ -147,7 +148,8 @@ def _whole(folder: Path, artefact: Artefact) -> bool:
 
 
 def _clear(run: Path, staying: Manifest | None) -> None:
-    """Remove all files but those that stay, with their pictures and results. The manifest then lists them."""
+    """Remove all exported files, and their pictures and results, except those that `staying` lists. It becomes the
+    manifest."""
     folder = run / "export"
     if staying:
         write_manifest(staying)

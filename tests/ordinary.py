@@ -1,6 +1,6 @@
 """The environment of an ordinary user's terminal, for programs that a test starts.
 
-The machines on which this is written set variables that hide faults: with PYTHONDONTWRITEBYTECODE nothing is compiled
+Some machines set variables that hide faults: with PYTHONDONTWRITEBYTECODE nothing is compiled
 into a temporary folder, and onnxruntime is silent where it knows a machine of CI.
 """
 

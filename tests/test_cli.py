@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -232,7 +233,7 @@ def test_verify_prints_json_alone_and_exits_1_where_an_artefact_does_not_hold(
     assert row.split() == ["!", "model.onnx", "0.00", "MB", "could", "not", "run"]
     assert "verdict: ✓ holds, ? too few images to tell, ✗ does not hold, ! could not run" in out
     assert "changed since it was exported" in out
-    assert f"`unfreeze export {run} --formats onnx --precisions float32` writes it again" in out
+    assert f"`unfreeze export {shlex.quote(str(run))} --formats onnx --precisions float32` writes it again" in out
     assert err.endswith("error: model.onnx could not run\n")
 
 

@@ -27,7 +27,7 @@ def test_the_demo_needs_nothing_and_reaches_97_percent(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     calls = tmp_path / "calls"
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "CALLS": str(calls)}
-    command = [sys.executable, "-m", "toolkit", "demo", "mine", "--json"]
+    command = [sys.executable, "-m", "unfreeze", "demo", "mine", "--json"]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert not calls.exists(), calls.read_text()

@@ -79,7 +79,7 @@ def test_decoded_images_views_and_activations_are_equal(runs: tuple[Path, Path])
 def test_answers_are_equal(name: str, runs: tuple[Path, Path]) -> None:
     with np.load(runs[0] / name) as one, np.load(runs[1] / name) as other:
         assert set(one) == set(other)
-        for key in one:
+        for key in set(one) - {"model_sha256"}:  # of an archive, which holds the time
             np.testing.assert_array_equal(one[key], other[key], strict=True)
 
 

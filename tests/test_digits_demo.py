@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
-from unfreeze.digits_demo import MARGIN, SIDE, write_digits
+from unfreeze.digits_demo import BORDER, FILE_SIDE, write_digits
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,15 @@ def test_a_file_shows_what_scikit_learn_holds(digits: Path) -> None:
     levels = load_digits().images / 16
     for number in (0, 700, 1796):
         (path,) = digits.glob(f"*/{number:04}.png")
-        count = 8 + 2 * MARGIN
+        count = 8 + 2 * BORDER
         cells = (
-            np.asarray(Image.open(path), float).reshape(count, SIDE // count, count, SIDE // count).mean((1, 3)) / 255
+            np.asarray(Image.open(path), float)
+            .reshape(count, FILE_SIDE // count, count, FILE_SIDE // count)
+            .mean((1, 3))
+            / 255
         )
         assert cells[0].max() < 0.1
-        inner = cells[MARGIN:-MARGIN, MARGIN:-MARGIN]
+        inner = cells[BORDER:-BORDER, BORDER:-BORDER]
         assert np.corrcoef(inner.ravel(), levels[number].ravel())[0, 1] > 0.98
 
 

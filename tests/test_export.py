@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,16 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 import export.write as export_write
-from export import write_one
+from export import write_variants
 from export.artefacts import digest, read_manifest, read_reference
 from export.formats.tflite_metadata import description_in
+from export.intermediates import model_answers
 from export.proof.layers import all_names
 from export.proof.verify import verify
-from export.quantise.first_that_holds import Judge, first_that_holds
+from export.quantise.first_that_holds import Int8Judge, first_that_holds
 from export.runtimes.inspect_file import precision
 from export.runtimes.runners import load
 from export.settings import ExportSettings, VerifySettings
-from export.sources import model_answers
 from export.variants import VARIANTS
 from export.write import export
 from toolkit.errors import UnfreezeError
@@ -212,7 +213,7 @@ def test_an_export_that_was_cut_short_costs_nothing_that_was_whole(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(write_one, "write_onnx", interrupted)
+        patch.setattr(write_variants, "write_onnx", interrupted)
         with pytest.raises(KeyboardInterrupt):
             export(run, some)
     left = [variant.name for variant in VARIANTS if variant.name not in ("model.onnx", "model_fp16.tflite")]
@@ -228,7 +229,7 @@ def test_a_file_that_does_not_run_has_failed(finished: Run, tmp_path: Path, monk
     def garbled(source: object, path: Path, *rest: object) -> None:
         path.write_bytes(b"no flatbuffer")
 
-    monkeypatch.setattr(write_one, "write_tflite", garbled)
+    monkeypatch.setattr(write_variants, "write_tflite", garbled)
     manifest = export(run, ExportSettings(formats=("tflite",), precisions=("float32",)))
     assert set(manifest.failed) == {"model.tflite"}
     assert not (run.path / "export" / "model.tflite").exists()
@@ -275,7 +276,7 @@ def test_a_variant_that_cannot_be_written_is_told_and_the_others_are_there(
     def fails(*arguments: object, **how: object) -> None:
         raise RuntimeError("no such operation\nand much more")
 
-    monkeypatch.setattr(write_one, "write_onnx_float16", fails)
+    monkeypatch.setattr(write_variants, "write_onnx_float16", fails)
     manifest = export(run, ExportSettings(formats=("onnx",), precisions=("float32", "float16")))
     assert manifest.failed == {"model_fp16.onnx": "no such operation"}
     assert "model.onnx" in {artefact.name for artefact in manifest.artefacts}
@@ -314,7 +315,7 @@ def test_layers_stay_in_float(format: str, finished: Run, tmp_path: Path) -> Non
 def test_an_unknown_layer_is_a_wrong_call(finished: Run) -> None:
     with pytest.raises(UnfreezeError, match="no layer 'second_con'; did you mean second_conv") as error:
         export(finished, ExportSettings(float_layers=("second_con",)))
-    assert f"`unfreeze verify {finished.path} --layers --json` lists those with weights" in str(error.value)
+    assert f"`unfreeze verify {quote(str(finished.path))} --layers --json` lists those with weights" in str(error.value)
     with pytest.raises(UnfreezeError, match="no layer 'nosuch'; those most like it: ") as error:
         export(finished, ExportSettings(float_layers=("nosuch",)))
     near = str(error.value).partition("like it: ")[2].partition(";")[0].split(", ")
@@ -407,9 +408,9 @@ def test_int8_is_judged_on_validation_images_alone(
     """The model was trained on the others: it hardly errs on them, and nor does what was made of it."""
     shutil.copytree(finished.path, tmp_path / "run")
     run = Run(tmp_path / "run", finished.images, finished.settings)
-    judges: list[Judge] = []
+    judges: list[Int8Judge] = []
     monkeypatch.setattr(
-        write_one, "first_that_holds",
+        write_variants, "first_that_holds",
         lambda ways, path, judge, progress: judges.append(judge) or first_that_holds(ways, path, judge, progress),
     )  # fmt: skip
     manifest = export(run, ExportSettings(("onnx",), ("int8",)))

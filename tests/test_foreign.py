@@ -392,7 +392,7 @@ def test_more_classes_than_answers(folder: Path, tmp_path: Path) -> None:
 
 
 def test_labels_that_are_not_there_or_do_not_fit(folder: Path, pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnfreezeError, match=r"labels\.txt is no file; give --labels"):
+    with pytest.raises(UnfreezeError, match=r"labels\.txt is not a file; give --labels"):
         verified(folder, ["plain.onnx"], pictures, labels=tmp_path / "labels.txt")
     (tmp_path / "labels.txt").write_text("dots\nrings\n")
     with pytest.raises(UnfreezeError, match="no class stripes"):

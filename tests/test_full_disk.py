@@ -14,7 +14,7 @@ import pytest
 
 from tests.tiny import OPTIONS
 from toolkit.data.decoded_arrays import new_array
-from toolkit.errors import describe_os_error, disk_is_full
+from toolkit.errors import describe_os_error, disk_is_full, short_reason
 from toolkit.storage.files import reserve
 
 ROOT = Path(__file__).parents[1]
@@ -96,3 +96,10 @@ def test_a_file_system_that_cannot_reserve_is_no_obstacle(tmp_path: Path, monkey
     array = new_array(tmp_path / "a.npy", (10,), "uint8")
     array[:] = 7
     assert array.sum() == 70
+
+
+def test_a_long_text_of_a_library_keeps_both_ends() -> None:
+    text = short_reason(ValueError(f"/{'folder/' * 60}model.onnx: it crashed"))
+    assert len(text) == 160
+    assert text.startswith("/folder/folder")
+    assert text.endswith("model.onnx: it crashed")

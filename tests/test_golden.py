@@ -18,7 +18,7 @@ from PIL import Image
 
 from export.artefacts import Reference, read_manifest, read_reference
 from export.runtimes.runners import load
-from export.targets.golden import CHECKERS, COUNT, TOLERANCE, golden_rows
+from export.targets.golden import CHECKERS, COUNT, GOLDEN_TOLERANCE, golden_rows
 from export.variants import VARIANTS
 from toolkit.run import Run
 from toolkit.training.batches import load_part
@@ -110,7 +110,7 @@ def test_expected_are_the_models_answers_and_each_artefacts_own(golden: Path) ->
     assert list(pack["artefacts"]) == [variant.name for variant in VARIANTS]
     for variant in VARIANTS:
         wanted = pack["artefacts"][variant.name]
-        assert wanted["tolerance"] == TOLERANCE[variant.precision]
+        assert wanted["tolerance"] == GOLDEN_TOLERANCE[variant.precision]
         np.testing.assert_allclose(
             load(golden.parent / variant.name).predict(pixels_of(golden)), wanted["probabilities"], atol=1e-6
         )

@@ -32,7 +32,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     *("tuning.memory", "tuning.trial_curves", "tuning.trial_files", "tuning.save_taken", "tuning.checkpoints"),
     *("export.formats.saved_model", "export.formats.tflite", "export.formats.tflite_metadata", "export.formats.onnx"),
     *("export.quantise.onnx", "export.quantise.ways", "export.proof.layers", "export.proof.locate"),
-    *("export.write", "export.write_one", "export.sources", "export.foreign.verify", "export.foreign.adopt"),
+    *("export.write", "export.write_variants", "export.intermediates", "export.foreign.verify", "export.foreign.adopt"),
 }
 MAY_IMPORT = {  # the one direction: an application on two packages that do not know each other, on a library
     "toolkit": {"toolkit"},
@@ -99,8 +99,8 @@ def test_modules_import_in_no_circle() -> None:
 
 
 def test_a_package_is_a_map_of_its_folder() -> None:
-    """`__init__.py` is a docstring that names each module and folder beside it. `unfreeze` is what people import, and
-    `toolkit` sets one switch before anything else is imported."""
+    """`__init__.py` is a docstring that lists each module and folder beside it once. `unfreeze` is what people import,
+    and `toolkit` sets one switch before anything else is imported."""
     for name, path in MODULES.items():
         if path.name != "__init__.py":
             continue
@@ -108,7 +108,27 @@ def test_a_package_is_a_map_of_its_folder() -> None:
         told = ast.get_docstring(tree) or ""
         inside = [one for one in MODULES if one.rpartition(".")[0] == name and not one.endswith("__main__")]
         assert [one for one in inside if one.rpartition(".")[2] not in told.split()] == [], name
+        entries = re.findall(r"^ *(\w+)  +\S", told, re.MULTILINE)
+        assert len(entries) == len(set(entries)), f"{name} lists a module twice: {entries}"
         assert len(tree.body) == 1 or name in ("unfreeze", "toolkit")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_files_and_calls_are_short(name: str) -> None:
+    """A file has at most 300 lines, a function at most 8 parameters; imports are absolute, so that the rules above see
+    them."""
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert text.count("\n") <= 300
+    for node in ast.walk(ast.parse(text)):
+        assert not isinstance(node, ast.ImportFrom) or node.level == 0
+        if isinstance(node, ast.FunctionDef):
+            one = node.args
+            names = [argument.arg for argument in (*one.posonlyargs, *one.args, *one.kwonlyargs)]
+            assert len([n for n in names if n != "self"]) + bool(one.vararg) + bool(one.kwarg) <= 8, node.name
+
+
+def test_the_library_has_few_files_beside_its_folders() -> None:
+    assert len([*(ROOT / "toolkit").glob("*.py")]) <= 10
 
 
 def test_the_tree_in_contributing_names_every_folder() -> None:

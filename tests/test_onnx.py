@@ -123,7 +123,7 @@ def mixed_precision() -> keras.Model:
     ],
 )
 def test_repaired_graph_answers_as_the_model(build, tolerance: float, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(export.formats.onnx, "TOLERANCE", tolerance)
+    monkeypatch.setattr(export.formats.onnx, "FLOAT32_GATE", tolerance)
     model = build()
     before = model.get_config(), [array.copy() for array in model.get_weights()]
     write_onnx(model, tmp_path / "model.onnx", {})

@@ -3,11 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
 from unfreeze import options
+from unfreeze.cli import cli
 
 BASE = {"backbone": "MobileNetV2", "weights": "none"}
 
@@ -30,8 +32,6 @@ def test_numbers(kind: type, step: float, text: str, numbers: tuple) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "1,,2", "1:2:3:4", "0:1:0", "5:1", "0.5", "0:5:2", "0:99999999999"])
 def test_numbers_that_are_none(text: str) -> None:
-    import click
-
     with pytest.raises(click.BadParameter, match="neither a list"):
         options.Numbers(int, 1).convert(text, None, None)
 
@@ -67,6 +67,44 @@ def test_a_value_out_of_range_is_said_in_one_line(values: dict[str, Any], said: 
     with pytest.raises(UnfreezeError, match=said) as error:
         options.settings(BASE | values)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "values", "said"),
+    [
+        (options.settings, BASE | {"val": 2.0}, "--val is 2.0; "),
+        (options.settings, BASE | {"head_rate": -1.0}, "--head-rate is -1.0; "),
+        (options.settings, BASE | {"head_epochs": 0, "tune_epochs": 0}, "--head-epochs and --tune-epochs are both 0"),
+        (lambda values: options.split(**values), {"val": 0.2, "test": 2.0, "seed": 0}, "--test is 2.0; "),
+        (
+            options.verify_settings,
+            {"margin": 0.5, "tolerance": -1.0, "threads": None, "times": True, "layers": False},
+            "--tolerance is -1.0; ",
+        ),
+    ],
+)
+def test_an_error_names_the_option_as_it_is_typed(make: Any, values: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnfreezeError) as error:
+        make(values)
+    assert str(error.value).startswith(said)
+
+
+def test_a_word_that_is_also_a_field_stays_a_word() -> None:
+    with pytest.raises(UnfreezeError, match="no weights file at nowhere"):
+        options.settings(BASE | {"weights": "nowhere.h5"})
+
+
+def test_help_says_which_precisions_are_meant_without_the_option() -> None:
+    said = {}
+    for name in ("export", "verify"):
+        (option,) = (one for one in cli.commands[name].params if one.name == "precisions")
+        assert isinstance(option, click.Option)
+        said[name] = option.help or ""
+    assert said["export"].endswith("[all but int16x8]")
+    assert said["verify"].endswith("[all that were exported]")
+    (depth,) = (one for one in cli.commands["train"].params if one.name == "unfreeze")
+    assert isinstance(depth, click.Option)
+    assert (depth.help or "").startswith("Number of")
 
 
 def test_settings_survive_json() -> None:

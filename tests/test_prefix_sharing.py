@@ -140,9 +140,10 @@ def test_the_result_does_not_depend_on_who_trained_the_head(tiny: str, pictures:
 def test_a_second_search_with_other_heads_runs_no_pass(tiny: str, pictures: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, cache_dir=str(tmp_path / "cache"))
     said: dict[str, list[str]] = {"first": [], "second": []}
-    search(prepare(pictures, tmp_path / "first", settings), progress=lambda what, *_: said["first"].append(what))
+    first = Listener(progress=lambda what, *_: said["first"].append(what))
+    search(prepare(pictures, tmp_path / "first", settings), first)
     run = prepare(pictures, tmp_path / "second", replace(settings, head_units=(8,)))
-    search(run, progress=lambda what, *_: said["second"].append(what))
+    search(run, Listener(progress=lambda what, *_: said["second"].append(what)))
     assert any("views through the backbone" in what for what in said["first"])
     assert said["second"] == []
     assert not (run.path / "cache").exists()

@@ -207,18 +207,25 @@ def test_page_and_card_say_which_way_to_int8_was_taken(copy: Path) -> None:
     file = copy / "export" / "manifest.json"
     manifest = json.loads(file.read_text())
     (kept,) = (one["attempts"][0] for one in manifest["artefacts"] if one["name"] == "model_int8.onnx")
-    first = "model_int8.onnx was made by min-max calibration, the first way that was tried."
+    first = "was made by min-max calibration, the first way that was tried."
     page, card = report(copy)
-    assert first in " ".join(page.text)
-    assert first in card.replace("\\", "")
+    assert [first in line for line in page.text].count(True) == 2
+    assert f"`model_int8.onnx` {first}" in card
     for one in manifest["artefacts"]:
         if one["name"] == "model_int8.onnx":
-            one["attempts"] = [kept | {"accepted": False}, kept | {"accepted": False, "kept": False, "step": "other"}]
+            one["float_layers"] = ["a" * 100, "b" * 100]
+            one["attempts"] = [
+                kept | {"accepted": False, "step": f"min-max calibration, float: {', '.join(one['float_layers'])}"},
+                kept | {"accepted": False, "kept": False, "step": "other"},
+            ]
     file.write_text(json.dumps(manifest))
     page, card = report(copy)
-    taken = "min-max calibration, one of 2 ways that were tried; none was accepted, and this is the fastest of those"
-    assert taken in " ".join(page.text)
-    assert taken in card.replace("\\", "")
+    taken = (
+        "was made by min-max calibration with 2 layers in float, one of 2 ways that were tried; none was accepted, and "
+        "this is the fastest of those that lose least."
+    )
+    assert any(taken in line for line in page.text)
+    assert f"`model_int8.onnx` {taken}" in card
 
 
 def test_a_run_without_a_model_has_nothing_to_report(copy: Path) -> None:
@@ -272,6 +279,22 @@ def test_a_block_of_code_in_the_card_cannot_be_ended() -> None:
     first, *inside, last = fenced(text, "python").splitlines()
     assert (first, last) == ("``````python", "``````")
     assert "\n".join(inside) == text
+
+
+def test_page_and_card_say_with_which_versions_a_run_went_on(copy: Path) -> None:
+    page, card = report(copy)
+    assert "Continued with" not in "".join(page.text) + card
+    stored = json.loads((copy / "run.json").read_text())
+    later = [{"keras": "3.98.7", "numpy": "2.98.6"}, {"keras": "3.99.1"}]
+    (copy / "run.json").write_text(json.dumps(stored | {"later_versions": later}))
+    page, card = report(copy)
+    for text in ("".join(page.text), card):
+        assert text.count("Continued with") == 2
+        assert "keras 3.98.7, numpy 2.98.6" in text
+        assert "keras 3.99.1" in text
+    for damaged in ("x", [1, "x"]):
+        (copy / "run.json").write_text(json.dumps(stored | {"later_versions": damaged}))
+        assert "Continued with" not in report(copy)[1]
 
 
 def test_files_of_an_earlier_model_are_not_recommended(copy: Path) -> None:
@@ -498,12 +521,12 @@ def test_mistakes_show_the_image_else_its_decoded_copy_else_none(copy: Path) -> 
 
 def test_thumbnails_stand_upright(tmp_path: Path) -> None:
     from toolkit.pixels.decode import decode_whole
-    from unfreeze.pages.thumbnails import SIDE, thumbnail
+    from unfreeze.pages.thumbnails import THUMBNAIL_SIDE, thumbnail
 
     file, exif = tmp_path / "a.jpg", Image.Exif()
     exif[0x0112] = 6  # the camera was turned
     Image.fromarray(np.zeros((200, 600, 3), np.uint8)).save(file, exif=exif)
-    assert pixels(thumbnail(decode_whole(file))).shape == (SIDE, SIDE // 3, 3)
+    assert pixels(thumbnail(decode_whole(file))).shape == (THUMBNAIL_SIDE, THUMBNAIL_SIDE // 3, 3)
 
 
 def test_a_report_loads_no_tensorflow(copy: Path) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from scipy.stats import f_oneway
 
 from export.artefacts import Artefact
@@ -22,7 +25,7 @@ from unfreeze import options as o
 from unfreeze.cli import cli
 from unfreeze.pages.effects import LEAST, correlation_ratio, effects
 from unfreeze.pages.recommend import recommend
-from unfreeze.pages.reproduce import commands
+from unfreeze.pages.reproduce import _typed_margin, commands
 from unfreeze.pages.run_facts import ExportedFile, read_run_facts
 
 # Effects
@@ -189,6 +192,41 @@ def test_the_command_as_typed_gives_the_runs_settings(finished: Run) -> None:
     assert values["data"] == Path(finished.images.root.name)
     for line in others:
         typed(line)
+
+
+FRACTIONS = st.floats(0.01, 0.49)
+RATES = st.floats(0, 1e6, exclude_min=True)
+
+
+@examples(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    floats=st.fixed_dictionaries(
+        {"val": FRACTIONS, "test": FRACTIONS, "head_rate": RATES, "tune_rate": RATES, "cache_limit": RATES}
+    ),
+    dropout=st.lists(st.floats(0, 0.999), min_size=1, max_size=3, unique=True),
+    margin=st.floats(0.001, 100),
+)
+def test_every_digit_of_a_float_is_typed(
+    floats: dict[str, float], dropout: list[float], margin: float, finished: Run
+) -> None:
+    """With fewer the command would make another run: `--dropout 0.333333` is not a dropout of 1/3."""
+    changed = replace(finished.settings, **floats, dropout=tuple(sorted(dropout)))
+    facts = replace(read_run_facts(finished), run=replace(finished, settings=changed))
+    values = typed(commands(facts)[0])
+    assert {name: values[name] for name in floats} == floats
+    assert values["dropout"] == changed.dropout
+    exported = replace(facts, exports=(ExportSettings(margin=margin),), search={}, trials=())
+    assert typed(commands(exported)[2])["margin"] == margin
+    single = replace(changed, head_units=(4,), dropout=(dropout[0],), unfreeze=(2,))
+    alone = replace(facts, run=replace(finished, settings=single), search={}, trials=())
+    assert typed(commands(alone)[0])["dropout"] == dropout[0]
+
+
+@given(margin=st.floats(0.001, 100))
+def test_a_margin_is_typed_in_the_points_that_give_it_again(margin: float) -> None:
+    _, text = _typed_margin(margin / 100, always=True)
+    assert float(text) / 100 == margin / 100
+    assert len(_typed_margin(0.7 / 100)[1]) == 3  # 0.7, not 0.7000000000000001
 
 
 def test_exports_are_typed_as_they_were_asked_for(finished: Run) -> None:

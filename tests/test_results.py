@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.artefacts import Artefact, Reference
-from export.proof.client_pixels import read_sensitivity
 from export.proof.parity import Divergence, Parity, compare, could_not_run, read_parities, to_json, write_parities
+from export.proof.pixel_sensitivity import read_sensitivity
 from export.runtimes.measure import Measurement, Timing
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.models.spec import Point
@@ -26,7 +26,7 @@ from toolkit.run import Run, load_run
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from tuning.results import Trial, ancestors, read_trials, write_trials
 from unfreeze import api
-from unfreeze.commands.finish import require
+from unfreeze.commands.finish import require_proof
 from unfreeze.screen.time_left import rungs_of
 from unfreeze.tracking.mlflow import trial_runs
 from unfreeze.wording import verdict_words
@@ -242,8 +242,8 @@ def test_what_apps_do_is_read_in_the_words_of_either_version(tmp_path: Path) -> 
         (tmp_path / "resize.json").write_text(json.dumps({"artefact": "model.onnx", "clients": rows}))
         found = read_sensitivity(tmp_path)
         assert found is not None
-        assert [one.verdict for one in found.clients] == [HOLDS, FAILS, UNDECIDED]
-        assert asdict(found.clients[0]) == rows[0]
+        assert [one.verdict for one in found.rows] == [HOLDS, FAILS, UNDECIDED]
+        assert asdict(found.rows[0]) == rows[0]
     (tmp_path / "resize.json").write_text(json.dumps({"artefact": "model.onnx", "clients": [{"client": "<b>"}]}))
     with pytest.raises(UnfreezeError, match=r"resize\.json is damaged"):
         read_sensitivity(tmp_path)
@@ -258,7 +258,7 @@ IN_PYTHON: dict[str, Callable[[dict[str, Any]], bool]] = {  # the expressions of
 
 def exit_code(parities: list[Parity], strict: bool) -> int:
     try:
-        require(parities, strict)
+        require_proof(parities, strict)
     except NoAnswerError:
         return 1
     return 0

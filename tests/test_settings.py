@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -89,3 +90,20 @@ def test_an_export_is_stored_as_it_was_asked_for() -> None:
     assert asked.formats == ("onnx",)
     assert ExportSettings.from_json(json.loads(json.dumps(asked.to_json()))) == asked
     assert [variant.name for variant in asked.variants] == ["model.onnx", "model_int8.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("record", "names"),
+    [
+        (Settings, {"head_units": int, "dropout": float, "unfreeze": int}),
+        (ExportSettings, {"formats": str, "precisions": str, "float_layers": str}),
+        (VerifySettings, {"threads": int}),
+    ],
+)
+def test_the_types_allow_the_lists_and_single_values_that_may_be_given(record: Any, names: dict[str, type]) -> None:
+    """Type checkers read them: `ExportSettings(precisions=["int8"])` was an error."""
+    hints = get_type_hints(record)
+    for name, kind in names.items():
+        allowed = [one for one in (hints[name], *get_args(hints[name])) if one is not type(None)]
+        assert Sequence[kind] in allowed  # type: ignore[valid-type]
+        assert kind in allowed or kind is str  # a text is a sequence of texts

@@ -15,6 +15,7 @@ import unfreeze
 from export.artefacts import read_manifest, read_reference
 from export.foreign.adopt import adopt
 from export.proof.verify import verify
+from export.settings import ExportSettings, VerifySettings
 from export.write import export
 from export.write import finished as written_before
 from tests.tiny import SETTINGS
@@ -46,14 +47,15 @@ def test_it_is_evaluated_at_its_own_size(other: Run, finished: Run, pictures: Pa
 
 
 def test_it_is_exported_and_verified_at_its_own_size(other: Run, finished: Run) -> None:
-    manifest = export(other, formats=["onnx"], precisions=["float32", "int8"])
+    asked = ExportSettings(formats=["onnx"], precisions=["float32", "int8"])
+    manifest = export(other, asked)
     assert manifest.failed == {}
     assert manifest.image_size == SETTINGS.image_size == 32
     assert manifest.description["input"]["shape"] == ["batch", 32, 32, 3]
     expected = read_reference(read_manifest(finished.path / "export")).probabilities
     np.testing.assert_array_equal(read_reference(manifest).probabilities, expected)
-    assert written_before(other, formats=["onnx"], precisions=["float32", "int8"]) is not None
-    (parity,) = verify(other, precisions=["float32"], threads=())
+    assert written_before(other, asked) is not None
+    (parity,) = verify(other, VerifySettings(threads=()), precisions=["float32"])
     assert parity.max_difference is not None
     assert parity.max_difference < 1e-4
     assert len(unfreeze.sensitivity(other.path, "model.onnx")) > 1

@@ -1,6 +1,6 @@
 """Nothing is reported to anybody: onnxruntime would, from 1.29 on, unless it is told before it is imported.
 
-MLflow would, too: `test_tracking.py`.
+MLflow would, too: `test_mlflow.py`.
 """
 
 from __future__ import annotations

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from export.variants import FORMATS, PRECISIONS, VARIANTS, choose
+from export.variants import FORMATS, PRECISIONS, VARIANTS, choose_variants
 from toolkit.errors import UnfreezeError
 
 
 def names(*chosen) -> list[str]:
-    return [variant.name for variant in choose(*chosen)]
+    return [variant.name for variant in choose_variants(*chosen)]
 
 
 def test_all_of_them_by_default_and_when_all_are_named() -> None:
-    assert choose() == VARIANTS == choose(FORMATS, PRECISIONS)
+    assert choose_variants() == VARIANTS == choose_variants(FORMATS, PRECISIONS)
     assert len({variant.name for variant in VARIANTS}) == 8
 
 
@@ -45,4 +45,4 @@ def test_some(formats: list[str] | None, precisions: list[str] | None, expected:
 )
 def test_what_there_is_not_is_said(formats: list[str], precisions: list[str], said: str) -> None:
     with pytest.raises(UnfreezeError, match=said):
-        choose(formats, precisions)
+        choose_variants(formats, precisions)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import onnx
@@ -97,7 +98,7 @@ def test_a_damaged_artefact_is_told_and_not_run(name: str, damage, run: Run, fin
     assert (spoilt.verdict, spoilt.ran) == (FAILS, False)
     assert spoilt.broken
     written = spoilt.artefact
-    typed = f"unfreeze export {run.path} --formats {written.format} --precisions float32"
+    typed = f"unfreeze export {quote(str(run.path))} --formats {written.format} --precisions float32"
     assert f"`{typed}` writes it again" in spoilt.reason
     there = run.path / "export" / written.name
     assert written.bytes == (size(there) if there.exists() else 0)

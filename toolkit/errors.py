@@ -63,4 +63,4 @@ def _escaped(character: str) -> str:
 def short_reason(error: BaseException) -> str:
     """The first line of an exception's text, cut to 160 characters."""
     text = first_line(error)
-    return text if len(text) <= 160 else text[:157] + "..."
+    return text if len(text) <= 160 else f"{text[:77]}...{text[-80:]}"  # a long path comes first, the reason last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -103,9 +104,9 @@ class Settings:
     alpha: float = 0.0  # width of a MobileNet; 0: 1, or that of the starter weights
     weights: str = "imagenet"  # "imagenet", "starter", "none" or the path of an include_top=False weights file
     image_size: int = 0  # pixels; 0: the backbone's own, or that of the starter weights
-    head_units: tuple[int, ...] = (0, 64, 256)  # 0: no dense layer
-    dropout: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # rates
-    unfreeze: tuple[int, ...] = ()  # depths in stages; (): those of DEPTHS that the backbone has
+    head_units: Sequence[int] | int = (0, 64, 256)  # 0: no dense layer
+    dropout: Sequence[float] | float = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # rates
+    unfreeze: Sequence[int] | int = ()  # stages; (): DEPTHS, as far as the backbone goes
     head_epochs: int = 5  # with the backbone frozen
     tune_epochs: int = 5  # with the last stages unfrozen
     head_rate: float = 1e-3  # Adam's learning rate while the backbone is frozen
@@ -165,8 +166,14 @@ class Settings:
         for name in ("head_units", "dropout"):
             if not getattr(self, name):
                 raise UnfreezeError(f"{name} is empty; give one value or more")
-        for units, rate, depth in product(self.head_units, self.dropout, self.unfreeze):
+        for units, rate, depth in product(*self.space):
             check_spec(self.spec(2, units, rate, depth))
+
+    @property
+    def space(self) -> tuple[tuple[int, ...], tuple[float, ...], tuple[int, ...]]:
+        """The values of the search space: head units, dropout rates and unfreeze depths. After `__post_init__` the
+        fields hold the same tuples; their types also allow what may be given."""
+        return as_tuple(self.head_units), as_tuple(self.dropout), as_tuple(self.unfreeze)
 
     @property
     def epochs(self) -> int:
@@ -184,7 +191,7 @@ class Settings:
     @property
     def point_count(self) -> int:
         """Distinct points of the search space."""
-        return len(self.head_units) * len(self.dropout) * len(self.unfreeze)
+        return math.prod(map(len, self.space))
 
     def spec(self, classes: int, head_units: int, dropout: float, unfreeze: int) -> ModelSpec:
         """The architecture of one point of the search space."""

@@ -113,7 +113,7 @@ class TrialModel(keras_tuner.HyperModel):
     def _shared(self) -> Activations:
         """The activations that the trials share; they are computed when the first trial asks for them."""
         if self.activations is None:
-            depths = {0, *self.settings.unfreeze} - {deepest(self.spec.backbone)}
+            depths = {0, *self.settings.space[2]} - {deepest(self.spec.backbone)}
             parts = {"train": self.data.train, "val": self.data.val}
             self.activations = compute_activations(self.run, self.backbone, self.spec, parts, depths, self.progress)
         return self.activations

@@ -5,7 +5,8 @@
     finished = unfreeze.run("photos", "runs/pets", settings=unfreeze.Settings(trials=4))
     print(finished.evaluation.accuracy, finished.parities)
 
-There is a function for each command, by the same name. TensorFlow is loaded by what trains or converts, not by this.
+There is a function for each command, by the same name. Functions that train or convert load TensorFlow; this import
+does not.
 
     api            what the commands do, as functions: images, training, evaluation, report
     artefact_api   likewise: export, verification, prediction

@@ -1,4 +1,4 @@
-"""python -m toolkit"""
+"""`python -m unfreeze` starts the command line."""
 
 from unfreeze.cli import main
 

@@ -1,8 +1,8 @@
 """What the commands do, as functions: one for each, by the same names; `import unfreeze` has them all.
 
-Paths are strings or `Path`s; results are frozen records. `UnfreezeError` says what is wrong with a call,
-`NoAnswerError` that there is no result. Nothing is printed: a `Listener` is told what goes on. TensorFlow is
-loaded by what trains or converts, after everything that can be wrong with the call was checked.
+Paths are strings or `Path`s; results are frozen records. A function raises `UnfreezeError` if the call or its input is
+wrong, and `NoAnswerError` if there is no result. Nothing is printed: progress goes to a `Listener`. Functions that
+train or convert load TensorFlow after the call was checked.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ SINGLE = Settings(head_units=(0,), dropout=(0.2,), unfreeze=(2,))
 
 @dataclass(frozen=True)
 class Finished:
-    """What `run` made. True where every artefact is proven to hold."""
+    """What `run` made. It is true if every artefact is proven to hold."""
 
     search: SearchResult
     evaluation: Evaluation
     manifest: Manifest
     parities: list[Parity]
     page: Path | None  # report.html
-    trouble: UnfreezeError | OSError | None = None  # why it could not be written: all else is there all the same
+    trouble: UnfreezeError | OSError | None = None  # why report.html could not be written; all else is complete
 
     def __bool__(self) -> bool:
         return bool(self.parities) and all(self.parities)
@@ -62,9 +62,9 @@ def run(
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> Finished:
-    """`tune`, `evaluate`, `export`, `verify` and `report` in one go. The same call again goes on where it stopped.
+    """`tune`, `evaluate`, `export`, `verify` and `report` in one go. Call it again to continue after an interruption.
 
-    `strict`: a file that has to be left out is an error. The files are verified with the export's margin.
+    `strict`: a file that has to be left out is an error. The exported files are verified with the export's margin.
     """
     with alone(local_path(run)):
         result = tune(data, run, settings=settings, strict=strict, listener=listener)
@@ -130,7 +130,7 @@ def train(
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> History:
-    """Train one model, no search: that of the one point that the settings name. Returns its learning curve."""
+    """Train one model, without a search: the settings name one value of each. Returns its learning curve."""
     if settings.point_count != 1:
         raise UnfreezeError(
             f"train makes one model and the settings name {settings.point_count}; give head_units, dropout and "
@@ -179,8 +179,9 @@ def adopt(
 
 
 def evaluate(run: PathLike, data: PathLike | None = None, *, listener: Listener = SILENT) -> Evaluation:
-    """RUN's model on its test part: writes metrics.json and pictures. With DATA on that folder's test part, or on all
-    of it where it has none; `trained_on` then says how many of those images are none that test the model."""
+    """RUN's model on its test part: writes metrics.json and pictures. With DATA: on that folder's test part, or on all
+    its images if it has none, and nothing is written; `trained_on` counts those that the model was trained or selected
+    on."""
     check_run(local_path(run))
     with alone(local_path(run)) if data is None else nullcontext():  # nothing is written into RUN for other data
         opened = load(run)
@@ -208,26 +209,25 @@ def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:
 
 
 def track(run: PathLike, uri: str) -> str:
-    """Log RUN as it is to an MLflow store: settings, trials, metrics, files. Returns the id of the MLflow run.
-
-    Every call makes a new one and leaves those that are there alone. `uri`: sqlite:///mlflow.db, or a server's address.
+    """Log RUN as it is to an MLflow store: settings, trials, metrics, files. Returns the id of the MLflow run. Every
+    call makes a new one; earlier ones are not changed. `uri`: sqlite:///mlflow.db, or a server's address.
     """
     from unfreeze.tracking.mlflow import log_to_mlflow
-    from unfreeze.tracking.mlflow_store import require
+    from unfreeze.tracking.mlflow_store import check_store
 
-    require(uri)
+    check_store(uri)
     return log_to_mlflow(load(run).path, uri)
 
 
 def backbones() -> list[Backbone]:
-    """The table: each backbone's default image size, and its cut layer at each unfreeze depth."""
+    """The table of backbones: the default image size of each, and its cut layer at each unfreeze depth."""
     return list(BACKBONES.values())
 
 
 def _open(
     data: PathLike, run: PathLike, settings: Settings, strict: bool, listener: Listener, searches: bool = True
 ) -> Run:
-    """The run folder for what trains; TensorFlow is loaded last, when all that can be wrong was checked."""
+    """Prepare the run folder of a training. TensorFlow is loaded last, after data and settings were checked."""
     from toolkit.run import prepare
 
     opened = prepare(

@@ -17,12 +17,12 @@ from toolkit.storage.lock import alone, check_run
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
     from export.predict import Prediction
-    from export.proof.client_pixels import Sensitivity
     from export.proof.parity import Parity
+    from export.proof.pixel_sensitivity import Sensitivity
     from toolkit.run import Run
 
 PathLike = str | Path
-DATA = "a local folder or CSV"  # what a person who gives a URL is told to give
+DATA = "a local folder or CSV"  # for the error message if a URL is given
 
 
 def export(
@@ -32,7 +32,7 @@ def export(
     data: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> Manifest:
-    """Write RUN's model as files: all variants, or some; those that could not be written stand in `failed`.
+    """Write RUN's model as files: all variants, or some. Variants that could not be written are listed in `failed`.
 
     `data`: where the images are now, if they were moved since the run.
     """
@@ -54,7 +54,7 @@ def verify(
     data: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> list[Parity]:
-    """Each artefact of RUN, or some, in its own runtime over the whole test part; a `Parity` is true where it holds.
+    """Run each artefact of RUN, or some, in its own runtime over the whole test part. A `Parity` is true if it holds.
 
     `formats`, `precisions`: those of the artefacts; None: all. `data`: where the images are now, if they were moved
     since the run.
@@ -78,7 +78,7 @@ def verify_foreign(
     out: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> list[Parity]:
-    """The same for a model from elsewhere: each artefact against `reference`, a .keras file, on the images of DATA.
+    """Compare each artefact with `reference`, a .keras file that was trained elsewhere, on the images of DATA.
 
     `pixels`: what both take, "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: a file with a class name a
     line, in the model's order; without it the names of the folders, sorted. `out`: a folder for the pictures.
@@ -106,21 +106,20 @@ def sensitivity(
     data: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> list[Sensitivity]:
-    """What RUN's artefact of that name, or the one that stands for all, loses if an app decodes or resizes the test
-    part's images in another way. Writes resize.json and a picture. `margin`: points of accuracy."""
-    VerifySettings(margin=margin)  # UnfreezeError where it is no margin
+    """The accuracy that an artefact (None: the default one) loses if an app decodes or resizes the test images in
+    another way. Writes resize.json and plots/resize.png. `margin`: points of accuracy."""
+    VerifySettings(margin=margin)  # raises UnfreezeError if it is not a margin
     check_run(local_path(run))
     with alone(local_path(run)):
         opened = load(run, data)
-        from export.proof.client_pixels import measure_run
+        from export.proof.pixel_sensitivity import measure_run
 
         return measure_run(opened, artefact, margin=margin, progress=listener.progress)
 
 
 def predict(source: PathLike, images: PathLike | Sequence[PathLike]) -> Iterator[Prediction]:
-    """Class and probability of each image, as they come. An image may be a folder of them.
-
-    `source`: an .onnx or .tflite file, a SavedModel folder, or a run, of which the first artefact is used.
+    """Yield class and probability of each image. An image may be a folder of images. `source`: an .onnx or .tflite
+    file, a SavedModel folder, or a run, whose default artefact is used.
     """
     if not local_path(source).exists():
         raise UnfreezeError(

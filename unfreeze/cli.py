@@ -1,4 +1,4 @@
-"""The application: the group of commands, and how each ends.
+"""The command line: the group of commands, and the exit code of each.
 
 The commands are `unfreeze.commands`. Heavy packages are imported in the bodies of functions, so that `--help` and a
 wrong path answer at once. Exit codes: 0 done; 1 it ran and the answer is no; 2 the call or its input is wrong; 3 a
@@ -22,7 +22,7 @@ from unfreeze.commands.adopt import adopt
 from unfreeze.commands.backbones import backbones
 from unfreeze.commands.evaluate import evaluate
 from unfreeze.commands.export import export
-from unfreeze.commands.finish import answer_error, begin
+from unfreeze.commands.finish import begin, print_error
 from unfreeze.commands.predict import predict
 from unfreeze.commands.report import report
 from unfreeze.commands.run import demo, run
@@ -30,11 +30,11 @@ from unfreeze.commands.scan import scan
 from unfreeze.commands.tune_train import train, tune
 from unfreeze.commands.verify import verify
 
-ANYWHERE = ("--debug", "--quiet", "-q")  # may also stand behind the command
+ANYWHERE = ("--debug", "--quiet", "-q")  # may also come after the command
 
 
 class Group(click.Group):
-    """Lists commands in the order of work; proposes the nearest for one that is none."""
+    """Lists commands in the order of work, and proposes the nearest one for an unknown command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # as they were added; click would sort them
@@ -81,9 +81,9 @@ def main() -> None:
     listen(lambda ended: _cut_short(ended, arguments))
     try:
         code = _main(arguments)
-    except Interrupted as ended:  # between the end of the command and here
+    except Interrupted as ended:  # a signal after the command ended
         code = _end(ended, arguments)
-    leave(code)  # without the seconds that TensorFlow takes to tidy up memory that goes all the same
+    leave(code)  # at once: TensorFlow would take seconds to free memory that the system frees anyway
 
 
 def _main(arguments: list[str]) -> int:
@@ -122,13 +122,14 @@ def _end(ended: Interrupted, arguments: list[str]) -> int:
 
 
 def _cut_short(ended: Interrupted, arguments: list[str]) -> None:
-    """The same where the main thread is still at something: below a bar that moves no more, with the cursor shown."""
+    """Report the signal when the main thread does not return: on a new line below the progress bar, with the cursor
+    shown."""
     click.echo("\x1b[?25h" if sys.stderr.isatty() else "", err=True)
     _end(ended, arguments)
 
 
 def _after_interrupt(arguments: list[str]) -> str:
-    """What the same command would do when it is typed again."""
+    """What happens if the same command is typed again."""
     name = next((argument for argument in arguments if not argument.startswith("-")), "")
     if name in ("run", "demo", "tune"):
         return "nothing that was finished is lost: type the same command to go on"
@@ -136,19 +137,19 @@ def _after_interrupt(arguments: list[str]) -> str:
 
 
 def _hoisted(arguments: list[str]) -> list[str]:
-    """The options of the whole program to the front, wherever they were typed."""
+    """The arguments with the options of the whole program moved to the front, where click expects them."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     head = arguments[:end]
     return [a for a in head if a in ANYWHERE] + [a for a in head if a not in ANYWHERE] + arguments[end:]
 
 
 def _fail(text: str, code: int, arguments: list[str]) -> int:
-    """Say why there is no result: a line on standard error and, with --json, an object on standard output."""
+    """Print why there is no result: a line on standard error and, with --json, an object on standard output."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--debug" in options:
         traceback.print_exc()
     line = one_line(" ".join(text.split()))
     if "--json" in options:
-        answer_error(line, code)
+        print_error(line, code)
     click.echo(f"error: {line}", err=True)
     return code

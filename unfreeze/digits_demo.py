@@ -1,4 +1,4 @@
-"""The demo's data: 1,797 handwritten digits, which scikit-learn carries, as an image folder. No network.
+"""The demo: a run on 1,797 handwritten digits that come with scikit-learn, written as an image folder. No network.
 
 Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998;
 its test part, 8 x 8 pixels of 17 levels, by 13 writers.
@@ -20,12 +20,12 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     import numpy as np
 
 
-BORDER = 2  # cells of black around the 8 x 8, which the writing fills to the edge
-SIDE = 120  # pixels, of the files: what people can look at
+BORDER = 2  # black cells added around the 8 x 8, which a digit fills to the edge
+FILE_SIDE = 120  # side of the image files in pixels, large enough to look at
 DEMO = Settings(
     weights="starter",
     flip=False,
-    test=0.4,  # 719 images: enough to tell most of the artefacts
+    test=0.4,  # 719 images: enough for a verdict on most of the artefacts
     head_units=(0, 64),
     dropout=(0.0, 0.2),
     unfreeze=(1, 2, 4),
@@ -50,10 +50,11 @@ def demo(run: api.PathLike, *, settings: Settings = DEMO, listener: Listener = S
 
 
 def write_digits(folder: Path) -> Path:
-    """`folder` with ten sub-folders of PNG files, written as a whole; where it is there already, it stays as it is."""
+    """Write `folder` with ten sub-folders of PNG files, completely or not at all. If it exists and is complete, it is
+    not changed. Raises UnfreezeError if it exists and is not."""
     if folder.exists():
         if len(list(folder.glob("[0-9]/*.png"))) < len(_digits()[1]):
-            raise UnfreezeError(f"{folder} is there and does not hold the demo's digits; remove it or give another RUN")
+            raise UnfreezeError(f"{folder} exists and does not hold the demo's digits; remove it or give another RUN")
         return folder
     import numpy as np
     from PIL import Image
@@ -63,7 +64,7 @@ def write_digits(folder: Path) -> Path:
             path = temporary / str(label) / f"{number:04}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             levels = np.pad(np.rint(pixels * (255 / 16)).astype(np.uint8), BORDER)
-            Image.fromarray(levels).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path)
+            Image.fromarray(levels).resize((FILE_SIDE, FILE_SIDE), Image.Resampling.BICUBIC).save(path)
     return folder
 
 

@@ -10,7 +10,7 @@ import click
 
 from toolkit.storage.local_path import local_path
 
-MOST = 1000  # numbers in a range
+LONGEST_RANGE = 1000  # numbers in a range at most
 
 
 class Numbers(click.ParamType):
@@ -38,8 +38,8 @@ class Numbers(click.ParamType):
             raise ValueError
         first, last, step = bounds if len(bounds) == 3 else (*bounds, self.kind(self.step))
         count = round((last - first) / step) if step > 0 else -1
-        if not 0 <= count < MOST or abs(first + count * step - last) > 1e-9:
-            raise ValueError  # nothing is dropped in silence: the last number is on a step
+        if not 0 <= count < LONGEST_RANGE or abs(first + count * step - last) > 1e-9:
+            raise ValueError  # the last number must be on a step: none is dropped silently
         return [round(first + n * step, 9) for n in range(count + 1)]
 
 
@@ -52,11 +52,11 @@ class Names(click.ParamType):
         if isinstance(value, tuple):
             return value
         names = tuple(filter(None, (name.strip() for name in value.split(","))))
-        return names or self.fail("it is empty; give names, by commas", param, ctx)
+        return names or self.fail("it is empty; give names, separated by commas", param, ctx)
 
 
 class Choice(click.Choice):
-    """One of a few words; the nearest is proposed for one that is none of them."""
+    """One of a few words. For any other word the nearest is proposed."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         near = get_close_matches(str(value), self.choices, 1)
@@ -65,7 +65,7 @@ class Choice(click.Choice):
 
 
 class LocalPath(click.Path):
-    """A path on this machine -> Path; UnfreezeError for a URL."""
+    """A path on this machine -> Path. Raises UnfreezeError for a URL."""
 
     def __init__(self, expected: str = "a file or folder on this machine") -> None:
         super().__init__(path_type=Path)

@@ -12,11 +12,12 @@ import click
 
 from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
-from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings
+from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings, Split
 from unfreeze.option_types import Choice, LocalPath, Names, Numbers
 
 DEFAULT = Settings()
-COMPOUND = [field.name for field in fields(Settings) if "_" in field.name]  # no ordinary word has an underscore
+NAMES = [field.name for record in (Settings, ExportSettings, VerifySettings) for field in fields(record)]
+COMPOUND = [name for name in NAMES if "_" in name]  # no ordinary word has an underscore
 
 
 def _option(*names: str, **attributes: Any) -> Callable:
@@ -34,13 +35,18 @@ MOVED = click.option("--data", type=DATA_PATH, help="Where the images are now, i
 FORMATS = click.option(
     "--formats", type=Names(), metavar="LIST", help="Formats, separated by commas: saved_model, tflite, onnx.  [all]"
 )
-PRECISIONS = click.option(
-    "--precisions",
-    type=Names(),
-    metavar="LIST",
-    help="Precisions, separated by commas: float32, float16, dynamic, int8, int16x8. The last, TFLite with 16-bit "
-    "activations, is exported only where it is named.  [all]",
-)
+
+
+def _precisions(more: str) -> Callable:
+    return click.option(
+        "--precisions",
+        type=Names(),
+        metavar="LIST",
+        help=f"Precisions, separated by commas: float32, float16, dynamic, int8, int16x8{more}",
+    )
+
+
+PRECISIONS = _precisions(".  [all that were exported]")
 MARGIN = click.option(
     "--margin",
     type=click.FloatRange(0, 100, min_open=True),
@@ -50,7 +56,7 @@ MARGIN = click.option(
 )
 EXPORT = [
     FORMATS,
-    PRECISIONS,
+    _precisions(". The last is TFLite with 16-bit activations.  [all but int16x8]"),
     click.option(
         "--calibration",
         type=click.IntRange(1),
@@ -164,7 +170,7 @@ SEARCH = [
     _option(
         "--head-units",
         type=Numbers(int, 64),
-        default=_defaults(DEFAULT.head_units),
+        default=_defaults(DEFAULT.space[0]),
         help="Units of the dense layer: a list, or a range FROM:TO[:STEP]. 0: no dense layer.",
     ),
     _option(
@@ -243,7 +249,7 @@ SINGLE = [
         "--unfreeze",
         type=int,
         default=2,
-        help="Numbers of backbone stages that are fine-tuned, counted from the output.",
+        help="Number of backbone stages that are fine-tuned, counted from the output.",
     ),
 ]
 
@@ -270,6 +276,12 @@ def settings(values: dict[str, Any]) -> Settings:
     return made
 
 
+def split(val: float, test: float, seed: int) -> Split:
+    """The Split of the options --val, --test and --seed."""
+    with _as_typed():
+        return Split(val, test, seed)
+
+
 def export_settings(values: dict[str, Any]) -> ExportSettings:
     """The ExportSettings of the options in EXPORT, which are removed from `values`."""
     with _as_typed():
@@ -285,9 +297,12 @@ def verify_settings(values: dict[str, Any]) -> VerifySettings:
 
 @contextmanager
 def _as_typed() -> Iterator[None]:
-    """Replace the names of fields in an error by the options as they are typed: head_rate by --head-rate."""
+    """Replace the names of fields in an error by the options as they are typed: head_rate by --head-rate. A name
+    without an underscore is replaced only if the message begins with it, as in "val is 2.0": elsewhere it may be an
+    ordinary word."""
     try:
         yield
     except UnfreezeError as error:
-        told = re.sub(rf"\b({'|'.join(COMPOUND)})\b", lambda name: f"--{name[0].replace('_', '-')}", str(error))
+        named = rf"^({'|'.join(NAMES)})(?= is )|\b({'|'.join(COMPOUND)})\b"
+        told = re.sub(named, lambda name: f"--{name[0].replace('_', '-')}", str(error))
         raise UnfreezeError(told) from None

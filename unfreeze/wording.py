@@ -1,4 +1,4 @@
-"""Sentences that the terminal, the page and the model card share, so that none of them says another thing."""
+"""Sentences that the terminal, the page and the model card share, so that all say the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VERDICTS = {HOLDS: "holds", UNDECIDED: "too few images to tell", FAILS: "does no
 
 
 def verdict_words(verdict: str, ran: bool = True) -> str:
-    """A verdict as people read it. `ran`: False for a file that could not be written or run."""
+    """A verdict in words. `ran`: False for a file that could not be written or run."""
     return VERDICTS[EARLIER.get(verdict, verdict)] if ran else COULD_NOT_RUN
 
 
@@ -17,7 +17,7 @@ def backbone_words(unfreeze: int, stage: str) -> str:
     """What training did to the backbone, as a clause.
 
     `unfreeze`: stages that the fine-tuning stage had unfrozen. `stage`: the stage of the epoch whose weights were kept,
-    "head", "tune" or "refit". In the head stage nothing of the backbone is trained, so its weights are as they came.
+    "head", "tune" or "refit". The head stage does not train the backbone, so its weights are then unchanged.
     """
     stages = f"last {unfreeze} stages" if unfreeze != 1 else "last stage"
     if not unfreeze:

@@ -1,7 +1,7 @@
 """A model from elsewhere -> a run folder, in which `evaluate`, `export`, `verify` and `predict` work as on any other.
 
-What is around the model's own layers is put inside: from uint8 pixels to the range that it takes, from logits to
-probabilities. The graph stays flat, so that its layers can be compared with an artefact's.
+The conversion of uint8 pixels to the range that the model takes, and of logits to probabilities, becomes part of the
+model. The graph stays flat, so that its layers can be compared with an artefact's.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, load_part
 from toolkit.training.model_file import put_model
 
-SAMPLE = 64  # validation images that tell logits from probabilities, and on which the wrapped model is tried
-SAME = 1e-4  # by which its probabilities may differ from the model's own
+SAMPLE = 64  # validation images that show whether answers are logits, and that check the wrapped model
+SAME = 1e-4  # largest difference of the wrapped model's probabilities from the model's own
 
 
 def adopt(
@@ -48,10 +48,10 @@ def adopt(
     `model`: functional or Sequential, or a .keras file of one; images of a fixed square in, a number for each class out
     (or one, a sigmoid's or a logit, for two). `pixels`: the range that it takes, a name of SCALES; a model of uint8
     takes them as they are. `labels`: the class names in the model's order, or a file with one a line; without it the
-    folders' names, sorted. Images that the model was trained on test nothing: give `data` a test/ of others.
+    folders' names, sorted. Images that the model was trained on do not test it: give `data` a test/ folder with others.
 
-    Writes run.json, model.keras and model.json. UnfreezeError where the model is none of these or has other classes,
-    NoAnswerError where the wrapped model does not answer as the model does.
+    Writes run.json, model.keras and model.json. Raises UnfreezeError if the model is none of these or has other
+    classes. Raises NoAnswerError if the wrapped model does not answer as the model does.
     """
     if pixels not in SCALES:
         raise UnfreezeError(f"pixels is {pixels!r}; give one of {', '.join(SCALES)}")
@@ -75,7 +75,7 @@ def adopt(
         right = probabilities(wrapped, part.images).argmax(1) == part.labels
     except (UnfreezeError, NoAnswerError):
         raise
-    except Exception as error:  # a layer's own
+    except Exception as error:  # layers raise classes of their own
         raise UnfreezeError(f"{name} does not run on images of {size} px ({short_reason(error)})") from None
     adopted = {"model": name, "sha256": digest, "pixels": pixels, "logits": logits, "val_accuracy": float(right.mean())}
     put_model(opened, wrapped, {"adopted": adopted, "image_size": size, "best_epoch": None})
@@ -83,7 +83,7 @@ def adopt(
 
 
 def _own(model: keras.Model | Path) -> tuple[keras.Model, str, str]:
-    """A copy of the model that may be taken apart, how it is called, and its file's SHA-256."""
+    """(a copy of the model, its name in messages, its file's SHA-256)."""
     if isinstance(model, Path):
         return load_keras(model, "a model to adopt"), str(model), file_digest(model)
     with tempfile.TemporaryDirectory() as scratch:  # what cannot be saved and loaded cannot be exported later either
@@ -96,7 +96,7 @@ def _own(model: keras.Model | Path) -> tuple[keras.Model, str, str]:
 
 
 def _answers(model: keras.Model, name: str, part: Part, pixels: str) -> tuple[bool, np.ndarray]:
-    """Whether the model gives logits, and its probabilities float32 [n, C] for the first images of a part."""
+    """(whether the model gives logits, its probabilities float32 [n, C] for the first SAMPLE images of a part)."""
     fed = to_model_input(np.asarray(part.images[:SAMPLE]), model.input_shape, model.inputs[0].dtype, pixels)
     with without_tf32():
         raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
@@ -111,7 +111,7 @@ def _answers(model: keras.Model, name: str, part: Part, pixels: str) -> tuple[bo
 
 
 def _activation(model: keras.Model) -> str | None:
-    """What the last layer ends with, "linear", "softmax" or "sigmoid"; None where that does not show."""
+    """The activation of the last layer, "linear", "softmax" or "sigmoid"; None if it cannot be told."""
     last = getattr(model, "_functional", model).operations[-1]
     if isinstance(last, keras.Model):
         return _activation(last)
@@ -165,7 +165,7 @@ def _normalised(image: keras.KerasTensor, model: keras.Model, pixels: str) -> ke
 
 
 def _flat(model: Any, inputs: Any, seen: dict[str, Any]) -> Any:
-    """The model's graph on other inputs, with the layers of nested models in place of those."""
+    """Apply the model's graph to other inputs; nested models are replaced by their layers."""
 
     def operation(layer: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -173,7 +173,7 @@ def _flat(model: Any, inputs: Any, seen: dict[str, Any]) -> Any:
                 return _flat(layer, args[0], seen)
             _prepare(layer, seen)
             if getattr(layer, "_call_has_training_arg", False):
-                kwargs["training"] = False  # layers that augment do so where nobody says
+                kwargs["training"] = False  # without it augmentation layers would augment
             return layer(*args, **kwargs)
 
         return call
@@ -187,7 +187,7 @@ def _flat(model: Any, inputs: Any, seen: dict[str, Any]) -> Any:
 
 
 def _prepare(layer: Any, seen: dict[str, Any]) -> None:
-    """A name of its own, and single precision."""
+    """Give the layer a unique name, and let it compute in float32."""
     name, number = layer.name, 2
     while seen.setdefault(layer.name, layer) is not layer:
         layer.name, number = f"{name}_{number}", number + 1
@@ -198,4 +198,7 @@ def _prepare(layer: Any, seen: dict[str, Any]) -> None:
 def _check_same(wrapped: keras.Model, part: Part, answers: np.ndarray) -> None:
     difference = float(np.abs(probabilities(wrapped, np.asarray(part.images[: len(answers)])) - answers).max())
     if not difference <= SAME:
-        raise NoAnswerError(f"the model, with the range of its pixels inside, differs from itself by {difference:.2g}")
+        raise NoAnswerError(
+            "with the pixel conversion inside, the model's probabilities differ from its own by up to "
+            f"{difference:.2g}; {SAME:g} is allowed"
+        )

@@ -1,4 +1,4 @@
-"""A model that was not trained here against what was made of it: the same evidence for any Keras model and any file."""
+"""Verify files that were made of a model from elsewhere, with the same evidence as for a run's own artefacts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from export.artefacts import Artefact, Reference, digest, picture_paths, size
 from export.proof.locate import locate
-from export.proof.parity import Parity, judge, most_different_rows, write_parities
+from export.proof.parity import Parity, most_different_rows, verdict_on, write_parities
 from export.proof.verify import draw_flips
 from export.runtimes.inputs_outputs import read_labels, square_size, to_model_input, to_probabilities
 from export.runtimes.inspect_file import shape_and_precision
@@ -24,7 +24,6 @@ from export.settings import PIXELS, VERIFY, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.errors import UnfreezeError, short_reason
-from toolkit.process.cores import cores
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import remove
@@ -44,16 +43,16 @@ def verify_foreign(
     out: Path | None = None,
     progress: Progress = silent,
 ) -> list[Parity]:
-    """Hold each artefact against `reference`, a .keras file, on the test part of `data`, or on all of it where it has
+    """Compare each artefact with `reference`, a .keras file, on the test part of `data`, or on all its images if it has
     none. Both get the pixels that `toolkit.pixels.decode` decodes, in the range `pixels`, a name of
     `export.runtimes.inputs_outputs.SCALES`.
 
-    `labels`: a text file with a class name a line, in the order of the model's answers; without it the names of the
-    folders, sorted. `out`: a folder for parity.json and the pictures. UnfreezeError where the model cannot be loaded,
-    or takes or gives something else than images and classes like these.
+    `labels`: a text file with one class name per line, in the order of the model's answers; None: the names of the
+    folders, sorted. `out`: a folder for parity.json and the pictures. Raises UnfreezeError if the model cannot be
+    loaded, or does not take these images and give these classes.
     """
     if not artefacts:
-        raise UnfreezeError("no artefact to hold against the reference; give one or more")
+        raise UnfreezeError("no artefact to compare with the reference; give one or more")
     twice = [path.name for path in artefacts if [other.name for other in artefacts].count(path.name) > 1]
     if twice:
         raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
@@ -68,24 +67,24 @@ def verify_foreign(
         array: Any = decoded(images, Path(cache), image_size, progress=partial(progress, "decoding"))
         try:
             answers = _answers(model, array, pixels)
-        except Exception as error:  # a layer's own
+        except Exception as error:  # layers raise classes of their own
             raise UnfreezeError(
                 f"{reference} does not run on images of {image_size} px ({short_reason(error)})"
             ) from None
         if answers.shape[1] != len(images.class_names):
             raise UnfreezeError(
                 f"{reference} gives {answers.shape[1]} classes and {data} has {len(images.class_names)}; "
-                "give --labels with a class name a line, in the model's order"
+                "give --labels with one class name per line, in the model's order"
             )
         known = Reference(images.paths, images.labels, answers)
-        threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(images))
+        threads = settings.thread_counts
         outcomes = measure(
             list(artefacts), Path(array.filename), rows, threads=threads, pixels=pixels, progress=progress
         )
         parities = []
         for path in artefacts:
-            parity = judge(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
+            parity = verdict_on(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
             picture = picture_paths(out, path.name)[1] if out else None
             if picture is not None:
                 remove(picture)
@@ -103,7 +102,8 @@ def verify_foreign(
 
 
 def load_keras(path: Path, what: str) -> keras.Model:
-    """A .keras file of images in and classes out. It may be a stranger's: nothing in it is executed."""
+    """Load a .keras file with one input, images, and one output, classes. Nothing in it is executed: it may come from a
+    stranger."""
     if not path.is_file():
         raise UnfreezeError(f"{path} does not exist; give {what}, a .keras file")
     model = read_model(path)
@@ -113,7 +113,7 @@ def load_keras(path: Path, what: str) -> keras.Model:
 
 
 def _images(data: Path, labels: Path | None, progress: Progress) -> ImageSet:
-    """The test part, or all."""
+    """The images of the test part, or all images if there is none."""
     names = None if labels is None else read_labels(labels)
     images = scan(data, classes=names, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images

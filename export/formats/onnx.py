@@ -1,7 +1,7 @@
 """keras.Model -> ONNX: `image` uint8 [batch, S, S, 3] in, `probabilities` float32 [batch, C] out.
 
-The graph is made by `toolkit.to_onnx.graph`; a file gets its name only behind a gate. Parity on real images is left to
-`export.proof.parity`, int8 to `export.quantise.onnx`.
+The graph is made by `toolkit.to_onnx.graph`. A file gets its name only after it was compared with the model (`_gate`).
+`export.proof.parity` compares on real images; `export.quantise.onnx` makes int8.
 """
 
 from __future__ import annotations
@@ -22,33 +22,34 @@ from toolkit.process.tf32 import without_tf32
 from toolkit.storage.files import atomic
 from toolkit.to_onnx.graph import to_onnx
 
-TOLERANCE = 1e-3  # of probabilities: tells a wrong graph from rounding
-HALF_TOLERANCE = 0.5  # of float16
+FLOAT32_GATE = 1e-3  # difference of probabilities above which a graph is wrong, not rounded
+FLOAT16_GATE = 0.5  # the same for float16
 
 
 def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str], samples: np.ndarray | None = None) -> None:
-    """Write `model` to `path` with `metadata` as its `metadata_props`; the model itself is left as it is.
+    """Write `model` to `path` with `metadata` as its `metadata_props`; the model itself is not changed.
 
-    UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or answers
-    otherwise than the model on `samples`, with or without onnxruntime's optimisations. `samples`: uint8 [N, S, S, 3],
-    images like those of its training, which any model answers steadily; noise if there are none.
+    UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or if its answers to
+    `samples` differ from the model's, with or without onnxruntime's optimisations. `samples`: uint8 [N, S, S, 3],
+    images like those that the model was trained on, whose answers do not amplify rounding; None: noise.
     """
-    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, TOLERANCE, samples)
+    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, FLOAT32_GATE, samples)
 
 
 def write_onnx_float16(
     source: Path, path: Path, metadata: dict[str, str], model: keras.Model, samples: np.ndarray | None = None
 ) -> None:
-    """The ONNX file `source` with its weights and its arithmetic in float16, the ends as they were."""
+    """The ONNX file `source` with its weights and its arithmetic in float16; input and output stay uint8 and
+    float32."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     graph = convert_float_to_float16(fold_batch_normalization(source), keep_io_types=True)
-    write_graph(graph, path, metadata, model, HALF_TOLERANCE, samples)
+    write_graph(graph, path, metadata, model, FLOAT16_GATE, samples)
 
 
 def fold_batch_normalization(source: Path) -> onnx.ModelProto:
-    """The graph with BatchNormalization folded into the convolutions; without that, one scale for the channels of a
-    depthwise convolution and its normalisation apart cost int8 a third of its answers."""
+    """The graph with BatchNormalization folded into the convolutions. Unfolded, a depthwise convolution's normalisation
+    is quantised apart, which changed a third of an int8 model's answers."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory() as folder, hushed():
@@ -65,7 +66,7 @@ def write_graph(
     tolerance: float,
     samples: np.ndarray | None = None,
 ) -> None:
-    """Write a graph behind the gate, with its own metadata and only the operator sets that it uses."""
+    """Write a graph with `metadata` and only the operator sets that it uses, after `_gate` has checked it."""
     used = {node.domain for node in graph.graph.node}
     kept = [opset for opset in graph.opset_import if opset.domain in used | {"", "ai.onnx"}]
     del graph.metadata_props[:], graph.opset_import[:]

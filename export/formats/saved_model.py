@@ -29,8 +29,9 @@ def write_saved_model(model: keras.Model, path: Path, description: dict[str, Any
 
 
 def write_float_saved_model(model: keras.Model, path: Path) -> None:
-    """The same with float32 pixels of 0 to 255: what int8 is converted from, whose integers then begin with them."""
-    # The graph itself: a call of the model would turn the floats into its uint8 first.
+    """Write a SavedModel that takes float32 pixels of 0 to 255. int8 TFLite is converted from it, so that its uint8
+    input is the pixel itself."""
+    # `_run_through_graph`: a call of the model would first convert the floats to its uint8.
     _save(model, path, model._run_through_graph, tf.float32)
 
 
@@ -49,8 +50,8 @@ def _save(model: keras.Model, path: Path, answer: Callable[[tf.Tensor], Any], en
 
 @contextmanager
 def _no_generated_source() -> Iterator[None]:
-    """TensorFlow sends its own wrapper of a signature through AutoGraph, whatever it is told. AutoGraph writes a module
-    into the temporary folder, which Python would compile into `__pycache__` there; both would stay."""
+    """Remove the module that AutoGraph writes into the temporary folder, and keep Python from compiling it into
+    `__pycache__` there. `autograph=False` does not reach TensorFlow's own wrapper of a signature."""
     loaded, compiles = set(sys.modules), sys.dont_write_bytecode
     sys.dont_write_bytecode = True
     try:

@@ -41,7 +41,7 @@ def write_tflite_int8(saved_model: Path, path: Path, description: dict[str, Any]
     """The same in int8 throughout, of a SavedModel that takes float pixels: weights per channel, activations calibrated
     (min-max) on `images`, uint8 [N, S, S, 3].
 
-    UnfreezeError where its uint8 input would not be the pixels as they are.
+    Raises UnfreezeError if its uint8 input would not be the pixels as they are.
     """
     converter = _calibrated(saved_model, _whole_range(images).astype(np.float32))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

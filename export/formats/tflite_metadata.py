@@ -15,7 +15,7 @@ from typing import Any
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-from export.description import MOST
+from export.description import LONGEST_DESCRIPTION
 
 LABELS = "labels.txt"
 ENTRY = "unfreeze.json"  # the name of the custom metadata
@@ -49,12 +49,12 @@ def attach(model: bytes, description: dict[str, Any]) -> bytes:
 
 def description_in(model: bytes) -> str | None:
     """The description in a TFLite file written here, in JSON, its class names those of the label file, which others
-    read; None where there is none. ValueError where the two are not what they should be."""
+    read; None where there is none. Raises ValueError if the two are not what they should be."""
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
             sizes = [archive.getinfo(name).file_size for name in (LABELS, ENTRY)]
-            if sum(sizes) > MOST:
-                raise ValueError(f"its description has {sum(sizes):,} bytes, more than {MOST:,}")
+            if sum(sizes) > LONGEST_DESCRIPTION:
+                raise ValueError(f"its description has {sum(sizes):,} bytes, more than {LONGEST_DESCRIPTION:,}")
             labels, entry = archive.read(LABELS).decode().splitlines(), json.loads(archive.read(ENTRY))
     except (zipfile.BadZipFile, KeyError):
         return None

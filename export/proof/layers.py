@@ -18,26 +18,28 @@ import numpy as np
 from export.runtimes.tensors import Tensor
 from toolkit.process.tf32 import without_tf32
 
-ALIKE = 0.95  # cosine from which a tensor whose name does not say so is taken for a layer's output
-NAMED = 0.5  # the same where the name says so
-LARGER = 3.0  # so many times as large, or as small, and it is another tensor
-DOUBTFUL = 0.02  # relative error from which such a pair is made only if the next layer is not more like it
-OWN_ERROR = {"float32": 1e-3, "float16": 2e-2}  # own error of a layer, relative, that rounding does not explain
-INTEGER_OWN_ERROR = 0.1  # the same of integer files, and it has to be
-MEDIAN_MULTIPLE = 5.0  # so many times that of the median layer
-GAIN = 0.05  # rounding has no direction: from here on the output is scaled
+UNNAMED_COSINE = 0.95  # least cosine at which a tensor is paired with a layer that its name does not mention
+NAMED_COSINE = 0.5  # the same if its name mentions the layer
+NORM_RATIO = 3.0  # a tensor whose norm differs by more than this factor is not paired
+# relative error above which a pair without a matching name is dropped if the tensor is more like the output of the
+# next layer
+DOUBTFUL = 0.02
+OWN_ERROR = {"float32": 1e-3, "float16": 2e-2}  # relative error of one layer that rounding does not explain
+INTEGER_OWN_ERROR = 0.1  # integer files: a layer stands out if its own error exceeds both this
+MEDIAN_MULTIPLE = 5.0  # and so many times the median layer's
+GAIN = 0.05  # a layer also stands out if its output is scaled by more: rounding has no preferred direction
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """One point at which the artefact can be compared, and all the layers that it stands for (converters fuse)."""
+    """The error at one tensor that was compared, and the layers that it comprises: converters fuse several into one."""
 
     layers: tuple[str, ...]  # Keras names, in order; the last one's output was compared
     weighted: tuple[str, ...]  # those of them that have weights
-    tensor: str  # the artefact's name for it; "" where nothing in it agrees with the layer
+    tensor: str  # the artefact's name for it; "" if none was paired
     own: float  # relative error that these layers add: |artefact - layers(artefact's input)| / |layers(...)|
     total: float  # relative error against the model's own activations
-    gain: float  # by how much what these layers add is too large, 1 where it is not: weights, not rounding
+    gain: float  # factor by which these layers scale the output; 1: none. Another one points to wrong weights
 
     @property
     def name(self) -> str:
@@ -46,8 +48,8 @@ class LayerError:
 
 
 def layer_errors(model: keras.Model, images: np.ndarray, tensors: Sequence[Tensor]) -> list[LayerError]:
-    """In the order of the model's graph. `images`: uint8 [N, S, S, 3] or what the model takes; `tensors`: of the same
-    images, the last of them the answer."""
+    """The errors of all layers that could be paired with a tensor, in the order of the model's graph. `images`: uint8
+    [N, S, S, 3], or what the model takes. `tensors`: those of the artefact for the same images, the answer last."""
     walk = _Walk(tensors, all_names(model))
     both = keras.ops.convert_to_tensor(np.concatenate([images, images]))
     with without_tf32():
@@ -56,13 +58,13 @@ def layer_errors(model: keras.Model, images: np.ndarray, tensors: Sequence[Tenso
 
 
 def first_divergent(errors: Sequence[LayerError], precision: str) -> LayerError | None:
-    """The first whose own error stands out; None where none does."""
+    """The first layer whose own error stands out; None if there is none."""
     limit = threshold(errors, precision)
     return next((error for error in errors if not (error.own <= limit and abs(error.gain - 1) <= GAIN)), None)
 
 
 def threshold(errors: Sequence[LayerError], precision: str) -> float:
-    """The own error from which a layer stands out in a file of this precision."""
+    """The error of its own above which a layer stands out in a file of this precision."""
     if precision in OWN_ERROR:
         return OWN_ERROR[precision]
     return max(INTEGER_OWN_ERROR, MEDIAN_MULTIPLE * float(np.median([error.own for error in errors])))
@@ -73,25 +75,26 @@ class _Pair:
     """A layer's output and the tensor of the artefact that is taken for it."""
 
     tensor: Tensor
-    right: np.ndarray  # float32 [N, ...]: what the model computes
-    fed: np.ndarray  # what the layers give on what the artefact computed before them
+    right: np.ndarray  # float32 [N, ...]: the model's own activations
+    fed: np.ndarray  # the layers' output for the artefact's earlier tensors
     got: np.ndarray  # the tensor, in the model's layout
 
     @property
     def direction(self) -> float:
-        """The cosine of the angle between them; 0 where one is much larger: a cosine knows no scale."""
+        """The cosine of the angle between `got` and `fed`; 0 if their norms differ by more than NORM_RATIO, which a
+        cosine does not show."""
         ratio = _ratio(self.got, self.fed)
-        return _cosine(self.got, self.fed) if 1 / LARGER < ratio < LARGER else 0.0
+        return _cosine(self.got, self.fed) if 1 / NORM_RATIO < ratio < NORM_RATIO else 0.0
 
     @property
     def likeness(self) -> float:
-        """The same, less for a larger or smaller one."""
+        """`direction` times min(r, 1/r) of the ratio r of their norms: a scaled tensor is less alike."""
         ratio = _ratio(self.got, self.fed)
         return self.direction * min(ratio, 1 / ratio) if self.direction else 0.0
 
 
 class _Walk:
-    """What has been paired so far."""
+    """The state of the comparison while the model's graph is run: pairs that were found, and tensors that are left."""
 
     def __init__(self, tensors: Sequence[Tensor], layers: Sequence[str]) -> None:
         self.answer = tensors[-1]
@@ -102,7 +105,7 @@ class _Walk:
         self.instead: dict[int, tuple[Any, Any]] = {}  # id of an output -> the output, what its consumers get
 
     def call(self, layer: Any, last: bool, args: Any, kwargs: Any) -> Any:
-        """Run the layer on what it is to be fed, and pair what it gives."""
+        """Run the layer on the artefact's tensors where they are known, and pair its output with a tensor."""
         output = layer(*self._fed(args), **kwargs)
         for doubt in [doubt for doubt in self.doubtful if any(x is doubt[0] for x in keras.tree.flatten(args))]:
             self._decide(*doubt, output)
@@ -126,8 +129,8 @@ class _Walk:
         return keras.tree.map_structure(lambda x: self.instead[id(x)][1] if id(x) in self.instead else x, args)
 
     def _decide(self, output: Any, layers: list[Any], pair: _Pair, after: Any) -> None:
-        """A tensor without a name that is not quite a layer's output may be the next one's: converters fold one layer
-        into another."""
+        """Decide on a doubtful pair. If the tensor is more like the next layer's output (`after`), it is freed for that
+        layer: converters fold a layer into the one before."""
         self.doubtful = [doubt for doubt in self.doubtful if doubt[2] is not pair]
         next_fed = np.split(keras.ops.convert_to_numpy(after).astype(np.float32), 2)[1]
         laid = _laid(pair.tensor.value, next_fed)
@@ -138,7 +141,7 @@ class _Walk:
             self._take(output, layers, pair)
 
     def _take(self, output: Any, layers: list[Any], pair: _Pair) -> None:
-        """From here on the layers are fed with what the artefact has."""
+        """Accept the pair: record its error, and feed the next layers with the artefact's tensor."""
         got, fed, right = pair.got, pair.fed, pair.right
         names = tuple(layer.name for layer in layers)
         weighted = tuple(layer.name for layer in layers if getattr(layer, "weights", ()))
@@ -147,14 +150,14 @@ class _Walk:
         self.instead[id(output)] = output, keras.ops.cast(np.concatenate([right, got]), output.dtype)
 
     def _pair(self, name: str, right: np.ndarray, fed: np.ndarray, last: bool) -> _Pair | None:
-        """The tensor of the same shape that is most like it, if it is like it at all; nothing is used twice, and none
-        whose name says that it is another layer's. The last layer's is the answer, however unlike."""
+        """The unused tensor of the same shape that is most like the layer's output; None if none is alike. A tensor
+        whose name mentions other layers only is left out. The last layer is always paired with the file's answer."""
         pairs = []
         for tensor, owners in [(self.answer, {name})] if last else self.left:
             got = _laid(tensor.value, fed)
             if got is not None and (not owners or name in owners):
                 pair = _Pair(tensor, right, fed, got)
-                if last or pair.direction > (NAMED if owners else ALIKE):
+                if last or pair.direction > (NAMED_COSINE if owners else UNNAMED_COSINE):
                     pairs.append(pair)
         if not pairs:
             return None
@@ -167,12 +170,13 @@ class _Walk:
 
 
 def mentions(tensor: str, layer: str) -> bool:
-    """Whether a converter's name of a tensor says that it is this layer's: of a fused one the first part counts."""
+    """Whether the name that a converter gave to a tensor contains the layer's name. For fused operations the part
+    before the first ";" counts."""
     return re.search(rf"(?:^|/){re.escape(layer)}(?:_\d+)?(?:[/:]|$)", tensor.split(";")[0]) is not None
 
 
 def all_names(model: keras.Model) -> list[str]:
-    """Of all layers, those of nested models too."""
+    """The names of all layers, those in nested models too."""
     operations = getattr(model, "_functional", model).operations
     return [name for one in operations for name in (all_names(one) if isinstance(one, keras.Model) else [one.name])]
 
@@ -192,7 +196,7 @@ def _run(model: Any, inputs: Any, walk: _Walk, last: Any) -> Any:
             if isinstance(inner, keras.Model) and hasattr(inner, "_run_through_graph"):
                 return _run(inner, args[0], walk, last)
             if getattr(layer, "_call_has_training_arg", False):
-                kwargs["training"] = False  # layers that augment do so where nobody says
+                kwargs["training"] = False  # without it augmentation layers would augment
             return walk.call(layer, layer is last, args, kwargs)
 
         return call
@@ -203,7 +207,7 @@ def _run(model: Any, inputs: Any, walk: _Walk, last: Any) -> Any:
 
 
 def _laid(value: np.ndarray, like: np.ndarray) -> np.ndarray | None:
-    """The value in the layout of `like`, channels last; None where it cannot be the same thing."""
+    """The value in the layout of `like`, channels last; None if its shape does not fit."""
     if value.shape == like.shape:
         return value
     if value.ndim == 4 and value.transpose(0, 2, 3, 1).shape == like.shape:
@@ -217,7 +221,7 @@ def _cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _ratio(one: np.ndarray, other: np.ndarray) -> float:
-    """How much larger the one is; 1 where both are nothing."""
+    """The norm of `one` as a multiple of the norm of `other`; 1 if both are 0."""
     size, expected = float(np.linalg.norm(one)), float(np.linalg.norm(other))
     return size / expected if size > 0 and expected > 0 else float(size == expected)
 

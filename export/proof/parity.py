@@ -22,7 +22,7 @@ from toolkit.stats.metrics import calibration_error, wilson
 from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_fields, plain_record
 
-TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a format may move a probability
+TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a precision may change a probability
 NO_NUMBER = "no realistic number of images like these would tell"
 LOCATING_IMAGES = 4  # images on which layers are compared
 COMPARED = ("lost", "lost_at_most", "agreement")  # numbers that come with an accuracy
@@ -38,18 +38,18 @@ class Flip:
     reference_probability: float
     artefact: str  # class
     artefact_probability: float | None  # None: not a number
-    tie: bool  # the model itself gave the two classes the same probability, within twice what rounding may move
+    tie: bool  # to the model the two classes are as probable, within twice what rounding may change
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """What the comparison of an artefact's layers with the model's gave (`export.proof.locate`)."""
+    """The result of comparing an artefact's layers with the model's (`export.proof.locate`)."""
 
     layer: str  # the first whose own error stands out; "" where none does
     layers: tuple[str, ...]  # all that the artefact has fused with it
     own: float | None  # its own error, relative
-    limit: float  # from which an error stands out
-    compared: int  # points at which the two could be compared
+    limit: float  # above which an error stands out
+    compared: int  # tensors that could be compared
     worst: tuple[tuple[str, float], ...]  # layers with weights by their own error, all of them, the largest first
     advice: str
     error: str = ""  # why nothing could be compared
@@ -57,23 +57,23 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Parity:
-    """One artefact's verdict; true where it holds. Numbers are None where it was not compared."""
+    """One artefact's verdict; true if it holds. Numbers are None if it was not compared."""
 
     artefact: Artefact
     verdict: str  # "holds" | "fails" | "undecided": there are too few images to tell
     reason: str = ""  # why it is not "holds"
-    ran: bool = True  # False: it could not be written or run, which is "fails", too
+    ran: bool = True  # False: it could not be written or run; the verdict is then "fails"
     images: int = 0
     accuracy: float | None = None
     accuracy_interval: tuple[float, float] | None = None  # 95 %, Wilson
     reference_accuracy: float | None = None
-    lost_images: int | None = None  # right by the model, wrong by the artefact
+    lost_images: int | None = None  # the model is right and the artefact wrong
     gained_images: int | None = None  # the other way round
     lost: float | None = None  # accuracy, a fraction; negative where it was gained
     lost_at_most: float | None = None  # one-sided 95 % bound on it
-    margin: float | None = None  # that it was held against
+    margin: float | None = None  # a fraction: the most that may be lost
     p_value: float | None = None  # exact McNemar, two-sided
-    images_needed: int | None = None  # that give a verdict with 80 % power, at these rates; None: over a million
+    images_needed: int | None = None  # for a verdict, with 80 % power at these rates; None: over a million
     agreement: float | None = None  # share of images with the model's top-1 answer
     flips: tuple[Flip, ...] = ()
     max_difference: float | None = None  # of probabilities: the tolerance that would have been needed
@@ -91,7 +91,7 @@ class Parity:
 
     @property
     def broken(self) -> bool:
-        """Whether it was shown not to hold: with too few images to tell nothing was."""
+        """Whether it was shown not to hold; False if there were too few images to tell."""
         return self.verdict == FAILS
 
 
@@ -106,9 +106,8 @@ def compare(
 ) -> Parity:
     """The verdict on an artefact; `margin` in points of accuracy.
 
-    A float32 file must repeat the model: no probability off by more than `tolerance`, no flip beyond a tie. Of any
-    other the accuracy lost must be no more than the margin, with 95 % confidence; a float16 file may besides flip
-    ties only.
+    A float32 file must repeat the model: no probability off by more than `tolerance`, no flip beyond a tie. Any other
+    file may lose at most the margin of accuracy, with 95 % confidence; a float16 file may also flip only ties.
     """
     expected, got = reference.probabilities, measured.probabilities
     if not len(expected):
@@ -153,10 +152,10 @@ def compare(
     )
 
 
-def judge(
+def verdict_on(
     artefact: Artefact, outcome: Outcome, reference: Reference, class_names: Sequence[str], settings: VerifySettings
 ) -> Parity:
-    """The verdict on what came out of running an artefact."""
+    """The verdict on the outcome of running an artefact."""
     if not isinstance(outcome, Measurement):
         return could_not_run(artefact, str(outcome))
     margin, tolerance = settings.margin, settings.tolerance
@@ -180,8 +179,8 @@ def most_different_rows(outcome: Outcome, reference: Reference) -> np.ndarray | 
 def find_flips(
     reference: Reference, got: np.ndarray, class_names: Sequence[str], ties: float | None
 ) -> tuple[Flip, ...]:
-    """The images whose top-1 answer differs. A tie: the model's own probabilities of the two classes are so close that
-    a difference of `ties` in each turns them round; None: nothing is a tie."""
+    """The images whose top-1 answer differs. A flip is a tie if a change by `ties` of each of the two probabilities
+    would flip the model's own answer; None: no flip is a tie."""
     expected = reference.probabilities
     before, after = expected.argmax(1), got.argmax(1)
     return tuple(
@@ -240,13 +239,13 @@ def write_parities(path: Path, parities: Sequence[Parity]) -> None:
 
 def read_parities(path: Path) -> list[Parity]:
     """The verdicts in a parity.json, [] where there is no such file; also those that version 0.1 wrote, in its words.
-    UnfreezeError where the file is damaged."""
+    Raises UnfreezeError if the file is damaged."""
     if not path.is_file():
         return []
     try:
         entries = read_json(path)
         if not isinstance(entries, list):
-            raise ValueError("it is no list")
+            raise ValueError("it is not a list")
         return [_parity_of(entry) for entry in entries]
     except (UnfreezeError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise UnfreezeError(
@@ -255,7 +254,7 @@ def read_parities(path: Path) -> list[Parity]:
 
 
 def _parity_of(entry: dict[str, Any]) -> Parity:
-    """ValueError or the like where the entry is not one that `to_json` gives."""
+    """Raises ValueError or the like if the entry is not one that `to_json` gives."""
     values = plain_fields(Parity, entry)
     verdict = EARLIER.get(values["verdict"], values["verdict"])
     if verdict not in (HOLDS, FAILS, UNDECIDED):

@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import Artefact, Manifest, Reference, digest, picture_paths, read_manifest, read_reference, size
-from export.proof.parity import Parity, could_not_run, judge, most_different_rows, read_parities, write_parities
+from export.proof.parity import Parity, could_not_run, most_different_rows, read_parities, verdict_on, write_parities
 from export.runtimes.measure import Outcome, measure
 from export.settings import VERIFY, VerifySettings
-from export.variants import ALL_VARIANTS, choose_written, export_advice, export_command
+from export.variants import ALL_VARIANTS, choose_written_variants, export_advice, export_command
 from toolkit.data.decoded_arrays import decoded
 from toolkit.errors import UnfreezeError
 from toolkit.evaluation import plots
-from toolkit.process.cores import cores
 from toolkit.process.quiet import start_tensorflow
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.storage.files import file_digest, remove
 
-SHOWN = 24  # flips on a picture sheet
+FLIPS_SHOWN = 24  # flips on a picture sheet
 Measure = Callable[..., dict[Path, Outcome]]
 
 
@@ -39,7 +38,7 @@ def verify(
 ) -> list[Parity]:
     """Run each artefact of a run, or those of some formats and precisions, in its own runtime over the whole test part.
 
-    Writes parity.json, plots/flips_*.png and plots/layers_*.png. UnfreezeError where the
+    Writes parity.json, plots/flips_*.png and plots/layers_*.png. Raises UnfreezeError if the
     export is missing or not of the run's model, or an image is missing.
     """
     manifest = read_manifest(run.path / "export")
@@ -52,19 +51,18 @@ def verify(
     outcomes: dict[Path, Outcome] = {path: fault for path, fault in faults.items() if fault}
     whole = [path for path, fault in faults.items() if not fault]
     if whole:
-        threads = sorted({1, cores()}) if settings.threads is None else settings.threads
         rows = np.arange(len(reference.labels))
-        outcomes |= measure(whole, Path(pixels.filename), rows, threads=threads, progress=progress)
+        outcomes |= measure(whole, Path(pixels.filename), rows, threads=settings.thread_counts, progress=progress)
     names = tuple(manifest.description["class_names"])
     parities, rows_of = [], {}
     for artefact in chosen:
         outcome = outcomes[manifest.folder / artefact.name]
-        parities.append(judge(_with_current_size(manifest, artefact), outcome, reference, names, settings))
+        parities.append(verdict_on(_with_current_size(manifest, artefact), outcome, reference, names, settings))
         compared = most_different_rows(outcome, reference)
         if compared is not None and (settings.layers or parities[-1].broken):
             rows_of[artefact.name] = compared
     parities = _with_divergences(run, parities, rows_of, pixels, progress)
-    asked = {variant.name for variant in choose_written(formats, precisions)}
+    asked = {variant.name for variant in choose_written_variants(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
     write_parities(run.path / "parity.json", [*_earlier(run, manifest, parities), *parities])
     draw_flips(run.path / "plots", parities, pixels, reference)
@@ -79,7 +77,7 @@ def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[P
     try:
         stored = read_parities(run.path / "parity.json") if there else []
     except UnfreezeError:
-        stored = []  # damaged: it is written anew
+        stored = []  # damaged: it is replaced
     kept = [parity for parity in stored if there.get(parity.artefact.name) == parity.artefact.sha256]
     names = {parity.artefact.name for parity in kept}
     for picture in (run.path / "plots").glob("flips_*.png"):
@@ -89,7 +87,7 @@ def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[P
 
 
 def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
-    """UnfreezeError where the export is not of the model that the run has now, or not of its test images."""
+    """Raises UnfreezeError if the export is not of the model that the run has now, or not of its test images."""
     model = run.path / "model.keras"
     other = "" if same_images else "for other test images"
     if model.is_file() and file_digest(model) != manifest.model_sha256:
@@ -101,8 +99,8 @@ def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
 def chosen_artefacts(
     manifest: Manifest, formats: Sequence[str] | None, precisions: Sequence[str] | None
 ) -> list[Artefact]:
-    """UnfreezeError where none of those asked for was exported or tried."""
-    asked = [variant.name for variant in choose_written(formats, precisions)]
+    """The artefacts that were asked for. Raises UnfreezeError if none of them was exported or tried."""
+    asked = [variant.name for variant in choose_written_variants(formats, precisions)]
     there = [artefact.name for artefact in manifest.artefacts]
     if not {*asked} & {*there, *manifest.failed}:
         raise UnfreezeError(
@@ -113,7 +111,7 @@ def chosen_artefacts(
 
 
 def _file_fault(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
-    """Why a file is not the one that was exported; None where it is."""
+    """Why a file is not the one that was exported; None if it is."""
     path = manifest.folder / artefact.name
     if not path.exists():
         return UnfreezeError(f"missing; {export_advice(path)}")
@@ -123,7 +121,7 @@ def _file_fault(manifest: Manifest, artefact: Artefact) -> UnfreezeError | None:
 
 
 def _with_current_size(manifest: Manifest, artefact: Artefact) -> Artefact:
-    """With the size that the file has now; the SHA-256 stays that of the file that was exported."""
+    """The record with the size that the file has now. Its SHA-256 stays that of the exported file."""
     path = manifest.folder / artefact.name
     return replace(artefact, bytes=size(path) if path.exists() else 0)
 
@@ -144,7 +142,7 @@ def _with_divergences(
         remove(picture_paths(run.path / "plots", parity.artefact.name)[1])
     if not rows_of or not (run.path / "model.keras").is_file():
         return list(parities)
-    start_tensorflow()  # only where layers have to be compared
+    start_tensorflow()  # loaded only if layers have to be compared
     from export.proof.locate import locate
     from toolkit.training.model_file import load_model
 
@@ -161,12 +159,12 @@ def _with_divergences(
 
 
 def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, reference: Reference) -> None:
-    """A sheet of the flips of each artefact that has any: flips_*.png."""
+    """Draw flips_*.png, a sheet of the flips, for each artefact that has any."""
     row_of = {path: row for row, path in enumerate(reference.paths)}
     for parity in parities:
         sheet, _ = picture_paths(folder, parity.artefact.name)
         remove(sheet)
-        shown = parity.flips[:SHOWN]
+        shown = parity.flips[:FLIPS_SHOWN]
         if not shown:
             continue
         captions = [

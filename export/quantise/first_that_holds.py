@@ -1,7 +1,7 @@
 """Several ways to make one int8 file, tried in turn until one is accepted.
 
-The files are judged on validation images: neither training nor calibration used them, and what was chosen on the test
-part could not be proven on it.
+The files are judged on validation images, which neither training nor calibration used. The test part is left out: a
+file that was chosen on it could not be proven on it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from toolkit.storage.files import atomic
 BATCH, TIMED = 32, 20  # images
 SLOWER = 2.0  # times the latency of the float32 file: an int8 file that takes longer is of no use
 LEAST_DELAY = 1.0  # ms: an int8 file that takes no more than this longer than the float32 file is never too slow
-ALIKE = 1.1  # files whose latencies differ by no more than this factor are taken as equally fast
+EQUALLY_FAST = 1.5  # latencies that differ by no more than this factor count as equal: a machine may be busy
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,22 @@ class Way:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a way gave. Numbers are None where it gave no file that runs."""
+    """The result of one way. Numbers are None if it gave no file that runs."""
 
     step: str  # name of the way
-    accepted: bool = False  # by the rule of `is_accepted`, and it is not too slow: no other way has to be tried
+    accepted: bool = False  # `is_accepted`, and not too slow: then no other way is tried
     verdict: str = ""  # with 95 % confidence: "holds", "fails" or "undecided", too few images to tell
     kept: bool = False  # whether it became the file
     images: int = 0  # that it was judged on
     accuracy: float | None = None
-    lost: float | None = None  # accuracy, against the model on the same images; negative where it was gained
+    lost: float | None = None  # accuracy, against the model on the same images; negative: gained
     lost_at_most: float | None = None  # one-sided 95 % bound on it
     lost_error: float | None = None  # its standard error
     difference: float | None = None  # mean absolute difference of the probabilities
     bytes: int | None = None
     latency_ms: float | None = None  # median, an image at a time on one thread
     float32_latency_ms: float | None = None  # of the float32 file, measured in turn with it
-    note: str = ""  # what limits the verdict
+    note: str = ""  # what limits the verdict, as words
     error: str = ""  # why there is no file that runs
     float_layers: tuple[str, ...] = ()
 
@@ -70,19 +70,19 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Images to compare on, and the model's answers to them."""
+class Int8Judge:
+    """Compares int8 files with the model, on images and the model's answers to them."""
 
     images: np.ndarray  # uint8 [M, S, S, 3], may be a file that is mapped into memory
-    rows: np.ndarray  # int64 [N]: those of them that count
+    rows: np.ndarray  # int64 [N]: the images that are used
     labels: np.ndarray  # int32 [N]
     answers: np.ndarray  # float32 [N, C]
     margin: float  # accuracy that may be lost, a fraction
     float32_file: Path  # whose latency the others are compared with
 
     def __call__(self, way: str, path: Path) -> Attempt:
-        """Run the file over the images. UnfreezeError where its answers are not numbers, and what its runtime raises
-        where it does not run."""
+        """Run the file over the images. Raises UnfreezeError if its answers are not numbers, and what its runtime
+        raises if it does not run."""
         predict = load(path).predict
         batches = (self.rows[start : start + BATCH] for start in range(0, len(self.rows), BATCH))
         got = np.concatenate([predict(np.asarray(self.images[batch])) for batch in batches])
@@ -115,21 +115,21 @@ class Judge:
 
 
 def can_tell(images: int, margin: float) -> bool:
-    """Whether so many images could show that no more than `margin`, a fraction, is lost: of a file without a flip."""
+    """Whether so many images are enough to show that at most `margin`, a fraction, is lost, if no answer differs."""
     return PairedAnswers(images, 0, 0).lost_at_most <= margin
 
 
 def is_accepted(pair: PairedAnswers, margin: float) -> bool:
     """Whether a file is good enough to be kept without trying others.
 
-    The one-sided 95 % bound on the accuracy lost has to be within `margin`, a fraction. Where there are too few images
-    for any file to pass that, the accuracy lost on these images has to be.
+    The one-sided 95 % bound on the accuracy lost has to be within `margin`, a fraction. If there are too few images for
+    any file to pass that, the accuracy lost on these images has to be.
     """
     return pair.verdict(margin) == HOLDS if can_tell(pair.images, margin) else pair.loss <= margin
 
 
 def standard_error(pair: PairedAnswers) -> float:
-    """Of the accuracy lost, a fraction; where no answer differs, as if one did."""
+    """Standard error of the accuracy lost, a fraction; without any flip, as if there were one."""
     flips, net = max(1.0, pair.lost + pair.gained), pair.lost - pair.gained
     return sqrt(max(flips - net**2 / pair.images, 0.0)) / pair.images
 
@@ -137,8 +137,8 @@ def standard_error(pair: PairedAnswers) -> float:
 def first_that_holds(
     ways: Iterable[Way], path: Path, judge: Callable[[str, Path], Attempt], progress: Progress = silent
 ) -> tuple[Attempt, ...]:
-    """Write `path` by the first way that is accepted, or else by the one that `best_of` names. The ways come in the
-    order of what they cost. UnfreezeError where no way gave a file that runs."""
+    """Write `path` by the first way that is accepted, or else by the one that `best_of` names. The cheapest ways come
+    first. Raises UnfreezeError if no way gave a file that runs."""
     attempts: list[Attempt] = []
     with tempfile.TemporaryDirectory() as folder:
         files: list[Path] = []
@@ -162,12 +162,11 @@ def first_that_holds(
 
 
 def best_of(attempts: Sequence[Attempt]) -> int:
-    """The number of the attempt that is kept where none is accepted: the fastest of those that lose least.
-
-    Those that are too slow count only where all are. An attempt loses as little as the best one if it loses no more
-    than one standard error of the best one's loss beyond it (the one-standard-error rule: Breiman, Friedman, Olshen and
-    Stone, Classification and Regression Trees, 1984). Of those equally fast the one that loses least is kept.
-    UnfreezeError where none gave a file that runs.
+    """The index of the attempt that is kept if none is accepted: the fastest of those that lose least. Too slow ones
+    count only if all are. An attempt loses as little as the best one if it loses no more than one standard error of the
+    best one's loss beyond it (the one-standard-error rule: Breiman, Friedman, Olshen and Stone, Classification and
+    Regression Trees, 1984). Of those equally fast the one that loses least is kept. Raises UnfreezeError if none gave a
+    file that runs.
     """
     ran = [number for number, attempt in enumerate(attempts) if not attempt.error]
     if not ran:
@@ -180,7 +179,7 @@ def best_of(attempts: Sequence[Attempt]) -> int:
     best = attempts[min(usable, key=loss)]
     near = [number for number in usable if loss(number)[0] <= (best.lost or 0.0) + (best.lost_error or 0.0)]
     fastest = min(attempts[number].slowdown for number in near)
-    return min((number for number in near if attempts[number].slowdown <= ALIKE * fastest), key=loss)
+    return min((number for number in near if attempts[number].slowdown <= EQUALLY_FAST * fastest), key=loss)
 
 
 def _latencies(predicts: Sequence[Callable[[np.ndarray], np.ndarray]], images: np.ndarray) -> list[float]:

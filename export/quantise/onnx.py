@@ -1,6 +1,6 @@
 """ONNX -> ONNX in int8: static, quantise and dequantise nodes (QDQ), weights per channel, BatchNormalization folded.
 
-Softmax stays in float: it costs nothing, and in int8 a probability could be only one of 256.
+Softmax stays in float: that costs nothing, and in int8 a probability could take 256 values only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from export.artefacts import INPUT
 from toolkit.process.quiet import hushed
 
-BATCH = 8  # images whose activations are held at a time
+CALIBRATION_BATCH = 8  # images whose activations are held at a time
 HISTOGRAM_IMAGES = 64  # entropy and percentile make a histogram of every activation, which takes seconds an image
 METHODS = {
     "min-max": CalibrationMethod.MinMax,
@@ -38,10 +38,10 @@ def quantised(
     activations: str = "unsigned",
     keep: Collection[str] = (),
 ) -> onnx.ModelProto:
-    """A folded float graph in int8, its ranges those of `images`, uint8 [N, S, S, 3]; a `method` of METHODS,
-    `activations` of ACTIVATIONS. `keep`: names of nodes that stay in float."""
+    """The folded float graph in int8, calibrated on `images`, uint8 [N, S, S, 3]. `method`: a name of METHODS;
+    `activations`: a name of ACTIVATIONS; `keep`: names of nodes that stay in float."""
     source = onnx.ModelProto()
-    source.CopyFrom(graph)  # onnxruntime moves the weights out of what it is given
+    source.CopyFrom(graph)  # onnxruntime moves the weights out of the graph that it gets
     softmax = {node.name for node in graph.graph.node if node.op_type == "Softmax"}
     options: dict[str, Any] = {"CalibStridedMinMax": 1}  # batch by batch, so that memory does not grow with the images
     with tempfile.TemporaryDirectory() as folder, hushed(), _unlogged(), contextlib.redirect_stdout(io.StringIO()):
@@ -63,7 +63,7 @@ def quantised(
 
 @contextlib.contextmanager
 def _unlogged() -> Iterator[None]:
-    """Hold back warnings in the log of onnxruntime's quantiser."""
+    """Suppress the log warnings of onnxruntime's quantiser."""
     before = logging.root.manager.disable
     logging.disable(max(before, logging.WARNING))
     try:
@@ -85,8 +85,8 @@ def nodes_behind(graph: onnx.ModelProto, tensor: str, others: Collection[str]) -
 
 
 def calibration_subset(images: int, method: str) -> np.ndarray:
-    """int64: which of so many calibration images a method uses. They are evenly spread: the images stand
-    class by class."""
+    """int64: which of so many calibration images a method uses. They are evenly spread, because the images are sorted
+    by class."""
     count = images if method == "min-max" else min(images, HISTOGRAM_IMAGES)
     return np.linspace(0, images - 1, count).astype(int)
 
@@ -95,7 +95,7 @@ class _Reader(CalibrationDataReader):
     """Gives onnxruntime the calibration images in batches, a range of batches at a time."""
 
     def __init__(self, images: np.ndarray) -> None:
-        self.batches = [images[n : n + BATCH] for n in range(0, len(images), BATCH)]
+        self.batches = [images[n : n + CALIBRATION_BATCH] for n in range(0, len(images), CALIBRATION_BATCH)]
         self.range: Iterator[np.ndarray] = iter(())
 
     def __len__(self) -> int:

@@ -1,4 +1,5 @@
-"""The ways to an int8 file, in the order in which they are tried: those that cost neither speed nor size come first."""
+"""The ways to make an int8 file, in the order in which they are tried. Those that cost neither speed nor size come
+first."""
 
 from __future__ import annotations
 
@@ -16,37 +17,37 @@ import onnx
 
 from export.formats.onnx import write_graph
 from export.formats.tflite import write_tflite_int8, write_tflite_partly_int8
+from export.intermediates import Intermediates, onnx_properties
 from export.proof.layers import LayerError, all_names, layer_errors
 from export.quantise.first_that_holds import Way
 from export.quantise.onnx import calibration_subset, nodes_behind, quantised
 from export.runtimes.tensors import tensors
-from export.sources import Sources, onnx_properties
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
 
 COMPARED_IMAGES = 4  # calibration images on which layers are compared
-SUGGESTIONS = 5  # layer names that are proposed in place of an unknown one
-FLOAT_LAYER_COUNTS = (4, 12)  # so many of the layers with the largest errors are left in float when all else failed
+SUGGESTIONS = 5  # names that are proposed for an unknown layer
+FLOAT_LAYER_COUNTS = (4, 12)  # if all else failed, so many layers, those with the largest errors, stay in float
 METHOD = {"entropy calibration": "entropy", "percentile calibration": "percentile"}  # all others: min-max
 
 
-def onnx_ways(sources: Sources, variant: Variant) -> Iterator[Way]:
-    """Of the folded float graph: by three calibrations, with signed activations, with the worst layers in float."""
-    images, graph, first = sources.calibration_images, onnx.load(sources.folded_onnx), _FirstFile()
+def onnx_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
+    """Ways from the folded float graph: three calibrations, signed activations, and the worst layers in float."""
+    images, graph, first = intermediates.calibration_images, onnx.load(intermediates.folded_onnx), _FirstFile()
 
     @cache
     def pairs() -> list[LayerError]:
         few = _few(images)
-        return layer_errors(sources.model, few, tensors(sources.folded_onnx, few))
+        return layer_errors(intermediates.model, few, tensors(intermediates.folded_onnx, few))
 
     def way(name: str, more_layers: Sequence[str] = (), activations: str = "unsigned") -> Way:
-        layers = _merged(sources.settings.float_layers, more_layers)
+        layers = _merged(intermediates.settings.float_layers, more_layers)
 
         def write(path: Path) -> None:
             keep = _nodes(graph, pairs(), {*layers}) if layers else set()
             made = quantised(graph, images, method=method_of(name), activations=activations, keep=keep)
-            properties = onnx_properties(sources.describe(variant, **_how(sources, name, layers)))
-            write_graph(made, path, properties, sources.model, math.inf, sources.samples)
+            properties = onnx_properties(intermediates.describe(variant, **_how(intermediates, name, layers)))
+            write_graph(made, path, properties, intermediates.model, math.inf, intermediates.samples)
             first.copy(path)
 
         return Way(_with_layers(name, layers), write, layers)
@@ -55,34 +56,34 @@ def onnx_ways(sources: Sources, variant: Variant) -> Iterator[Way]:
     yield way("entropy calibration")
     yield way("percentile calibration")
     yield way("signed activations", activations="signed")
-    yield from _worst_in_float(sources, first, way)
+    yield from _worst_in_float(intermediates, first, way)
 
 
-def tflite_ways(sources: Sources, variant: Variant) -> Iterator[Way]:
-    """TFLite's activations are signed, and its converter calibrates by min-max only."""
-    images, first = sources.calibration_images, _FirstFile()
+def tflite_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
+    """Fewer ways than for ONNX: TFLite's activations are signed, and its converter calibrates by min-max only."""
+    images, first = intermediates.calibration_images, _FirstFile()
 
     @cache
     def pairs() -> list[LayerError]:
         few = _few(images)
-        return layer_errors(sources.model, few, tensors(sources.tflite, few))
+        return layer_errors(intermediates.model, few, tensors(intermediates.tflite, few))
 
     def way(name: str, more_layers: Sequence[str] = ()) -> Way:
-        layers = _merged(sources.settings.float_layers, more_layers)
+        layers = _merged(intermediates.settings.float_layers, more_layers)
 
         def write(path: Path) -> None:
-            described = sources.describe(variant, **_how(sources, name, layers))
+            described = intermediates.describe(variant, **_how(intermediates, name, layers))
             if layers:
                 keep = [pair.tensor for pair in _pairs_of(pairs(), {*layers})]
-                write_tflite_partly_int8(sources.saved_model, path, described, images, keep)
+                write_tflite_partly_int8(intermediates.saved_model, path, described, images, keep)
             else:
-                write_tflite_int8(sources.float_saved_model, path, described, images)
+                write_tflite_int8(intermediates.float_saved_model, path, described, images)
             first.copy(path)
 
         return Way(_with_layers(name, layers), write, layers)
 
     yield way("min-max calibration")
-    yield from _worst_in_float(sources, first, way)
+    yield from _worst_in_float(intermediates, first, way)
 
 
 def method_of(way: str) -> str:
@@ -90,13 +91,14 @@ def method_of(way: str) -> str:
     return METHOD.get(way.partition(",")[0], "min-max")
 
 
-def calibrated_on(sources: Sources, way: str) -> np.ndarray:
+def calibrated_on(intermediates: Intermediates, way: str) -> np.ndarray:
     """int64: the rows of the training part that a way calibrates on."""
-    return sources.calibration_rows[calibration_subset(len(sources.calibration_rows), method_of(way))]
+    return intermediates.calibration_rows[calibration_subset(len(intermediates.calibration_rows), method_of(way))]
 
 
 def check_layers(model: keras.Model, names: Sequence[str], run: Path) -> None:
-    """UnfreezeError where the model has no layer of that name: with those most like it, and how to list them."""
+    """Raises UnfreezeError if the model has no layer of that name: the error proposes similar names and says how to
+    list all."""
     there = all_names(model)
     for name in names:
         if name not in there:
@@ -121,22 +123,22 @@ class _FirstFile:
             self.path.write_bytes(path.read_bytes())
 
 
-def _worst_in_float(sources: Sources, first: _FirstFile, way: Callable[..., Way]) -> Iterator[Way]:
+def _worst_in_float(intermediates: Intermediates, first: _FirstFile, way: Callable[..., Way]) -> Iterator[Way]:
     if first.path is None:
         return
-    few = _few(sources.calibration_images)
+    few = _few(intermediates.calibration_images)
     try:
-        errors = layer_errors(sources.model, few, tensors(first.path, few))
-    except Exception:  # the layers of a file that does not run cannot be compared; the earlier ways stand
+        errors = layer_errors(intermediates.model, few, tensors(first.path, few))
+    except Exception:  # the layers cannot be compared if the file does not run
         return
     ranked = [error.name for error in sorted(errors, key=lambda error: -error.own) if error.weighted]
     for count in FLOAT_LAYER_COUNTS:
         yield way("min-max calibration", ranked[:count])
 
 
-def _how(sources: Sources, way: str, layers: Sequence[str]) -> dict[str, Any]:
-    """What the file's description says of its quantisation."""
-    told = {"calibration": way, "calibration_images": len(calibrated_on(sources, way))}
+def _how(intermediates: Intermediates, way: str, layers: Sequence[str]) -> dict[str, Any]:
+    """The entries about quantisation in the file's description."""
+    told = {"calibration": way, "calibration_images": len(calibrated_on(intermediates, way))}
     return told | ({"float_layers": list(layers)} if layers else {})
 
 
@@ -158,7 +160,7 @@ def _nodes(graph: onnx.ModelProto, pairs: Sequence[LayerError], layers: set[str]
 
 
 def _pairs_of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]:
-    """The pairs of these layers with tensors of the file; UnfreezeError where a layer has none."""
+    """The pairs of these layers with tensors of the file. Raises UnfreezeError if a layer has none."""
     absent = layers - {name for pair in pairs for name in pair.layers}
     if absent:
         raise UnfreezeError(f"the file has no operation of {', '.join(sorted(absent))} that could stay in float")

@@ -9,10 +9,10 @@ KNOWN = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i
 
 
 def instruction_sets() -> tuple[str, ...]:
-    """Those of KNOWN that the processor has, in that order; () where the system does not say.
+    """The sets in KNOWN that the processor has, in that order; () if the system does not tell.
 
-    onnxruntime adds pairs of products of unsigned and signed 8-bit numbers in 16 bits on x86 without VNNI
-    (`vpmaddubsw`), where they may saturate. So an int8 file may answer otherwise there.
+    On x86 without VNNI, onnxruntime adds pairs of 8-bit products in 16 bits (`vpmaddubsw`), where they may saturate. So
+    an int8 file may give other answers there.
     """
     try:
         lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()

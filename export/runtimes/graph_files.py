@@ -1,7 +1,7 @@
-"""A check of SavedModels from strangers, before TensorFlow runs them: a SavedModel is a program.
+"""A check of SavedModels from strangers before TensorFlow runs them, because a SavedModel is a program.
 
-Operations that are known to read or write files, or to reach other processes, are refused. TensorFlow itself says that
-models are to be treated as code, so the check is no guarantee. The model runs in a process of its own, but in no
+Operations that are known to read or write files, or to reach other processes, are refused. This is no guarantee:
+TensorFlow itself says that models have to be treated as code. The model runs in a process of its own, but in no
 sandbox: see docs/reliability.md.
 """
 
@@ -16,15 +16,18 @@ REACHES_OUT = re.compile(  # names of operations
     "File|Save|Restore|Checkpoint|Dataset|Iterator|Reader|Record|Summary|PyFunc|Print|Debug|Dump|Rpc|Remote|Session"
     "|Vocab|LoadAndRemap|Collective|ImportEvent|Worker|Server|Lmdb|Sql|Bigtable|^_?Send|^_?Recv|^_?Host(Send|Recv)"
 )
-STARTS = ("saved_model_main_op", "legacy_init_op")  # collections of what TensorFlow 1 runs when it loads
+STARTS = (
+    "saved_model_main_op",
+    "legacy_init_op",
+)  # collections of what runs when a TensorFlow 1 model is loaded
 
 
 def check_saved_model(path: Path) -> None:
-    """ValueError where a signature, or what loading runs, reads or writes files, or where a file in the folder lies
+    """Raises ValueError if a signature, or what loading runs, reads or writes files, or if a file in the folder lies
     elsewhere."""
     file = path / "saved_model.pb"
     if file.is_symlink() or not file.is_file():
-        raise ValueError("its saved_model.pb is no file")
+        raise ValueError("its saved_model.pb is not a file")
     root = path.resolve()
     for inside in path.rglob("*"):
         if not inside.resolve().is_relative_to(root):
@@ -33,7 +36,7 @@ def check_saved_model(path: Path) -> None:
     _check(file, stat.st_mtime_ns, stat.st_size)
 
 
-@lru_cache(8)  # as long as the process lives and the file does not change: loading is timed, the looking is not
+@lru_cache(8)  # once for each version of a file, so that the check does not count in later load times
 def _check(file: Path, changed: int, size: int) -> None:
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -77,6 +80,6 @@ def _reached(graph: Any) -> set[str]:
 
 
 def _called(node: Any) -> list[str]:
-    """Functions that a node names; an operation may itself be the name of one."""
+    """The names of the functions that a node calls. The name of its operation is among them: it may be a function's."""
     lists = [value.list.func for value in node.attr.values()]
     return [node.op, *(value.func.name for value in node.attr.values()), *(one.name for many in lists for one in many)]

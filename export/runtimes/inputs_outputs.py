@@ -1,5 +1,4 @@
-"""Inputs and outputs of models that were not exported here: uint8 images -> the model's input, its answers ->
-probabilities."""
+"""Conversions for models from elsewhere: uint8 images -> the model's input, its answers -> probabilities."""
 
 from __future__ import annotations
 
@@ -17,31 +16,32 @@ _SCALES: tuple[tuple[Any, Any], ...] = (
     (1.0, 0.0),
     (2.0, -1.0),
     (1 / np.array([0.229, 0.224, 0.225]), -np.array([0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
-    (255.0, -np.array([123.68, 116.779, 103.939])),  # and then BGR
+    (255.0, -np.array([123.68, 116.779, 103.939])),  # its channels are then turned into BGR
 )
-SCALES = dict(zip(PIXELS, _SCALES, strict=True))  # pixels / 255 -> what the model takes: x multiplier + offset, RGB
+SCALES = dict(zip(PIXELS, _SCALES, strict=True))  # model input = pixels / 255 * multiplier + offset, in RGB
 
 
 def square_size(shape: Sequence[Any]) -> int:
-    """Pixels: the side of the square images that a model of this input shape takes. UnfreezeError where it takes
-    others."""
+    """The side in pixels of the square images that a model of this input shape takes. Raises UnfreezeError if it takes
+    other input."""
     sides = [size for size in shape[1:] if size != 3]
     if len(shape) != 4 or len(sides) != 2 or sides[0] != sides[1] or not isinstance(sides[0], int) or sides[0] < 1:
-        raise UnfreezeError(f"a model that takes {list(shape)} is none of square RGB images of a fixed size")
+        raise UnfreezeError(f"a model must take square RGB images of a fixed size; this one takes {list(shape)}")
     return sides[0]
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Class names of a text file, one a line; UnfreezeError where it is none or names a class twice."""
+    """The class names in a text file, one per line. Raises UnfreezeError if it is not a text file or names a class
+    twice."""
     if not path.is_file():
-        raise UnfreezeError(f"{path} is no file; give --labels a text file with a class name a line")
+        raise UnfreezeError(f"{path} is not a file; give --labels a text file with one class name per line")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise UnfreezeError(f"{path} is not UTF-8; save it so") from None
+        raise UnfreezeError(f"{path} is not UTF-8; save it as UTF-8") from None
     names = tuple(line.strip() for line in lines if line.strip())
     if not names or len(set(names)) < len(names):
-        raise UnfreezeError(f"{path} must name each class once, a line each; it has {list(names)}")
+        raise UnfreezeError(f"{path} must name each class once, one per line; it has {list(names)}")
     return names
 
 
@@ -51,7 +51,8 @@ def to_model_input(
     """uint8 [N, S, S, 3] -> the model's input: its dtype, its layout, its range.
 
     `pixels`: a name of SCALES, for models that take floats, or integers that stand for floats by `quantization` (scale,
-    zero point). A model of plain uint8 gets the pixels as they are; so does any where `pixels` is None.
+    zero point). A model of uint8 without quantization gets the pixels unchanged, and so does any model if `pixels` is
+    None.
     """
     if pixels is None:
         return images
@@ -71,7 +72,7 @@ def to_model_input(
 
 
 def in_batches(call: Callable[[np.ndarray], np.ndarray], shape: Sequence[Any], fed: np.ndarray) -> np.ndarray:
-    """`call` on as many images at a time as the model's input shape says; on all at once where it says nothing."""
+    """`call` on as many images at a time as the model's input shape fixes; on all at once if it fixes none."""
     count = shape[0]
     if not isinstance(count, int) or count < 1 or len(fed) == count:
         return call(fed)
@@ -81,16 +82,17 @@ def in_batches(call: Callable[[np.ndarray], np.ndarray], shape: Sequence[Any], f
 
 
 def to_probabilities(answer: np.ndarray) -> np.ndarray:
-    """A model's answers -> probabilities float32 [N, C]: logits through softmax, the one number of a sigmoid as two.
+    """A model's answers -> probabilities float32 [N, C]: logits get a softmax, a single sigmoid becomes two columns.
 
-    Give it the answers to all images at once: whether they are logits shows only in some of them.
+    Pass the answers to all images at once: a single image may not show whether they are logits.
+
     """
     answer = np.asarray(answer, np.float32).reshape(len(answer), -1)
     if answer.shape[1] == 1:
         inside = bool(((answer >= 0) & (answer <= 1)).all())
         second = answer if inside else (1 + np.tanh(answer / 2)) / 2
         return np.concatenate([1 - second, second], axis=1)
-    if (answer >= 0).all() and np.median(answer.sum(1)) <= 1.05:  # int8 rounds each share
+    if (answer >= 0).all() and np.median(answer.sum(1)) <= 1.05:  # int8 rounds each probability
         return answer
     powers = np.exp(answer - answer.max(1, keepdims=True))
     return powers / powers.sum(1, keepdims=True)

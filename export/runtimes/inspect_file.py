@@ -11,14 +11,14 @@ from export.runtimes.runners import import_runtime, load
 
 
 def shape_and_precision(path: Path, pixels: str) -> tuple[tuple[Any, ...], str]:
-    """The shape of an artefact's input, and its precision; UnfreezeError where it cannot be loaded. To be called in a
-    process of its own: the file may be a stranger's."""
+    """The shape of an artefact's input, and its precision. Raises UnfreezeError if it cannot be loaded. Call it in a
+    process of its own: the file may come from a stranger."""
     import_runtime(path)
     return load(path, pixels=pixels).shape, precision(path)
 
 
 def precision(path: Path) -> str:
-    """ "float32", "float16", "int8" or "int16x8", by the types of the tensors in a file."""
+    """ "float32", "float16", "int8" or "int16x8", found from the types of the tensors in a file."""
     if path.suffix.lower() == ".onnx":
         import onnx
 

@@ -1,4 +1,4 @@
-"""One function in a process of its own: a file that crashes what reads it crashes only that process."""
+"""Run one function in a process of its own, so that a file that crashes its reader crashes only that process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Given = TypeVar("Given")
 def run_isolated(path: Path, function: Callable[..., Given], *arguments: object) -> Given:
     """Run `function(*arguments)` in a process of its own and return its result.
 
-    `function` has to be defined at the top level of a module. `path`: the artefact that an error names. UnfreezeError
-    where the process ends by itself, or does not answer in time.
+    `function` has to be defined at the top level of a module. `path`: the artefact that an error names. Raises
+    UnfreezeError if the process ends by itself, or does not answer in time.
     """
     held = ArtefactProcess(path)
     try:

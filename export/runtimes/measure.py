@@ -21,8 +21,9 @@ from export.runtimes.worker import BATCH
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 
-SLACK = 300  # so many times the time of its first image may an artefact take for the next 66
-ROUNDS = 10  # turns of each artefact
+# `worker.memory` runs 66 images and may take so many times the first image's seconds, at least FIRST_ANSWER_LIMIT
+SLACK = 300
+ROUNDS = 10  # turns that each artefact gets
 SINGLES = 6  # images, one at a time, in a turn
 
 
@@ -44,7 +45,7 @@ class Measurement:
 
     probabilities: np.ndarray  # float32 [N, C]
     timings: tuple[Timing, ...] = ()
-    class_names: tuple[str, ...] | None = None  # as the artefact has them; None: it does not say
+    class_names: tuple[str, ...] | None = None  # as the artefact has them; None: it names none
     memory_mb: float | None = None  # peak resident memory beyond what the imported runtime takes; None: not known here
 
 
@@ -63,8 +64,8 @@ def measure(
     """Run each artefact over `images[rows]`, an .npy file of uint8 [N, S, S, 3]; time it with each number of `threads`.
     `pixels` as in `export.runtimes.runners.load`.
 
-    In place of a Measurement stands an UnfreezeError with what the runtime said where it does not load, does not run,
-    or dies. NoRuntimeError where a runtime is not installed."""
+    If an artefact does not load or run, or its process dies, its outcome is an UnfreezeError with what the runtime
+    said. Raises NoRuntimeError if a runtime is not installed."""
     outcomes: dict[Path, Outcome] = {}
     with ProcessGroup() as processes:
         alive = {}
@@ -88,18 +89,18 @@ def measure(
 
 @dataclass(frozen=True)
 class _Images:
-    """What the artefacts are run over."""
+    """The images that the artefacts are run on."""
 
     file: Path  # .npy, uint8 [N, S, S, 3]
-    rows: np.ndarray  # int64: those of it that count
+    rows: np.ndarray  # int64: the images that are used
     pixels: str | None  # the range that an artefact from elsewhere takes
 
 
 def _answers(
     paths: Sequence[Path], images: _Images, processes: ProcessGroup, progress: Progress
 ) -> Iterator[tuple[Path, tuple[ArtefactProcess, Measurement] | UnfreezeError]]:
-    """Each artefact with its process and what it answered, or with what went wrong. As many run at a time as there are
-    cores, with a thread each."""
+    """Each artefact with its process and its answers, or with the error. As many run at a time as there are cores, each
+    with one thread."""
 
     def answer(path: Path) -> tuple[ArtefactProcess, Measurement] | UnfreezeError:
         try:
@@ -123,7 +124,7 @@ Loaded = dict[Path, ArtefactProcess]
 
 
 def _start(paths: Sequence[Path], threads: int, pixels: str | None, processes: ProcessGroup) -> Loaded:
-    """A process for each artefact that starts. One that answered before and does not start again is not timed."""
+    """A process for each artefact. An artefact whose process does not start is left out, and so not timed."""
 
     def start(path: Path) -> ArtefactProcess | None:
         with suppress(UnfreezeError):
@@ -135,12 +136,12 @@ def _start(paths: Sequence[Path], threads: int, pixels: str | None, processes: P
 
 
 def _time_in_turn(loaded: Loaded, images: Path, rows: np.ndarray, threads: int) -> dict[Path, Timing]:
-    """The times of the artefacts whose processes live to the end."""
+    """The times of each artefact. One whose process ends meanwhile is left out."""
     going = dict(loaded)
     loads: dict[Path, list[float]] = {path: [] for path in loaded}
     singles: dict[Path, list[float]] = {path: [] for path in loaded}
     batches: dict[Path, list[float]] = {path: [] for path in loaded}
-    for turn in range(-1, ROUNDS):  # the first is to warm up
+    for turn in range(-1, ROUNDS):  # the first turn warms up and is not counted
         for path, held in list(going.items()):
             try:
                 load = held.call(worker.reload) if turn < 0 else 0.0
@@ -158,6 +159,6 @@ def _time_in_turn(loaded: Loaded, images: Path, rows: np.ndarray, threads: int) 
 
 
 def _timing(threads: int, load_seconds: float, singles: Sequence[float], batches: Sequence[float]) -> Timing:
-    """Seconds an image -> milliseconds."""
+    """Times in seconds an image -> a Timing in milliseconds."""
     medians = [1e3 * float(np.percentile(times, q)) for times in (singles, batches) for q in (50, 95)]
     return Timing(threads, 1e3 * load_seconds, *medians)

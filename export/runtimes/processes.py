@@ -1,7 +1,7 @@
-"""Processes that hold one artefact each: started, asked, ended.
+"""Processes that hold one artefact each: how they are started, called and ended.
 
-They talk over a pipe. An executor of `concurrent.futures` would need semaphores, which there are not where /dev/shm
-cannot be written, as in some containers.
+They communicate over a pipe. An executor of `concurrent.futures` would need semaphores, which do not work if /dev/shm
+is not writable, as in some containers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from toolkit.process.cores import cores
 FIRST_ANSWER_LIMIT = 600.0  # seconds for the first answer of a file: a model may contain an endless loop
 
 
-_spawn_lock = threading.Lock()  # held while a process is started: what is changed for that belongs to all threads
+_spawn_lock = threading.Lock()  # held while a process is started: that changes state of all threads for a moment
 
 
 class ArtefactProcess:
@@ -49,14 +49,14 @@ class ArtefactProcess:
                 self.process.terminate()
 
     def end(self) -> None:
-        """The same, and wait until it is gone."""
+        """End the process and wait until it is gone."""
         self.kill()
         if self.process:
             self.process.join()
 
     def call(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Any:
-        """Run a function in the process and return its result. UnfreezeError where the process ends, or takes more than
-        `limit` seconds."""
+        """Run a function in the process and return its result. Raises UnfreezeError if the process ends, or takes more
+        than `limit` seconds."""
         ended = UnfreezeError(f"{self.path}: the process that ran it ended: it crashed, or memory ran out")
         with self.lock:
             if self.ended:
@@ -67,7 +67,7 @@ class ArtefactProcess:
             self.pipe.send((function, arguments))
             answered = self.pipe.poll(limit)
             given, error = self.pipe.recv() if answered else (None, None)
-        except (EOFError, OSError):  # it is no more
+        except (EOFError, OSError):  # the process is gone
             raise ended from None
         if not answered:
             self.kill()
@@ -102,7 +102,7 @@ class ProcessGroup:
     def start(self, path: Path, threads: int, pixels: str | None) -> ArtefactProcess:
         with self.lock:
             if self.ended:
-                raise UnfreezeError(f"{path}: it was not run any more")
+                raise UnfreezeError(f"{path}: not run, because the others were ended")
             held = ArtefactProcess(path)
             self.held.append(held)
         held.load(threads, pixels)
@@ -110,8 +110,8 @@ class ProcessGroup:
 
     @contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor]:
-        """A pool of as many threads as there are cores. Where the block raises, as on Ctrl-C, all processes end first:
-        leaving the pool waits for its threads, which wait for the processes."""
+        """A pool of as many threads as there are cores. If the block raises, as on Ctrl-C, all processes are ended
+        first: leaving the pool waits for its threads, and these wait for the processes."""
         with ThreadPoolExecutor(cores()) as pool:
             try:
                 yield pool

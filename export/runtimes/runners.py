@@ -1,4 +1,4 @@
-"""An artefact -> a function from images to probabilities, in the artefact's own runtime. No other module imports one.
+"""An artefact -> a function from images to probabilities, in the artefact's own runtime.
 
 A runner takes uint8 [N, S, S, 3] and gives float32 [N, C]; N may change from call to call.
 """
@@ -38,23 +38,23 @@ class Runner:
     predict: Predict
     to_input: Predict  # uint8 [N, S, S, 3] -> what the artefact itself takes
     description: dict[str, Any] | None  # what the artefact says of itself
-    shape: tuple[Any, ...]  # of its input; what is open is no positive int
+    shape: tuple[Any, ...]  # of its input; a dimension that is not fixed is None, a text or -1
 
 
 def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -> Runner:
-    """Load an `.onnx` or `.tflite` file or a SavedModel folder. `threads` None: the runtime's own choice.
+    """Load an `.onnx` or `.tflite` file or a SavedModel folder. `threads`: None leaves the number to the runtime.
 
     `pixels`: for a model that was not exported here, the range that it takes, a name of
-    `export.runtimes.inputs_outputs.SCALES`. Its layout and dtype are then adapted, too, and its answers are as it gives
-    them: `export.runtimes.inputs_outputs.to_probabilities` makes probabilities of them. UnfreezeError where the path is
-    none of these, or where the runtime refuses the file.
+    `export.runtimes.inputs_outputs.SCALES`. The images are then also converted to its layout and dtype. Its answers are
+    returned unchanged: `export.runtimes.inputs_outputs.to_probabilities` converts them. Raises UnfreezeError if the
+    path is not an artefact, or if the runtime refuses it.
     """
     if path.is_dir() and (path / "saved_model.pb").is_file():
         loader: Callable[[Path, int | None, str | None], Runner] = load_saved_model
     elif path.suffix.lower() in LOADERS and path.is_file():
         loader = LOADERS[path.suffix.lower()]
     else:
-        raise UnfreezeError(f"{path} is no .onnx or .tflite file, SavedModel folder or run folder")
+        raise UnfreezeError(f"{path} is not an .onnx or .tflite file, a SavedModel folder or a run folder")
     try:
         with hushed():
             return loader(path, threads, pixels)
@@ -65,7 +65,7 @@ def load(path: Path, threads: int | None = None, *, pixels: str | None = None) -
 
 
 def import_runtime(path: Path) -> None:
-    """Import the runtime of an artefact, so that its import does not count as the loading of the artefact."""
+    """Import the runtime of an artefact, so that the import does not count in its load time."""
     if path.is_dir():
         start_tensorflow()
         return
@@ -85,7 +85,7 @@ def load_onnx(path: Path, threads: int | None, pixels: str | None) -> Runner:
         path,
         options,
         providers=["CPUExecutionProvider"],
-        enable_fallback=0,  # prints on standard output
+        enable_fallback=0,  # the fallback prints on standard output
     )
     described = session.get_modelmeta().custom_metadata_map.get("unfreeze")
     _check_one_input_and_output(session.get_inputs(), session.get_outputs())
@@ -169,7 +169,7 @@ def load_saved_model(path: Path, threads: int | None, pixels: str | None) -> Run
 def _check_one_input_and_output(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(
-            f"it has {len(inputs)} inputs and {len(outputs)} outputs; images in and classes out are one each"
+            f"it has {len(inputs)} inputs and {len(outputs)} outputs; it must have one each: images in, classes out"
         )
 
 

@@ -21,13 +21,14 @@ class Tensor:
 
 
 def tensors(path: Path, images: np.ndarray) -> list[Tensor]:
-    """Of a .onnx or .tflite file on `images`, in the file's own dtype and layout; the last is its answer."""
+    """All intermediate tensors of a .onnx or .tflite file. `images` have the file's own dtype and layout. The last
+    tensor is its answer."""
     with hushed():
         return (_onnx if path.suffix.lower() == ".onnx" else _tflite)(path, images)
 
 
 def _joined(found: Iterable[list[Tensor]], images: int) -> list[Tensor]:
-    """One list of tensors, of the lists that a file gave for one batch after the other."""
+    """Concatenate the lists of tensors that a file gave for batch after batch; `images`: the number to keep."""
     return [
         Tensor(parts[0].name, np.concatenate([part.value for part in parts])[:images])
         for parts in zip(*found, strict=True)
@@ -35,7 +36,8 @@ def _joined(found: Iterable[list[Tensor]], images: int) -> list[Tensor]:
 
 
 def _batches(images: np.ndarray, count: Any) -> Iterator[np.ndarray]:
-    """All at once where `count` is no fixed number of images; else as many, the last one repeated to fill up."""
+    """The images in batches of `count`, the last image repeated to fill the last batch; one batch if `count` is not a
+    number."""
     count = count if isinstance(count, int) and count > 0 else len(images)
     for start in range(0, len(images), count):
         part = images[start : start + count]
@@ -43,7 +45,7 @@ def _batches(images: np.ndarray, count: Any) -> Iterator[np.ndarray]:
 
 
 def _onnx(path: Path, images: np.ndarray) -> list[Tensor]:
-    """By added graph outputs, without onnxruntime's optimisations: they would fuse what is to be told apart."""
+    """The tensors, as added graph outputs. onnxruntime's optimisations are off: they would fuse operations."""
     import onnx
     import onnxruntime
 
@@ -72,7 +74,7 @@ def _onnx(path: Path, images: np.ndarray) -> list[Tensor]:
 
 
 def _tflite(path: Path, images: np.ndarray) -> list[Tensor]:
-    """Without delegates: XNNPACK does not show its intermediate tensors."""
+    """The tensors. Delegates are off: XNNPACK does not keep its intermediate tensors."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
@@ -101,7 +103,8 @@ def _tflite(path: Path, images: np.ndarray) -> list[Tensor]:
 
 
 def dequantised(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
-    """float32: what a tensor of TFLite stands for, scale x (value - zero point), in one step for the whole tensor."""
+    """float32: the numbers that a TFLite tensor stands for: scale x (value - zero point), one scale for the whole
+    tensor."""
     scale, zero = details["quantization"]
     if not scale or np.issubdtype(value.dtype, np.floating):
         return value.astype(np.float32, copy=False)

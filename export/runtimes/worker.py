@@ -1,4 +1,4 @@
-"""The functions that run in the process of one artefact: the artefact is loaded once, and then run.
+"""The functions that run in the process of one artefact. The process loads it once and keeps it.
 
 `export.runtimes.processes` calls them. Arguments and results are pickled.
 """
@@ -35,7 +35,7 @@ _adapted: Callable[[np.ndarray], np.ndarray]  # of a model from elsewhere: answe
 
 
 def serve(pipe: Connection) -> None:
-    """All that the process does: what it is asked for, until its parent ends it, or is no more."""
+    """The main loop of the process: run the functions that come over the pipe, until the parent ends it or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     while True:
@@ -46,14 +46,14 @@ def serve(pipe: Connection) -> None:
         given, error = None, None
         try:
             given = function(*arguments)
-        except Exception as raised:  # for the parent to raise
+        except Exception as raised:  # the parent raises it again
             error = raised
-            error.add_note(traceback.format_exc())  # which a traceback does not survive
+            error.add_note(traceback.format_exc())  # pickling drops the traceback
         pipe.send((given, error))
 
 
 def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
-    """Import the runtime, and load the artefact. Returns the class names in its description, None without one."""
+    """Import the runtime, and load the artefact. Returns the class names in its description, or None if it has none."""
     global _path, _reload, _before, _adapted
     _adapted = to_probabilities if pixels is not None else lambda answers: answers
     import_runtime(path)
@@ -123,7 +123,7 @@ def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]
 
 def memory(images: Path, rows: np.ndarray) -> float | None:
     """Peak resident memory in MB with one image and with a batch, beyond what the process took before the artefact was
-    loaded. None where the system does not say."""
+    loaded. None if the system does not tell."""
     for count in (1, BATCH):
         times(images, rows, count, 2)
     peak = _resident("VmHWM")
@@ -131,7 +131,8 @@ def memory(images: Path, rows: np.ndarray) -> float | None:
 
 
 def _resident(entry: str) -> float | None:
-    """MB, from /proc; None where there is no such file. `ru_maxrss` would be the parent's where that is larger."""
+    """MB, from /proc; None if there is no such file. `ru_maxrss` is not used: a child starts with its parent's
+    value."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

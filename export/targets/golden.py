@@ -15,8 +15,8 @@ from toolkit.progress import Progress, silent
 from toolkit.storage.files import atomic, write_json
 
 COUNT = 8
-UNSATURATED = 0.8  # probability near which an answer shows what is wrong with the pixels; one of 1.0 hides it
-TOLERANCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.1, "int8": 0.15, "int16x8": 0.1}
+UNSATURATED = 0.8  # an answer with about this probability shows faults in the pixels; one with 1.0 hides them
+GOLDEN_TOLERANCE = {"float32": 0.001, "float16": 0.05, "dynamic": 0.1, "int8": 0.15, "int16x8": 0.1}
 CHECKERS = Path(__file__).parent / "checkers"
 
 
@@ -36,7 +36,7 @@ def write_golden(
     for done, artefact in enumerate(there):
         progress("golden pack", done, len(there))
         answers[artefact.name] = {
-            "tolerance": TOLERANCE[artefact.precision],
+            "tolerance": GOLDEN_TOLERANCE[artefact.precision],
             "probabilities": load(folder / artefact.name).predict(chosen).tolist(),
         }
     pack = {
@@ -64,8 +64,8 @@ def write_golden(
 
 
 def golden_rows(reference: Reference) -> np.ndarray:
-    """int64 [<= 8]: of each class in turn the rightly answered image whose probability is nearest to 0.8, then the
-    next nearest; wrongly answered ones only where there are too few."""
+    """int64 [<= 8]: for each class in turn, the correctly answered image whose probability is nearest to 0.8, then the
+    next nearest. Wrongly answered images are used only if there are too few others."""
     top = reference.probabilities.max(1)
     wrong = reference.probabilities.argmax(1) != reference.labels
     order = np.lexsort((np.abs(top - UNSATURATED), wrong))

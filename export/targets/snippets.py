@@ -1,8 +1,8 @@
 """Code that loads an artefact and answers for one image, ready to paste: the right names, shapes and classes in it.
 
 Every snippet decodes as the model was trained: EXIF orientation applied, RGB, stretched to the square by bilinear
-interpolation without antialias. A name comes from a folder that anybody may have made, so each stands in its language's
-own string literal, where nothing of it can end the string or be run.
+interpolation without antialias. Names of classes and files may come from strangers, so each is written as a string
+literal of its language with everything escaped that could end the string or be executed.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _template(name: str) -> str:
 
 
 def _listed(literals: Sequence[str]) -> str:
-    """In one line, or where that is long in lines of their own between the brackets."""
+    """The literals in one line; if that is too long, in several lines between the brackets."""
     line = ", ".join(literals)
     if len(line) <= 80:
         return line
@@ -143,7 +143,7 @@ def _listed(literals: Sequence[str]) -> str:
 
 
 def _wrapped(literals: Sequence[str], width: int = 92) -> list[str]:
-    """The literals with their commas, as many in a line as fit; none is broken, as it may hold spaces."""
+    """The literals with their commas, as many in a line as fit. A literal is never broken: it may hold spaces."""
     lines = [""]
     for literal in literals:
         if lines[-1] and len(lines[-1]) + len(literal) + 2 > width:

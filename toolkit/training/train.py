@@ -90,7 +90,8 @@ def train_run(run: Run, listener: Listener = SILENT) -> History:
     train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=listener.progress)
     val_part = load_part(run, "val", progress=listener.progress)
     keras.utils.set_random_seed(settings.seed)
-    spec = settings.spec(classes, settings.head_units[0], settings.dropout[0], settings.unfreeze[0])
+    units, rates, depths = settings.space
+    spec = settings.spec(classes, units[0], rates[0], depths[0])
     model = build_model(spec, settings.weights)
     write_space(run.path / FOLDER, settings)
     board = CurveWriter(run.path / FOLDER / "model", settings.objective, point=asdict(spec.point))

@@ -1,6 +1,6 @@
-"""The commands: each parses, calls its function of `unfreeze.api`, shows what came, and says what to type next.
+"""The commands: each parses its options, calls its function of `unfreeze.api`, prints the result and the next command.
 
-    finish       how each ends: the result as text or as JSON, exit 1 where an artefact does not hold
+    finish       how each ends: the result as text or as JSON, exit 1 if an artefact does not hold
     run          `unfreeze run`, all in one go; `unfreeze demo`
     scan         `unfreeze scan`
     tune_train   `unfreeze tune` and `unfreeze train`

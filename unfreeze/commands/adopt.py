@@ -9,10 +9,9 @@ import click
 
 from export.settings import PIXELS
 from toolkit.progress import Listener
-from toolkit.settings import Split
 from unfreeze import api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 from unfreeze.commands.tune_train import warn
 
 
@@ -57,7 +56,7 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
 
     Images that MODEL was trained on do not test it: give DATA a test/ folder with other images.
     """
-    split = Split(**{name: values.pop(name) for name in ("val", "test", "seed")})
+    split = o.split(**{name: values.pop(name) for name in ("val", "test", "seed")})
     listener = Listener(screen.progress, on_images=lambda images: warn(screen, images))
     opened = api.adopt(model, data, run, split=split, listener=listener, **values)
     from toolkit.storage.files import read_json
@@ -65,5 +64,5 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
 
     described = read_json(opened.path / "model.json")
     told = described["adopted"] | {"class_names": opened.images.class_names, "image_size": described["image_size"]}
-    answer(screen, as_json, told, lambda: tables.show_adopted(told, opened.images))
+    print_result(screen, as_json, told, lambda: tables.show_adopted(told, opened.images))
     screen.next(f"unfreeze evaluate {run}")

@@ -9,7 +9,7 @@ import click
 
 from unfreeze import api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 
 
 @click.command(short_help="The table of backbones and their cut layers.")
@@ -19,4 +19,4 @@ def backbones(screen: Any, as_json: bool) -> None:
     """The backbones, their default image size, and the cut layer of each unfreeze depth."""
     from unfreeze.screen import tables
 
-    answer(screen, as_json, [asdict(row) for row in api.backbones()], tables.show_backbones)
+    print_result(screen, as_json, [asdict(row) for row in api.backbones()], tables.show_backbones)

@@ -12,7 +12,7 @@ from toolkit.errors import NoAnswerError
 from toolkit.progress import Listener
 from unfreeze import artefact_api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 
 
 @click.command(short_help="SavedModel, TFLite and ONNX in float32, float16 and int8.")
@@ -25,14 +25,14 @@ def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: A
     """Write RUN's model as SavedModel, TFLite and ONNX, in float32, float16 and int8, with labels, metadata, a
     manifest, and a golden pack to prove an app with.
 
-    An int8 file that loses more than the margin on validation images is made in other ways, until one
+    If an int8 file loses more than the margin on validation images, other ways to make it are tried until one
     holds. Other artefacts of the same model that were exported earlier stay.
     """
     manifest = artefact_api.export(run, o.export_settings(values), data=data, listener=Listener(screen.progress))
     from unfreeze.screen import export_tables
 
     told = {"artefacts": [asdict(artefact) for artefact in manifest.artefacts], "failed": manifest.failed}
-    answer(screen, as_json, told, lambda: export_tables.show_manifest(manifest))
+    print_result(screen, as_json, told, lambda: export_tables.show_manifest(manifest))
     if manifest.failed:
         raise NoAnswerError("; ".join(f"{name} could not be written: {why}" for name, why in manifest.failed.items()))
     screen.next(f"unfreeze verify {run}")

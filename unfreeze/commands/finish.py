@@ -1,4 +1,4 @@
-"""How commands end: the result on standard output, as people read it or as JSON, and the verdict on artefacts.
+"""How commands end: the result on standard output, as text or as JSON, and the verdict on artefacts.
 
 With --json standard output holds one JSON value however the command ends: the result, or `{"error": ..., "exit": ...}`.
 """
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from export.proof.parity import Parity
 
 
-_PRINTED = False  # whether the command that runs has begun to print its JSON: nothing may follow it
-_UNSHOWN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # in names; json escapes the other control characters
+_PRINTED = False  # whether the command has begun to print its JSON: nothing may be printed after it
+# characters that names may hold and a terminal must not get; json escapes the other control characters
+_UNSHOWN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:
+def print_result(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> None:
     """Print the result: `value` as JSON, or what `show` prints."""
     screen.close()
     if as_json:
@@ -34,27 +35,27 @@ def answer(screen: Any, as_json: bool, value: Any, show: Callable[[], None]) -> 
 
 
 def begin() -> None:
-    """To be called when a command starts: none of its JSON is printed yet."""
+    """Call this when a command starts: none of its JSON has been printed yet."""
     global _PRINTED
     _PRINTED = False
 
 
-def answer_error(text: str, code: int) -> None:
-    """Print why there is no result, and the exit code, as JSON; nothing where the result is printed already."""
+def print_error(text: str, code: int) -> None:
+    """Print why there is no result, and the exit code, as JSON; nothing if the result is printed already."""
     if not _PRINTED:
-        with suppress(OSError):  # whoever read standard output is gone, and the exit code still tells
+        with suppress(OSError):  # standard output may be closed; the exit code still tells
             _print_json({"error": text, "exit": code})
 
 
 def _print_json(value: Any) -> None:
     global _PRINTED
     text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-    _PRINTED = True  # before the first byte: a signal may cut it
+    _PRINTED = True  # before the first byte, because a signal may interrupt the printing
     click.echo(_UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it: numpy's numbers and arrays become Python's, numbers that are not finite null."""
+    """The value as JSON can hold it: numpy's numbers and arrays become Python's, and infinity and NaN become null."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -64,8 +65,8 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def require(parities: Sequence[Parity], strict: bool = False) -> None:
-    """NoAnswerError where a file fails or where there is none; with `strict` also where one is undecided."""
+def require_proof(parities: Sequence[Parity], strict: bool = False) -> None:
+    """Raises NoAnswerError if a file fails or if there is none; with `strict` also if one is undecided."""
     if not parities:
         raise NoAnswerError("no artefact to verify; `unfreeze export RUN` writes them")
     from unfreeze.screen.export_tables import shortfall

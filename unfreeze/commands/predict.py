@@ -11,7 +11,7 @@ import click
 from toolkit.errors import NoAnswerError, one_line
 from unfreeze import artefact_api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 
 
 @click.command(short_help="Class and probability of each image.")
@@ -30,7 +30,7 @@ def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) 
         if not as_json:
             said = prediction.error or f"{prediction.answer}  {prediction.probability:.4f}"
             click.echo(one_line(f"{prediction.path}  {said}"), err=bool(prediction.error))
-    answer(screen, as_json, [asdict(prediction) for prediction in predictions], lambda: None)
+    print_result(screen, as_json, [asdict(prediction) for prediction in predictions], lambda: None)
     broken = sum(prediction.error is not None for prediction in predictions)
     if broken:
         raise NoAnswerError(f"{broken} of {len(predictions)} files could not be read")

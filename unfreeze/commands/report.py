@@ -9,7 +9,7 @@ import click
 
 from unfreeze import api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 
 
 @click.command(short_help="One page, and a model card, of all that a run found.")
@@ -21,4 +21,4 @@ def report(screen: Any, run: Path, data: Path | None, as_json: bool) -> None:
     """Write RUN/report.html, one self-contained page, and RUN/report.md, a model card, of what RUN holds so far."""
     page, card = api.report(run, data=data)
     told = {"page": str(page), "card": str(card)}
-    answer(screen, as_json, told, lambda: click.echo(f"{page}  the report\n{card}  the model card"))
+    print_result(screen, as_json, told, lambda: click.echo(f"{page}  the report\n{card}  the model card"))

@@ -10,9 +10,9 @@ import click
 
 from unfreeze import api, digits_demo
 from unfreeze import options as o
-from unfreeze.commands.finish import answer, require
-from unfreeze.commands.tune_train import shown_on, track
-from unfreeze.tracking.mlflow_store import require as require_store
+from unfreeze.commands.finish import print_result, require_proof
+from unfreeze.commands.tune_train import log_to_mlflow, screen_listener
+from unfreeze.tracking.mlflow_store import check_store
 
 
 @click.command(short_help="Search, evaluate, export, verify and report in one go.")
@@ -24,10 +24,11 @@ from unfreeze.tracking.mlflow_store import require as require_store
 @o.JSON
 @click.pass_obj
 def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
-    """Search, evaluate, export, verify and report in one go. The same call again goes on where it stopped."""
-    require_store(mlflow)
+    """Search, evaluate, export, verify and report in one go. The same command again continues after an interruption."""
+    check_store(mlflow)
     export, settings = o.export_settings(values), o.settings(values)
-    finished = api.run(data, run, settings=settings, export=export, strict=strict, listener=shown_on(screen, settings))
+    listener = screen_listener(screen, settings)
+    finished = api.run(data, run, settings=settings, export=export, strict=strict, listener=listener)
     _tell(screen, run, finished, as_json, mlflow)
 
 
@@ -44,10 +45,10 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow:
 @click.pass_obj
 def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
     """Search, evaluate, export, verify and report on 1,797 handwritten digits, from the starter weights: nothing to
-    bring, no network, some minutes. RUN is runs/demo where it is not given; the images go beside it, into RUN-images.
+    bring, no network, some minutes. RUN is runs/demo if it is not given; the images go beside it, into RUN-images.
     """
     settings = replace(digits_demo.DEMO, seed=seed)
-    finished = digits_demo.demo(run, settings=settings, listener=shown_on(screen, settings))
+    finished = digits_demo.demo(run, settings=settings, listener=screen_listener(screen, settings))
     _tell(screen, run, finished, as_json)
 
 
@@ -68,10 +69,10 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
 
     artefacts = [to_json(parity) for parity in finished.parities]
     told = {"search": asdict(finished.search), "test": finished.evaluation.to_json(), "artefacts": artefacts}
-    answer(screen, as_json, told, summary)
-    track(screen, run, mlflow)
+    print_result(screen, as_json, told, summary)
+    log_to_mlflow(screen, run, mlflow)
     if finished.trouble:
         raise finished.trouble
-    require(finished.parities)
+    require_proof(finished.parities)
     first = default_artefact([parity.artefact.name for parity in finished.parities])
     screen.next(f"unfreeze predict {run / 'export' / first} IMAGE...")

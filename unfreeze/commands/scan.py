@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 from toolkit.progress import Listener
-from toolkit.settings import Split
 from unfreeze import api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
+from unfreeze.commands.finish import print_result
 
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
@@ -38,7 +37,7 @@ from unfreeze.commands.finish import answer
 @click.pass_obj
 def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bool, as_json: bool) -> None:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
-    images = api.scan(data, split=Split(val, test, seed), strict=strict, listener=Listener(screen.progress))
+    images = api.scan(data, split=o.split(val, test, seed), strict=strict, listener=Listener(screen.progress))
     from unfreeze.screen import tables
 
     counts = {part: images.counts(part) for part in ("train", "val", "test")}
@@ -55,5 +54,5 @@ def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bo
         "ignored": images.ignored,
         "fingerprint": images.fingerprint(),
     }
-    answer(screen, as_json, listed, lambda: tables.show_folder(images))
+    print_result(screen, as_json, listed, lambda: tables.show_folder(images))
     screen.next(f"unfreeze run {shlex.quote(str(data))} RUN")

@@ -12,8 +12,8 @@ from toolkit.progress import Listener
 from toolkit.settings import Settings
 from unfreeze import api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer
-from unfreeze.tracking.mlflow_store import require
+from unfreeze.commands.finish import print_result
+from unfreeze.tracking.mlflow_store import check_store
 
 if TYPE_CHECKING:
     from toolkit.data.image_set import ImageSet
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 @click.pass_obj
 def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
-    require(mlflow)
+    check_store(mlflow)
     settings = o.settings(values)
     result = api.tune(
         data,
         run,
         settings=settings,
         strict=strict,
-        listener=shown_on(screen, settings),
+        listener=screen_listener(screen, settings),
     )
     from unfreeze.screen import tables
 
-    answer(screen, as_json, asdict(result), lambda: tables.show_search(result))
-    track(screen, run, mlflow)
+    print_result(screen, as_json, asdict(result), lambda: tables.show_search(result))
+    log_to_mlflow(screen, run, mlflow)
     screen.next(f"unfreeze evaluate {run}")
 
 
@@ -55,39 +55,39 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow
 @click.pass_obj
 def train(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Train one model, no search."""
-    require(mlflow)
+    check_store(mlflow)
     settings = o.settings(values)
     history = api.train(
         data,
         run,
         settings=settings,
         strict=strict,
-        listener=shown_on(screen, settings),
+        listener=screen_listener(screen, settings),
     )
     from unfreeze.screen import tables
 
     told = {"best": history.best, "epochs": history.rows}
-    answer(screen, as_json, told, lambda: tables.show_training(history.best or {}))
-    track(screen, run, mlflow)
+    print_result(screen, as_json, told, lambda: tables.show_training(history.best or {}))
+    log_to_mlflow(screen, run, mlflow)
     screen.next(f"unfreeze evaluate {run}")
 
 
-def track(screen: Any, run: Path, uri: str | None) -> None:
-    """Tell an MLflow store, if one was named, of the folder that is now whole."""
+def log_to_mlflow(screen: Any, run: Path, uri: str | None) -> None:
+    """Log the finished run to the MLflow store, if one was given."""
     if uri is not None:
         screen.say(f"logged to MLflow as run {api.track(run, uri)}")
 
 
 def warn(screen: Any, images: ImageSet) -> None:
-    """Say what a run should not pass over in silence."""
+    """Print the warnings about the images."""
     from unfreeze.screen import tables
 
     for line in tables.warnings(images):
         screen.say(line)
 
 
-def shown_on(screen: Any, settings: Settings) -> Listener:
-    """What a person sees while models are trained: warnings about the images, each epoch, each trial that has ended."""
+def screen_listener(screen: Any, settings: Settings) -> Listener:
+    """A Listener that shows on the screen: warnings about the images, each epoch, each finished trial."""
 
     def epoch(row: dict[str, Any]) -> None:
         screen.epoch(row, settings.epochs + (settings.refit if row["stage"] == "refit" else 0))
@@ -102,7 +102,7 @@ def shown_on(screen: Any, settings: Settings) -> Listener:
 
 
 def _plan(settings: Settings) -> list[tuple[int, int]] | None:
-    """(trials, epochs of each) of every rung of the search; None where that is not known."""
+    """(trials, epochs of each) of every rung of the search; None if that is not known."""
     from tuning.oracles.halving import rungs
 
     count = min(settings.trials, settings.point_count)

@@ -13,7 +13,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
 from unfreeze import artefact_api
 from unfreeze import options as o
-from unfreeze.commands.finish import answer, require
+from unfreeze.commands.finish import print_result, require_proof
 
 FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out")} | {"artefacts": "--artefact"}
 
@@ -71,9 +71,9 @@ FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out"
 @o.JSON
 @click.pass_obj
 def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
-    """Run every artefact of RUN in its own runtime over the whole test part: accuracy lost, with a bound on it,
-    flips, differences, calibration, latency, memory. Where one does not hold, the first layer that differs is named.
-    Exit 1 where one does not hold.
+    """Run every artefact of RUN in its own runtime over the whole test part: accuracy lost, with a bound on it, flips,
+    differences, calibration, latency, memory. For one that does not hold, the first layer that differs is named. Exit 1
+    if one does not hold.
 
     Or a model from elsewhere: unfreeze verify --reference model.keras --artefact model.onnx --data DIR
     """
@@ -90,26 +90,25 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables
 
-    clients, trouble = _clients(screen, run, parities, values) if values["resize"] else ([], None)
+    sensitivity, trouble = _sensitivity(screen, run, parities, values) if values["resize"] else ([], None)
     told: Any = [to_json(parity) for parity in parities]
-    told = {"artefacts": told, "clients": [asdict(row) for row in clients]} if clients else told
+    told = {"artefacts": told, "clients": [asdict(row) for row in sensitivity]} if sensitivity else told
 
     def summary() -> None:
         export_tables.show_parity(parities, values["sort"])
-        export_tables.show_clients(clients)
+        export_tables.show_sensitivity(sensitivity)
 
-    answer(screen, as_json, told, summary)
+    print_result(screen, as_json, told, summary)
     if trouble:
         raise trouble
-    require(parities, values["strict"])
+    require_proof(parities, values["strict"])
     screen.next(f"unfreeze predict {run / 'export' / default_artefact([p.artefact.name for p in parities])} IMAGE...")
 
 
-def _clients(
+def _sensitivity(
     screen: Any, run: Path, parities: list[Any], values: dict[str, Any]
 ) -> tuple[list[Any], UnfreezeError | None]:
-    """How sensitive one of the artefacts that ran is to what apps do (all of a precision answer alike), or why that
-    could not be found out."""
+    """(the sensitivity of one artefact that ran, to stand for all; the error if it could not be measured)."""
     from export.predict import default_artefact
 
     ran = [parity.artefact.name for parity in parities if parity.accuracy is not None]
@@ -124,7 +123,7 @@ def _clients(
 
 
 def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings: VerifySettings) -> None:
-    """Without RUN."""
+    """`unfreeze verify --reference`, without RUN."""
     needed = {"reference": "--reference", "artefacts": "--artefact", "data": "--data"}
     missing = [what for name, what in needed.items() if not values[name]]
     if missing:
@@ -154,5 +153,5 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings
     from unfreeze.screen import export_tables
 
     told = [to_json(parity) for parity in parities]
-    answer(screen, as_json, told, lambda: export_tables.show_parity(parities, values["sort"]))
-    require(parities, values["strict"])
+    print_result(screen, as_json, told, lambda: export_tables.show_parity(parities, values["sort"]))
+    require_proof(parities, values["strict"])

@@ -1,7 +1,7 @@
 """RUN/report.html and RUN/report.md: what a run found, for people who were not there.
 
-    run_facts        a run folder -> RunFacts, whatever of it was made so far
-    effects          which of the three settings the search shows to matter, and which it cannot tell
+    run_facts        a run folder -> RunFacts, also of an unfinished run
+    effects          which of the three settings matter, as far as the search can tell
     recommend        the file for a phone, a browser and a server, and why
     how_to_load      code that loads the files, one file of each format
     reproduce        the commands that make the run again
@@ -14,5 +14,6 @@
     card             RunFacts -> report.md, a model card
     write_report     both into the run folder
 
-Only files of the run folder are read, and the test images that were answered wrong: no TensorFlow, no model.
+Only files of the run folder are read, and the test images that were answered wrongly. TensorFlow and the model are not
+loaded.
 """

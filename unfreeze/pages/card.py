@@ -42,7 +42,7 @@ def render_card(facts: RunFacts) -> str:
     """The text of report.md."""
     environment = Environment(
         loader=PackageLoader("unfreeze.pages"),
-        autoescape=False,  # Markdown: `md` and `code` escape, and every value passes one of them
+        autoescape=False,  # Markdown: `md`, `prose` and `code` escape, and every value passes one of them
         undefined=StrictUndefined,
         finalize=escape_controls,
         trim_blocks=True,
@@ -50,6 +50,7 @@ def render_card(facts: RunFacts) -> str:
     )
     environment.filters |= {
         "md": markdown,
+        "prose": escape_markdown,
         "code": code,
         "fenced": fenced,
         "percent": percent,
@@ -82,8 +83,14 @@ def render_card(facts: RunFacts) -> str:
 
 
 def markdown(text: object) -> str:
-    """A line of Markdown that shows the text as it is: characters that could be markup, also HTML, are escaped."""
-    line = shorten(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A line of Markdown that shows a name as it is: characters that could be markup, also HTML, are escaped, and a
+    long one is shortened."""
+    return escape_markdown(shorten(text))
+
+
+def escape_markdown(text: object) -> str:
+    """The same without shortening it: for our own sentences, in which names are shortened already."""
+    line = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~$:@/])", r"\\\1", line)
 
 

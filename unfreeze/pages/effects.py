@@ -1,12 +1,13 @@
-"""Which of the settings head size, dropout and unfreeze depth matter, as far as a search of few trials can tell.
+"""Which of head size, dropout and unfreeze depth matter, as far as a search of few trials can tell.
 
 The measure is the correlation ratio (eta squared): the share of the variance between trials that lies between the
 values of one setting, the main effect of a functional ANOVA on the trials that there are. Few trials make it large by
-chance, so beside it stands what chance gives: its 95th percentile over shuffled trials (a permutation test; R. A.
-Fisher, The Design of Experiments, 1935). Only what exceeds that is called an effect.
+chance, so it is compared with its 95th percentile over shuffled trials (a permutation test; R. A. Fisher, The Design of
+Experiments, 1935). Only a larger share is called an effect.
 
-Only trials with the same number of epochs are compared, each configuration once: in a search that lets the better half
-train on, having trained longer would otherwise pass for a setting's merit. Depth is compared on trials that fine-tuned.
+Only trials with the same number of epochs are compared, each configuration once: in a search that trains the better
+half longer, longer training would otherwise count as an effect of a setting. Depth is compared only among trials that
+fine-tuned.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from tuning.results import Trial, ancestors
 SETTINGS = dict(
     zip(POINT, ("head size", "dropout", "unfreeze depth"), strict=True)
 )  # name of the field -> its name in a sentence
-LEAST = 6  # trials; with fewer nothing is computed
+LEAST = 6  # with fewer trials nothing is computed
 SHUFFLES = 2000
 
 
 @dataclass(frozen=True)
 class Effect:
-    """How much one setting explains. `share` is None where there are too few trials to compute it."""
+    """How much one setting explains. `share` is None if there are too few trials to compute it."""
 
     setting: str  # a name of SETTINGS
     label: str
@@ -64,7 +65,7 @@ def _comparable(
     for trial in trials:
         rung = len(ancestors(trial.trial, parents, Path("trials.csv")))
         end = ends.get(trial.trial)
-        # Where the oracle's own record is gone, what went on from another trial has fine-tuned.
+        # If the oracle's own record is gone: a trial that continues another one has fine-tuned.
         only_head = end <= head_epochs if end is not None else rung == 0 and any(parents.values())
         if trial.value(objective) is not None and trial.point and not (tuned and only_head):
             groups[end, rung].append(trial)

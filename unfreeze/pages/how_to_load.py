@@ -16,12 +16,12 @@ class Loading:
 
     title: str
     shown: str  # the file that the snippets name
-    others: tuple[str, ...]  # those that load the same way
+    others: tuple[str, ...]  # other files that load in the same way
     snippets: tuple[Snippet, ...]
 
 
 def loading(facts: RunFacts) -> list[Loading]:
-    """For each format that was exported the file that is recommended, then model.keras."""
+    """How to load one file of each exported format, a recommended one if there is one, and then model.keras."""
     files = () if facts.outdated else facts.files
     chosen = {one.file.name for one in recommend(files) if one.file}
     groups = []

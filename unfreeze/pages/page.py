@@ -1,4 +1,4 @@
-"""`RunFacts` -> report.html, one file that loads no other and runs no script."""
+"""`RunFacts` -> report.html, a single file that loads no other file and runs no script."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _classes(facts: RunFacts) -> list[tuple[str, list[int], int]]:
 
 
 def _search(facts: RunFacts) -> dict[str, Any]:
-    """The values of the section on the search; {} where no trial completed."""
+    """The values of the section on the search; {} if no trial completed."""
     objective = facts.run.settings.objective
     done = [trial for trial in facts.trials if trial.value(objective) is not None]
     if not done:
@@ -153,7 +153,8 @@ def _confusion(facts: RunFacts) -> dict[str, Any]:
 
 
 def _per_class(facts: RunFacts) -> list[dict[str, Any]]:
-    """A row for each class. Where there are more than a matrix has numbers for, those with the lowest F1 come first."""
+    """A row for each class. If there are more classes than the confusion matrix shows numbers for, they are sorted by
+    F1, the lowest first."""
     evaluation = facts.evaluation
     if evaluation is None:
         return []
@@ -164,7 +165,7 @@ def _per_class(facts: RunFacts) -> list[dict[str, Any]]:
             evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, images, strict=True
         )
     ]
-    return sorted(rows, key=lambda row: row["f1"]) if len(rows) > result_pictures.NUMBERED else rows
+    return sorted(rows, key=lambda row: row["f1"]) if len(rows) > result_pictures.MOST_NUMBERED else rows
 
 
 def _reliability(facts: RunFacts) -> Picture | None:

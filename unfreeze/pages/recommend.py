@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from unfreeze.pages.run_facts import ExportedFile
 
-ALIKE = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
-PHONE = ("int8", "float16", "dynamic", "float32")  # order of preference where not all files were timed
+EQUALLY_FAST = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
+PHONE = ("int8", "float16", "dynamic", "float32")  # order of preference if not all files were timed
 BROWSER = ("float32", "float16", "int8")
 SERVER = ("float32", "int8", "float16")
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The file for one place; None where none can be recommended."""
+    """The file for one place; `file` is None if none can be recommended."""
 
     place: str  # "Phone" | "Browser" | "Server"
     file: ExportedFile | None
@@ -95,12 +95,12 @@ def _server(files: Sequence[ExportedFile]) -> Recommendation:
 
 
 def _fastest(files: Sequence[ExportedFile], time: Callable[[ExportedFile], float | None]) -> ExportedFile | None:
-    """The smallest file among those that are about as fast as the fastest; None where not all files were timed."""
+    """The smallest file among those that are about as fast as the fastest; None if not all files were timed."""
     times = [time(file) for file in files]
     known = [one for one in times if one is not None]
     if len(known) < len(files):
         return None
-    near = [file for file, one in zip(files, known, strict=True) if one <= ALIKE * min(known)]
+    near = [file for file, one in zip(files, known, strict=True) if one <= EQUALLY_FAST * min(known)]
     return min(near, key=lambda file: file.bytes)
 
 

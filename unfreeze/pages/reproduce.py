@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import fields
+from math import inf, nextafter
 from pathlib import Path
+
+import numpy as np
 
 from export.artefacts import UNSTATED
 from export.settings import CALIBRATION, MARGIN, PIXELS, ExportSettings
@@ -14,11 +17,12 @@ from unfreeze.pages.run_facts import RunFacts
 
 SINGLE = {"head_units": 0, "dropout": 0.2, "unfreeze": 2}  # the defaults of `unfreeze train`
 SPLIT = ("val", "test", "seed")
-HERE = {"cache_dir"}  # a folder of this machine
+HERE = {"cache_dir"}  # left out: a folder of this machine
 
 
 def commands(facts: RunFacts) -> tuple[str, ...]:
-    """The lines to type where data, run and weights lie in the working folder: a report tells nobody's directories.
+    """The lines to type in a folder that holds data, run and weights. They name no other directory, because a report
+    must not reveal the author's.
 
     They are derived from the settings, so that a run that was made from Python has them, too.
     """
@@ -29,7 +33,7 @@ def commands(facts: RunFacts) -> tuple[str, ...]:
     exports = [_line("unfreeze", "export", run, *_export(facts, call, margin=True)) for call in others]
     if searched and facts.evaluation is not None and facts.verified:
         options = [*_options(facts.run.settings, searched), *_export(facts, first), *_margin(facts)]
-        again = [*exports, *_verify(facts)] if exports or facts.resize or len(facts.margins) > 1 else []
+        again = [*exports, *_verify(facts)] if exports or facts.sensitivity or len(facts.margins) > 1 else []
         return (_line("unfreeze", "run", data, run, *options), *again, report)
     if facts.adopted:
         lines = [_line("unfreeze", "adopt", facts.adopted_file, data, run, *_adopt_options(facts))]
@@ -61,8 +65,8 @@ def _adopt_options(facts: RunFacts) -> list[str]:
 
 
 def _verify(facts: RunFacts) -> list[str]:
-    """One line, and one more for each file that was verified with another margin than the first."""
-    resize = ["--resize"] if facts.resize else []
+    """The `unfreeze verify` lines: one, and one for each file that was verified with another margin than the first."""
+    resize = ["--resize"] if facts.sensitivity else []
     lines = [_line("unfreeze", "verify", facts.name, *resize, *_margin(facts))]
     for parity in facts.parities:
         if parity.margin is not None and parity.margin != facts.margins[0]:
@@ -72,16 +76,16 @@ def _verify(facts: RunFacts) -> list[str]:
 
 
 def _export(facts: RunFacts, call: ExportSettings | None, *, margin: bool = False) -> list[str]:
-    """The options of an export that are not the defaults. `margin`: whether it is among them; `unfreeze run` has one
-    option for the margins of export and verification, which is added elsewhere."""
-    if call is None:  # an earlier version did not record how it was called
+    """The options of an export that are not the defaults. `margin`: whether --margin is among them. It is not for
+    `unfreeze run`, whose one --margin for export and verification is added elsewhere."""
+    if call is None:  # an earlier version did not record its settings
         return _license(facts)
     options = [("--formats", call.formats), ("--precisions", call.precisions), ("--float-layers", call.float_layers)]
     words = [word for name, values in options if values for word in (name, ",".join(values))]
     if call.calibration != CALIBRATION:
         words += ["--calibration", str(call.calibration)]
     if margin and call.margin != MARGIN:
-        words += ["--margin", f"{call.margin:g}"]
+        words += ["--margin", _number(call.margin)]
     return [*words, *_license(facts)]
 
 
@@ -95,8 +99,11 @@ def _margin(facts: RunFacts) -> list[str]:
 
 
 def _typed_margin(margin: float, *, always: bool = False) -> list[str]:
-    """`margin` is a fraction, and what is typed is points."""
-    return [] if abs(100 * margin - MARGIN) < 1e-9 and not always else ["--margin", f"{100 * margin:g}"]
+    """`margin` is a fraction, and what is typed is points: the number that a hundredth of gives the margin again."""
+    near = 100 * margin
+    tried = float(f"{near:.15g}"), near, nextafter(near, inf), nextafter(near, -inf)  # the first has the fewest digits
+    points = next((one for one in tried if one / 100 == margin), near)
+    return [] if points == MARGIN and not always else ["--margin", _number(points)]
 
 
 def _options(settings: Settings, searched: bool) -> list[str]:
@@ -121,10 +128,15 @@ def _typed(name: str, value: object) -> list[str]:
     if isinstance(value, bool):
         return [option if value else f"--no-{option[2:]}"]
     if isinstance(value, tuple):
-        return [option, ",".join(f"{one:g}" for one in value)]
+        return [option, ",".join(map(_number, value))]
     if name == "weights" and value not in ("imagenet", "starter", "none"):
         return [option, Path(str(value)).name]
-    return [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return [option, _number(value)]
+
+
+def _number(value: object) -> str:
+    """A value as it is typed. A float gets all its digits: with fewer, the command would make another run."""
+    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)
 
 
 def _line(*words: str) -> str:

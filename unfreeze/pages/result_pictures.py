@@ -16,8 +16,8 @@ from unfreeze.pages.run_facts import Answers
 from unfreeze.pages.svg_picture import INK, SOFT, Picture, percent_axis, picture
 
 LARGEST = 15.0  # inches: the side of a confusion matrix of 200 classes; those of more have smaller cells
-NUMBERED = 12  # classes: a confusion matrix of more has no numbers in its cells
-NAMED = 40  # classes: a confusion matrix of more has no names at its axes
+MOST_NUMBERED = 12  # classes: a confusion matrix of more has no numbers in its cells
+MOST_NAMED = 40  # classes: a confusion matrix of more has no names at its axes
 RIGHT, WRONG = "#1f6fb4", "#c8553d"  # cells of a confusion matrix
 
 
@@ -55,7 +55,7 @@ def confusion(evaluation: Evaluation) -> Picture:
     counts, names = evaluation.confusion, evaluation.class_names
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(names)
-    side = {True: 0.78, False: 0.26 if many <= NAMED else 0.075}[many <= NUMBERED]
+    side = {True: 0.78, False: 0.26 if many <= MOST_NAMED else 0.075}[many <= MOST_NUMBERED]
 
     def draw() -> Figure:
         length = min(max(2.3, side * many), LARGEST)
@@ -65,22 +65,22 @@ def confusion(evaluation: Evaluation) -> Picture:
         cells[..., :3] = np.where(np.eye(many, dtype=bool)[..., None], to_rgba(RIGHT)[:3], to_rgba(WRONG)[:3])
         cells[..., 3] = 0.92 * np.sqrt(shares)
         axes.imshow(cells, interpolation="nearest")
-        if many <= NUMBERED:
+        if many <= MOST_NUMBERED:
             for (row, column), number in np.ndenumerate(counts):
                 colour = "white" if cells[row, column, 3] > 0.55 else INK
                 axes.text(column, row, f"{number:,}", ha="center", va="center", color=colour, fontsize=11)
-        if many <= NAMED:
+        if many <= MOST_NAMED:
             axes.set_xticks(
                 range(many), [_short(name) for name in names], rotation=90 if many > 4 else 0, parse_math=False
             )
             axes.set_yticks(range(many), [_short(name) for name in names], parse_math=False)
-            axes.tick_params(length=0, labelsize=10 if many <= NUMBERED else 8)
+            axes.tick_params(length=0, labelsize=10 if many <= MOST_NUMBERED else 8)
         else:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="answered", ylabel="true class")
         edges = np.arange(many + 1) - 0.5
-        if many <= NAMED:
+        if many <= MOST_NAMED:
             axes.set_xticks(edges, minor=True)
             axes.set_yticks(edges, minor=True)
             axes.grid(which="minor", color=SOFT, linewidth=0.6)

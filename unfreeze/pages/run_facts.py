@@ -1,4 +1,4 @@
-"""A run folder -> `RunFacts`, all that a report needs. The part of a step that was not taken yet is empty."""
+"""A run folder -> `RunFacts`, all that a report needs. The parts of steps that were not done yet are empty."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import Artefact, Manifest, read_manifest, read_reference
-from export.proof.client_pixels import ResizeCheck, read_sensitivity
 from export.proof.parity import Parity, read_parities
+from export.proof.pixel_sensitivity import StoredSensitivity, read_sensitivity
 from export.settings import ExportSettings
 from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, first_line
@@ -39,7 +39,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """An exported file with its verdict; None where the file, as it is now, was not verified."""
+    """An exported file with its verdict; `parity` is None if the file in its present state was not verified."""
 
     artefact: Artefact
     parity: Parity | None
@@ -86,9 +86,9 @@ class ExportedFile:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What is known of a model that was trained elsewhere."""
+    """The facts about a model that was trained elsewhere."""
 
-    model: str  # the path of its file, or "the model NAME" where it came as an object
+    model: str  # the path of its file, or "the model NAME" if it was given as an object
     sha256: str
     pixels: str  # the range that it takes, as `--pixels` names it
     logits: bool  # whether it gave logits
@@ -100,21 +100,21 @@ class RunFacts:
 
     run: Run
     stored: dict[str, Any]  # run.json: versions, fingerprint, weights_sha256
-    spec: ModelSpec | None  # None where the model was trained elsewhere
-    adopted: Adopted | None  # None where it was trained here
-    best_epoch: Row  # whose weights were kept; {} of a model from elsewhere
+    spec: ModelSpec | None  # None if the model was trained elsewhere
+    adopted: Adopted | None  # None if it was trained here
+    best_epoch: Row  # the epoch whose weights were kept; {} for a model from elsewhere
     search: dict[str, Any]  # taken, best, tied, recommended, refit; {} without a search
     trials: tuple[Trial, ...]
-    trial_epochs: dict[str, int]  # the epoch at which the oracle ended a trial, where it gave it fewer than all
+    trial_epochs: dict[str, int]  # trial -> the epoch at which the oracle ended it, if that was before the last
     history: tuple[Row, ...]
     evaluation: Evaluation | None
     answers: Answers | None
     description: dict[str, Any]  # what every artefact says of itself; {} before an export
     files: tuple[ExportedFile, ...]
     failed: dict[str, str]  # name -> why that file could not be written
-    exports: tuple[ExportSettings, ...]  # that wrote the files, the earliest first
-    outdated: bool  # the export is of an earlier model
-    resize: ResizeCheck | None  # accuracy by what an app does to the pixels; None before `verify --resize`
+    exports: tuple[ExportSettings, ...]  # settings of the exports that wrote the files, the earliest first
+    outdated: bool  # whether the export is of an earlier model
+    sensitivity: StoredSensitivity | None  # accuracy by what an app does to the pixels; None before `verify --resize`
 
     @property
     def name(self) -> str:
@@ -122,13 +122,19 @@ class RunFacts:
         return self.run.path.resolve().name
 
     @property
+    def later_versions(self) -> tuple[dict[str, Any], ...]:
+        """The package versions with which the run went on, if they were not those with which it was begun."""
+        later = self.stored.get("later_versions")
+        return tuple(one for one in later if isinstance(one, dict)) if isinstance(later, list) else ()
+
+    @property
     def adopted_object(self) -> bool:
-        """Whether a model from elsewhere came as an object, not as a file."""
+        """Whether a model from elsewhere was given as an object, not as a file."""
         return self.adopted is not None and self.adopted.model.startswith(OBJECT)
 
     @property
     def adopted_file(self) -> str:
-        """Name of the file of a model from elsewhere, without its folder; "" where the model was trained here."""
+        """Name of the file of a model from elsewhere, without its folder; "" if the model was trained here."""
         name = self.adopted.model if self.adopted else ""
         return f"{name.removeprefix(OBJECT)}.keras" if self.adopted_object else Path(name).name
 
@@ -151,19 +157,19 @@ class RunFacts:
 
     @property
     def margins(self) -> tuple[float, ...]:
-        """The margins that the verdicts stand on, as fractions, each once: files may have been verified with others."""
+        """The margins of the verdicts, as fractions, each once: files may have been verified with different ones."""
         return tuple(dict.fromkeys(one.margin for one in self.parities if one.margin is not None))
 
 
 def read_run_facts(run: Run) -> RunFacts:
-    """Read a run's folder. UnfreezeError where a file in it is damaged, or where there is no model yet."""
+    """Read a run's folder. Raises UnfreezeError if a file in it is damaged, or if there is no model yet."""
     if not (run.path / "model.json").is_file():
         raise UnfreezeError(
             f"{run.path} has no model yet, so there is nothing to report; `unfreeze tune DATA RUN` first"
         )
     stored = read_json(run.path / "run.json")
     if not isinstance(stored.get("versions"), dict):
-        raise _damaged(run.path / "run.json", "its versions are none")
+        raise _damaged(run.path / "run.json", "`versions` is not an object")
     spec, adopted, best_epoch, search = _read_model(run.path / "model.json")
     exported = (run.path / "export" / "manifest.json").is_file()
     manifest = read_manifest(run.path / "export") if exported else None
@@ -187,7 +193,7 @@ def read_run_facts(run: Run) -> RunFacts:
         failed=manifest.failed if manifest else {},
         exports=manifest.calls if manifest else (),
         outdated=outdated,
-        resize=read_sensitivity(run.path),
+        sensitivity=read_sensitivity(run.path),
     )
 
 
@@ -203,21 +209,22 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
         spec = None if adopted else plain_record(ModelSpec, _of_record(model["spec"], ModelSpec))
         best_epoch, search = model.get("best_epoch") or {}, model.get("search") or {}
         if best_epoch and not (type(best_epoch["epoch"]) is int and isinstance(best_epoch["stage"], str)):
-            raise ValueError("its best epoch is none")
+            raise ValueError("best_epoch lacks its epoch number or its stage")
         if search and not all(str(name).isdecimal() for name in (search["taken"], *search["tied"])):
-            raise ValueError("a trial of its search is none")
+            raise ValueError("`taken` or `tied` holds something that is not a trial number")
         return spec, adopted, best_epoch, search
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, first_line(error)) from None
 
 
 def _of_record(values: dict[str, Any], record: Any) -> dict[str, Any]:
-    """The entries that are fields of `record`; KeyError where one is missing."""
+    """The entries that are fields of `record`. Raises KeyError if one is missing."""
     return {field.name: values[field.name] for field in fields(record)}
 
 
 def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
-    """The answers that the evaluation stored, else those that the export stored, if it is of this model; else None."""
+    """The answers that the evaluation stored, else those that the export of this model stored; None if there are
+    neither."""
     stored = read_answers(run.path)
     found = _of_these_images(run, *stored) if stored else None
     if found is None and manifest is not None and (run.path / "export" / "reference.npz").is_file():
@@ -227,7 +234,7 @@ def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
 
 
 def _of_these_images(run: Run, paths: tuple[str, ...], probabilities: np.ndarray) -> Answers | None:
-    """The answers; None where they are not those to the run's test part."""
+    """The answers; None if they are not answers to the run's test part."""
     images = run.images.select("test")
     if not len(images) or paths != images.paths or probabilities.shape != (len(images), len(images.class_names)):
         return None
@@ -235,7 +242,7 @@ def _of_these_images(run: Run, paths: tuple[str, ...], probabilities: np.ndarray
 
 
 def _evaluation(run: Run, answers: Answers | None) -> Evaluation | None:
-    """The evaluation, computed from the answers; where there are none, the one in metrics.json."""
+    """The evaluation, computed from the answers; without answers, the one in metrics.json."""
     stored = read_metrics(run.path, run.images.class_names)
     if answers is None:
         return stored

@@ -17,7 +17,7 @@ FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX", "ker
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """A fraction as a percentage; an en dash where there is none."""
+    """A fraction as a percentage; an en dash for None."""
     return "–" if share is None else f"{100 * share:.{digits}f}%"
 
 
@@ -36,14 +36,14 @@ def signed_points(share: float | None) -> str:
 
 def escape_controls(value: Any) -> Any:
     """Text in which characters that hide or reverse other text, or control a terminal, are written as an escape. Line
-    ends and tabs stay, and so does what is no text."""
+    ends and tabs stay; a value that is not text is returned unchanged."""
     if not isinstance(value, str) or value.isprintable():
         return value
     return type(value)(re.sub(r"[^\n\t]+", lambda found: one_line(found[0]), value))
 
 
 def shorten(text: object) -> str:
-    """A name without line breaks; of one longer than 160 characters the beginning and the end."""
+    """A name without line breaks. Of a name with more than 160 characters only the beginning and the end are kept."""
     line = " ".join(str(text).split())
     return line if len(line) <= 160 else f"{line[:100]}…{line[-50:]}"
 
@@ -58,7 +58,7 @@ def model_words(facts: RunFacts) -> str:
 
 
 def backbone_sentence(facts: RunFacts) -> str:
-    """What training did to the backbone of the model that was kept; "" where it was trained elsewhere."""
+    """What training did to the backbone of the model that was kept; "" if it was trained elsewhere."""
     if facts.spec is None:
         return ""
     words = backbone_words(facts.spec.unfreeze, facts.best_epoch.get("stage", "tune"))
@@ -66,7 +66,7 @@ def backbone_sentence(facts: RunFacts) -> str:
 
 
 def test_images_words(facts: RunFacts) -> str:
-    """Whether the test images are new to the model, as a clause. Nobody here knows what a model from elsewhere was
+    """Whether the test images are new to the model, as a clause. It is not known what a model from elsewhere was
     trained on."""
     if facts.adopted:
         return "which test the model if it was not trained on them"
@@ -76,7 +76,7 @@ def test_images_words(facts: RunFacts) -> str:
 
 
 def starting_weights_sentence(facts: RunFacts) -> str:
-    """The weights that training started from; "" where the model was trained elsewhere."""
+    """The weights that training started from; "" if the model was trained elsewhere."""
     if facts.adopted:
         return ""
     weights = facts.run.settings.weights
@@ -89,8 +89,7 @@ def starting_weights_sentence(facts: RunFacts) -> str:
 
 
 def adoption_sentences(facts: RunFacts) -> tuple[str, ...]:
-    """How a model from elsewhere came, and which steps `adopt` put around its layers; () where there is no such
-    model."""
+    """What a model from elsewhere took and gave, and which steps `adopt` added; () if the model was trained here."""
     adopted = facts.adopted
     if adopted is None:
         return ()
@@ -131,8 +130,8 @@ def exports_verdict(facts: RunFacts) -> str:
 
 
 def margins_words(facts: RunFacts) -> str:
-    """What the bound of a file has to be within, as the end of a sentence; where the files were not all verified with
-    the same margin it stands in a column of the table."""
+    """The margin that the bounds have to be within, as the end of a sentence. If files have different margins, it
+    refers to the margin of each, which the table shows in a column."""
     if len(facts.margins) == 1:
         return f"which has to be within {100 * facts.margins[0]:.2f} points"
     return "which has to be within the file's own margin, as it was verified with"
@@ -174,16 +173,18 @@ def search_conclusions(found: Sequence[Effect]) -> str:
     return " ".join(sentences)
 
 
-def quantisation_sentences(facts: RunFacts) -> tuple[str, ...]:
-    """How each int8 file was made, a sentence each."""
+def quantisation_sentences(facts: RunFacts) -> tuple[tuple[str, str], ...]:
+    """(name, the rest of a sentence that says how it was made) of each int8 file."""
     sentences = []
     for file in facts.files:
-        attempts = file.artefact.attempts
+        attempts, layers = file.artefact.attempts, len(file.artefact.float_layers)
         kept = next((attempt for attempt in attempts if attempt.get("kept")), None)
         if kept is None:
             continue
+        way = str(kept.get("step")).partition(", float:")[0]
+        way += f" with {layers} layer{'s' if layers > 1 else ''} in float" if layers else ""
         tried = "the first way that was tried" if len(attempts) == 1 else f"one of {len(attempts)} ways that were tried"
         accepted = kept.get("accepted", kept.get("holds"))  # "holds": as version 0.1 wrote it
         rest = "" if accepted else "; none was accepted, and this is the fastest of those that lose least"
-        sentences.append(f"{file.name} was made by {shorten(kept.get('step', 'an unknown way'))}, {tried}{rest}.")
+        sentences.append((file.name, f"was made by {way}, {tried}{rest}."))
     return tuple(sentences)

@@ -1,7 +1,7 @@
 """matplotlib figures as SVG elements of a page. Text stays text, and the colours are those of the page.
 
 A figure is drawn in marker colours, which become the page's CSS variables, so that one picture reads in light and in
-dark. Every picture has an alternative text that tells what is seen in it.
+dark. Every picture has an alternative text that says what it shows.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _embedded(text: str, alternative: str) -> tuple[str, int]:
     box = re.search(r'viewBox="([^"]*)"', opening)
     width = round(float(box[1].split()[2]) * 4 / 3) if box else 0  # points to pixels
     rest = re.sub(r"<metadata>.*?</metadata>", "", rest, flags=re.DOTALL)
-    prefix = f"p{hashlib.sha256(body.encode()).hexdigest()[:8]}-"  # a page has one space of identifiers
+    prefix = f"p{hashlib.sha256(body.encode()).hexdigest()[:8]}-"  # identifiers must be unique on a page
     rest = re.sub(r'\bid="', f'id="{prefix}', rest)
     rest = re.sub(r'(href="|url\()#', rf"\1#{prefix}", rest)
     for colour, variable in VARIABLES.items():

@@ -16,8 +16,8 @@ from toolkit.pixels.decode import decode_whole
 from toolkit.stats.metrics import worst_mistakes
 from unfreeze.pages.run_facts import RunFacts
 
-SHOWN = 12
-SIDE = 240  # pixels of the longer side: twice the width of its place, for screens with two pixels for one
+MISTAKES_SHOWN = 12
+THUMBNAIL_SIDE = 240  # pixels of the longer side: twice the width of its place, for screens with two pixels for one
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Mistake:
     answer: str  # the class that was answered
     probability: float  # of the answer
     true_probability: float  # of the class that it is
-    picture: str  # data URI; "" where neither the image nor its decoded copy is there any more
+    picture: str  # data URI; "" if neither the image nor its decoded copy exists any more
 
     @property
     def alternative(self) -> str:
@@ -40,13 +40,13 @@ class Mistake:
 
 
 def mistakes(facts: RunFacts) -> tuple[Mistake, ...]:
-    """At most SHOWN mistakes, the most confident first; () where the model's answers are not known."""
+    """At most MISTAKES_SHOWN mistakes, the most confident first; () if the model's answers are not known."""
     if facts.answers is None:
         return ()
     images, probabilities, names = facts.answers.images, facts.answers.probabilities, facts.class_names
     copies = already_decoded(images, facts.run.cache, facts.image_size)
     found = []
-    for row in worst_mistakes(probabilities, images.labels, SHOWN):
+    for row in worst_mistakes(probabilities, images.labels, MISTAKES_SHOWN):
         answer, label = int(probabilities[row].argmax()), int(images.labels[row])
         shares = float(probabilities[row, answer]), float(probabilities[row, label])
         found.append(Mistake(images.paths[row], names[label], names[answer], *shares, _picture(facts, row, copies)))
@@ -66,9 +66,9 @@ def _picture(facts: RunFacts, row: int, copies: np.ndarray | None) -> str:
 
 
 def thumbnail(pixels: np.ndarray) -> str:
-    """uint8 [H, W, 3] -> a data URI of a JPEG no larger than SIDE."""
+    """uint8 [H, W, 3] -> a data URI of a JPEG no larger than THUMBNAIL_SIDE."""
     image = Image.fromarray(pixels)
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     content = io.BytesIO()
     image.save(content, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

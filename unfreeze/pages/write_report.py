@@ -10,8 +10,8 @@ from unfreeze.pages.run_facts import read_run_facts
 
 
 def write_report(run: Run) -> tuple[Path, Path]:
-    """Write both from what the run's folder holds so far, and return their paths. UnfreezeError where there is no model
-    yet, or where a file in it is damaged."""
+    """Write both from what the run's folder holds so far, and return their paths. Raises UnfreezeError if there is no
+    model yet, or if a file in it is damaged."""
     from unfreeze.pages.card import render_card
     from unfreeze.pages.page import render_page  # loads matplotlib and Jinja2
 

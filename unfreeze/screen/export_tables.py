@@ -9,16 +9,16 @@ import click
 
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.screen.tables import listed
-from unfreeze.screen.terminal import show
+from unfreeze.screen.terminal import print_table
 from unfreeze.wording import COULD_NOT_RUN, VERDICTS, verdict_words
 
 if TYPE_CHECKING:
     from export.artefacts import Manifest
-    from export.proof.client_pixels import Sensitivity
     from export.proof.parity import Divergence, Flip, Parity
+    from export.proof.pixel_sensitivity import Sensitivity
 
 MARKS = {HOLDS: "✓", UNDECIDED: "?", FAILS: "✗"}
-NOT_RUN = "!"  # it could not be run or written
+NOT_RUN = "!"  # mark of a file that could not be run or written
 ORDERS: dict[str, Callable[[Parity], Any]] = {
     "size": lambda parity: parity.artefact.bytes,
     "latency": lambda parity: parity.timings[0].median if parity.timings else float("inf"),
@@ -37,20 +37,22 @@ def show_manifest(manifest: Manifest) -> None:
         ]
         for one in manifest.artefacts
     ]
-    show(["artefact", "precision", "size", "sha256", ""], rows)
+    print_table(["artefact", "precision", "size", "sha256", ""], rows)
     show_attempts(manifest)
     if (manifest.folder / "golden").is_dir():
         click.echo(f"\n{manifest.folder / 'golden'}: images, answers and checkers to prove an app's own pipeline with")
 
 
 def show_attempts(manifest: Manifest) -> None:
-    """The ways that were tried for the int8 files that were written, where it was more than the first one or where
-    layers stayed in float."""
+    """Print the ways that were tried for each int8 file that was just written, if there were several or if layers
+    stayed in float."""
     for artefact in manifest.artefacts:
         if artefact.name not in manifest.written or (len(artefact.attempts) < 2 and not artefact.float_layers):
             continue
         click.echo(f"\n{artefact.name}: ways to int8, judged on validation images")
-        show(["way", "accuracy", "lost", "size", "ms/image", ""], [_attempt_row(one) for one in artefact.attempts])
+        print_table(
+            ["way", "accuracy", "lost", "size", "ms/image", ""], [_attempt_row(one) for one in artefact.attempts]
+        )
         click.echo()
 
 
@@ -72,7 +74,7 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
     """
     results = sorted(results, key=lambda one: (one.accuracy is None, ORDERS[order](one))) if order else results
     columns = ["", "artefact", "size", "accuracy", "95 % interval", "lost", "at most", "flips", "McNemar", "verdict"]
-    show(columns, [_verdict_row(parity) for parity in results], left=2)
+    print_table(columns, [_verdict_row(parity) for parity in results], left=2)
     marks = ", ".join(f"{mark} {VERDICTS[verdict]}" for verdict, mark in MARKS.items())
     click.echo(f"verdict: {marks}, {NOT_RUN} {COULD_NOT_RUN} or be written")
     ran = [parity for parity in results if parity.accuracy is not None]
@@ -95,8 +97,8 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
 
 
 def shortfall(results: Sequence[Parity], strict: bool) -> str:
-    """A line that names the files that do not hold or could not run and, with `strict` and where there are none of
-    those, the files that have too few images to tell; "" where all is well."""
+    """A line that names the files that do not hold or could not run. If there are none, and with `strict`, it names the
+    files with too few images to tell. "" if there are none either."""
     wrong = [parity.artefact.name for parity in results if parity.verdict == FAILS and parity.ran]
     absent = [parity.artefact.name for parity in results if not parity.ran]
     unsure = [parity.artefact.name for parity in results if parity.verdict == UNDECIDED]
@@ -132,7 +134,7 @@ def _show_differences(results: Sequence[Parity]) -> None:
         ]
         for parity in results
     ]
-    show(columns, rows)
+    print_table(columns, rows)
     click.echo(
         "differences: of probabilities, with the Keras model; max diff is the tolerance that would have been needed"
     )
@@ -155,7 +157,7 @@ def _show_costs(results: Sequence[Parity]) -> None:
         ]
         for parity in results
     ]
-    show(["artefact", "load ms", "memory MB", *columns], rows)
+    print_table(["artefact", "load ms", "memory MB", *columns], rows)
     click.echo(
         "ms/image, median (95th percentile), in turn in processes of their own; memory: beyond what the runtime takes"
     )
@@ -198,7 +200,7 @@ def _flip(flip: Flip) -> str:
     return f"{flip.path}: {model}, artefact {flip.artefact} {share}{right}{', a tie' if flip.tie else ''}"
 
 
-def show_clients(rows: Sequence[Sensitivity]) -> None:
+def show_sensitivity(rows: Sequence[Sensitivity]) -> None:
     """Print the accuracy for each way in which an app may make its pixels."""
     if not rows:
         return
@@ -214,4 +216,4 @@ def show_clients(rows: Sequence[Sensitivity]) -> None:
         ]
         for row in rows
     ]
-    show(["pixels", "accuracy", "flips", "lost", "at most", "verdict"], table)
+    print_table(["pixels", "accuracy", "flips", "lost", "at most", "verdict"], table)

@@ -13,7 +13,7 @@ from toolkit.data.image_set import ImageSet
 from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
-from unfreeze.screen.terminal import show
+from unfreeze.screen.terminal import print_table
 from unfreeze.wording import backbone_words
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
@@ -34,7 +34,7 @@ def show_folder(images: ImageSet) -> None:
     ]
     rows += _unlisted(images.class_names)
     rows.append(["all", *(str(counts[part].sum()) for part in parts), str(len(images))])
-    show(["class", *parts, "images"], rows)
+    print_table(["class", *parts, "images"], rows)
     smallest, middle, largest = (np.percentile(images.sizes, q, axis=0).astype(int) for q in (0, 50, 100))
     click.echo(
         f"\nwidth {smallest[0]} to {largest[0]} px (median {middle[0]}), "
@@ -44,12 +44,12 @@ def show_folder(images: ImageSet) -> None:
     listed("byte-identical", [", ".join(group) for group in images.duplicates()])
     listed("the same image in two given parts", leaks(images))
     if images.ignored:
-        click.echo(f"ignored, as not named like images: {images.ignored}")
+        click.echo(f"ignored (no image suffix): {images.ignored}")
     click.echo(f"fingerprint {images.fingerprint()[:16]}")
 
 
 def _unlisted(classes: Sequence[str]) -> list[list[str]]:
-    """A row that says how many classes are not shown; [] where all are."""
+    """A row that says how many classes are not shown; [] if all are shown."""
     return [[f"and {len(classes) - ROWS} more (--json lists all)"]] if len(classes) > ROWS else []
 
 
@@ -113,7 +113,7 @@ def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None
     columns = zip(evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, strict=True)
     rows = [[name, *(f"{value:.4f}" for value in values)] for name, *values in columns]
     images = evaluation.confusion.sum(axis=1)
-    show(
+    print_table(
         ["class", "precision", "recall", "F1", "images"],
         [[*row, str(n)] for row, n in zip(rows, images, strict=True)][:ROWS] + _unlisted(evaluation.class_names),
     )
@@ -140,14 +140,12 @@ def show_training(best: dict[str, Any]) -> None:
 
 
 def show_adopted(adopted: dict[str, Any], images: ImageSet) -> None:
-    """Print what was assumed of the model, and its validation accuracy, which is low where an assumption is wrong."""
+    """Print what was assumed of the model, and its validation accuracy: it is low if an assumption is wrong."""
     counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
     click.echo(f"{len(images.class_names)} classes in this order: {one_line(', '.join(images.class_names))}")
     answers = "logits, made probabilities" if adopted["logits"] else "probabilities"
     click.echo(f"takes {adopted['image_size']} px, {adopted['pixels']}; gives {answers}; images: {counts}")
-    click.echo(
-        f"validation accuracy {adopted['val_accuracy']:.2%}: if it should be more, --pixels or --labels is another"
-    )
+    click.echo(f"validation accuracy {adopted['val_accuracy']:.2%}. If you expected more, check --pixels and --labels")
 
 
 def show_backbones() -> None:
@@ -155,5 +153,5 @@ def show_backbones() -> None:
         [row.name, str(row.image_size), str(len(row.cuts) + 1), ", ".join([*row.cuts[:2], "…"][: len(row.cuts)])]
         for row in BACKBONES.values()
     ]
-    show(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
+    print_table(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
     click.echo("\nat the deepest depth nothing is frozen; --json lists every cut layer")

@@ -1,6 +1,6 @@
 """The terminal: progress and growing tables on standard error, results on standard output.
 
-On a terminal there are moving bars. Elsewhere, as in a log file, there is a line for each step that was finished.
+A terminal shows moving bars. Any other output, such as a log file, gets a line for each finished step.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rich.text import Text
 from toolkit.errors import one_line
 from unfreeze.screen.time_left import Plan, seconds_left
 
-WIDTH = 120  # columns of a table, where output does not go to a terminal
-WITHIN = ("views", "waiting")  # first words of steps within a search, which leave the bar of its trials in place
+WIDTH = 120  # columns of a table that is not printed on a terminal
+WITHIN = ("views", "waiting")  # first words of the steps within a search: the bar of the trials stays during them
 
 
 class Left(ProgressColumn):
@@ -32,7 +32,7 @@ class Left(ProgressColumn):
 
 
 class Screen:
-    """Everything that a command shows while it works. A context manager: at its end the bars are removed."""
+    """What a command shows while it works. A context manager, which removes the bars at its end."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -93,7 +93,7 @@ class Screen:
     def trials(self, trials: Sequence[Any], plan: Plan | None) -> None:
         """Print a row for each trial that has ended since the last call, with an estimate of the time that is left.
 
-        `trials`: all that have ended. `plan`: None where the number of trials to come is not known.
+        `trials`: all that have ended. `plan`: None if the number of remaining trials is not known.
         """
         if self.rows_shown is None:
             self.rows_shown = 0
@@ -150,7 +150,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, left: int = 1) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None, left: int = 1) -> None:
     """Print a table on standard output. The first `left` columns are aligned to the left, the others to the right."""
     table = Table(title=title, box=None, title_justify="left", pad_edge=False)
     for position, column in enumerate(columns):

@@ -11,15 +11,16 @@ Plan = Sequence[tuple[int, int]]  # (trials, epochs of each) of each rung; a sea
 
 
 def rungs_of(trials: Sequence[Trial]) -> list[int]:
-    """The rung of each trial: how many trials it goes on from. UnfreezeError where one would go on from itself."""
+    """The rung of each trial: the number of trials whose training it continues, one after the other. Raises
+    UnfreezeError if a trial continues itself."""
     parents = {trial.trial: trial.parent for trial in trials}
     return [len(ancestors(name, parents, Path("trials.csv"))) for name in parents]
 
 
 def seconds_left(trials: Sequence[Trial], plan: Plan) -> float | None:
-    """Seconds that the trials to come will take, if they are like those of their rung that have ended; without one of
-    those like the rung before, epoch for epoch. None where that would be a guess: heads cost next to nothing, and tell
-    nothing of fine-tuning."""
+    """Seconds for the remaining trials: each takes the mean of the finished trials of its rung or, if there is none,
+    the same time per epoch as the rung before. None if that is unknown; rung 0 trains heads only and says nothing of
+    rung 1."""
     rungs, left = rungs_of(trials), 0.0
     rate: float | None = None  # seconds an epoch
     for number, (count, epochs) in enumerate(plan):

@@ -1,6 +1,6 @@
 """A finished run's folder -> a new run in an MLflow store, with a nested one for each trial.
 
-Every call makes a new MLflow run, and none that is there is changed or deleted: what MLflow shows is what was logged.
+Every call makes a new MLflow run. Existing ones are never changed or deleted.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from toolkit.training.history import read_history
 from tuning.results import Trial, ancestors, read_trials
 from unfreeze.tracking.mlflow_store import absolute, connected, experiment, reason, shown
 
-FILES = (  # of a run, if it has them
+FILES = (  # files of a run that are logged, if they exist
     *("report.html", "report.md", "model.keras", "model.json", "history.csv", "trials.csv", "metrics.json"),
     *("parity.json", "export", "plots"),
 )
 CURVE = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
-MOST = 1000  # metrics that MLflow takes at once
+METRICS_AT_ONCE = 1000  # limit of MLflow for one request
 
 Metric = tuple[str, float, int]  # name, value, epoch
 
 
 @dataclass(frozen=True)
 class Logged:
-    """What an MLflow run is made with."""
+    """The contents of one MLflow run."""
 
     name: str
     params: dict[str, str]
@@ -43,8 +43,8 @@ class Logged:
 
 
 def log_to_mlflow(run: Path, uri: str) -> str:
-    """Log the run in a folder to a store; MLflow's id of the new run. NoAnswerError where the store fails,
-    UnfreezeError where a file of the run is damaged."""
+    """Log the run in a folder to a store; MLflow's id of the new run. Raises NoAnswerError if the store fails.
+    Raises UnfreezeError if a file of the run is damaged."""
     uri = absolute(uri)
     whole, trials = whole_run(run), trial_runs(run)
     try:
@@ -54,7 +54,7 @@ def log_to_mlflow(run: Path, uri: str) -> str:
         raise
     except Exception as error:
         raise NoAnswerError(
-            f"{run} is whole, but the MLflow store {shown(uri)} failed: {reason(error)}; repeat the call"
+            f"{run} is complete, but the MLflow store {shown(uri)} failed: {reason(error)}; repeat the call"
         ) from None
 
 
@@ -69,7 +69,7 @@ def _log(client: Any, experiment_id: str, run: Path, whole: Logged, trials: list
                 client.log_artifacts(run_id, str(path), path.name)
             else:
                 client.log_artifact(run_id, str(path))
-    except BaseException:  # MLflow shows which run was cut
+    except BaseException:  # MLflow then shows that the run was interrupted
         with suppress(Exception):
             client.set_terminated(run_id, "KILLED")
         raise
@@ -85,16 +85,16 @@ def _create(client: Any, experiment_id: str, logged: Logged, parent: str | None 
     client.log_batch(run_id, params=[entities.Param(name, value) for name, value in logged.params.items()])
     now = int(time.time() * 1000)  # milliseconds
     metrics = [entities.Metric(name, value, now, step) for name, value, step in logged.metrics]
-    for first in range(0, len(metrics), MOST):
-        client.log_batch(run_id, metrics=metrics[first : first + MOST])
+    for first in range(0, len(metrics), METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics=metrics[first : first + METRICS_AT_ONCE])
     return run_id
 
 
 def whole_run(run: Path) -> Logged:
-    """The settings, the model that was kept and its learning curve, the test's numbers and those of each file."""
+    """The settings, the kept model and its learning curve, the test metrics and those of each exported file."""
     stored, model = read_json(run / "run.json"), read_json(run / "model.json")
     settings = {name: _text(value) for name, value in stored["settings"].items()}
-    spec = model.get("spec", {})  # none of a model that was trained elsewhere
+    spec = model.get("spec", {})  # absent if the model was trained elsewhere
     kept = {f"model/{name}": _text(spec[name]) for name in POINT if name in spec}
     tags = {
         "unfreeze.fingerprint": stored["fingerprint"],
@@ -125,7 +125,7 @@ def _parity_metrics(parity: Parity) -> dict[str, float | None]:
 
 
 def trial_runs(run: Path) -> list[Logged]:
-    """Each trial of the search, its learning curve behind those of the trials with whose weights it went on."""
+    """Each trial of the search. Its learning curve begins with those of the trials whose training it continues."""
     trials = read_trials(run / "trials.csv")
     parents = {trial.trial: trial.parent for trial in trials}
     return [_trial_run(run, trial, ancestors(trial.trial, parents, run / "trials.csv")) for trial in trials]
@@ -144,7 +144,7 @@ def _trial_run(run: Path, trial: Trial, before: list[str]) -> Logged:
 
 
 def _curve(path: Path) -> list[Metric]:
-    """The finite numbers of a history.csv; [] where there is none, as of a trial that failed."""
+    """The finite numbers in a history.csv; [] if there is no such file, as for a failed trial."""
     rows = read_history(path) if path.is_file() else []
     return [(name, row[name], row["epoch"]) for row in rows for name in CURVE if math.isfinite(row[name])]
 

@@ -1,7 +1,7 @@
-"""A connection to an MLflow store: found wrong before anything starts, and without MLflow's usage statistics.
+"""A connection to an MLflow store. It is checked before anything starts, and MLflow's usage statistics are off.
 
-The package `mlflow` is an extra and is imported only here, when a store was asked for. What is written to the store is
-`unfreeze.tracking.mlflow`.
+The package `mlflow` is an extra. It is imported only here, and only if a store is used. `unfreeze.tracking.mlflow`
+decides what is logged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from toolkit.errors import UnfreezeError, first_line
 
-EXPERIMENT = "unfreeze"  # unless MLFLOW_EXPERIMENT_NAME, MLflow's own variable, says another
+EXPERIMENT = "unfreeze"  # unless MLFLOW_EXPERIMENT_NAME, MLflow's own variable, is set
 SQLITE = "sqlite:///"
 # MLflow sends usage statistics to its makers unless one of these is set.
 PRIVATE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -25,8 +25,8 @@ PRIVATE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 HASTY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
-def require(uri: str | None) -> None:
-    """UnfreezeError where `mlflow` is not installed or the store cannot be used; nothing where `uri` is None."""
+def check_store(uri: str | None) -> None:
+    """Raises UnfreezeError if `mlflow` is not installed or the store cannot be used. Does nothing if `uri` is None."""
     if uri is None:
         return
     if find_spec("mlflow") is None:
@@ -46,12 +46,12 @@ def require(uri: str | None) -> None:
 
 @contextlib.contextmanager
 def connected(uri: str) -> Iterator[Any]:
-    """An MlflowClient; while the block runs MLflow logs warnings only and sends its makers nothing."""
+    """An MlflowClient. While the block runs, MLflow logs only warnings and sends no usage statistics."""
     with _environment(PRIVATE):
         from mlflow import MlflowClient
 
         loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-        before = [logger.level for logger in loggers]  # set by the import
+        before = [logger.level for logger in loggers]  # the import sets them
         try:
             for logger in loggers:
                 logger.setLevel(logging.WARNING)
@@ -62,8 +62,8 @@ def connected(uri: str) -> Iterator[Any]:
 
 
 def experiment(client: Any, uri: str) -> str:
-    """The id of the experiment that takes the runs; it is made where there is none. UnfreezeError where one of its name
-    lies in MLflow's trash."""
+    """The id of the experiment for the runs, which is created if it does not exist. Raises UnfreezeError if one of its
+    name lies in MLflow's trash."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
     known = client.get_experiment_by_name(name)
     if known is not None and known.lifecycle_stage != "active":
@@ -79,8 +79,8 @@ def experiment(client: Any, uri: str) -> str:
 
 
 def absolute(uri: str) -> str:
-    """The URI with an absolute path where it is that of an SQLite file; UnfreezeError where that names no file or lies
-    in no folder (MLflow would take the first for a database in memory)."""
+    """The URI, with an absolute path if it is that of an SQLite file. Raises UnfreezeError if that names no file or
+    lies in no folder (MLflow would take the first for a database in memory)."""
     if not uri.startswith("sqlite:"):
         return uri
     path = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else Path()
@@ -103,7 +103,7 @@ def reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables that are set while the block runs."""
+    """Set environment variables while the block runs."""
     before = {name: os.environ[name] for name in values if name in os.environ}
     os.environ.update(values)
     try:

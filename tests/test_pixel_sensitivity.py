@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from export.artefacts import read_manifest, read_reference
-from export.proof.client_pixels import CLIENTS, TRAINED, Client, sensitivity, write_sensitivity
+from export.proof.pixel_sensitivity import CLIENTS, TRAINED, Client, sensitivity, write_sensitivity
 from tests.pictures import draw, encode
 from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError
@@ -190,7 +190,7 @@ def test_rows_are_counted_from_the_answers(finished: Run, monkeypatch: pytest.Mo
         def predict(batch: np.ndarray) -> np.ndarray:
             return (batch.reshape(len(batch), -1) - 128.0) @ weights
 
-    monkeypatch.setattr("export.proof.client_pixels.load", lambda path: Nervous)
+    monkeypatch.setattr("export.proof.pixel_sensitivity.load", lambda path: Nervous)
     told = sensitivity(finished.path, images, 32)
     files = [(images.root / path).read_bytes() for path in images.paths]
     trained = Nervous.predict(np.stack([decode(data, 32) for data in files])).argmax(1)
@@ -231,7 +231,7 @@ def test_what_is_lost_and_what_is_not(tmp_path: Path, monkeypatch: pytest.Monkey
             second = (images.mean((1, 2, 3)) > 100).astype(np.float32)
             return np.stack([1 - second, second], axis=1)
 
-    monkeypatch.setattr("export.proof.client_pixels.load", lambda path: Bright)
+    monkeypatch.setattr("export.proof.pixel_sensitivity.load", lambda path: Bright)
     images, seen = many(tmp_path), []
     told = sensitivity(
         tmp_path, images, SIZE, margin=5.0, progress=lambda what, done, total: seen.append((what, done, total))

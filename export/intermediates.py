@@ -1,4 +1,4 @@
-"""What the files of an export are made from: `Sources`. Each intermediate file and array is made at its first use."""
+"""`Intermediates`: the files and arrays that several files of an export are made from, each made at its first use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from export.formats.onnx import fold_batch_normalization, write_onnx
 from export.formats.saved_model import write_float_saved_model, write_saved_model
 from export.formats.tflite import write_tflite
 from export.quantise.calibration import stratified_rows
-from export.quantise.first_that_holds import Judge
+from export.quantise.first_that_holds import Int8Judge
 from export.settings import ExportSettings
 from export.variants import Variant
 from toolkit.progress import Progress
@@ -24,12 +24,12 @@ from toolkit.run import Run
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, load_part
 
-JUDGED = 5000  # validation images that int8 files are judged on, at most
-SAMPLE_STEP = 20  # every so many calibration images are used to check that a file runs and answers as the model does
+JUDGED = 5000  # most validation images that int8 files are judged on
+SAMPLE_STEP = 20  # one in so many calibration images is used to check that a file runs and answers as the model does
 
 
 @dataclass(frozen=True)
-class Sources:
+class Intermediates:
     """A run's model and what is derived from it for one export."""
 
     run: Run
@@ -46,14 +46,14 @@ class Sources:
 
     @cached_property
     def saved_model(self) -> Path:
-        """A SavedModel that takes uint8: what TFLite is converted from."""
+        """A SavedModel that takes uint8. TFLite is converted from it."""
         path = self.scratch / "saved_model"
         write_saved_model(self.model, path, self.description)
         return path
 
     @cached_property
     def float_saved_model(self) -> Path:
-        """A SavedModel that takes float32 pixels: what int8 TFLite is converted from."""
+        """A SavedModel that takes float32 pixels. int8 TFLite is converted from it."""
         path = self.scratch / "float_saved_model"
         write_float_saved_model(self.model, path)
         return path
@@ -78,7 +78,7 @@ class Sources:
 
     @cached_property
     def folded_onnx(self) -> Path:
-        """The same with BatchNormalization folded into the convolutions: what int8 ONNX is made from."""
+        """The ONNX file with BatchNormalization folded into the convolutions. int8 ONNX is made from it."""
         path = self.scratch / "folded.onnx"
         onnx.save(fold_batch_normalization(self.onnx), path)
         return path
@@ -91,19 +91,19 @@ class Sources:
 
     @cached_property
     def calibration_images(self) -> np.ndarray:
-        """uint8 [K, S, S, 3]."""
+        """uint8 [K, S, S, 3]: the images of `calibration_rows`."""
         return np.asarray(self._part("train").images[self.calibration_rows])
 
     @property
     def samples(self) -> np.ndarray:
-        """A few of them, with which each file is tried once."""
+        """A few calibration images: each file is run on them once."""
         return self.calibration_images[::SAMPLE_STEP]
 
-    def judge(self, float32_file: Path) -> Judge:
-        """A judge of int8 files whose speed is compared with that of `float32_file`."""
+    def int8_judge(self, float32_file: Path) -> Int8Judge:
+        """The judge of int8 files. It compares their speed with that of `float32_file`."""
         part, rows, answers = self._judged
         margin = self.settings.margin / 100
-        return Judge(part.images, rows, part.labels[rows], answers, margin, float32_file)
+        return Int8Judge(part.images, rows, part.labels[rows], answers, margin, float32_file)
 
     @cached_property
     def _judged(self) -> tuple[Part, np.ndarray, np.ndarray]:
@@ -119,7 +119,7 @@ class Sources:
 
 
 def model_answers(model: keras.Model, images: np.ndarray, what: str, progress: Progress) -> np.ndarray:
-    """float32 [N, C]: the model's probabilities for uint8 [N, S, S, 3]. `what`: how the progress bar calls it."""
+    """float32 [N, C]: the model's probabilities for uint8 [N, S, S, 3]. `what`: the label of the progress bar."""
     progress(what, 0, len(images))
     answers = probabilities(model, images)
     progress(what, len(images), len(images))
@@ -127,5 +127,6 @@ def model_answers(model: keras.Model, images: np.ndarray, what: str, progress: P
 
 
 def onnx_properties(description: dict[str, Any]) -> dict[str, str]:
-    """The metadata of an ONNX file: the whole description as JSON, and the licence where other readers look for it."""
+    """The metadata of an ONNX file: the whole description as JSON, and the licence once more under the key that other
+    readers use."""
     return {"unfreeze": json.dumps(description, ensure_ascii=False), "license": str(description["license"])}

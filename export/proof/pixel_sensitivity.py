@@ -1,6 +1,6 @@
-"""What apps do to an image before the model sees it, and what that does to accuracy.
+"""Accuracy of an artefact if an app decodes or resizes images in another way than training did.
 
-The commonest silent loss on a device is another decoder or another resize than the one that the model was trained with.
+This is the commonest silent loss on a device.
 """
 
 from __future__ import annotations
@@ -31,35 +31,37 @@ from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_record
 
 BATCH = 32
-RESIZE = "resize.json"  # in the run's folder; written and read here only
+RESIZE = "resize.json"  # in the run folder; only this module writes and reads it
 
 
 @dataclass(frozen=True)
 class Client:
-    """One way to turn a file into pixels."""
+    """One way in which an app turns an image file into pixels."""
 
     name: str
-    pixels: Callable[[np.ndarray, bytes, int], np.ndarray]  # upright RGB [H, W, 3], the file, S -> uint8 [S, S, 3]
+    pixels: Callable[
+        [np.ndarray, bytes, int], np.ndarray
+    ]  # (upright RGB [H, W, 3], the file's bytes, S) -> uint8 [S, S, 3]
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The accuracy on pixels as one client makes them."""
+    """The accuracy on pixels that are made in one client's way."""
 
     client: str
     accuracy: float
-    flips: int  # answers that are not those on the pixels that it was trained with
+    flips: int  # answers that differ from those to pixels made as in training
     lost: float  # accuracy, a fraction
     lost_at_most: float  # one-sided 95 % bound on it
     verdict: str  # "holds" | "fails" | "undecided"
 
 
 @dataclass(frozen=True)
-class ResizeCheck:
+class StoredSensitivity:
     """What is in resize.json."""
 
-    artefact: str  # name of the file that the clients' pixels were given to
-    clients: tuple[Sensitivity, ...]
+    artefact: str  # name of the file that was measured
+    rows: tuple[Sensitivity, ...]
 
 
 def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
@@ -71,7 +73,7 @@ def _opencv(method: int) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
 
 
 def _halved(rgb: np.ndarray, size: int) -> np.ndarray:
-    """Averaged over 2 x 2 pixels until less than twice the size is left: the levels of a texture."""
+    """The image, halved by 2 x 2 averages until its shorter side is below twice `size`."""
     while min(rgb.shape[:2]) >= 2 * size:
         rgb = cv2.resize(rgb, (rgb.shape[1] // 2, rgb.shape[0] // 2), interpolation=cv2.INTER_AREA)
     return rgb
@@ -122,8 +124,8 @@ CLIENTS = (
 
 
 def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Progress = silent) -> list[Sensitivity]:
-    """Of the run's artefact of that name, or of the one that stands for all, over the test part. Writes resize.json
-    and a picture. UnfreezeError where there is no such artefact."""
+    """Measure `sensitivity` of one artefact (None: the default one) over the run's test part. Writes resize.json and
+    plots/resize.png. Raises UnfreezeError if the run has no such artefact."""
     manifest = read_manifest(run.path / "export")
     written = [one.name for one in manifest.artefacts]
     if not written or (artefact and artefact not in written):
@@ -142,8 +144,8 @@ def sensitivity(
     margin: float = MARGIN,
     progress: Progress = silent,
 ) -> list[Sensitivity]:
-    """Accuracy of one artefact on `images`, decoded as each of CLIENTS does; `margin` in points. UnfreezeError where an
-    image is missing or changed."""
+    """Accuracy of one artefact on `images`, decoded as each of CLIENTS does; `margin` in points. Raises UnfreezeError
+    if an image is missing or changed."""
     predict = load(path).predict
     answers: dict[str, list[np.ndarray]] = {client.name: [] for client in CLIENTS}
     for done, batch in _batches(images, size):
@@ -162,8 +164,8 @@ def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: flo
     plots.save(plots.clients(lines, margin / 100), run / "plots" / "resize.png")
 
 
-def read_sensitivity(run: Path) -> ResizeCheck | None:
-    """RUN/resize.json; None where there is no such file, UnfreezeError where it is damaged."""
+def read_sensitivity(run: Path) -> StoredSensitivity | None:
+    """RUN/resize.json; None where there is no such file. Raises UnfreezeError if it is damaged."""
     path = run / RESIZE
     if not path.is_file():
         return None
@@ -172,8 +174,8 @@ def read_sensitivity(run: Path) -> ResizeCheck | None:
         rows = tuple(plain_record(Sensitivity, row) for row in stored["clients"])
         rows = tuple(replace(row, verdict=EARLIER.get(row.verdict, row.verdict)) for row in rows)
         if any(row.verdict not in (HOLDS, FAILS, UNDECIDED) for row in rows):
-            raise ValueError("a verdict in it is none")
-        return ResizeCheck(str(stored["artefact"]), rows)
+            raise ValueError("it holds an unknown verdict")
+        return StoredSensitivity(str(stored["artefact"]), rows)
     except (KeyError, TypeError, ValueError) as error:
         raise UnfreezeError(
             f"{path} is damaged ({first_line(error)}); `unfreeze verify {run} --resize` writes it again"
@@ -181,7 +183,7 @@ def read_sensitivity(run: Path) -> ResizeCheck | None:
 
 
 def _batches(images: ImageSet, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """(how many came before, uint8 [B, S, S, 3] by the client's name), decoded on all cores."""
+    """Batches of images, decoded on all cores: (number of images before it, client's name -> uint8 [B, S, S, 3])."""
 
     def variants(row: int) -> dict[str, np.ndarray]:
         data = read_unchanged(images, row)

@@ -21,7 +21,7 @@ from unfreeze import cli
 from unfreeze.tracking import mlflow as tracking
 from unfreeze.tracking import mlflow_store
 from unfreeze.tracking.mlflow import log_to_mlflow
-from unfreeze.tracking.mlflow_store import absolute, experiment, require, shown
+from unfreeze.tracking.mlflow_store import absolute, check_store, experiment, shown
 
 pytestmark = [
     # MLflow 3.17's store on SQLAlchemy 2.1
@@ -204,7 +204,7 @@ def test_a_plain_folder_where_mlflow_is_told_to_allow_it(
 ) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     uri = (tmp_path / "mlruns").as_uri()
-    require(uri)
+    check_store(uri)
     run_id = log_to_mlflow(run, uri)
     with mlflow_store.connected(uri) as client:
         assert curve(client, run_id, "val_loss") == expected(run / "history.csv", "val_loss")
@@ -232,7 +232,7 @@ def test_a_wrong_uri(empty: Path, uri: str, said: str, monkeypatch: pytest.Monke
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
     (tmp_path / "notes.txt").write_text("these are my own notes")
     with pytest.raises(UnfreezeError) as raised:
-        require(uri)
+        check_store(uri)
     assert said in str(raised.value)
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -272,7 +272,7 @@ def test_nothing_starts_where_nobody_answers(
 
 def test_an_experiment_of_another_name(store: str, client: Any, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "pets")
-    require(store)
+    check_store(store)
     run_id = log_to_mlflow(run, store)
     assert client.get_experiment(client.get_run(run_id).info.experiment_id).name == "pets"
 
@@ -280,7 +280,7 @@ def test_an_experiment_of_another_name(store: str, client: Any, run: Path, monke
 def test_a_deleted_experiment_is_found_before_anything_starts(store: str, client: Any) -> None:
     client.delete_experiment(experiment(client, store))
     with pytest.raises(UnfreezeError, match="was deleted; restore it"):
-        require(store)
+        check_store(store)
 
 
 def test_a_store_that_fails_in_the_end(store: str, client: Any, run: Path, monkeypatch) -> None:
@@ -288,7 +288,7 @@ def test_a_store_that_fails_in_the_end(store: str, client: Any, run: Path, monke
         raise OSError("the network is gone")
 
     monkeypatch.setattr("mlflow.MlflowClient.create_run", broken)
-    with pytest.raises(tracking.NoAnswerError, match=r"is whole, but .* failed: the network is gone; repeat the call"):
+    with pytest.raises(tracking.NoAnswerError, match=r"is complete, but .* failed: the network is gone; repeat"):
         log_to_mlflow(run, store)
 
 
@@ -324,7 +324,7 @@ from unfreeze.tracking import mlflow_store
 from unfreeze.tracking.mlflow import log_to_mlflow
 if sys.argv[3] == "careless":
     mlflow_store.PRIVATE.clear()
-mlflow_store.require(sys.argv[1])
+mlflow_store.check_store(sys.argv[1])
 log_to_mlflow(Path(sys.argv[2]), sys.argv[1])
 from mlflow.telemetry import get_telemetry_client
 client = get_telemetry_client()
