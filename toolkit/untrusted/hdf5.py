@@ -14,9 +14,7 @@ from toolkit.errors import UnfreezeError, first_line
 
 OBJECTS = 100_000  # groups and arrays; the largest of keras.applications has 3,000
 FLOOR = 64 << 20  # bytes: up to this size, an array may be stored in a few bytes, as one of zeros is
-MAX_COMPRESSION = (
-    10  # a larger array may have at most so many times its stored bytes; weights shrink by a tenth
-)
+MAX_COMPRESSION = 10  # a larger array may have at most so many times its stored bytes; weights shrink by a tenth
 
 
 def check_hdf5(source: Path | BinaryIO, name: str) -> int:
