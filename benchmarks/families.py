@@ -72,7 +72,7 @@ def trained_weights(backbone: str, data: Path, path: Path, epochs: int) -> None:
 def typed(*arguments: object) -> tuple[subprocess.CompletedProcess[str], float]:
     """One call of the command line, and its seconds."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "toolkit", *map(str, arguments)]
+    command = [sys.executable, "-m", "unfreeze", *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     return ended, time.perf_counter() - started
 

@@ -87,7 +87,7 @@ def generate(folder: Path, count: int, classes: int) -> None:
 def stages(images: int, command: str, arguments: Sequence[str]) -> list[Stage]:
     """Run a command and watch it; what it prints ends stages. SystemExit with what it said where it fails."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "toolkit", command, *arguments],
+        [sys.executable, "-m", "unfreeze", command, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -208,7 +208,7 @@ def main(
         where = Path(place)
         generate(where / "data", 60, 2)
         (where / "tmp").mkdir()
-        command = [sys.executable, "-m", "toolkit", "tune", str(where / "data"), str(where / "run"), *TUNE]
+        command = [sys.executable, "-m", "unfreeze", "tune", str(where / "data"), str(where / "run"), *TUNE]
         command += ["--trials", str(trials), "--oracle", oracle, *options]
         samples = watch(command, where / "run", where / "tmp", where / "log")
         print(f"{len(samples)} samples; left in TMPDIR when it had ended: {len(files_of(where / 'tmp'))} files")

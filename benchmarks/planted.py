@@ -75,7 +75,7 @@ def main(run: Path, data: Path, out: Path, every: int) -> None:
     for name, layer, model in faults(run / "model.keras", every):
         wanted |= {path.name: layer for path in write(model, out, name)}
     artefacts = [part for name in wanted for part in ("--artefact", str(out / name))]
-    command = [sys.executable, "-m", "toolkit", "verify", "--reference", str(run / "model.keras"), *artefacts]
+    command = [sys.executable, "-m", "unfreeze", "verify", "--reference", str(run / "model.keras"), *artefacts]
     started = time.perf_counter()
     ended = subprocess.run(
         [*command, "--data", str(data), "--no-times", "--json"], capture_output=True, text=True, check=False
