@@ -29,7 +29,7 @@ def test_the_main_job_on_real_photographs(shared: Path, tmp_path: Path) -> None:
             for photograph in sorted((shared / "data" / "cats_dogs" / part / name).iterdir())[:count]:
                 shutil.copy(photograph, data / part / name)
     weights = shared / "weights" / "mobilenet_v2_0.35_224_no_top.weights.h5"
-    command = [sys.executable, "-m", "toolkit", "run", str(data), str(run), "--weights", str(weights)]
+    command = [sys.executable, "-m", "unfreeze", "run", str(data), str(run), "--weights", str(weights)]
     options = "--alpha 0.35 --image-size 96 --trials 3 --head-epochs 4 --tune-epochs 3 --unfreeze 0,1,2 --batch-size 16"
     ended = subprocess.run([*command, *options.split()], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
