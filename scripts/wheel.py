@@ -28,7 +28,8 @@ def build(root: Path, folder: Path) -> list[Path]:
         source, made = Path(temporary) / "source", Path(temporary) / "made"
         archive = subprocess.check_output(["git", "-c", "tar.umask=0022", "archive", "HEAD"], cwd=root)
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(source, filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)  # from 3.11.4 on
+        tar.extractall(source)
         for path in source.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(when)}
