@@ -29,7 +29,7 @@ def build(root: Path, folder: Path) -> list[Path]:
         archive = subprocess.check_output(["git", "-c", "tar.umask=0022", "archive", "HEAD"], cwd=root)
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)  # from 3.11.4 on
-        tar.extractall(source)
+            tar.extractall(source)
         for path in source.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(when)}
