@@ -18,20 +18,21 @@ PIXELS = ("0..255", "0..1", "-1..1", "imagenet", "caffe")  # ranges of pixel val
 
 MARGIN_RULE = Rule(Number, "points of accuracy, above 0 and at most 100", lambda value: 0 < value <= 100)
 EXPORT_RULES = {
-    "formats": Rule(str, "names of formats, such as ('onnx', 'tflite')", each=True),
-    "precisions": Rule(str, "names of precisions, such as ('float32', 'int8')", each=True),
+    "formats": Rule(str, "names of formats, such as ('onnx', 'tflite')", each=True, optional=True),
+    "precisions": Rule(str, "names of precisions, such as ('float32', 'int8')", each=True, optional=True),
     "calibration": at_least(1),
     "float_layers": Rule(str, "names of layers, such as ('head',)", each=True),
     "margin": MARGIN_RULE,
-    "license": Rule((str, type(None)), "its name as text, such as 'MIT'"),
+    "license": Rule(str, "its name as text, such as 'MIT'", optional=True),
 }
-OPTIONAL = ("formats", "precisions", "threads")  # fields that may be None
 VERIFY_RULES = {
     "margin": MARGIN_RULE,
     "tolerance": Rule(
         Number, "a positive difference of probabilities, such as 0.0001", lambda value: 0 < value < math.inf
     ),
-    "threads": Rule(int, "numbers of threads, each 1 or more, such as (1, 4)", lambda value: value >= 1, each=True),
+    "threads": Rule(
+        int, "numbers of threads, each 1 or more, such as (1, 4)", lambda value: value >= 1, each=True, optional=True
+    ),
     "layers": Rule(bool, "True or False"),
 }
 
@@ -49,7 +50,7 @@ class ExportSettings:
     license: str | None = None  # written into every file; None: not stated, or the licence of the files that stay
 
     def __post_init__(self) -> None:
-        _check(self, EXPORT_RULES)
+        check(self, EXPORT_RULES)
         choose_variants(self.formats, self.precisions)
 
     @property
@@ -78,21 +79,12 @@ class VerifySettings:
     layers: bool = False  # compare all files layer by layer, not only those that do not hold
 
     def __post_init__(self) -> None:
-        _check(self, VERIFY_RULES)
+        check(self, VERIFY_RULES)
 
     @property
     def thread_counts(self) -> tuple[int, ...]:
         """The numbers of threads that each runtime is timed with."""
         return tuple(sorted({1, cores()})) if self.threads is None else as_tuple(self.threads)
-
-
-def _check(record: object, rules: dict[str, Rule]) -> None:
-    """Turn lists and single values into tuples, then check every field but an optional one that is None."""
-    checked = {name: rule for name, rule in rules.items() if name not in OPTIONAL or getattr(record, name) is not None}
-    for name, rule in checked.items():
-        if rule.each:
-            object.__setattr__(record, name, as_tuple(getattr(record, name)))  # frozen, but new
-    check(record, checked)
 
 
 EXPORT, VERIFY = ExportSettings(), VerifySettings()

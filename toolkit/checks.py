@@ -20,19 +20,28 @@ class Rule:
     expected: str  # the end of the error's text: what to give
     holds: Callable[[Any], bool] = lambda value: True
     each: bool = False  # the field is a tuple of such values
+    optional: bool = False  # the field may also be None
 
 
 def check(record: object, rules: Mapping[str, Rule]) -> None:
-    """Raises UnfreezeError for the first field of `record` that does not follow its rule."""
+    """Turn lists and single values of the fields that hold tuples into tuples, in place. `record` is new, so that it
+    may be frozen. Raises UnfreezeError for the first field that does not follow its rule."""
     for name, rule in rules.items():
         value = getattr(record, name)
+        if rule.optional and value is None:
+            continue
+        if rule.each:
+            value = as_tuple(value)
+            object.__setattr__(record, name, value)
         if not all(_follows(one, rule) for one in (value if rule.each else (value,))):
             raise UnfreezeError(f"{name} is {value if _is_number(value) else repr(value)}; give {rule.expected}")
 
 
 def as_tuple(value: Any) -> tuple:
-    """A list as a tuple, and a single value as a tuple of one."""
-    return tuple(value) if isinstance(value, (list, tuple, range)) else (value,)
+    """A tuple as it is, a list as a tuple, and a single value as a tuple of one."""
+    if isinstance(value, tuple):
+        return value
+    return tuple(value) if isinstance(value, (list, range)) else (value,)
 
 
 def one_of(choices: tuple[str, ...]) -> Rule:
@@ -42,13 +51,8 @@ def one_of(choices: tuple[str, ...]) -> Rule:
 
 def at_least(least: int, *, optional: bool = False) -> Rule:
     """The rule of a whole number that is `least` or more. `optional`: it may also be None."""
-    if optional:
-        return Rule(
-            (int, type(None)),
-            f"a whole number, {least} or more, or None",
-            lambda value: value is None or value >= least,
-        )
-    return Rule(int, f"a whole number, {least} or more", lambda value: value >= least)
+    expected = f"a whole number, {least} or more{', or None' if optional else ''}"
+    return Rule(int, expected, lambda value: value >= least, optional=optional)
 
 
 def _follows(value: Any, rule: Rule) -> bool:

@@ -22,7 +22,6 @@ SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no opt
     *("views", "cache", "cache_dtype", "cache_limit", "cache_dir", "oracle", "trials", "pick", "refit")
 }
 DEPTHS = (0, 1, 2, 4)  # unfreeze depths that a search tries, as far as the backbone has them
-SPACE = ("head_units", "dropout", "unfreeze")  # fields that hold the values of a search space
 
 
 def _positive(example: str) -> Rule:
@@ -131,9 +130,6 @@ class Settings:
     seed: int = 0  # of the split, the search, training and augmentation
 
     def __post_init__(self) -> None:
-        for name in SPACE:
-            value = getattr(self, name)
-            self._set(name, value if isinstance(value, FollowedTuple) else as_tuple(value))
         check(self, RULES)
         if self.cache_dir:  # absolute, so that it is found from any working directory
             self._set("cache_dir", str(local_path(self.cache_dir, "a folder on this machine").resolve()))
