@@ -109,6 +109,21 @@ MODEL = [
         help="Width and height of the input in pixels.",
     ),
 ]
+FRACTIONS = [
+    _option(
+        "--val",
+        type=float,
+        default=DEFAULT.val,
+        help="Fraction of the images for validation, if DATA has no such part.",
+    ),
+    _option(
+        "--test",
+        type=float,
+        default=DEFAULT.test,
+        help="Fraction of the images for the test, if DATA has no such part.",
+    ),
+]
+SPLIT = [*FRACTIONS, _option("--seed", type=int, default=DEFAULT.seed, help="Seed of the split.")]
 TRAINING = [
     _option("--head-epochs", type=int, default=DEFAULT.head_epochs, help="Number of epochs with the backbone frozen."),
     _option(
@@ -140,18 +155,7 @@ TRAINING = [
         default=DEFAULT.class_weights,
         help="balanced: every class has the same weight in training, however many images it has.",
     ),
-    _option(
-        "--val",
-        type=float,
-        default=DEFAULT.val,
-        help="Fraction of the images for validation, if DATA has no such part.",
-    ),
-    _option(
-        "--test",
-        type=float,
-        default=DEFAULT.test,
-        help="Fraction of the images for the test, if DATA has no such part.",
-    ),
+    *FRACTIONS,
     _option(
         "--objective",
         type=Choice(OBJECTIVES),

@@ -31,21 +31,7 @@ from unfreeze.commands.tune_train import warn
     type=o.LocalPath(),
     help="Text file with one class name per line, in the model's order.  [the folders' names, sorted]",
 )
-@click.option(
-    "--val",
-    type=float,
-    default=o.DEFAULT.val,
-    help="Fraction of the images for validation, if DATA has no such part.",
-    show_default=True,
-)
-@click.option(
-    "--test",
-    type=float,
-    default=o.DEFAULT.test,
-    help="Fraction of the images for the test, if DATA has no such part.",
-    show_default=True,
-)
-@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Seed of the split.", show_default=True)
+@o.options(o.SPLIT)
 @o.STRICT
 @o.JSON
 @click.pass_obj

@@ -17,21 +17,7 @@ from unfreeze.commands.finish import print_result
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
 @o.DATA
-@click.option(
-    "--val",
-    type=float,
-    default=o.DEFAULT.val,
-    help="Fraction of the images for validation, if DATA has no such part.",
-    show_default=True,
-)
-@click.option(
-    "--test",
-    type=float,
-    default=o.DEFAULT.test,
-    help="Fraction of the images for the test, if DATA has no such part.",
-    show_default=True,
-)
-@click.option("--seed", type=int, default=o.DEFAULT.seed, help="Seed of the split.", show_default=True)
+@o.options(o.SPLIT)
 @o.STRICT
 @o.JSON
 @click.pass_obj
