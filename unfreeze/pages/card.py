@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from export.artefacts import UNSTATED
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
@@ -15,18 +13,15 @@ from unfreeze.pages.sentences import (
     FORMATS,
     adoption_sentences,
     backbone_sentence,
-    escape_controls,
     exports_verdict,
     margins_words,
     model_words,
-    percent,
-    points,
     quantisation_sentences,
     shorten,
-    signed_points,
     starting_weights_sentence,
     test_images_words,
 )
+from unfreeze.pages.templating import template_environment
 
 LICENSES = (  # identifiers that model hubs know: the most frequent ones
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "cc0-1.0", "openrail"),
@@ -40,24 +35,13 @@ TABLE_ROWS = 30  # classes in the table at most; the others are counted
 
 def render_card(facts: RunFacts) -> str:
     """The text of report.md."""
-    environment = Environment(
-        loader=PackageLoader("unfreeze.pages"),
+    environment = template_environment(
         autoescape=False,  # Markdown: `md`, `prose` and `code` escape, and every value passes one of them
-        undefined=StrictUndefined,
-        finalize=escape_controls,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        md=markdown,
+        prose=escape_markdown,
+        code=code,
+        fenced=fenced,
     )
-    environment.filters |= {
-        "md": markdown,
-        "prose": escape_markdown,
-        "code": code,
-        "fenced": fenced,
-        "percent": percent,
-        "signed": signed_points,
-        "points": points,
-        "count": lambda n: f"{n:,}",
-    }
     text = environment.get_template("report.md.j2").render(
         facts=facts,
         front=front_matter(facts),

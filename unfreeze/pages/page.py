@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.pages import result_pictures, search_pictures
@@ -19,20 +18,17 @@ from unfreeze.pages.sentences import (
     FORMATS,
     adoption_sentences,
     backbone_sentence,
-    escape_controls,
     exports_verdict,
     margins_words,
     model_words,
-    percent,
-    points,
     quantisation_sentences,
     search_conclusions,
     shorten,
-    signed_points,
     starting_weights_sentence,
     test_images_words,
 )
 from unfreeze.pages.svg_picture import Picture
+from unfreeze.pages.templating import template_environment
 from unfreeze.pages.thumbnails import mistakes
 from unfreeze.wording import COULD_NOT_RUN, verdict_words
 
@@ -48,22 +44,7 @@ CHIPS = {  # verdict -> CSS class of the element that shows it
 
 def render_page(facts: RunFacts) -> str:
     """The text of report.html. Names of classes and files may come from a stranger, so Jinja escapes every value."""
-    environment = Environment(
-        loader=PackageLoader("unfreeze.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=escape_controls,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "signed": signed_points,
-        "points": points,
-        "count": lambda number: f"{number:,}",
-        "shorten": shorten,
-        "verdict_words": verdict_words,
-    }
+    environment = template_environment(autoescape=True, shorten=shorten, verdict_words=verdict_words)
     return environment.get_template("report.html.j2").render(**page_values(facts))
 
 
