@@ -76,3 +76,20 @@ def test_interrupted_it_ends_and_no_process_stays(to, begun: bool, tmp_path: Pat
         time.sleep(0.1)
     assert of_session(caller.pid) == []
     assert len(list(marks.iterdir())) <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals are not blocked on Windows")
+def test_the_first_process_is_started_with_ctrl_c_blocked() -> None:
+    """In a program of its own, whose resource tracker has not been started: its first start unblocks SIGINT."""
+    code = """
+import signal
+from multiprocessing import resource_tracker
+from export.runtimes.processes import _interrupts_blocked
+with _interrupts_blocked():
+    resource_tracker.ensure_running()  # as the start of every process does
+    assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
