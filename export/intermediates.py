@@ -17,7 +17,7 @@ from export.formats.saved_model import write_float_saved_model, write_saved_mode
 from export.formats.tflite import write_tflite
 from export.quantise.calibration import stratified_rows
 from export.quantise.first_that_holds import Int8Judge
-from export.settings import ExportSettings
+from export.settings import MARGIN, ExportSettings
 from export.variants import Variant
 from toolkit.progress import Progress
 from toolkit.run import Run
@@ -38,6 +38,7 @@ class Intermediates:
     folder: Path  # the export folder; float32 files in it are of the same model
     scratch: Path  # a folder for intermediate files
     description: dict[str, Any]  # as `export.artefacts.describe` gives it
+    val_answers: np.ndarray  # float32 [V, C]: the model's answers to the validation part
     progress: Progress
 
     def describe(self, variant: Variant, **quantisation: Any) -> dict[str, Any]:
@@ -102,7 +103,7 @@ class Intermediates:
     def int8_judge(self, float32_file: Path) -> Int8Judge:
         """The judge of int8 files. It compares their speed with that of `float32_file`."""
         part, rows, answers = self._judged
-        margin = self.settings.margin / 100
+        margin = (self.settings.margin or MARGIN) / 100
         return Int8Judge(part.images, rows, part.labels[rows], answers, margin, float32_file)
 
     @cached_property
@@ -111,8 +112,7 @@ class Intermediates:
         int64 [N]; the model's answers to them, float32 [N, C]."""
         part = self._part("val")
         rows = stratified_rows(part.labels, JUDGED, self.run.settings.seed)
-        images = part.images if len(rows) == len(part.labels) else part.images[rows]
-        return part, rows, model_answers(self.model, images, "its answers to judge int8 by", self.progress)
+        return part, rows, self.val_answers[rows]
 
     def _part(self, name: str) -> Part:
         return load_part(self.run, name, image_size=self.model.input_shape[1])

@@ -22,7 +22,7 @@ does not.
     wording        sentences that terminal, page and model card share
 """
 
-from export.settings import ExportSettings, VerifySettings
+from export.settings import Conversion, ExportSettings, VerifySettings
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Listener
 from toolkit.settings import Settings, Split
@@ -31,6 +31,7 @@ from unfreeze.artefact_api import export, predict, sensitivity, verify, verify_f
 from unfreeze.digits_demo import demo
 
 __all__ = [
+    "Conversion",
     "ExportSettings",
     "Finished",
     "Listener",

@@ -1,5 +1,7 @@
 """Models from elsewhere.
 
-adopt    a model -> a run folder                        (TensorFlow)
-verify   a model against the files that were made of it (TensorFlow)
+look         what a model file takes, in a process of its own
+verify       any model file against any other
+load_keras   a Keras model, in this process       (TensorFlow)
+adopt        a Keras model -> a run folder        (TensorFlow)
 """

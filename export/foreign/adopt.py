@@ -16,8 +16,12 @@ import keras
 import numpy as np
 
 from export.artefacts import INPUT, OUTPUT
-from export.foreign.verify import load_keras
-from export.runtimes.inputs_outputs import SCALES, read_labels, square_size, to_model_input, to_probabilities
+from export.foreign.load_keras import load_keras
+from export.runtimes.answers import to_probabilities
+from export.runtimes.labels import read_labels
+from export.runtimes.loaders.keras import loaded_model
+from export.runtimes.model_input import ModelInput
+from export.runtimes.pixel_range import pixel_range
 from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
@@ -53,11 +57,10 @@ def adopt(
     Writes run.json, model.keras and model.json. Raises UnfreezeError if the model is none of these or has other
     classes. Raises NoAnswerError if the wrapped model does not answer as the model does.
     """
-    if pixels not in SCALES:
-        raise UnfreezeError(f"pixels is {pixels!r}; give one of {', '.join(SCALES)}")
+    pixel_range(pixels)  # raises UnfreezeError if it is none
     own, name, digest = _own(model)
     names = read_labels(labels) if isinstance(labels, Path) else None if labels is None else tuple(labels)
-    size = square_size(own.input_shape)
+    size = _side(loaded_model(own, None).input, name)
     settings = Settings(backbone=ADOPTED, image_size=size, weights="none", **asdict(split))
     images = read_images(data, run, settings, strict=strict, classes=names, progress=progress)
     units = int(np.prod(own.output_shape[1:]))
@@ -95,9 +98,18 @@ def _own(model: keras.Model | Path) -> tuple[keras.Model, str, str]:
         return load_keras(path, "a model to adopt"), f"the model {model.name}", file_digest(path)
 
 
+def _side(entry: ModelInput, name: str) -> int:
+    """The side of the square images that a model takes. Raises UnfreezeError if it takes others."""
+    height, width = entry.size
+    if height != width or entry.channels != 3:
+        raise UnfreezeError(f"{name} takes images of {height} x {width} px; square RGB images are expected")
+    return height
+
+
 def _answers(model: keras.Model, name: str, part: Part, pixels: str) -> tuple[bool, np.ndarray]:
     """(whether the model gives logits, its probabilities float32 [n, C] for the first SAMPLE images of a part)."""
-    fed = to_model_input(np.asarray(part.images[:SAMPLE]), model.input_shape, model.inputs[0].dtype, pixels)
+    entry = loaded_model(model, None).input
+    fed = entry.convert(np.asarray(part.images[:SAMPLE]), entry.check_pixels(pixels))
     with without_tf32():
         raw = np.concatenate([np.asarray(model(fed[i : i + 1], training=False)) for i in range(len(fed))])
     raw = raw.reshape(len(raw), -1).astype(np.float32)
@@ -137,7 +149,7 @@ def wrap(model: keras.Model, pixels: str, logits: bool) -> keras.Model:
     """
     added = (INPUT, "normalise", "channels_first", "flat", "logits", "opposite", "both", OUTPUT)
     seen: dict[str, Any] = dict.fromkeys(added)  # name -> the layer that has it
-    image = keras.Input((square_size(model.input_shape),) * 2 + (3,), dtype="uint8", name=INPUT)
+    image = keras.Input((_side(loaded_model(model, None).input, model.name),) * 2 + (3,), dtype="uint8", name=INPUT)
     x = _flat(model, _normalised(image, model, pixels), seen)
     if len(x.shape) > 2:
         x = keras.layers.Flatten(name="flat")(x)
@@ -152,12 +164,13 @@ def wrap(model: keras.Model, pixels: str, logits: bool) -> keras.Model:
 
 
 def _normalised(image: keras.KerasTensor, model: keras.Model, pixels: str) -> keras.KerasTensor:
-    """What `export.runtimes.inputs_outputs.to_model_input` does, as layers."""
+    """What `export.runtimes.model_input` does, as layers."""
     x, dtype = image, keras.backend.standardize_dtype(model.inputs[0].dtype)
     if dtype != "uint8":
-        multiplier, offset = (np.broadcast_to(one, 3).tolist() for one in SCALES[pixels])
-        x = keras.layers.Rescaling([one / 255 for one in multiplier], offset, dtype="float32", name="normalise")(x)
-        x = x[..., ::-1] if pixels == "caffe" else x
+        named = pixel_range(pixels)
+        scale, offset = list(named.factor), list(named.offset)
+        x = keras.layers.Rescaling(scale, offset, dtype="float32", name="normalise")(x)
+        x = x[..., ::-1] if named.reversed else x
     if model.input_shape[1] == 3 and model.input_shape[3] != 3:
         x = keras.layers.Permute((3, 1, 2), name="channels_first")(x)
     x = keras.ops.round(x) if "int" in dtype and dtype != "uint8" else x

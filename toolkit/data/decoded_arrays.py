@@ -8,6 +8,7 @@ at any time.
 from __future__ import annotations
 
 import hashlib
+import math
 import mmap
 import os
 import shutil
@@ -21,6 +22,7 @@ import numpy as np
 from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import DECODE_VERSION, decode, decode_both
+from toolkit.pixels.resize import Size, sides
 from toolkit.process.cores import cores
 from toolkit.storage.files import remove, reserve
 from toolkit.storage.lock import in_turn
@@ -32,12 +34,12 @@ CountProgress = Callable[[int, int], None]  # (images done, images in all)
 def decoded(
     images: ImageSet,
     cache: Path,
-    size: int,
+    size: Size,
     *,
     antialias: bool = False,
     progress: CountProgress = lambda done, total: None,
 ) -> np.ndarray:
-    """uint8 [N, size, size, 3], memory-mapped and read-only, in the order of `images.paths`.
+    """uint8 [N, height, width, 3], memory-mapped and read-only, in the order of `images.paths`.
 
     Raises UnfreezeError if an image vanished or changed after the scan, or if the disk has no room.
     """
@@ -45,7 +47,7 @@ def decoded(
 
 
 def decoded_both(
-    images: ImageSet, cache: Path, size: int, *, progress: CountProgress = lambda done, total: None
+    images: ImageSet, cache: Path, size: Size, *, progress: CountProgress = lambda done, total: None
 ) -> tuple[np.ndarray, np.ndarray]:
     """`decoded` without and with `antialias`. If both arrays are missing, each file is read and decoded only once."""
     plain, antialiased = _arrays(images, cache, size, (False, True), progress)
@@ -53,7 +55,7 @@ def decoded_both(
 
 
 def _arrays(
-    images: ImageSet, cache: Path, size: int, kinds: tuple[bool, ...], progress: CountProgress
+    images: ImageSet, cache: Path, size: Size, kinds: tuple[bool, ...], progress: CountProgress
 ) -> list[np.ndarray]:
     """One array for each of `kinds` (False: plain, True: antialiased). Arrays that are missing are written together."""
     paths = {kind: _path(images, cache, size, kind) for kind in kinds}
@@ -69,7 +71,7 @@ def _arrays(
     return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths.values()]
 
 
-def already_decoded(images: ImageSet, cache: Path, size: int) -> np.ndarray | None:
+def already_decoded(images: ImageSet, cache: Path, size: Size) -> np.ndarray | None:
     """The plain array if the file exists and is whole; None otherwise."""
     path = _path(images, cache, size, False)
     return np.load(path, mmap_mode="r", allow_pickle=False) if _is_array(path) else None
@@ -84,23 +86,23 @@ def _is_array(path: Path) -> bool:
     return True
 
 
-def _path(images: ImageSet, cache: Path, size: int, antialias: bool) -> Path:
+def _path(images: ImageSet, cache: Path, size: Size, antialias: bool) -> Path:
     what = f"{DECODE_VERSION} {size} {antialias} " + " ".join(images.digests)
     return cache / f"images-{hashlib.sha256(what.encode()).hexdigest()[:16]}.npy"
 
 
-def _write(images: ImageSet, paths: dict[bool, Path], size: int, progress: CountProgress) -> None:
+def _write(images: ImageSet, paths: dict[bool, Path], size: Size, progress: CountProgress) -> None:
     """Decode each image once into the arrays of `paths`, whose keys say whether an array is antialiased."""
     total = len(images.paths)
     # A killed process leaves its part files behind. The next process holds the lock and overwrites them.
     parts = {kind: path.with_suffix(".part.npy") for kind, path in paths.items()}
     for part in parts.values():
         remove(part)
-    _check_room(next(iter(paths.values())).parent, len(paths) * total * size * size * 3)
+    shape = (total, *sides(size), 3)
+    _check_room(next(iter(paths.values())).parent, len(paths) * math.prod(shape))
     with ExitStack() as kept:
         for part in parts.values():
             kept.enter_context(_kept(part))
-        shape = (total, size, size, 3)
         arrays = {kind: new_array(part, shape, np.dtype(np.uint8)) for kind, part in parts.items()}
 
         def fill(start: int) -> int:
@@ -122,7 +124,7 @@ def _write(images: ImageSet, paths: dict[bool, Path], size: int, progress: Count
             os.replace(parts[kind], paths[kind])
 
 
-def _decoded_as(content: bytes, size: int, kinds: tuple[bool, ...]) -> Iterable[tuple[bool, np.ndarray]]:
+def _decoded_as(content: bytes, size: Size, kinds: tuple[bool, ...]) -> Iterable[tuple[bool, np.ndarray]]:
     if len(kinds) == 1:
         return [(kinds[0], decode(content, size, kinds[0]))]
     return zip((False, True), decode_both(content, size), strict=True)

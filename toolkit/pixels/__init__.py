@@ -3,5 +3,6 @@
 limits    checks of a file's header before any decoder runs
 decode    the one decoder
 resize    bilinear resampling, in numpy
+grey      RGB -> grey
 augment   one augmented view of one image
 """

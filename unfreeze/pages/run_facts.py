@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.artefacts import Artefact, Manifest, read_manifest, read_reference
+from export.artefacts import TEST, Artefact, Manifest, read_manifest, read_reference
 from export.proof.parity import Parity, read_parities
 from export.proof.pixel_sensitivity import StoredSensitivity, read_sensitivity
 from export.settings import ExportSettings
@@ -228,7 +228,7 @@ def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
     stored = read_answers(run.path)
     found = _of_these_images(run, *stored) if stored else None
     if found is None and manifest is not None and (run.path / "export" / "reference.npz").is_file():
-        reference = read_reference(manifest)
+        reference = read_reference(manifest).only(TEST)
         found = _of_these_images(run, reference.paths, reference.probabilities)
     return found
 
