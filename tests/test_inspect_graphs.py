@@ -1,4 +1,4 @@
-"""Precision, tensors and metadata that are read from the bytes of TFLite and ONNX files, against the runtimes' own view."""
+"""Precision, tensors and metadata read from the bytes of TFLite and ONNX files, against the view of the runtimes."""
 
 from __future__ import annotations
 

@@ -88,14 +88,14 @@ def input_metadata(
 def precision_of(file: TfliteFile) -> str:
     """As `precision`, of a file that was read."""
     tensors = [tensor for graph in file.graphs for tensor in graph.tensors]
-    weights = {tensor.dtype for tensor in tensors if tensor.constant and _is_weight(tensor)}
+    weights = {tensor.dtype for tensor in tensors if tensor.constant and is_weight(tensor)}
     computed = {tensor.dtype for tensor in tensors if not tensor.constant and tensor.scales}
     if weights & set(SMALL):
         return "int16x8" if "int16" in computed else "int8" if computed & set(SMALL) else "dynamic"
     return "float16" if weights & {"float16", "bfloat16"} else "float32"
 
 
-def _is_weight(tensor: Tensor) -> bool:
+def is_weight(tensor: Tensor) -> bool:
     """Whether a constant stands for real numbers: it is of floats, or of integers with a scale."""
     return tensor.scales > 0 or tensor.dtype in FLOATS
 
