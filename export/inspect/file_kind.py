@@ -91,17 +91,10 @@ def _by_suffix(path: Path, head: bytes) -> str:
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         return ONNX
-    marks = {
-        ".tflite": "the mark TFL3",
-        ".lite": "the mark TFL3",
-        ".keras": "a zip archive",
-        ".h5": "HDF5",
-        ".hdf5": "HDF5",
-    }
-    if suffix in marks:
-        raise UnfreezeError(f"{path} does not begin as a {suffix} file does ({marks[suffix]}); get the file anew")
+    if suffix in (".tflite", ".lite", ".keras", ".h5", ".hdf5"):
+        raise UnfreezeError(f"{path} does not begin as {suffix} files do; get the file anew")
     if suffix == ".pb":
         raise UnfreezeError(f"{path} is a single .pb file: give the folder of a SavedModel, or convert the graph")
-    if head[:1] == b"\x08" and 0 < head[1] < 64:  # the version of the IR
+    if head[:1] == b"\x08" and b"\0" < head[1:2] < b"\x40":  # the version of the IR
         return ONNX
     raise UnfreezeError(f"{path} begins as no model file that is known; give {KINDS}")

@@ -81,7 +81,9 @@ def _read(path: Path, kind: str) -> ModelFile:
     except MemoryError:
         raise UnfreezeError(f"{path} takes more memory to read than a {kind} file of its size should") from None
     except Exception as error:  # parsers of damaged files raise whatever they meet
-        raise UnfreezeError(f"{path} cannot be read as {kind} ({short_reason(error)}); get the file anew") from None
+        slips = isinstance(error, (TypeError, LookupError, AttributeError, ArithmeticError))  # their texts are Python's
+        reason = "it is damaged" if slips else short_reason(error)
+        raise UnfreezeError(f"{path} cannot be read as {kind} ({reason}); get the file anew") from None
 
 
 def _reader(kind: str) -> Any:

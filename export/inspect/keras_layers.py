@@ -148,6 +148,7 @@ def _inputs(model: Layer, depth: int = 0) -> Iterator[End]:
 def _output(model: Layer, name: str, depth: int = 0) -> End:
     """Of a layer: the number of classes is that of the nearest dense layer before it."""
     layers, named = _layers(model), name
+    positions = {layer.name: number for number, layer in enumerate(layers)}
     by_name = {layer.name: layer for layer in layers}
     for _ in range(len(layers) + 1):
         layer = by_name.get(name)
@@ -158,12 +159,12 @@ def _output(model: Layer, name: str, depth: int = 0) -> End:
             return _output(layer, inner[0], depth + 1) if inner else End(cut(named), "float32", None)
         units = layer.config.get("units")
         if layer.kind == "Dense" and isinstance(units, int):
-            before = _shape(layer.built)
-            return End(cut(named), "float32", ((*before[:-1], units) if before else ("?", units)))
+            taken = _shape(layer.built)
+            return End(cut(named), "float32", ((*taken[:-1], units) if taken else ("?", units)))
         if layer.kind not in ("Activation", "Softmax", "Dropout", "Rescaling"):
             break
-        position = layers.index(layer)
-        name = layer.sources[0] if layer.sources else layers[position - 1].name if position else ""
+        before = layers[positions[name] - 1].name if positions[name] else ""
+        name = layer.sources[0] if layer.sources else before
     return End(cut(named), "float32", None)
 
 

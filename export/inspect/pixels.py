@@ -62,11 +62,8 @@ def range_name(mean: Sequence[float], deviation: Sequence[float]) -> str:
 def normalisation_name(normalisation: Normalisation) -> str:
     """As `range_name`; mean and deviation may have one number for all channels."""
     mean, deviation = normalisation
-    count = max(len(mean), len(deviation))
     if {len(mean), len(deviation)} <= {1, 3}:
-        return range_name(
-            mean * (count if len(mean) < count else 1), deviation * (count if len(deviation) < count else 1)
-        )
+        return range_name(mean, deviation)
     return f"{_listed(mean)}/{_listed(deviation)}"
 
 

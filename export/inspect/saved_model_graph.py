@@ -19,6 +19,7 @@ STEPS = {"Add": "add", "AddV2": "add", "Sub": "subtract", "Mul": "multiply", "Re
 PLUMBING = ("Placeholder", "Const", "Identity", "NoOp", "ReadVariableOp", "VarHandleOp", *CALLS)  # no layers
 LEFT_OUT = ("optimizer", "_all_variables")  # children of an object; Keras 3 stores all variables a second time
 FEW = 16  # numbers of a step at most
+FIRST = 50  # nodes and calls that are followed
 RANK = 64  # dimensions at most
 LARGEST_FILE = 1 << 31  # bytes of a protobuf
 
@@ -98,7 +99,7 @@ def first_steps(graph: Any, entry: str) -> Iterator[Step]:
     """What happens to an input before anything but a conversion does. `entry`: the name of its tensor."""
     functions = {function.signature.name: function for function in graph.graph_def.library.function}
     nodes, at = graph.graph_def.node, entry.partition(":")[0]
-    for _ in range(1000):
+    for _ in range(FIRST):
         users = [(node, place) for node in nodes for place, name in enumerate(node.input) if _base(name) == at]
         if len(users) != 1:
             return

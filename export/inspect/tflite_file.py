@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from export.inspect.flatbuffer import Table
+from export.inspect.flatbuffer import unmarked_root
 from export.inspect.model_file import End, ModelFile, Step, Weight, cut, cut_labels, frequent, mixed, step
 from export.inspect.own_description import own_description
 from export.inspect.tflite_description import output_labels, packed_names, read_description
@@ -101,9 +100,9 @@ def _producer(content: bytes, file: TfliteFile) -> str:
     """Who converted it, with the version of TensorFlow where its converter wrote that down."""
     metadata, version = _metadata(content, file, "CONVERSION_METADATA"), ""
     try:
-        environment = Table(metadata, struct.unpack_from("<I", metadata)[0]).table(0) if metadata else None
+        environment = unmarked_root(metadata).table(0) if metadata else None
         version = environment.text(0) if environment else ""
-    except (ValueError, struct.error):
+    except ValueError:
         pass
     return ", ".join(filter(None, [cut(file.description).rstrip("."), version and f"TensorFlow {cut(version, 40)}"]))
 
