@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from export.artefacts import read_manifest
 from export.formats.tflite import _quiet
 from export.formats.tflite_metadata import attach
+from export.inspect.answers import EACH, PROBABILITIES, SCORES
 from export.inspect.inspection import Inspection, inspect
 from export.inspect.model_file import GUESS, LIKELY, STATED, End, ModelFile
 from export.inspect.pixels import normalisation_name, pixel_hints
@@ -177,7 +178,10 @@ def pixels_of(told: Inspection) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", ["int8.tflite", "uint8.tflite", "float_ends.tflite"])
 def test_pixels_by_the_quantisation_of_the_input(name: str, folder: Path) -> None:
-    assert pixels_of(looked(folder / name)) == [("-1..1", LIKELY)]
+    told = looked(folder / name)
+    assert pixels_of(told) == [("-1..1", LIKELY)]
+    as_bytes = "an app may pass each pixel's bytes as they are"
+    assert (as_bytes in told.pixels[0].reason) == (name == "uint8.tflite")
 
 
 @pytest.mark.parametrize("name", ["plain.tflite", "plain.onnx", "nchw.onnx", "model.keras", "model.h5", "saved"])
@@ -279,7 +283,27 @@ def test_pixels_by_the_first_layers_of_keras(model: keras.Model, tmp_path: Path)
         assert pixels_of(inspect(tmp_path / "m.keras")) == wanted, name
 
 
-# Labels, metadata, what runs it
+# Answers, labels, metadata, what runs it
+
+
+@pytest.mark.parametrize(
+    ("activation", "units", "wanted"),
+    [
+        ("softmax", 3, PROBABILITIES),
+        ("sigmoid", 3, EACH),
+        ("sigmoid", 1, "one probability, of the second of two classes"),
+        (None, 3, SCORES),
+    ],
+)
+def test_what_the_answers_are(activation: str | None, units: int, wanted: str, tmp_path: Path) -> None:
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(units, activation=activation)])
+    model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "m.h5")
+    to_onnx(model, tmp_path / "m.onnx")
+    to_tflite(model, tmp_path / "m.tflite")
+    for name in ("m.keras", "m.h5", "m.onnx", "m.tflite"):
+        assert inspect(tmp_path / name).answers.startswith(wanted), name
 
 
 def test_metadata_and_labels_of_tflite(folder: Path, tmp_path: Path) -> None:
@@ -420,7 +444,7 @@ def test_text_and_json(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert told["inputs"][0]["zero_point"] == -1
     assert told["image"] == {"layout": "NHWC", "colour": "RGB", "height": 32, "width": 32, "batch": "?"}
     assert told["pixels"][0]["value"] == "-1..1"
-    assert told["classes"] == 3
+    assert (told["classes"], told["answers"]) == (3, "probabilities, which add up to 1")
     assert len(told["largest"]) == 8
 
 
@@ -455,6 +479,7 @@ def test_tflite_onnx_and_keras_files_load_no_tensorflow(folder: Path) -> None:
 import sys
 from pathlib import Path
 from export.runtimes import worker
+from export.inspect.answers import EACH, PROBABILITIES, SCORES
 from export.inspect.inspection import _read
 _read(Path({str(folder / name)!r}), {kind!r})
 print([one for one in ("tensorflow", "keras", "onnxruntime") if one in sys.modules])

@@ -19,5 +19,6 @@ keras_hdf5           Keras: weights, from HDF5
 next_command         the command to type for such a file
 own_description      what Unfreeze itself wrote into a file
 image_input          the shape of an input -> what kind of image it takes
+answers              the output -> the number of classes, and whether it gives probabilities
 pixels               which ranges of pixel values are plausible, and why
 """

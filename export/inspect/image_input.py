@@ -47,11 +47,3 @@ def _checked(layout: str, channels: Size, height: Size, width: Size, batch: Size
     if not isinstance(channels, int) or any(size < SMALLEST for size in fixed) or (layout == "NHW" and not fixed):
         return None
     return ImageInput(layout, COLOURS[channels], height, width, batch)
-
-
-def class_count(ends: Sequence[End]) -> int | None:
-    """The number of classes, of a model whose only output is a row of numbers; None if it is none."""
-    shape = ends[0].shape if len(ends) == 1 else None
-    if shape is None or len(shape) < 2 or any(size != 1 for size in shape[1:-1]):
-        return None
-    return shape[-1] if isinstance(shape[-1], int) and shape[-1] > 0 else None

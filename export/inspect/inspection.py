@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from export.artefacts import read_manifest
+from export.inspect.answers import answer_kind, class_count
 from export.inspect.file_kind import HDF5, KERAS, KINDS, ONNX, SAVED_MODEL, TFLITE, kind_of
-from export.inspect.image_input import ImageInput, class_count, image_input
+from export.inspect.image_input import ImageInput, image_input
 from export.inspect.model_file import LARGEST, Hint, ModelFile, Weight
 from export.inspect.next_command import next_command
 from export.inspect.pixels import pixel_hints
@@ -29,6 +30,7 @@ class Inspection:
     file: ModelFile
     image: ImageInput | None  # None: its input is no image
     classes: int | None  # None: its output is no row of numbers
+    answers: str  # what the numbers of the output are; "" if it is not known
     pixels: tuple[Hint, ...]  # (): nothing in the file tells
     next: str  # the command to type; "" if Unfreeze does not run it
 
@@ -39,11 +41,11 @@ class Inspection:
     def to_json(self) -> dict[str, Any]:
         """All of it but the weights, of which the largest are listed."""
         told = asdict(self.file)
-        left = {name: told.pop(name) for name in ("weights", "names", "hints", "steps", "quantised")}
+        left = {name: told.pop(name) for name in ("weights", "names", "hints", "steps", "quantised", "last")}
         told["first_steps"] = left["steps"]
         told |= {"parameters": self.file.parameters, "weight_bytes": self.file.weight_bytes}
         told["largest"] = [asdict(weight) for weight in self.largest]
-        told |= {"image": self.image and asdict(self.image), "classes": self.classes}
+        told |= {"image": self.image and asdict(self.image), "classes": self.classes, "answers": self.answers}
         return {"path": str(self.path), **told, "pixels": [asdict(hint) for hint in self.pixels], "next": self.next}
 
 
@@ -55,8 +57,9 @@ def inspect(path: Path) -> Inspection:
     path = _in_run(path)
     kind = kind_of(path)
     file: ModelFile = run_isolated(path, _read, path, kind, limit=SECONDS)
-    image, hints = image_input(file.inputs), pixel_hints(file)
-    return Inspection(path, file, image, class_count(file.outputs), hints, next_command(path, file, image, hints))
+    image, hints, classes = image_input(file.inputs), pixel_hints(file), class_count(file.outputs)
+    answers = answer_kind(file.last, classes)
+    return Inspection(path, file, image, classes, answers, hints, next_command(path, file, image, hints))
 
 
 def _in_run(path: Path) -> Path:

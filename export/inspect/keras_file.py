@@ -70,7 +70,7 @@ def _model(
     told: dict[str, Any] = {}
     if layers:
         told = {"operators": layers.operators, "inputs": layers.inputs, "outputs": layers.outputs}
-        told |= {"names": layers.names, "steps": (*layers.steps, *steps)}
+        told |= {"last": layers.last, "names": layers.names, "steps": (*layers.steps, *steps)}
     if layers and layers.runs_code:
         names = ", ".join(sorted(set(layers.runs_code)))
         note = f"its {names} layers run code of its author: load it only if you trust it"

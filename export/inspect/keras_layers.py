@@ -43,6 +43,7 @@ class KerasLayers:
     operators: dict[str, int]  # classes of layers, with how often each occurs
     names: tuple[str, ...]
     steps: tuple[Step, ...]
+    last: str  # the activation, or the layer, that gives the only output
     normaliser: str | None  # a Normalization layer that comes first, whose numbers are among the weights
     policy: str  # of types: "float32", "mixed_float16"
     runs_code: tuple[str, ...]  # layers that run code of the file's author
@@ -64,6 +65,7 @@ def read_layers(config: Any) -> KerasLayers:
         operators=dict(kinds.most_common()),
         names=(cut(model.name), *(cut(layer.name) for layer in layers)),
         steps=tuple(one for one in first if isinstance(one, Step)),
+        last=_last(model),
         normaliser=named if isinstance(named, str) else None,
         policy=policies.most_common(1)[0][0] if policies else "float32",
         runs_code=tuple(cut(layer.kind, 60) for layer in layers if layer.kind in RUNS_CODE),
@@ -72,7 +74,7 @@ def read_layers(config: Any) -> KerasLayers:
 
 def _of_a_class(model: Layer) -> KerasLayers:
     """Of a model that is a class of its author's: its layers are not in the file."""
-    return KerasLayers((), (), {cut(model.kind, 60): 1}, (cut(model.name),), (), None, "float32", ())
+    return KerasLayers((), (), {cut(model.kind, 60): 1}, (cut(model.name),), (), "", None, "float32", ())
 
 
 def _layer(entry: Any) -> Layer:
@@ -166,6 +168,19 @@ def _output(model: Layer, name: str, depth: int = 0) -> End:
         before = layers[positions[name] - 1].name if positions[name] else ""
         name = layer.sources[0] if layer.sources else before
     return End(cut(named), "float32", None)
+
+
+def _last(model: Layer, depth: int = 0) -> str:
+    """The activation of the only output; of a layer without one, its kind."""
+    names = _ends(model, "output_layers")
+    layer = next((layer for layer in _layers(model) if layer.name == names[0]), None) if len(names) == 1 else None
+    if layer is None or depth > DEPTH:
+        return ""
+    if _layers(layer):
+        return _last(layer, depth + 1)
+    activation = layer.config.get("activation")
+    activation = activation.get("config") if isinstance(activation, dict) else activation
+    return cut(activation, 60) if isinstance(activation, str) and activation != "linear" else cut(layer.kind, 60)
 
 
 def _first_steps(model: Layer, depth: int = 0) -> Iterator[Step | str]:

@@ -100,6 +100,7 @@ class ModelFile:
     steps: tuple[Step, ...] = ()  # what is done first with the input
     quantised: End | None = None  # the input in integers, where the file itself makes them of it before anything else
     hints: tuple[Hint, ...] = ()  # those of the format itself
+    last: str = ""  # the operation that gives the only output, conversions aside
     names: tuple[str, ...] = ()  # of layers: an architecture may be told by them
     notes: tuple[str, ...] = ()
 

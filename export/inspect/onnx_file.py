@@ -30,6 +30,7 @@ from export.inspect.onnx_support import support
 from export.inspect.own_description import own_description
 
 CONVERSIONS = ("Cast", "Identity", "Transpose", "Reshape")  # what may come before a first step
+AFTER = (*CONVERSIONS, "QuantizeLinear", "DequantizeLinear", "Flatten", "Squeeze")  # after a last operator
 STEPS = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide"}
 FEW = 16  # numbers of a step at most
 LABELS = ("names", "labels", "classes", "class_names", "id2label")  # keys under which exporters keep labels
@@ -77,6 +78,7 @@ def read_onnx(path: Path) -> ModelFile:
         metadata=_texts(model, values, labels_from) | own.pop("metadata", {}),
         steps=tuple(_steps(model)),
         quantised=_quantised(model),
+        last=_last(model),
         hints=hints,
         names=tuple(cut(node.name) for node in model.graph.node),
         notes=(*own.pop("notes", ()), *_outside(model, path)),
@@ -184,6 +186,18 @@ def _steps(model: Any) -> Iterator[Step]:
             yield made
         elif node.op_type not in (*CONVERSIONS, "QuantizeLinear", "DequantizeLinear"):
             return
+
+
+def _last(model: Any) -> str:
+    """The operator that gives the only output, conversions aside."""
+    made = {name: node for node in model.graph.node for name in node.output}
+    at = model.graph.output[0].name if len(model.graph.output) == 1 else ""
+    for _ in range(len(model.graph.node)):
+        node = made.get(at)
+        if node is None or node.op_type not in AFTER:
+            return graph_of.operator_name(node) if node is not None else ""
+        at = node.input[0] if node.input else ""
+    return ""
 
 
 def _quantised(model: Any) -> End | None:

@@ -91,7 +91,18 @@ def _quantised(entry: End) -> Iterator[Hint]:
         limit = TOLERANCE * (most - least)
         if abs(low - least) <= limit and abs(high - most) <= limit:
             told = f"scale {entry.scale:g} and zero point {entry.zero_point} of its input in {entry.dtype}"
-            yield Hint(name, LIKELY, f"{told} stand for {low:.4g} to {high:.4g}")
+            as_bytes = _as_bytes(entry, black[0], white[0]) if name in BEFORE else ""
+            yield Hint(name, LIKELY, f"{told} stand for {low:.4g} to {high:.4g}{as_bytes}")
+
+
+def _as_bytes(entry: End, black: float, white: float) -> str:
+    """Whether pixels in this range become integers that are, but for 1, the pixels themselves."""
+    pixels = np.arange(256)
+    values = np.rint((black + pixels / 255 * (white - black)) / (entry.scale or 1.0)) + (entry.zero_point or 0)
+    shift = {"uint8": 0, "int8": 128}.get(entry.dtype)
+    if shift is None or np.abs(np.clip(values, *INTEGERS[entry.dtype]) + shift - pixels).max() > 1:
+        return ""
+    return f": an app may pass each pixel's bytes {'as they are' if shift == 0 else 'minus 128'}"
 
 
 def _by_steps(steps: Sequence[Step]) -> Iterator[Hint]:

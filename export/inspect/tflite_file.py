@@ -18,6 +18,7 @@ from export.inspect.tflite_support import support
 from toolkit.errors import short_reason
 
 PASSED = ("CAST", "QUANTIZE", "DEQUANTIZE", "TRANSPOSE", "RESHAPE")  # before a first step
+AFTER = ("QUANTIZE", "DEQUANTIZE", "CAST", "RESHAPE", "SQUEEZE")  # after a last operator
 STEPS = {"ADD": "add", "SUB": "subtract", "MUL": "multiply", "DIV": "divide"}
 FEW = 64  # bytes of the numbers of a step
 
@@ -53,6 +54,7 @@ def read_tflite(path: Path) -> ModelFile:
         normalisation=described.normalisation,
         steps=tuple(_steps(content, main)),
         quantised=_quantised(main),
+        last=_last(main),
         names=tuple(one.name for one in main.tensors),
         notes=notes,
         **told,
@@ -111,6 +113,18 @@ def _end(tensor: Tensor) -> End:
     shape = tuple("?" if size < 0 else size for size in tensor.signature)
     per_channel = tensor.scales > 1
     return End(cut(tensor.name), tensor.dtype, shape, tensor.scale, tensor.zero_point, per_channel)
+
+
+def _last(graph: Graph) -> str:
+    """The operator that gives the only output, conversions aside."""
+    made = {number: one for one in graph.operators for number in one.outputs}
+    at = graph.tensors.index(graph.outputs[0]) if len(graph.outputs) == 1 else -1
+    for _ in range(len(graph.operators)):
+        operator = made.get(at)
+        if operator is None or operator.name not in AFTER:
+            return cut(operator.name) if operator else ""
+        at = operator.inputs[0]
+    return ""
 
 
 def _quantised(graph: Graph) -> End | None:

@@ -35,6 +35,7 @@ def show_inspection(told: Inspection) -> None:
     _line("activations", file.activations)
     _line("image", _image(told) if file.inputs else "")
     _line("classes", "" if told.classes is None else str(told.classes))
+    _line("answers", told.answers)
     _line("labels", _labels(file) if file.outputs else "")
     for name, text in file.metadata.items():
         _line(name, text)
