@@ -24,6 +24,7 @@ from export.formats.tflite import _quiet
 from export.formats.tflite_metadata import attach
 from export.inspect.answers import EACH, PROBABILITIES, SCORES
 from export.inspect.inspection import Inspection, inspect
+from export.inspect.keras_layers import read_layers
 from export.inspect.model_file import GUESS, LIKELY, STATED, End, ModelFile
 from export.inspect.pixels import normalisation_name, pixel_hints
 from tests.calibrate import shake
@@ -264,6 +265,19 @@ def test_pixels_by_the_first_operations_of_a_saved_model(model: keras.Model, tmp
     assert pixels_of(inspect(tmp_path / "saved")) == [("0..255", LIKELY)]
 
 
+def test_a_saved_model_of_another_signature(tmp_path: Path) -> None:
+    """What Unfreeze would not run is described, and no command is proposed."""
+    module = tf.Module()
+    module.w = tf.Variable(tf.ones((192, 4)))
+    entry = tf.TensorSpec((None, 8, 8, 3), tf.uint8, name="x")
+    call = tf.function(lambda x: {"scores": tf.reshape(tf.cast(x, tf.float32), (-1, 192)) @ module.w}, [entry])
+    tf.saved_model.save(module, tmp_path / "saved", signatures={"classify": call})
+    told = inspect(tmp_path / "saved")
+    assert (told.file.parameters, told.classes, told.next) == (768, 4, "")
+    assert told.file.inputs == (End("x", "uint8", ("?", 8, 8, 3)),)
+    assert told.file.support[0].answer == "no"
+
+
 def test_pixels_by_the_first_layers_of_keras(model: keras.Model, tmp_path: Path) -> None:
     layers = keras.layers
     adapted = layers.Normalization()
@@ -281,6 +295,34 @@ def test_pixels_by_the_first_layers_of_keras(model: keras.Model, tmp_path: Path)
         entry = keras.Input((32, 32, 3))
         keras.Model(entry, model(layer(layers.RandomFlip()(entry)))).save(tmp_path / "m.keras")
         assert pixels_of(inspect(tmp_path / "m.keras")) == wanted, name
+
+
+def test_the_configuration_of_keras_2() -> None:
+    """As Keras 2 wrote it: names and places for calls, arithmetic as TFOpLambda, a Sequential in a Functional."""
+
+    def layer(kind: str, name: str, source: str = "", **config: Any) -> dict[str, Any]:
+        keywords = {"y": config.pop("y"), "name": None} if "y" in config else {}
+        calls = [[[source, 0, 0, keywords]]] if source and not keywords else [[source, 0, 0, keywords]]
+        config |= {"name": name}
+        return {"class_name": kind, "name": name, "config": config, "inbound_nodes": calls if source else []}
+
+    head = {"layers": [layer("Dropout", "drop"), layer("Dense", "dense", units=7, activation="softmax")]}
+    layers = [
+        layer("InputLayer", "photo", batch_input_shape=[None, 64, 48, 3], dtype="float32"),
+        layer("TFOpLambda", "tf.math.truediv", "photo", function="math.truediv", y=127.5),
+        layer("TFOpLambda", "tf.math.subtract", "tf.math.truediv", function="math.subtract", y=1.0),
+        layer("Conv2D", "conv", "tf.math.subtract", filters=4, activation="relu"),
+        layer("GlobalAveragePooling2D", "pool", "conv"),
+        layer("Sequential", "head", "pool", **head),
+    ]
+    ends = {"input_layers": [["photo", 0, 0]], "output_layers": [["head", 0, 0]]}
+    told = read_layers({"class_name": "Functional", "config": {"name": "m", "layers": layers, **ends}})
+    assert told.inputs == (End("photo", "float32", ("?", 64, 48, 3)),)
+    assert told.outputs[0].shape == ("?", 7)
+    assert [(step.operation, step.numbers) for step in told.steps] == [("divide", (127.5,)), ("subtract", (1.0,))]
+    assert told.last == "softmax"
+    assert told.operators["TFOpLambda"] == 2
+    assert "Sequential" not in told.operators
 
 
 # Answers, labels, metadata, what runs it

@@ -229,7 +229,8 @@ def _steps_of(layer: Layer) -> Iterator[Step | None]:
     config = layer.config
     if layer.kind == "Rescaling":
         yield _step("multiply", config.get("scale"))
-        yield _step("add", config.get("offset"))
+        if config.get("offset") not in (None, 0):
+            yield _step("add", config["offset"])
     elif layer.kind == "Normalization" and config.get("mean") is not None and config.get("variance") is not None:
         yield _step("subtract", config["mean"])
         deviation = _step("multiply", config["variance"])

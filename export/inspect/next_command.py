@@ -15,10 +15,10 @@ READ = ("Unfreeze's description", "TFLite metadata", "metadata names")  # where 
 def next_command(path: Path, file: ModelFile, image: ImageInput | None, hints: tuple[Hint, ...]) -> str:
     """The command to type; "" if no command takes this file."""
     name = shlex.quote(one_line(str(path)))
-    if image is None or file.format == "Keras weights":
+    if image is None or (file.support and file.support[0].answer == NO):
         return ""
     if file.format in ("Keras", "Keras HDF5"):
-        fits = image.square and image.colour == "RGB" and len(file.outputs) == 1 and file.support[0].answer != NO
+        fits = image.square and image.colour == "RGB" and len(file.outputs) == 1
         return f"unfreeze adopt {name} DATA RUN{_pixels(hints)}" if fits else ""
     told = f"unfreeze predict {name} IMAGE"
     if not (file.normalisation or file.labels_from == READ[0] or _takes_bytes(file)):

@@ -76,8 +76,9 @@ def variables(graph: Any) -> Iterator[Weight]:
             continue
         seen.add(number)
         waiting += [child.node_id for child in objects[number].children if not child.local_name.startswith(LEFT_OUT)]
-        if objects[number].HasField("variable"):
-            variable, found = objects[number].variable, found + 1
+        variable = objects[number].variable if objects[number].HasField("variable") else None
+        if variable is not None and variable.shape.dim:  # single numbers are counters
+            found += 1
             yield _weight(variable.name, variable.dtype, variable.shape)
     for node in graph.graph_def.node:
         if not found and node.op in ("VarHandleOp", "VariableV2"):
