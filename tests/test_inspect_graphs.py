@@ -163,6 +163,15 @@ def test_labels_and_normalisation_are_read_from_the_metadata(folder: Path) -> No
     assert tflite_graph.precision(attach(content, described(names))) == "float32"
 
 
+def test_a_constant_that_ends_beyond_the_file_is_refused(folder: Path) -> None:
+    content = bytearray((folder / "plain.tflite").read_bytes())
+    largest = max(tflite_graph.read_graph(bytes(content)).graphs[0].tensors, key=lambda tensor: tensor.bytes)
+    assert int.from_bytes(content[largest.start - 4 : largest.start], "little") == largest.bytes
+    content[largest.start - 4 : largest.start] = len(content).to_bytes(4, "little")
+    with pytest.raises(ValueError, match="ends beyond the file"):
+        tflite_graph.read_graph(bytes(content))
+
+
 def test_a_file_that_was_cut_is_refused_or_read(folder: Path) -> None:
     """At no length does anything but ValueError come."""
     content = attach((folder / "int8.tflite").read_bytes(), described(["a", "b"]))

@@ -17,6 +17,7 @@ from toolkit.storage.lock import alone, check_run
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
+    from export.inspect.inspection import Inspection
     from export.predict import Prediction
     from export.proof.parity import Parity
     from export.proof.pixel_sensitivity import Sensitivity
@@ -130,6 +131,15 @@ def predict(
 
     listed = [images] if isinstance(images, (str, Path)) else images
     return answer(local_path(source), [local_path(image) for image in listed], conversion)
+
+
+def inspect(path: PathLike) -> Inspection:
+    """What is in a model file from anywhere, a SavedModel folder, or the file of a run that `predict` would take.
+    Nothing in it runs. `file` of the result has inputs, outputs, labels, precision, operators, weights and what runs
+    the file; `pixels` the plausible ranges of pixel values."""
+    from export.inspect.inspection import inspect as look
+
+    return look(local_path(path))
 
 
 def load(run: PathLike, data: PathLike | None = None) -> Run:

@@ -12,15 +12,29 @@ from typing import Any
 import numpy as np
 
 LONGEST_TEXT = 1000  # bytes of a name; a longer one is cut
-MOST = 1 << 18  # entries of a list; the largest networks have some 10,000 operators
+MOST = 1_000_000  # tables of a file, and whatever else is spent; the largest networks have some 10,000 tensors
+
+
+class Budget:
+    """How much of a file may still be read: a small file can refer to the same table a million times."""
+
+    def __init__(self) -> None:
+        self.left = MOST
+
+    def spend(self, count: int) -> None:
+        """Raises ValueError if more was read than any model has."""
+        self.left -= count
+        if self.left < 0:
+            raise ValueError(f"it has more than {MOST:,} tensors, operators and operands")
 
 
 class Table:
     """A table of a flatbuffer. Fields are numbered as in the schema, from 0. Each method raises ValueError if the field
     lies outside the file."""
 
-    def __init__(self, content: bytes, position: int) -> None:
-        self.content, self.position = content, position
+    def __init__(self, content: bytes, position: int, budget: Budget) -> None:
+        budget.spend(1)
+        self.content, self.position, self.budget = content, position, budget
         self.fields = position - self._at("<i", position)  # where the offsets of the fields stand
         self.size = self._at("<H", self.fields)  # bytes
 
@@ -35,14 +49,12 @@ class Table:
 
     def table(self, field: int) -> Table | None:
         place = self._place(field)
-        return Table(self.content, place + self._at("<I", place)) if place else None
+        return Table(self.content, place + self._at("<I", place), self.budget) if place else None
 
     def tables(self, field: int) -> list[Table]:
         start, length = self._list(field, 4)
-        if length > MOST:
-            raise ValueError(f"it has a list of {length:,} entries; at most {MOST:,} are read")
         places = range(start, start + 4 * length, 4)
-        return [Table(self.content, place + self._at("<I", place)) for place in places]
+        return [Table(self.content, place + self._at("<I", place), self.budget) for place in places]
 
     def numbers(self, field: int, dtype: str) -> np.ndarray:
         """A list of numbers, as a view of the file; `dtype` little-endian, such as "<i4"."""
@@ -80,4 +92,11 @@ def root(content: bytes, identifier: bytes) -> Table:
     """The first table of a flatbuffer. Raises ValueError if it does not bear this identifier of four letters."""
     if content[4:8] != identifier:
         raise ValueError(f"it does not bear the mark {identifier.decode()}")
-    return Table(content, struct.unpack_from("<I", content)[0])
+    return unmarked_root(content)
+
+
+def unmarked_root(content: bytes) -> Table:
+    """The first table of a flatbuffer that bears no mark. Raises ValueError if there is none."""
+    if len(content) < 4:
+        raise ValueError(f"it has {len(content)} bytes")
+    return Table(content, struct.unpack_from("<I", content)[0], Budget())

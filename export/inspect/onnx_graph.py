@@ -40,7 +40,10 @@ def read_model(path: Path) -> Any:
 
 def precision_of(model: Any) -> str:
     """As `precision`, of a model that was read."""
-    nodes, kinds = list(all_nodes(model)), dict(constants(model))
+    nodes, kinds = (
+        list(all_nodes(model)),
+        {name: type_name(tensor.data_type) for name, tensor in constant_tensors(model)},
+    )
     operations = {node.op_type for node in nodes}
     quantised = [wide for node in nodes if (wide := _quantised_activation(node, kinds))]
     if quantised:
@@ -64,30 +67,19 @@ def _quantised_activation(node: Any, kinds: dict[str, str]) -> str | None:
 def _float_bytes(model: Any) -> dict[str, int]:
     """Bytes of the constants by their type, those of floats only."""
     found: dict[str, int] = {}
-    for tensor in constant_tensors(model):
+    for _, tensor in constant_tensors(model):
         if "float" in (kind := type_name(tensor.data_type)):
             found[kind] = found.get(kind, 0) + tensor_bytes(tensor)
     return found
 
 
-def constants(model: Any) -> Iterator[tuple[str, str]]:
-    """(name, type) of each constant: initialisers, and what Constant nodes give."""
+def constant_tensors(model: Any) -> Iterator[tuple[str, Any]]:
+    """(name, onnx.TensorProto) of each constant: initialisers, and what Constant nodes give."""
     for graph in graphs(model):
-        for tensor in graph.initializer:
-            yield tensor.name, type_name(tensor.data_type)
+        yield from ((tensor.name, tensor) for tensor in graph.initializer)
         for node in graph.node:
             if node.op_type == "Constant" and node.output:
-                kinds = [type_name(attribute.t.data_type) for attribute in node.attribute if attribute.HasField("t")]
-                yield node.output[0], kinds[0] if kinds else "float32"
-
-
-def constant_tensors(model: Any) -> Iterator[Any]:
-    """The onnx.TensorProto of each constant, by its name."""
-    for graph in graphs(model):
-        yield from graph.initializer
-        for node in graph.node:
-            if node.op_type == "Constant":
-                yield from (attribute.t for attribute in node.attribute if attribute.HasField("t"))
+                yield from ((node.output[0], attribute.t) for attribute in node.attribute if attribute.HasField("t"))
 
 
 def tensor_bytes(tensor: Any) -> int:
@@ -113,6 +105,11 @@ def type_bits(number: int) -> int:
     kind = type_name(number)
     digits = re.search(r"\d+", kind)  # the first of float8e4m3fn
     return 8 if kind == "bool" else int(digits[0]) if digits else 0
+
+
+def operator_name(node: Any) -> str:
+    """ "Conv", or "com.microsoft:QLinearAdd" for one that is not of the standard domain."""
+    return f"{node.domain[:60]}:{node.op_type[:60]}" if node.domain not in ("", "ai.onnx") else node.op_type[:60]
 
 
 def all_nodes(model: Any) -> Iterator[Any]:

@@ -27,7 +27,7 @@ Normalisation = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviatio
 class TfliteDescription:
     """The metadata of a TFLite file. What it does not tell is empty or None."""
 
-    texts: dict[str, str] = field(default_factory=dict)  # name, description, version, author, licence
+    texts: dict[str, str] = field(default_factory=dict)  # name, description, model version, author, license
     colour: str | None = None
     normalisation: Normalisation | None = None
     label_files: tuple[str, ...] = ()  # of the first output
@@ -38,7 +38,7 @@ def read_description(metadata: bytes) -> TfliteDescription:
     if not metadata:
         return TfliteDescription()
     model = root(metadata, MARK)
-    named = {"name": 0, "description": 1, "version": 2, "author": 4, "license": 5}
+    named = {"name": 0, "description": 1, "model version": 2, "author": 4, "license": 5}
     texts = {name: text for name, number in named.items() if (text := model.text(number))}
     entry, result = _first_tensor(model, 2), _first_tensor(model, 3)
     files = result.tables(6) if result else []

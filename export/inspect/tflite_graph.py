@@ -13,7 +13,7 @@ from export.inspect.tflite_description import normalisation_in, output_labels
 
 MARK = b"TFL3"
 RANK = 64  # dimensions of a tensor at most
-OPERANDS = 1 << 16  # of an operator at most
+ENDS = 10_000  # inputs or outputs at most
 SMALL = ("int2", "int4", "uint4", "int8", "uint8")  # types of quantised weights
 FLOATS = ("float16", "float32", "float64", "bfloat16")
 
@@ -88,14 +88,14 @@ def input_metadata(
 def precision_of(file: TfliteFile) -> str:
     """As `precision`, of a file that was read."""
     tensors = [tensor for graph in file.graphs for tensor in graph.tensors]
-    weights = {tensor.dtype for tensor in tensors if tensor.constant and _is_weight(tensor)}
+    weights = {tensor.dtype for tensor in tensors if tensor.constant and is_weight(tensor)}
     computed = {tensor.dtype for tensor in tensors if not tensor.constant and tensor.scales}
     if weights & set(SMALL):
         return "int16x8" if "int16" in computed else "int8" if computed & set(SMALL) else "dynamic"
     return "float16" if weights & {"float16", "bfloat16"} else "float32"
 
 
-def _is_weight(tensor: Tensor) -> bool:
+def is_weight(tensor: Tensor) -> bool:
     """Whether a constant stands for real numbers: it is of floats, or of integers with a scale."""
     return tensor.scales > 0 or tensor.dtype in FLOATS
 
@@ -139,7 +139,7 @@ def _graph(graph: Table, buffers: list[tuple[int, int]], codes: list[tuple[str, 
 
 
 def _chosen(tensors: tuple[Tensor, ...], numbers: np.ndarray) -> Iterator[Tensor]:
-    if len(numbers) > OPERANDS or not all(0 <= number < len(tensors) for number in numbers):
+    if len(numbers) > ENDS or not all(0 <= number < len(tensors) for number in numbers):
         raise ValueError("it names an input or output that is none of its tensors")
     return (tensors[number] for number in numbers)
 
@@ -169,7 +169,8 @@ def _tensor(tensor: Table, buffers: list[tuple[int, int]]) -> Tensor:
 def _operator(operator: Table, codes: list[tuple[str, bool, int]]) -> Operator:
     number = operator.number(0, "<I")
     operands = [operator.numbers(field, "<i4") for field in (1, 2)]
-    if number >= len(codes) or max(map(len, operands)) > OPERANDS:
+    operator.budget.spend(sum(map(len, operands)))
+    if number >= len(codes):
         raise ValueError("it has an operator that it does not declare")
     inputs, outputs = (tuple(map(int, one)) for one in operands)
     name, custom, version = codes[number]
