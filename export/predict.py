@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import read_manifest
+from export.description import channels
 from export.runtimes import worker
 from export.runtimes.processes import FIRST_ANSWER_LIMIT, ArtefactProcess
 from toolkit.data.sources.walk import is_image, walk
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
+from toolkit.pixels.grey import to_grey
 from toolkit.storage.safe_read import read
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
@@ -94,6 +96,7 @@ def files_in(images: Sequence[Path]) -> list[Path]:
 def _predict(process: ArtefactProcess, description: dict[str, Any], image: Path) -> Prediction:
     try:
         pixels = decode(read(image), description["input"]["shape"][1])
+        pixels = to_grey(pixels) if channels(description) == 1 else pixels
     except OSError as error:
         return Prediction(str(image), error=f"cannot be read: {error.strerror}")
     except UnfreezeError as error:

@@ -29,10 +29,10 @@ def locate(
 ) -> Divergence:
     """Compare the layers of an artefact, of `precision`, with those of the model.
 
-    `images`: uint8 [N, S, S, 3]. `to_input`: converts them to what the model takes. `pixels`: the range of pixels that
-    an artefact from elsewhere takes, as in `export.runtimes.runners.load`. `picture`: a PNG file to draw the errors
-    into. `command`: the command that exports the artefact again, to which the advice adds `--float-layers`. If nothing
-    can be compared, `error` of the result says why.
+    `images`: uint8 [N, S, S, channels]. `to_input`: converts them to what the model takes. `pixels`: the range of
+    pixels that an artefact from elsewhere takes, as in `export.runtimes.runners.load`. `picture`: a PNG file to draw
+    the errors into. `command`: the command that exports the artefact again, to which the advice adds `--float-layers`.
+    If nothing can be compared, `error` of the result says why.
     """
     if path.is_dir():
         return _none("a SavedModel does not show what it computes in between")

@@ -46,7 +46,8 @@ def verify(
     images = run.images.select("test")
     check_same(run, manifest, images.paths == reference.paths)
     chosen = chosen_artefacts(manifest, formats, precisions)
-    pixels: Any = decoded(images, run.cache, manifest.image_size, progress=partial(progress, "decoding test"))
+    told = partial(progress, "decoding test")
+    pixels: Any = decoded(images, run.cache, manifest.image_size, channels=manifest.channels, progress=told)
     faults = {manifest.folder / artefact.name: _file_fault(manifest, artefact) for artefact in chosen}
     outcomes: dict[Path, Outcome] = {path: fault for path, fault in faults.items() if fault}
     whole = [path for path, fault in faults.items() if not fault]
