@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from export.description import read_description
+from export.description import channels, read_description
 from export.settings import ExportSettings
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
-from toolkit.pixels.decode import RECIPE
+from toolkit.pixels.decode import recipe
 from toolkit.run import Run
 from toolkit.storage.files import atomic, file_digest, read_json, write_json
 from toolkit.storage.records import plain_fields
@@ -59,6 +59,11 @@ class Manifest:
         size: int = self.description["input"]["shape"][1]
         return size
 
+    @property
+    def channels(self) -> int:
+        """Channels of these images: 3 for RGB, 1 for grey."""
+        return channels(self.description)
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -96,10 +101,10 @@ class Reference:
 def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, Any]:
     """The description that is stored in every artefact: what an app needs to prepare the input and to read the
     answer."""
-    fingerprint = run.images.fingerprint()
+    fingerprint, shape = run.images.fingerprint(), ["batch", image_size, image_size, run.settings.channels]
     return {
         "class_names": list(run.images.class_names),
-        "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", image_size, image_size, 3], **RECIPE},
+        "input": {"name": INPUT, "dtype": "uint8", "shape": shape, **recipe(run.settings.channels)},
         "output": {
             "name": OUTPUT,
             "dtype": "float32",

@@ -92,7 +92,7 @@ class Intermediates:
 
     @cached_property
     def calibration_images(self) -> np.ndarray:
-        """uint8 [K, S, S, 3]: the images of `calibration_rows`."""
+        """uint8 [K, S, S, channels]: the images of `calibration_rows`."""
         return np.asarray(self._part("train").images[self.calibration_rows])
 
     @property

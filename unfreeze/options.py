@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from export.settings import PIXELS, ExportSettings
-from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings
+from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, Settings
 from unfreeze.option_types import Choice, LocalPath, Names, Numbers
 
 DEFAULT = Settings()
@@ -123,6 +123,12 @@ MODEL = [
         type=click.IntRange(1),
         show_default="the backbone's own; 96 with the starter",
         help="Width and height of the input in pixels.",
+    ),
+    _option(
+        "--colour",
+        type=Choice(COLOURS),
+        default=DEFAULT.colour,
+        help="What the model takes: rgb, or grey, one channel, for digits, X-rays, spectrograms and mono cameras.",
     ),
 ]
 FRACTIONS = [

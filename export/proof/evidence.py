@@ -44,7 +44,13 @@ def unlabelled_reference(
     """The answers of the run's model to the images of a folder, and the decoded images. Files that are also in the run
     are left out: the model was trained on them, or they count already. Raises UnfreezeError if none is left."""
     images = scan_unlabelled(folder, leave_out=frozenset(run.images.digests), progress=partial(progress, "scanning"))
-    array = decoded(images, run.cache, manifest.image_size, progress=partial(progress, "decoding evidence"))
+    array = decoded(
+        images,
+        run.cache,
+        manifest.image_size,
+        channels=manifest.channels,
+        progress=partial(progress, "decoding evidence"),
+    )
     model = run.path / "model.keras"
     outcome = measure([Task(model, (Path(array.filename),))], progress=progress)[model]  # type: ignore[attr-defined]
     if not isinstance(outcome, Measurement):

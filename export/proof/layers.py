@@ -29,7 +29,8 @@ DOUBTFUL = 0.02
 
 def layer_errors(model: keras.Model, images: np.ndarray, tensors: Sequence[Tensor]) -> list[LayerError]:
     """The errors of all layers that could be paired with a tensor, in the order of the model's graph. `images`: uint8
-    [N, S, S, 3], or what the model takes. `tensors`: those of the artefact for the same images, the answer last."""
+    [N, S, S, channels], or what the model takes. `tensors`: those of the artefact for the same images, the answer
+    last."""
     walk = _Walk(tensors, all_names(model))
     both = keras.ops.convert_to_tensor(np.concatenate([images, images]))
     with without_tf32():

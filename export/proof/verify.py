@@ -85,14 +85,12 @@ def _compared_on(
 ) -> tuple[Reference, Joined]:
     """The model's answers, and the images in the same order. Raises UnfreezeError if the export is not of this model
     and these images."""
-    reference, size = read_reference(manifest), manifest.image_size
-    images = run.images.select("test")
-    check_same(run, manifest, images.paths == reference.only(TEST).paths)
-    arrays = [decoded(images, run.cache, size, progress=partial(progress, "decoding test"))]
-    val = run.images.select("val")
-    if reference.only(VAL).paths:
-        check_same(run, manifest, val.paths == reference.only(VAL).paths)
-        arrays.append(decoded(val, run.cache, size, progress=partial(progress, "decoding val")))
+    reference, arrays = read_reference(manifest), []
+    for part in (TEST, VAL) if reference.only(VAL).paths else (TEST,):
+        images, told = run.images.select(part), partial(progress, f"decoding {part}")
+        check_same(run, manifest, images.paths == reference.only(part).paths)
+        size, channels = manifest.image_size, manifest.channels
+        arrays.append(decoded(images, run.cache, size, channels=channels, progress=told))
     if settings.evidence is not None:
         more, array = unlabelled_reference(run, manifest, Path(settings.evidence), progress)
         reference, arrays = reference + more, [*arrays, array]

@@ -40,6 +40,7 @@ RECIPE: dict[str, str | int] = {
     "resize": "bilinear, no antialias, half-pixel centers, edges clamped",
     "rounding": "half to even",
 }
+GREY = "grey (ITU-R 601 luma of the resized RGB: (19595 R + 38470 G + 7471 B + 32768) >> 16)"
 SUFFIXES = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -80,6 +81,12 @@ _TURNS = {  # EXIF orientation -> the operation that turns the image upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def recipe(channels: int) -> dict[str, str | int]:
+    """`RECIPE` of a model that takes 3 channels, RGB, or 1, grey, which `toolkit.pixels.grey` makes of what is decoded
+    here."""
+    return RECIPE if channels == 3 else RECIPE | {"colour": GREY}
 
 
 def decode(source: Path | bytes, size: Size, antialias: bool = False) -> np.ndarray:

@@ -21,7 +21,7 @@ from toolkit.stats.metrics import Evaluation, evaluate
 from toolkit.storage.files import file_digest, read_json
 from toolkit.storage.records import plain_record
 from toolkit.training.history import Row, read_history
-from toolkit.training.stored_spec import read_spec
+from toolkit.training.stored_spec import OF_EARLIER, read_spec
 from tuning.results import Trial, read_epochs, read_trials
 from unfreeze.wording import verdict_words
 
@@ -206,7 +206,7 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
     model = read_json(path)
     try:
         adopted = plain_record(Adopted, _of_record(model["adopted"], Adopted)) if model.get("adopted") else None
-        spec = None if adopted else plain_record(ModelSpec, _of_record(model["spec"], ModelSpec))
+        spec = None if adopted else plain_record(ModelSpec, _of_record(OF_EARLIER | model["spec"], ModelSpec))
         best_epoch, search = model.get("best_epoch") or {}, model.get("search") or {}
         if best_epoch and not (type(best_epoch["epoch"]) is int and isinstance(best_epoch["stage"], str)):
             raise ValueError("best_epoch lacks its epoch number or its stage")
