@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from export.artefacts import INPUT, OUTPUT
-from export.foreign.verify import load_keras
+from export.foreign.load_keras import load_keras
 from export.runtimes.inputs_outputs import SCALES, read_labels, square_size, to_model_input, to_probabilities
 from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
@@ -133,7 +133,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 def wrap(model: keras.Model, pixels: str, logits: bool) -> keras.Model:
     """`image` uint8 [N, S, S, 3] -> `probabilities` float32 [N, C], of the model's own layers, in one flat graph.
 
-    The layers are renamed where two of nested models have the same name, and compute in float32 from now on.
+    The layers are renamed where two of nested models have the same name.
     """
     added = (INPUT, "normalise", "channels_first", "flat", "logits", "opposite", "both", OUTPUT)
     seen: dict[str, Any] = dict.fromkeys(added)  # name -> the layer that has it
@@ -171,7 +171,7 @@ def _flat(model: Any, inputs: Any, seen: dict[str, Any]) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
             if isinstance(layer, keras.Model):
                 return _flat(layer, args[0], seen)
-            _prepare(layer, seen)
+            _rename(layer, seen)
             if getattr(layer, "_call_has_training_arg", False):
                 kwargs["training"] = False  # without it augmentation layers would augment
             return layer(*args, **kwargs)
@@ -186,13 +186,11 @@ def _flat(model: Any, inputs: Any, seen: dict[str, Any]) -> Any:
     return outputs[0] if isinstance(outputs, (list, tuple)) and len(outputs) == 1 else outputs
 
 
-def _prepare(layer: Any, seen: dict[str, Any]) -> None:
-    """Give the layer a unique name, and let it compute in float32."""
+def _rename(layer: Any, seen: dict[str, Any]) -> None:
+    """Give the layer a name that no other has."""
     name, number = layer.name, 2
     while seen.setdefault(layer.name, layer) is not layer:
         layer.name, number = f"{name}_{number}", number + 1
-    if isinstance(layer, keras.Layer) and layer.compute_dtype != "float32" and layer.variable_dtype == "float32":
-        layer.dtype_policy = keras.DTypePolicy("float32")
 
 
 def _check_same(wrapped: keras.Model, part: Part, answers: np.ndarray) -> None:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from export.artefacts import Artefact, Reference, digest, picture_paths, size
+from export.foreign.load_keras import load_keras
 from export.proof.locate import locate
 from export.proof.parity import Parity, most_different_rows, verdict_on, write_parities
 from export.proof.verify import draw_flips
@@ -27,7 +28,6 @@ from toolkit.errors import UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import remove
-from toolkit.untrusted.keras_file import read_model
 
 BATCH = 32
 
@@ -99,17 +99,6 @@ def verify_foreign(
             write_parities(out / "parity.json", parities)
             draw_flips(out, parities, array, known)
     return parities
-
-
-def load_keras(path: Path, what: str) -> keras.Model:
-    """Load a .keras file with one input, images, and one output, classes. Nothing in it is executed: it may come from a
-    stranger."""
-    if not path.is_file():
-        raise UnfreezeError(f"{path} does not exist; give {what}, a .keras file")
-    model = read_model(path)
-    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
-        raise UnfreezeError(f"{path} must have one input, images, and one output, the classes")
-    return model
 
 
 def _images(data: Path, labels: Path | None, progress: Progress) -> ImageSet:
