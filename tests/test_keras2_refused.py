@@ -112,5 +112,3 @@ def test_a_lambda_of_keras_3_in_hdf5(tmp_path: Path) -> None:
     config = {"class_name": "Sequential", "config": {"name": "s", "layers": [stored_layer("Lambda", function="x")]}}
     with pytest.raises(UnfreezeError, match=r"uses 'keras\.layers\.Lambda'"):
         read_model(hdf5_of(tmp_path / "m.h5", config, "3.5.0"))
-
-
