@@ -146,6 +146,7 @@ def test_a_sigmoid_for_each_class(pictures: Path, tmp_path: Path, capsys: pytest
     assert (adopted["answers"], adopted["logits"]) == ("sigmoids", False)
     unfreeze.evaluate(run.path)
     exported(run)
+    assert unfreeze.export(run.path, ExportSettings(precisions=["float16"])).failed == {}
     unfreeze.report(run.path)
     assert "from sigmoids to probabilities" in (run.path / "report.md").read_text()
 

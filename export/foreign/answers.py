@@ -10,7 +10,7 @@ from export.runtimes.inputs_outputs import to_probabilities
 
 PROBABILITIES, LOGITS, SIGMOIDS = "probabilities", "logits", "sigmoids"  # a sigmoid for each class
 ADDED = ("flat", "logits", "opposite", "both", OUTPUT)  # the names of layers that are added
-LEAST = 1e-30  # of a sum of sigmoids; it is 0 where none is large enough for a float32
+TINY = 1e-30  # is added to the sum of sigmoids: each may be too small for a float32, and so 0
 
 
 def kind_of(model: keras.Model, raw: np.ndarray) -> str:
@@ -28,7 +28,7 @@ def as_arrays(raw: np.ndarray, kind: str) -> np.ndarray:
     if kind == LOGITS:
         return _softmax(raw)
     if kind == SIGMOIDS:
-        shared: np.ndarray = raw / np.maximum(raw.sum(1, keepdims=True), np.float32(LEAST))
+        shared: np.ndarray = raw / (raw.sum(1, keepdims=True) + np.float32(TINY))
         return shared
     return to_probabilities(raw)
 
@@ -42,7 +42,7 @@ def as_layers(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
         first = keras.layers.Rescaling(-1.0, 1.0, name="opposite")(second)
         x, kind = keras.layers.Concatenate(name="both")([first, second]), PROBABILITIES
     if kind == SIGMOIDS:
-        x = x / keras.ops.maximum(keras.ops.sum(x, axis=-1, keepdims=True), LEAST)
+        x = x / (keras.ops.sum(x, axis=-1, keepdims=True) + TINY)
     last = keras.layers.Softmax(name=OUTPUT) if kind == LOGITS else keras.layers.Activation("linear", name=OUTPUT)
     return last(x)
 
