@@ -19,12 +19,14 @@ from export.quantise.calibration import stratified_rows
 from export.quantise.first_that_holds import Int8Judge
 from export.settings import MARGIN, ExportSettings
 from export.variants import Variant
+from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress
 from toolkit.run import Run
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, load_part
 
 JUDGED = 5000  # most validation images that int8 files are judged on
+SAMPLES = 10  # images for the same, where there are none for calibration
 SAMPLE_STEP = 20  # one in so many calibration images is used to check that a file runs and answers as the model does
 
 
@@ -87,6 +89,7 @@ class Intermediates:
     @cached_property
     def calibration_rows(self) -> np.ndarray:
         """int64 [K]: the rows of the training part that quantised files are calibrated on."""
+        self._check_has("train", "calibrate it on")
         labels = self.run.images.select("train").labels
         return stratified_rows(labels, self.settings.calibration, self.run.settings.seed)
 
@@ -97,8 +100,11 @@ class Intermediates:
 
     @property
     def samples(self) -> np.ndarray:
-        """A few calibration images: each file is run on them once."""
-        return self.calibration_images[::SAMPLE_STEP]
+        """A few images, if possible those of the calibration: each file is run on them once."""
+        if "train" in self.run.images.parts:
+            return self.calibration_images[::SAMPLE_STEP]
+        part = self._part("val" if "val" in self.run.images.parts else "test")
+        return np.asarray(part.images[stratified_rows(part.labels, SAMPLES, self.run.settings.seed)])
 
     def int8_judge(self, float32_file: Path) -> Int8Judge:
         """The judge of int8 files. It compares their speed with that of `float32_file`."""
@@ -110,9 +116,17 @@ class Intermediates:
     def _judged(self) -> tuple[Part, np.ndarray, np.ndarray]:
         """The validation part, which neither training nor calibration used; the rows of it that files are judged on,
         int64 [N]; the model's answers to them, float32 [N, C]."""
+        self._check_has("val", "judge it by")
         part = self._part("val")
         rows = stratified_rows(part.labels, JUDGED, self.run.settings.seed)
         return part, rows, self.val_answers[rows]
+
+    def _check_has(self, part: str, purpose: str) -> None:
+        """The run of a model from elsewhere may have test images alone."""
+        if part not in self.run.images.parts:
+            raise UnfreezeError(
+                f"the run has no images to {purpose} ({part}); adopt the model into a new run, of DATA with train/ too"
+            )
 
     def _part(self, name: str) -> Part:
         return load_part(self.run, name, image_size=self.model.input_shape[1])

@@ -56,6 +56,8 @@ def _tflite_int16x8(intermediates: Intermediates, variant: Variant, path: Path) 
 
 def _int8(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
     """Write the file in the first way that is accepted."""
+    rows = intermediates.calibration_rows  # raises an error where there are no images for it
+    assert len(rows)
     if variant.format == "onnx":
         ways, judge = onnx_ways(intermediates, variant), intermediates.int8_judge(intermediates.onnx)
     else:

@@ -456,6 +456,25 @@ def with_lambda(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_reference_in_half_precision_accuses_no_right_file(
+    policy: str, model: keras.Model, folder: Path, pictures: Path, tmp_path: Path
+) -> None:
+    keras.config.set_dtype_policy(policy)
+    try:
+        half = classifier()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half.set_weights(model.get_weights())
+    half.save(tmp_path / "half.keras")
+    settings = {"reference": tmp_path / "half.keras", "margin": 10.0}
+    good, bad = verified(folder, ["plain.onnx", "scaled.onnx"], pictures, **settings).values()
+    assert good.verdict == HOLDS, good.reason
+    assert good.max_difference is not None
+    assert good.max_difference < 1e-5
+    assert bad.verdict == FAILS
+
+
 def test_code_in_a_reference_is_not_run(folder: Path, pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UnfreezeError, match=r"lambda\.keras uses 'keras.layers.Lambda'") as caught:
         verified(folder, ["plain.onnx"], pictures, reference=with_lambda(tmp_path))

@@ -109,10 +109,10 @@ def read_images(
     *,
     strict: bool = False,
     classes: tuple[str, ...] | None = None,
+    trains: bool = True,
     progress: Progress = silent,
 ) -> ImageSet:
-    """The images of DATA for a run in the folder `path`, each with its part. `classes`: the classes of a model that
-    exists already.
+    """The images of DATA for a run in the folder `path`, each with its part. `classes`, `trains`: as `scan` takes them.
 
     Raises UnfreezeError if the data cannot be used, or if the run folder or the cache lies inside DATA.
     """
@@ -120,7 +120,7 @@ def read_images(
     if settings.cache_dir:
         why = "the next call would take its files for data; give another --cache-dir"
         _refuse_inside(data, Path(settings.cache_dir), why)
-    images = scan(data, strict=strict, classes=classes, progress=partial(progress, "scanning"))
+    images = scan(data, strict=strict, classes=classes, trains=trains, progress=partial(progress, "scanning"))
     if len(images.class_names) > MAX_CLASSES:
         raise UnfreezeError(
             f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "

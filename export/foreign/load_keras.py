@@ -1,4 +1,4 @@
-"""A Keras model from elsewhere, in this process."""
+"""A Keras file from elsewhere -> a model of images and classes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ from toolkit.untrusted.keras_file import read_model
 
 
 def load_keras(path: Path, what: str) -> keras.Model:
-    """Load a Keras file with one input, images, and one output, classes. Nothing in it is executed: it may come from a
-    stranger."""
+    """Load a Keras file with one input, images, and one output, classes; each may be in a dict or a list of one.
+    Nothing in the file is executed: it may come from a stranger. `what`: what the file is asked for, for messages."""
     if not path.is_file():
         raise UnfreezeError(f"{path} does not exist; give {what}, a .keras or .h5 file")
     model = read_model(path)
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
         raise UnfreezeError(f"{path} must have one input, images, and one output, the classes")
-    return model
+    return _plain(model)
+
+
+def _plain(model: keras.Model) -> keras.Model:
+    """The model with a tensor for its input and output, of the same layers, where it has a dict or a list of one."""
+    graph = getattr(model, "_functional", model)
+    if all(keras.backend.is_keras_tensor(one) for one in (graph._inputs_struct, graph._outputs_struct)):
+        return model
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
 def model_and_input(

@@ -10,6 +10,7 @@ tflite_support       TFLite: what of a phone runs it
 flatbuffer           fields of a flatbuffer, each bounded
 onnx_file            ONNX: a file -> the records
 onnx_graph           ONNX: nodes, constants, precision
+onnx_metadata        labels and pixel values in the metadata of ONNX
 onnx_support         ONNX: what runs it
 saved_model_file     SavedModel: a folder -> the records
 saved_model_graph    SavedModel: operations, variables

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from export.inspect.keras_hdf5 import attributes, config_in, normaliser_steps, w
 from export.inspect.keras_layers import KerasLayers, read_layers
 from export.inspect.model_file import NO, YES, ModelFile, Support, Weight, cut
 from toolkit.errors import UnfreezeError, one_line
+from toolkit.untrusted.archive import check_keras
 from toolkit.untrusted.hdf5 import FLOOR, MAX_COMPRESSION, check_hdf5
-from toolkit.untrusted.keras_file import check_keras
+from toolkit.untrusted.hdf5_model import check_model_hdf5
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 TEXT = 32 << 20  # bytes of a JSON member
@@ -39,7 +41,7 @@ def read_keras(path: Path) -> ModelFile:
     version = wrote.get("keras_version") if isinstance(wrote, dict) else None
     how: dict[str, Any] = {"versions": {"Keras": cut(version or "unknown", 40)}}
     how |= {"notes": () if size else (f"it has no {WEIGHTS}: the layers without their weights",)}
-    how |= {"support": (_adoptable(path), ELSEWHERE)}
+    how |= {"support": (_adoptable(path, check_keras), ELSEWHERE)}
     return _model("Keras", path, layers, weights, steps, how)
 
 
@@ -57,7 +59,7 @@ def read_keras_hdf5(path: Path) -> ModelFile:
         return _model("Keras weights", path, None, weights, (), how)
     layers = read_layers(config_in(told["model_config"]))
     steps = normaliser_steps(path, layers.normaliser) if layers.normaliser else ()
-    how = {"versions": versions, "support": (_adoptable(path), ELSEWHERE)}
+    how = {"versions": versions, "support": (_adoptable(path, check_model_hdf5), ELSEWHERE)}
     return _model("Keras HDF5", path, layers, weights, steps, how)
 
 
@@ -93,9 +95,9 @@ def _bytes(weights: tuple[Weight, ...]) -> dict[str, int]:
     return found
 
 
-def _adoptable(path: Path) -> Support:
+def _adoptable(path: Path, check: Callable[[Path], Any]) -> Support:
     try:
-        check_keras(path)
+        check(path)
     except UnfreezeError as error:
         return Support(ADOPT, NO, cut(one_line(str(error).removeprefix(f"{path} "))))
     return Support(ADOPT, YES, "Keras' own layers only")

@@ -9,7 +9,7 @@ from export.inspect.image_input import ImageInput
 from export.inspect.model_file import NO, Hint, ModelFile
 from toolkit.errors import one_line
 
-READ = ("Unfreeze's description", "TFLite metadata", "metadata names")  # where `predict` itself finds labels
+READ = ("Unfreeze's description", "TFLite metadata", "metadata ")  # where `predict` itself finds labels
 
 
 def next_command(path: Path, file: ModelFile, image: ImageInput | None, hints: tuple[Hint, ...]) -> str:
@@ -23,7 +23,7 @@ def next_command(path: Path, file: ModelFile, image: ImageInput | None, hints: t
     told = f"unfreeze predict {name} IMAGE"
     if not (file.normalisation or file.labels_from == READ[0] or _takes_bytes(file)):
         told += _pixels(hints)
-    if file.labels_from not in READ:
+    if not file.labels_from.startswith(READ):
         inside = file.labels_from if file.format == "SavedModel" else ""
         told += f" --labels {shlex.quote(one_line(str(path / inside)))}" if inside else " --labels LABELS.txt"
     if not (isinstance(image.height, int) and isinstance(image.width, int)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from export.description import LONGEST_DESCRIPTION
 from export.inspect import onnx_graph as graph_of
 from export.inspect.model_file import (
     STATED,
@@ -26,6 +23,7 @@ from export.inspect.model_file import (
     mixed,
     step,
 )
+from export.inspect.onnx_metadata import NOMINAL, labels_in, pixels_in
 from export.inspect.onnx_support import support
 from export.inspect.own_description import own_description
 
@@ -33,12 +31,6 @@ CONVERSIONS = ("Cast", "Identity", "Transpose", "Reshape")  # what may come befo
 AFTER = (*CONVERSIONS, "QuantizeLinear", "DequantizeLinear", "Flatten", "Squeeze")  # after a last operator
 STEPS = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide"}
 FEW = 16  # numbers of a step at most
-LABELS = ("names", "labels", "classes", "class_names", "id2label")  # keys under which exporters keep labels
-PIXELS = {  # what Windows ML and Custom Vision say of the input
-    "NominalRange_0_255": "0..255",
-    "Normalized_0_1": "0..1",
-    "Normalized_1_1": "-1..1",
-}
 ACTIVATIONS = {"int16x8": "int16", "dynamic": "float32"}
 WEIGHTS = {  # which inputs of an operator on integers are weights; its other constants are scales and zero points
     **dict.fromkeys(("DequantizeLinear",), (0,)),
@@ -57,7 +49,8 @@ def read_onnx(path: Path) -> ModelFile:
     hints = (*own.pop("hints", ()), *_nominal(values))
     labels, labels_from = own.pop("labels", None), own.pop("labels_from", "")
     if labels is None:
-        labels, labels_from = _labels(values)
+        found, key = labels_in(values)
+        labels, labels_from = (cut_labels(found), f"metadata {key}") if found else (None, "")
     fixed = {tensor.name for tensor in model.graph.initializer}
     producer = " ".join(filter(None, (model.producer_name, model.producer_version)))
     return ModelFile(
@@ -127,34 +120,9 @@ def _texts(model: Any, values: dict[str, str], labels_from: str) -> dict[str, st
     return {name: cut(text) for name, text in (named | values).items() if text and f"metadata {name}" != labels_from}
 
 
-def _labels(values: dict[str, str]) -> tuple[tuple[str, ...] | None, str]:
-    """(labels, where they stand) under one of the usual keys: a list or a dictionary by number, in JSON or as Python
-    writes it, or names separated by commas or line ends."""
-    for key in LABELS:
-        text = values.get(key, "")
-        found = _parsed(text) if 0 < len(text) <= LONGEST_DESCRIPTION else None
-        if isinstance(found, dict):
-            numbered = {str(number): name for number, name in found.items()}
-            found = [numbered.get(str(number)) for number in range(len(numbered))]
-        if isinstance(found, list) and len(found) > 1 and all(isinstance(name, str) for name in found):
-            return cut_labels(found), f"metadata {key}"
-    return None, ""
-
-
-def _parsed(text: str) -> Any:
-    for parse in (json.loads, ast.literal_eval):  # neither runs anything
-        try:
-            return parse(text)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            continue
-    names = text.splitlines() if "\n" in text else text.split(",")
-    return [name.strip() for name in names]
-
-
 def _nominal(values: dict[str, str]) -> Iterator[Hint]:
-    said = values.get("Image.NominalPixelRange", "")
-    if said in PIXELS:
-        yield Hint(PIXELS[said], STATED, f"its metadata: Image.NominalPixelRange is {said}")
+    if pixels := pixels_in(values):
+        yield Hint(pixels, STATED, f"its metadata: {NOMINAL} is {values[NOMINAL]}")
 
 
 def _first_nodes(model: Any) -> Iterator[tuple[Any, str]]:

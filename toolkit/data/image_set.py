@@ -26,6 +26,9 @@ from toolkit.storage.safe_read import read
 AT_A_TIME = 1024  # files that are handed to the threads together
 
 
+TRAINED = ("train", "")  # parts that a model is trained on; "": no part given
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """N images. False if there are none."""
@@ -100,13 +103,15 @@ def scan(
     *,
     strict: bool = False,
     classes: tuple[str, ...] | None = None,
+    trains: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Read every image of DATA once, in threads, and check that it can be decoded.
 
-    `classes`: the classes of a model that exists already; DATA may have only some of them. `progress(done, total)` is
-    called in this thread after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class
-    that is not in `classes`, or if `strict` is true and a file has to be left out.
+    `classes`: the classes of a model that exists already; DATA may have only some of them. `trains`: False for a model
+    that exists already, of which DATA may have test images alone. `progress(done, total)` is called in this thread
+    after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
+    `classes`, or if `strict` is true and a file has to be left out.
     """
     listing = read_listing(data)
     images, broken = read_all(listing, progress or (lambda done, total: None))
@@ -117,7 +122,12 @@ def scan(
         raise UnfreezeError(
             f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
         )
-    names = _class_names(data, listing, images) if classes is None else _known(data, listing, images, classes)
+    if classes is not None:
+        names = _known(data, listing, images, classes)
+    else:
+        parts = {part for _, part in listing.classes}
+        sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
+        names = _class_names(data, listing, images, sources)
     return image_set_of(listing, names, images, rejected)
 
 
@@ -170,12 +180,12 @@ def _without_disputed(images: list[ReadImage]) -> tuple[list[ReadImage], list[Re
     return kept, disputed
 
 
-def _class_names(data: Path, listing: Listing, images: list[ReadImage]) -> tuple[str, ...]:
-    """The classes to learn, sorted. Raises UnfreezeError if there are fewer than two, or if one has no image to train
-    on."""
+def _class_names(data: Path, listing: Listing, images: list[ReadImage], sources: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes, sorted. Raises UnfreezeError if there are fewer than two, or if one has no image in the parts
+    `sources`, which are those to train on, or what there is of a model that exists already."""
     where = one_line(str(data))
     said = {name: one_line(name) for name, _ in listing.classes}
-    given = {name for name, part in listing.classes if part in ("train", "")}
+    given = {name for name, part in listing.classes if part in sources}
     names = sorted(given)
     parts = sorted({part for _, part in listing.classes} - {""})
     if data.is_dir() and parts and not names:
@@ -187,7 +197,7 @@ def _class_names(data: Path, listing: Listing, images: list[ReadImage]) -> tuple
     if len(names) < 2:
         found = f"only one class, {said[names[0]]}" if names else "no class to train on"
         raise UnfreezeError(f"{where} has {found}: a classifier needs two or more")
-    usable = {image.entry.label for image in images if image.entry.part in ("train", "")}
+    usable = {image.entry.label for image in images if image.entry.part in sources}
     for name in names:
         if name not in usable:
             raise UnfreezeError(f"{where}: class {said[name]} has no usable image to train on: add some or remove it")

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from toolkit.data.image_set import ImageSet
+from toolkit.data.image_set import TRAINED, ImageSet
 from toolkit.errors import UnfreezeError, one_line
 
-SOURCES = ("train", "")  # parts that a missing val or test part is drawn from; "": no part given
+SOURCES = TRAINED  # parts that a missing val or test part is drawn from
 
 
 def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageSet:
@@ -22,7 +22,8 @@ def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 
     a part. An image without a part gets the part of a byte-identical file that has one; files that DATA itself puts
     into different parts stay there. Raises UnfreezeError if a class has too few distinct images.
     """
-    wanted = {part: share for part, share in (("test", test), ("val", val)) if part not in folder.parts}
+    sources = any(part in SOURCES for part in folder.parts)  # a model that exists already may have test images alone
+    wanted = {part: share for part, share in (("test", test), ("val", val)) if sources and part not in folder.parts}
     for part, share in wanted.items():
         if not 0 < share < 1:
             raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")

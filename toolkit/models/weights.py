@@ -18,8 +18,8 @@ from toolkit.errors import UnfreezeError, first_line
 from toolkit.models.applications import backbone
 from toolkit.models.spec import ModelSpec
 from toolkit.storage.local_path import local_path
+from toolkit.untrusted.archive import check_keras
 from toolkit.untrusted.hdf5 import check_hdf5
-from toolkit.untrusted.keras_file import check_keras
 
 STARTER_FILE = Path(__file__).with_name("starter.npz")
 _IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 0..1

@@ -92,6 +92,8 @@ class Adopted:
     sha256: str
     pixels: str  # the range that it takes, as `--pixels` names it
     logits: bool  # whether it gave logits
+    answers: str  # "probabilities", "logits" or "sigmoids", one for each class
+    grey: bool  # whether it took greyscale images
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
     """(spec, adopted, best epoch, search) of a model.json."""
     model = read_json(path)
     try:
-        adopted = plain_record(Adopted, _of_record(model["adopted"], Adopted)) if model.get("adopted") else None
+        adopted = plain_record(Adopted, _of_adopted(model["adopted"])) if model.get("adopted") else None
         spec = None if adopted else plain_record(ModelSpec, _of_record(OF_EARLIER | model["spec"], ModelSpec))
         best_epoch, search = model.get("best_epoch") or {}, model.get("search") or {}
         if best_epoch and not (type(best_epoch["epoch"]) is int and isinstance(best_epoch["stage"], str)):
@@ -215,6 +217,12 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
         return spec, adopted, best_epoch, search
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, first_line(error)) from None
+
+
+def _of_adopted(values: dict[str, Any]) -> dict[str, Any]:
+    """The entries about a model from elsewhere. Earlier versions wrote fewer."""
+    earlier = {"answers": "logits" if values["logits"] else "probabilities", "grey": False}
+    return _of_record(earlier | values, Adopted)
 
 
 def _of_record(values: dict[str, Any], record: Any) -> dict[str, Any]:

@@ -98,10 +98,12 @@ def adoption_sentences(facts: RunFacts) -> tuple[str, ...]:
     adopted = facts.adopted
     if adopted is None:
         return ()
-    gave = "logits" if adopted.logits else "probabilities"
-    sentences = [f"It was made for the pixel range {adopted.pixels} and gave {gave}."]
-    added = [] if adopted.pixels == PIXELS[0] else ["from 0..255 to that range"]
-    added += ["from logits to probabilities"] if adopted.logits else []
+    gave = "a sigmoid for each class" if adopted.answers == "sigmoids" else adopted.answers
+    grey = "greyscale images in " if adopted.grey else ""
+    sentences = [f"It was made for {grey}the pixel range {adopted.pixels} and gave {gave}."]
+    added = ["from colours to grey"] if adopted.grey else []
+    added += [] if adopted.pixels == PIXELS[0] else ["from 0..255 to that range"]
+    added += [f"from {adopted.answers} to probabilities"] if adopted.answers != "probabilities" else []
     if added:
         sentences.append(f"It now has inside the step {' and the step '.join(added)}.")
     if facts.adopted_object:

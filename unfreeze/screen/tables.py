@@ -139,13 +139,24 @@ def show_training(best: dict[str, Any]) -> None:
     click.echo(f"best epoch {best['epoch'] + 1}: {numbers}")
 
 
+ACCURACIES = {"val": "validation", "train": "training", "test": "test"}  # the part that adopt looks at
+
+
 def show_adopted(adopted: dict[str, Any], images: ImageSet) -> None:
-    """Print what was assumed of the model, and its validation accuracy: it is low if an assumption is wrong."""
+    """Print what was assumed of the model, and its accuracy: it is low if an assumption is wrong."""
     counts = ", ".join(f"{len(images.select(part))} {part}" for part in ("train", "val", "test"))
+    seen = next(part for part in ACCURACIES if f"{part}_accuracy" in adopted)
     click.echo(f"{len(images.class_names)} classes in this order: {one_line(', '.join(images.class_names))}")
-    answers = "logits, made probabilities" if adopted["logits"] else "probabilities"
-    click.echo(f"takes {adopted['image_size']} px, {adopted['pixels']}; gives {answers}; images: {counts}")
-    click.echo(f"validation accuracy {adopted['val_accuracy']:.2%}. If you expected more, check --pixels and --labels")
+    answers = {
+        "logits": "logits, made probabilities",
+        "sigmoids": "a sigmoid for each class, divided by their sum",
+    }.get(adopted["answers"], "probabilities")
+    grey = " grey" if adopted["grey"] else ""
+    click.echo(f"takes {adopted['image_size']} px{grey}, {adopted['pixels']}; gives {answers}; images: {counts}")
+    accuracy = f"{ACCURACIES[seen]} accuracy {adopted[f'{seen}_accuracy']:.2%}"
+    click.echo(f"{accuracy}. If you expected more, check --pixels and --labels")
+    if "train" not in images.parts:
+        click.echo("int8 and int16x8 files need training images to calibrate on: export will leave them out")
 
 
 def show_backbones() -> None:
