@@ -78,7 +78,7 @@ def verify_foreign(
     out: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> list[Parity]:
-    """Compare each artefact with `reference`, a .keras file that was trained elsewhere, on the images of DATA.
+    """Compare each artefact with `reference`, a Keras file that was trained elsewhere, on the images of DATA.
 
     `pixels`: what both take, "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: a file with a class name a
     line, in the model's order; without it the names of the folders, sorted. `out`: a folder for the pictures.

@@ -47,7 +47,7 @@ FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out"
     type=o.DATA_PATH,
     help="Where the images are now, if they were moved since the run. With --reference: images to compare on.",
 )
-@click.option("--reference", type=o.LocalPath(), help="Instead of RUN: a .keras model that was trained elsewhere.")
+@click.option("--reference", type=o.LocalPath(), help="Instead of RUN: a Keras model that was trained elsewhere.")
 @click.option(
     "--artefact",
     "artefacts",
