@@ -189,10 +189,17 @@ def test_a_model_larger_than_its_file(members: Members, tmp_path: Path) -> None:
 
 
 def test_no_keras_file_at_all(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, content in {"empty": b"", "noise": os.urandom(500), "legacy": b"\x89HDF\r\n\x1a\n" + b"\0" * 90}.items():
+    for name, content in {"empty": b"", "noise": os.urandom(500)}.items():
         path = tmp_path / f"{name}.keras"
         path.write_bytes(content)
         assert "is no .keras file" in refused(capsys, "adopt", path, pictures, tmp_path / "run")
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 90)
+    assert "cannot be read as HDF5" in refused(capsys, "adopt", path, pictures, tmp_path / "run")
+    said = refused(capsys, "adopt", tmp_path, pictures, tmp_path / "run")
+    assert "is a folder; give a model to adopt as one file" in said
+    packed(path, {"labels.txt": b"a", "converted/keras_model.h5": b"x"})  # as Teachable Machine gives it
+    said = refused(capsys, "adopt", path, pictures, tmp_path / "run")
+    assert said.endswith("unpack it, and give the converted/keras_model.h5 that is in it")
     os.mkfifo(tmp_path / "pipe.keras")  # waits for ever if it is opened
     assert "does not exist" in refused(capsys, "adopt", tmp_path / "pipe.keras", pictures, tmp_path / "run")
 

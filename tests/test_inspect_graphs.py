@@ -148,7 +148,7 @@ def described(names: list[str]) -> dict[str, Any]:
     """As much of a description as the metadata are made of."""
     return {
         "class_names": names,
-        "input": {"name": "photograph", "shape": ["batch", 8, 8, 3], "resize": "bilinear"},
+        "input": {"name": "photograph", "shape": ["batch", 0, 0, 3], "resize": "bilinear"},
         "output": {"name": "answer"},
         "unfreeze": "1",
         "license": "MIT",

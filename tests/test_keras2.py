@@ -26,8 +26,9 @@ MODELS = [
     *("channels_first", "slashes_in_names"),
 ]
 pytestmark = pytest.mark.long
-QUICK = ["MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0"]
+QUICK = ["MobileNetV2", "MobileNetV3Small"]
 OTHERS = [
+    *("MobileNet", "EfficientNetB0"),
     *("EfficientNetV2B0", "ResNet50", "ResNet50V2", "DenseNet121", "VGG16", "InceptionV3", "Xception"),
     *("NASNetMobile", "ConvNeXtTiny", "RegNetX002"),
 ]
@@ -202,6 +203,7 @@ DAMAGES: dict[str, tuple[str, Callable[[h5py.File], None], str]] = {
     "no numbers": ("plain", _no_numbers, "the weight 'bias' of the layer 'conv2d' in the dtype complex64"),
     "no weights": ("plain", lambda file: file.__delitem__("model_weights"), "holds weights without a model"),
     "theano": ("plain", lambda file: file.attrs.__setitem__("backend", "theano"), "made by Keras on theano"),
+    "Keras 1": ("plain", lambda file: file.attrs.__setitem__("keras_version", "1.2.2"), "was made by Keras 1; open"),
     "no JSON": ("plain", lambda file: file.attrs.__setitem__("model_config", "{"), "cannot be loaded"),
     "many texts": ("plain", lambda file: file.attrs.__setitem__("model_config", ["{}"] * 9), "is not one text"),
 }

@@ -156,9 +156,9 @@ def adopt(
 ) -> Run:
     """Make RUN of a model that was trained elsewhere; `evaluate`, `export`, `verify` and `predict` then work on it.
 
-    `model`: a functional or Sequential keras.Model, or the path of its .keras file. `pixels`: the range that it takes,
-    "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: the class names in the model's order, or a file with one
-    a line; without it the names of the folders, sorted. Logits and a single sigmoid become probabilities.
+    `model`: a functional or Sequential keras.Model, or the path of its .keras or .h5 file. `pixels`: the range that it
+    takes, "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: the class names in the model's order, or a file
+    with one a line; without it the names of the folders, sorted. Logits and sigmoids become probabilities.
     """
     start(listener.progress)
     from export.foreign.adopt import adopt as adopted

@@ -17,6 +17,11 @@ from toolkit.untrusted.keras_file import read_model
 def load_keras(path: Path, what: str) -> keras.Model:
     """Load a Keras file with one input, images, and one output, classes; each may be in a dict or a list of one.
     Nothing in the file is executed: it may come from a stranger. `what`: what the file is asked for, for messages."""
+    if path.is_dir():
+        raise UnfreezeError(
+            f"{path} is a folder; give {what} as one file. Of a SavedModel: load it in the program that made it, then "
+            "model.save('NAME.h5')"
+        )
     if not path.is_file():
         raise UnfreezeError(f"{path} does not exist; give {what}, a .keras or .h5 file")
     model = read_model(path)

@@ -43,12 +43,21 @@ def check_config(config: Any, known: Collection[str], path: Path) -> None:
                 name = entry.get("config") if entry["class_name"] == "function" else entry["class_name"]
                 what = ".".join(str(one) for one in (entry.get("module"), name) if one)
                 raise UnfreezeError(
-                    f"{path} uses {what[:80]!a}, which is none of the layers that are safe to load; build the model of "
-                    "Keras' own layers, or verify an ONNX or TFLite file of it"
+                    f"{path} uses {what[:80]!a}, which is none of the layers that are safe to load; {_advice(entry)}"
                 )
             waiting += entry.values()
         elif isinstance(entry, list):
             waiting += entry
+
+
+def _advice(entry: dict[str, Any]) -> str:
+    """What to do about an object that is not allowed."""
+    own = "build the model with Keras' own layers in its place, copy the weights, and save it anew"
+    if entry["class_name"] == "Lambda":
+        return f"{own} (Rescaling scales pixels; operations such as `x / 255` need no Lambda)"
+    if str(entry.get("module")).partition(".")[0] not in ("keras", "builtins"):
+        return f"{own}, or call unfreeze.adopt in a Python program that registers the class"
+    return own
 
 
 def _allowed(entry: dict[str, Any], known: Collection[str]) -> bool:

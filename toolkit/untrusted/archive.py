@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import UnfreezeError, short_reason
+from toolkit.errors import UnfreezeError, one_line, short_reason
 from toolkit.untrusted.allowed import check_config
 from toolkit.untrusted.hdf5 import FLOOR, MAX_COMPRESSION, check_hdf5
 
@@ -43,7 +43,7 @@ def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
             return Stored(config, keras, check_hdf5(weights, f"{WEIGHTS} in {path}"))
     except zipfile.BadZipFile:
         raise UnfreezeError(
-            f"{path} is no .keras file or is damaged; save the model anew with model.save('NAME.keras')"
+            f"{path} is no .keras file or is damaged; save the whole model anew with model.save('NAME.keras')"
         ) from None
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({short_reason(error)})") from None
@@ -52,19 +52,27 @@ def check_keras(path: Path, known: Collection[str] = ()) -> Stored:
 def _check_members(archive: zipfile.ZipFile, path: Path) -> None:
     members = [member for member in archive.infolist() if member.filename != "assets/" or member.file_size]
     names = [member.filename for member in members]
+    missing = [name for name in (CONFIG, WEIGHTS) if name not in names]
+    if missing:
+        raise UnfreezeError(f"{path} has no {missing[0]}, so it is no .keras file; {_instead(names)}")
     other = [name for name in names if name not in (CONFIG, WEIGHTS, METADATA)]
     if other or len(set(names)) < len(names):
         wrong = (other or [name for name in names if names.count(name) > 1])[0]
         raise _refused(path, f"holds {wrong[:80]!a}, which is not of a model of images, or twice")
-    missing = [name for name in (CONFIG, WEIGHTS) if name not in names]
-    if missing:
-        raise UnfreezeError(f"{path} has no {missing[0]}, so it is no .keras file of Keras 3; save the model anew")
     for member in members:
         most = max(FLOOR, MAX_COMPRESSION * member.compress_size) if member.filename == WEIGHTS else TEXT
         if member.file_size > most:
             raise _refused(
                 path, f"inflates {member.filename} from {member.compress_size:,} to {member.file_size:,} bytes"
             )
+
+
+def _instead(names: list[str]) -> str:
+    """What to give in place of another archive, such as Teachable Machine's, which has the model in it."""
+    inside = [name for name in names if name.endswith((".keras", ".h5", ".hdf5"))]
+    if inside:
+        return f"unpack it, and give the {one_line(inside[0][-80:])} that is in it"
+    return "save the whole model anew with model.save('NAME.keras')"
 
 
 def _version(archive: zipfile.ZipFile) -> str:

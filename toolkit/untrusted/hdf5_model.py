@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import UnfreezeError, short_reason
+from toolkit.errors import UnfreezeError, one_line, short_reason
 from toolkit.untrusted.archive import TEXT
 from toolkit.untrusted.hdf5 import check_hdf5
 
@@ -38,8 +38,14 @@ def check_model_hdf5(path: Path) -> StoredHDF5:
                     f"{path} holds weights without a model; build the model in Python, then "
                     f"model.load_weights({path.name!r}), model.save('NAME.keras'), and give that"
                 )
-            if _text(file, "backend") not in (None, "tensorflow", "jax", "torch"):
-                raise UnfreezeError(f"{path} was made by Keras on {_text(file, 'backend')}, whose weights differ")
+            if (_text(file, "keras_version") or "").startswith(("0.", "1.")):
+                raise UnfreezeError(f"{path} was made by Keras 1; open it with Keras 2.3 or earlier, and save it anew")
+            backend = _text(file, "backend") or "tensorflow"
+            if backend not in ("tensorflow", "jax", "torch"):
+                raise UnfreezeError(
+                    f"{path} was made by Keras on {one_line(backend[:20])}, whose convolutions differ; open it with "
+                    "Keras 2.3 on TensorFlow, and save it anew"
+                )
             return StoredHDF5(json.loads(text), _text(file, "keras_version") or "", weights, _strings(file, path))
     except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({short_reason(error)})") from None

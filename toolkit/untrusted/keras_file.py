@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.errors import UnfreezeError, short_reason
+from toolkit.errors import UnfreezeError, one_line, short_reason
 from toolkit.untrusted import keras3
 from toolkit.untrusted.allowed import check_config
-from toolkit.untrusted.archive import WEIGHTS, check_keras
+from toolkit.untrusted.archive import WEIGHTS, Stored, check_keras
 from toolkit.untrusted.extent import check_inside, check_size
-from toolkit.untrusted.hdf5_model import GROUP, check_model_hdf5
+from toolkit.untrusted.hdf5_model import GROUP, StoredHDF5, check_model_hdf5
 from toolkit.untrusted.keras2.archive_weights import fill_from_archive
 from toolkit.untrusted.keras2.hdf5_weights import fill_from_hdf5
 from toolkit.untrusted.keras2.model import rebuilt
@@ -39,6 +39,7 @@ ZIP, HDF5 = b"PK", b"\x89HDF\r\n\x1a\n"  # the first bytes of a file
 class _Source:
     """A file that was checked."""
 
+    keras: str  # the version that wrote it; "" if it does not say
     weights: int  # bytes that it has for weights
     build: Callable[[], Any]  # makes the model; the numbers of its weights do not matter
     load: Callable[[], Any]  # makes it with the weights of the file
@@ -66,7 +67,17 @@ def read_model(path: Path) -> keras.Model:
     except NotRebuiltError as error:
         raise UnfreezeError(f"{path} {error}") from None
     except Exception as error:  # Keras raises every exception of its layers
-        raise UnfreezeError(f"{path} cannot be loaded as a Keras model ({short_reason(error)})") from None
+        reason = f"{path} cannot be loaded as a Keras model ({short_reason(error)})"
+        raise UnfreezeError(f"{reason}{_versions(source.keras)}") from None
+
+
+def _versions(stored: str) -> str:
+    """The version of Keras that wrote a file, and this one, where they differ."""
+    import keras
+
+    if stored in ("", keras.__version__):
+        return ""
+    return f"; Keras {one_line(stored[:20])} wrote it, this is {keras.__version__}"
 
 
 def _source(path: Path, known: set[str]) -> _Source:
@@ -75,15 +86,16 @@ def _source(path: Path, known: set[str]) -> _Source:
     if first != HDF5:
         archive = check_keras(path, known)
         if archive.keras.startswith("2."):
-            return _keras2(archive.config, archive.weights, lambda part: _fill_from_archive(path, part))
+            return _keras2(archive, lambda part: _fill_from_archive(path, part))
         return _Source(
+            archive.keras,
             archive.weights,
             lambda: keras3.built(archive.config),
             lambda: keras3.loaded(path, archive.config),
         )
     stored = check_model_hdf5(path)
     if not stored.keras.startswith("3."):
-        return _keras2(stored.config, stored.weights, lambda part: _fill(path, part, stored.strings, keras2=True))
+        return _keras2(stored, lambda part: _fill(path, part, stored.strings, keras2=True))
     config = keras3.with_modules(stored.config)
     check_config(config, known, path)
 
@@ -92,16 +104,16 @@ def _source(path: Path, known: set[str]) -> _Source:
         _fill(path, keras3.parts_of(model), stored.strings, keras2=False)
         return model
 
-    return _Source(stored.weights, lambda: keras3.built(config), load)
+    return _Source(stored.keras, stored.weights, lambda: keras3.built(config), load)
 
 
-def _keras2(config: Any, weights: int, fill: Callable[[Any], None]) -> _Source:
+def _keras2(stored: Stored | StoredHDF5, fill: Callable[[Any], None]) -> _Source:
     def load() -> Any:
-        part = rebuilt(config)
+        part = rebuilt(stored.config)
         fill(part)
         return part.model
 
-    return _Source(weights, lambda: rebuilt(config).model, load)
+    return _Source(stored.keras, stored.weights, lambda: rebuilt(stored.config).model, load)
 
 
 def _fill(path: Path, part: Any, strings: int, *, keras2: bool) -> None:

@@ -36,11 +36,14 @@ from unfreeze.commands.tune_train import warn
 @o.JSON
 @click.pass_obj
 def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **values: Any) -> None:
-    """Make a run folder RUN for MODEL, a .keras file that was trained elsewhere, and for DATA, images of its classes.
-    evaluate, export, verify and predict then work on RUN. The conversion of pixel values, and of logits to
+    """Make a run folder RUN for MODEL, a Keras file that was trained elsewhere, and for DATA, images of its classes.
+    evaluate, export, verify and predict then work on RUN. The conversion of pixel values, and of the model's answers to
     probabilities, becomes part of the model.
 
-    Images that MODEL was trained on do not test it: give DATA a test/ folder with other images.
+    MODEL is a whole model, .keras or .h5, of Keras 3 or Keras 2, such as Teachable Machine's keras_model.h5.
+
+    Images that MODEL was trained on do not test it: give DATA a test/ folder with other images. Without a train/ folder
+    nothing can be calibrated, and export leaves the int8 files out.
     """
     split = option_records.split(**{name: values.pop(name) for name in ("val", "test", "seed")})
     listener = Listener(screen.progress, on_images=lambda images: warn(screen, images))
