@@ -80,11 +80,7 @@ def verify_foreign(
     out: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> list[Parity]:
-<<<<<<< HEAD
     """Compare each artefact with `reference`, model files of any runtime, on the images of DATA.
-=======
-    """Compare each artefact with `reference`, a Keras file that was trained elsewhere, on the images of DATA.
->>>>>>> keras2
 
     `conversion`: how they take images, and their class names, as far as the files do not say.
     `reference_conversion`: the same of the reference, if it differs. `out`: a folder for the pictures.

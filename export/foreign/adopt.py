@@ -46,22 +46,14 @@ def adopt(
 ) -> Run:
     """Make a run folder of a model that was trained elsewhere, and of images of its classes.
 
-    <<<<<<< HEAD
-        `model`: functional or Sequential, or a Keras file of one; images of a fixed square in, a number for each class out
-        (or one, a sigmoid's or a logit, for two). `pixels`: the range that it takes, as `export.runtimes.pixel_range` reads
-        it; a model of uint8 takes them as they are. `labels`: the class names in the model's order, or a file of them;
-        without it the folders' names, sorted. Images that the model was trained on do not test it: give `data` a test/
-        folder with others.
-    =======
-        `model`: functional or Sequential, or a Keras file of one; square images of a fixed size in, of colours or grey; a
-        number for each class out, a probability, a logit or a sigmoid (or one number, a sigmoid or a logit, for two).
-        `pixels`: the range that it takes, a name of SCALES; a model of uint8 takes them as they are. `labels`: the class
-        names in the model's order, or a file with one a line; without it the folders' names, sorted. Images that the model
-        was trained on do not test it: give `data` a test/ folder with others; it may have test images alone.
-    >>>>>>> keras2
+    `model`: functional or Sequential, or a Keras file of one; square images of a fixed size in, of colours or grey; a
+    number for each class out, a probability, a logit or a sigmoid (or one number, a sigmoid or a logit, for two).
+    `pixels`: the range that it takes, as `export.runtimes.pixel_range` reads it; a model of uint8 takes them as they
+    are. `labels`: the class names in the model's order, or a file of them; without it the folders' names, sorted.
+    Images that the model was trained on do not test it: give `data` a test/ folder with others, or test images alone.
 
-        Writes run.json, model.keras and model.json. Raises UnfreezeError if the model is none of these or has other
-        classes. Raises NoAnswerError if the wrapped model does not answer as the model does.
+    Writes run.json, model.keras and model.json. Raises UnfreezeError if the model is none of these or has other
+    classes. Raises NoAnswerError if the wrapped model does not answer as the model does.
     """
     pixel_range(pixels)  # raises UnfreezeError if it is none
     own, name, digest = _own(model)
