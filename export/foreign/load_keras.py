@@ -8,10 +8,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from export.runtimes.kind import kind_of
 from export.runtimes.loaders.keras import loaded_model
 from export.settings import Conversion
 from toolkit.errors import UnfreezeError
 from toolkit.untrusted.keras_file import read_model
+
+NAMES = {"onnx": "an ONNX file", "tflite": "a TFLite file"}
 
 
 def load_keras(path: Path, what: str) -> keras.Model:
@@ -22,8 +25,11 @@ def load_keras(path: Path, what: str) -> keras.Model:
             f"{path} is a folder; give {what} as one file. Of a SavedModel: load it in the program that made it, then "
             "model.save('NAME.h5')"
         )
-    if not path.is_file():
-        raise UnfreezeError(f"{path} does not exist; give {what}, a .keras or .h5 file")
+    if (kind := kind_of(path, f"{what}, a .keras or .h5 file")) != "keras":
+        raise UnfreezeError(
+            f"{path} is {NAMES[kind]}, and only Keras files can be wrapped; give {what}, a .keras or .h5 file, or take "
+            "this one as it is: `unfreeze predict`, `unfreeze verify --reference`"
+        )
     model = read_model(path)
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
         raise UnfreezeError(f"{path} must have one input, images, and one output, the classes")

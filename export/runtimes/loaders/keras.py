@@ -31,7 +31,8 @@ def loaded_model(model: Any, output: str | None) -> Loaded:
     import tensorflow as tf
 
     entry = only_input(list(getattr(model, "inputs", None) or ()))
-    place = the_output([str(name) for name in model.output_names], output)
+    names = getattr(model, "output_names", None) or [one.name for one in model.outputs]  # a Sequential has none
+    place = the_output([str(name) for name in names], output)
     dtype = keras.backend.standardize_dtype(entry.dtype)
 
     @tf.function(input_signature=[tf.TensorSpec(entry.shape, dtype)], autograph=False)
