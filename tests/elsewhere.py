@@ -18,10 +18,11 @@ SIZE = 32
 Call = Callable[[Any], Any]
 
 
-def classifier(size: int = SIZE, classes: int = 2) -> keras.Model:
-    """Floats of -1 to 1 -> probabilities; flat, and with names of its own."""
+def classifier(size: int | None = SIZE, width: int | None = None, classes: int = 2) -> keras.Model:
+    """Floats of -1 to 1 -> probabilities; flat, and with names of its own. `size`: None for any; `width`: None for a
+    square."""
     layers = keras.layers
-    x = entry = keras.Input((size, size, 3), name="photograph")
+    x = entry = keras.Input((size, width or size, 3), name="photograph")
     for name, filters in {"first": 8, "second": 12, "third": 16}.items():
         x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False, name=name)(x)
         x = layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_norm")(x))
@@ -74,7 +75,7 @@ def to_tflite(
     images: Sequence[Any] = (),
     count: int | None = None,
 ) -> Path:
-    """By TensorFlow's converter alone; in int8 from one end to the other."""
+    """By TensorFlow's converter alone. `kind`: "float32", "float16", "dynamic", or "int8" or "uint8" at both ends."""
     concrete = tf.function(
         call or (lambda x: model(x, training=False)), signature(model, count)
     ).get_concrete_function()
@@ -83,10 +84,10 @@ def to_tflite(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if kind == "int8":
+    if kind in ("int8", "uint8"):
         converter.representative_dataset = lambda: ([image[None]] for image in images)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(kind)
     with _quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # they come from the images
         path.write_bytes(converter.convert())
