@@ -84,7 +84,7 @@ def test_training_keeps_what_is_set_and_its_validation_does_not(model: keras.Mod
 
 
 def test_a_model_from_elsewhere(model: keras.Model) -> None:
-    adopt._answers(model, "model", Part(IMAGES, np.zeros(3, np.int32)), "0..255")
+    adopt._raw_answers(model, "model", IMAGES, "0..255")
     verify._answers(model, IMAGES, "0..255")
     assert set(Asks.seen) == {(False, False)}
 
