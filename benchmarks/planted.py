@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,7 +45,7 @@ def faults(path: Path, every: int) -> Iterator[tuple[str, str, object]]:
     yield "classes", last.name, turned
 
 
-def write(model: object, folder: Path, name: str) -> list[Path]:
+def write(model: Any, folder: Path, name: str) -> list[Path]:
     """As ONNX and as TFLite."""
     from export.formats.onnx import write_onnx
     from export.formats.saved_model import write_saved_model
@@ -52,7 +53,7 @@ def write(model: object, folder: Path, name: str) -> list[Path]:
 
     said = {
         "class_names": ["cat", "dog"],
-        "input": {"name": "image", "resize": ""},
+        "input": {"name": "image", "shape": [None, *model.input_shape[1:]], "resize": ""},
         "output": {"name": "probabilities"},
         "unfreeze": "",
         "license": "",

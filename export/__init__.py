@@ -12,6 +12,7 @@
     quantise        ways to an int8 file, and which one is kept
     runtimes        artefacts run by their own runtimes, in processes of their own
     proof           reference against artefact: the verdict, and where a file starts to differ
+    inspect         what is in a model file from anywhere
     foreign         models from elsewhere
     targets         what goes along for those who build an app
 

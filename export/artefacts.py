@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from export.description import read_description
+from export.description import channels, read_description
 from export.settings import ExportSettings
 from export.variants import Variant
-from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError
-from toolkit.pixels.decode import RECIPE
+from toolkit.pixels.decode import recipe
 from toolkit.run import Run
 from toolkit.storage.files import atomic, file_digest, read_json, write_json
 from toolkit.storage.records import plain_fields
 
 INPUT, OUTPUT = "image", "probabilities"
+TEST, VAL, EVIDENCE = "test", "val", "evidence"  # parts of a `Reference`; the last has no labels
+UNLABELLED = -1
 UNSTATED = "not stated"  # the licence of a model for which none was given
 
 
@@ -58,23 +59,52 @@ class Manifest:
         size: int = self.description["input"]["shape"][1]
         return size
 
+    @property
+    def channels(self) -> int:
+        """Channels of these images: 3 for RGB, 1 for grey."""
+        return channels(self.description)
+
 
 @dataclass(frozen=True)
 class Reference:
-    """The Keras model's answers to the test images. The artefacts are compared with them."""
+    """The model's answers to images. The artefacts are compared with them."""
 
     paths: tuple[str, ...]
-    labels: np.ndarray  # int32 [N]
+    labels: np.ndarray  # int32 [N]; UNLABELLED for an image without a label
     probabilities: np.ndarray  # float32 [N, C]
+    parts: tuple[str, ...] = ()  # of each image; empty: all are TEST
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            object.__setattr__(self, "parts", (TEST,) * len(self.paths))
+
+    def rows(self, part: str) -> np.ndarray:
+        """int64: the numbers of the images of one part."""
+        return np.flatnonzero(np.array(self.parts, dtype=object) == part)
+
+    def only(self, part: str) -> Reference:
+        """The images of one part."""
+        rows = self.rows(part)
+        return Reference(
+            tuple(self.paths[row] for row in rows), self.labels[rows], self.probabilities[rows], (part,) * len(rows)
+        )
+
+    def __add__(self, other: Reference) -> Reference:
+        return Reference(
+            self.paths + other.paths,
+            np.concatenate([self.labels, other.labels]),
+            np.concatenate([self.probabilities, other.probabilities]),
+            self.parts + other.parts,
+        )
 
 
 def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, Any]:
     """The description that is stored in every artefact: what an app needs to prepare the input and to read the
     answer."""
-    fingerprint = run.images.fingerprint()
+    fingerprint, shape = run.images.fingerprint(), ["batch", image_size, image_size, run.settings.channels]
     return {
         "class_names": list(run.images.class_names),
-        "input": {"name": INPUT, "dtype": "uint8", "shape": ["batch", image_size, image_size, 3], **RECIPE},
+        "input": {"name": INPUT, "dtype": "uint8", "shape": shape, **recipe(run.settings.channels)},
         "output": {
             "name": OUTPUT,
             "dtype": "float32",
@@ -167,11 +197,16 @@ def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
     return artefact_of(values)
 
 
-def write_reference(folder: Path, images: ImageSet, probabilities: np.ndarray) -> str:
-    """Store the reference answers, float32 [N, C]; returns the SHA-256 of the file."""
+def write_reference(folder: Path, reference: Reference) -> str:
+    """Store the reference answers; returns the SHA-256 of the file."""
     path = folder / "reference.npz"
+    values: dict[str, Any] = {
+        "paths": np.array(reference.paths),
+        "labels": reference.labels,
+        "parts": np.array(reference.parts),
+    }
     with atomic(path) as temporary:
-        np.savez_compressed(temporary, paths=np.array(images.paths), labels=images.labels, probabilities=probabilities)
+        np.savez_compressed(temporary, probabilities=reference.probabilities, **values)
     return file_digest(path)
 
 
@@ -183,4 +218,5 @@ def read_reference(manifest: Manifest) -> Reference:
             f"{path} is missing or changed since the export; repeat `unfreeze export {path.parents[1]}`"
         )
     with np.load(path, allow_pickle=False) as arrays:
-        return Reference(tuple(arrays["paths"].tolist()), arrays["labels"], arrays["probabilities"])
+        parts = tuple(arrays["parts"].tolist()) if "parts" in arrays else ()  # of an older version: test images only
+        return Reference(tuple(arrays["paths"].tolist()), arrays["labels"], arrays["probabilities"], parts)

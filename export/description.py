@@ -26,8 +26,15 @@ def read_description(text: str | None) -> dict[str, Any] | None:
     entry = description.get("input")
     shape = entry.get("shape") if isinstance(entry, dict) else None
     if not isinstance(shape, list) or len(shape) != 4 or type(shape[1]) is not int or not 0 < shape[1] <= LARGEST_SIDE:
-        raise ValueError(f"its description gives no input of [batch, 1..{LARGEST_SIDE}, 1..{LARGEST_SIDE}, 3]")
+        shape = None
+    if shape is None or shape[3] not in (1, 3):
+        raise ValueError(f"its description gives no input of [batch, 1..{LARGEST_SIDE}, 1..{LARGEST_SIDE}, 3 or 1]")
     return description
+
+
+def channels(description: dict[str, Any]) -> int:
+    """Channels of the images that the described model takes: 3 for RGB, 1 for grey."""
+    return int(description["input"]["shape"][3])
 
 
 def _check_names(names: Any) -> None:

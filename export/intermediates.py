@@ -17,7 +17,7 @@ from export.formats.saved_model import write_float_saved_model, write_saved_mode
 from export.formats.tflite import write_tflite
 from export.quantise.calibration import stratified_rows
 from export.quantise.first_that_holds import Int8Judge
-from export.settings import ExportSettings
+from export.settings import MARGIN, ExportSettings
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress
@@ -40,6 +40,7 @@ class Intermediates:
     folder: Path  # the export folder; float32 files in it are of the same model
     scratch: Path  # a folder for intermediate files
     description: dict[str, Any]  # as `export.artefacts.describe` gives it
+    val_answers: np.ndarray  # float32 [V, C]: the model's answers to the validation part
     progress: Progress
 
     def describe(self, variant: Variant, **quantisation: Any) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class Intermediates:
 
     @cached_property
     def calibration_images(self) -> np.ndarray:
-        """uint8 [K, S, S, 3]: the images of `calibration_rows`."""
+        """uint8 [K, S, S, channels]: the images of `calibration_rows`."""
         return np.asarray(self._part("train").images[self.calibration_rows])
 
     @property
@@ -108,7 +109,7 @@ class Intermediates:
     def int8_judge(self, float32_file: Path) -> Int8Judge:
         """The judge of int8 files. It compares their speed with that of `float32_file`."""
         part, rows, answers = self._judged
-        margin = self.settings.margin / 100
+        margin = (self.settings.margin or MARGIN) / 100
         return Int8Judge(part.images, rows, part.labels[rows], answers, margin, float32_file)
 
     @cached_property
@@ -118,8 +119,7 @@ class Intermediates:
         self._check_has("val", "judge it by")
         part = self._part("val")
         rows = stratified_rows(part.labels, JUDGED, self.run.settings.seed)
-        images = part.images if len(rows) == len(part.labels) else part.images[rows]
-        return part, rows, model_answers(self.model, images, "its answers to judge int8 by", self.progress)
+        return part, rows, self.val_answers[rows]
 
     def _check_has(self, part: str, purpose: str) -> None:
         """The run of a model from elsewhere may have test images alone."""

@@ -1,4 +1,5 @@
-"""Any artefact or run, and image files -> class and probability. TensorFlow is loaded only for a SavedModel."""
+"""Any model file or run, and image files -> class and probability. TensorFlow is loaded only for a SavedModel and for
+Keras files."""
 
 from __future__ import annotations
 
@@ -6,13 +7,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from export.artefacts import read_manifest
 from export.runtimes import worker
+from export.runtimes.kind import kind_of
+from export.runtimes.labels import class_names
 from export.runtimes.processes import FIRST_ANSWER_LIMIT, ArtefactProcess
+from export.settings import AS_IN_THE_FILE, Conversion
 from toolkit.data.sources.walk import is_image, walk
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
@@ -32,32 +35,57 @@ class Prediction:
     error: str | None = None
 
 
-def predict(source: Path, images: Sequence[Path]) -> Iterator[Prediction]:
-    """Yield a Prediction for each file, and for each image in a folder, in order. `source`: an `.onnx` or `.tflite`
-    file, a SavedModel folder, or a run folder, whose default artefact is used. Raises UnfreezeError if it is none of
-    these."""
+def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN_THE_FILE) -> Iterator[Prediction]:
+    """Yield a Prediction for each file, and for each image in a folder, in order. `source`: a model file of any
+    runtime, a SavedModel folder, or a run folder, whose default artefact is used.
+
+    `conversion`: how a model from elsewhere takes images, and its class names, as far as its file does not say. Raises
+    UnfreezeError if the source is none of these, or if it is not known how it takes images or what its answers mean.
+    """
     path = _artefact(source)
+    kind_of(path)
     process = ArtefactProcess(path)  # a damaged file may crash its runtime, and then only that process
     try:
-        process.load(0, None)
-        description, _ = process.call(worker.description_and_shape)
-        if not description:
-            raise UnfreezeError(f"{path} does not say which classes and which input it has; export it with unfreeze")
+        process.load(0, conversion)
+        classifier = _Classifier(process, _names(process, conversion), _size(process))
         files = files_in(images)
         if not files:
             raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
     except BaseException:
         process.end()
         raise
-    return _predictions(process, description, files)
+    return _predictions(classifier, files)
 
 
-def _predictions(process: ArtefactProcess, description: dict[str, Any], files: Sequence[Path]) -> Iterator[Prediction]:
+@dataclass(frozen=True)
+class _Classifier:
+    """A loaded model file, its class names, and the size of its images."""
+
+    process: ArtefactProcess
+    names: tuple[str, ...]
+    size: tuple[int, int]  # height and width
+
+
+def _names(process: ArtefactProcess, conversion: Conversion) -> tuple[str, ...]:
+    names = class_names(conversion) or process.class_names
+    if names is None:
+        raise UnfreezeError(
+            f"{process.path} does not say which classes it has; give --labels with a text file, one class name a line"
+        )
+    return names
+
+
+def _size(process: ArtefactProcess) -> tuple[int, int]:
+    size: tuple[int, int] = process.call(worker.image_size)
+    return size
+
+
+def _predictions(classifier: _Classifier, files: Sequence[Path]) -> Iterator[Prediction]:
     try:
         for image in files:
-            yield _predict(process, description, image)
+            yield _predict(classifier, image)
     finally:
-        process.end()
+        classifier.process.end()
 
 
 def _artefact(source: Path) -> Path:
@@ -91,24 +119,25 @@ def files_in(images: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _predict(process: ArtefactProcess, description: dict[str, Any], image: Path) -> Prediction:
+def _predict(classifier: _Classifier, image: Path) -> Prediction:
     try:
-        pixels = decode(read(image), description["input"]["shape"][1])
+        pixels = decode(read(image), classifier.size)
     except OSError as error:
         return Prediction(str(image), error=f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
         return Prediction(str(image), error=str(error))
     except ValueError:  # a null byte
         return Prediction(str(image), error="not a path that a file can have")
-    names = description["class_names"]
-    answers = process.call(worker.predict, pixels[np.newaxis], limit=FIRST_ANSWER_LIMIT)
+    answers = classifier.process.call(worker.predict, pixels[np.newaxis], limit=FIRST_ANSWER_LIMIT)
+    path, names = classifier.process.path, classifier.names
     if answers.shape != (1, len(names)):
+        background = "; the first of its classes may be the background" if answers.shape[-1] == len(names) + 1 else ""
         raise UnfreezeError(
-            f"{process.path} answers with an array of shape {list(answers.shape)} and names {len(names)} classes; "
-            "export it anew"
+            f"{path} answers with {answers.shape[-1]} numbers and there are names of {len(names)} classes{background}; "
+            "give --labels with a name for each"
         )
     if not np.isfinite(answers).all():
-        return Prediction(str(image), error=f"{process.path} answers with what is no number")
+        return Prediction(str(image), error=f"{path} answers with what is no number")
     top = int(answers[0].argmax())
     by_class = {name: float(probability) for name, probability in zip(names, answers[0], strict=True)}
     return Prediction(str(image), names[top], float(answers[0, top]), by_class)

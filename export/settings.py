@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, as_tuple, at_least, check
 from toolkit.process.cores import cores
 
-MARGIN = 0.5  # points of accuracy that an artefact may lose
+MARGIN = 0.5  # points of accuracy that an artefact may lose, where there are images enough to show it
+MAX_FLIPS = 10.0  # per cent of its answers that may be others than the model's
 TOLERANCE = 1e-4  # largest difference of a float32 artefact's probabilities
 CALIBRATION = 200  # training images that set the ranges of int8
-PIXELS = ("0..255", "0..1", "-1..1", "imagenet", "caffe")  # ranges of pixel values that models from elsewhere may take
+PIXELS = ("0..255", "0..1", "-1..1", "imagenet", "caffe")  # ranges of pixel values that have a name
 
-MARGIN_RULE = Rule(Number, "points of accuracy, above 0 and at most 100", lambda value: 0 < value <= 100)
+MARGIN_RULE = Rule(Number, "points of accuracy, above 0 and at most 100", lambda value: 0 < value <= 100, optional=True)
 EXPORT_RULES = {
     "formats": Rule(str, "names of formats, such as ('onnx', 'tflite')", each=True, optional=True),
     "precisions": Rule(str, "names of precisions, such as ('float32', 'int8')", each=True, optional=True),
@@ -34,7 +36,29 @@ VERIFY_RULES = {
         int, "numbers of threads, each 1 or more, such as (1, 4)", lambda value: value >= 1, each=True, optional=True
     ),
     "layers": Rule(bool, "True or False"),
+    "evidence": Rule((str, Path), "the path of a folder", optional=True),
+    "max_flips": Rule(Number, "per cent of the answers, from 0 to 100", lambda value: 0 <= value <= 100),
 }
+CONVERSION_RULES = {
+    "pixels": Rule(str, "a range such as '0..255', or MEAN/STD", optional=True),
+    "image_size": Rule(int, "pixels, 1 or more", lambda value: value >= 1, optional=True),
+    "output": Rule(str, "the name of an output", optional=True),
+    "labels": Rule((tuple, list, Path), "a list of class names, or the Path of a file of them", optional=True),
+}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How a model from elsewhere takes images, and what its answers mean, as far as its file does not say. Raises
+    UnfreezeError if a value has the wrong type."""
+
+    pixels: str | None = None  # a name of `PIXELS`, or MEAN/STD (`export.runtimes.pixel_range`); None: as the file says
+    image_size: int | None = None  # side in pixels, for a file that takes any size
+    output: str | None = None  # name of the output that gives the classes, for a file with several
+    labels: Path | Sequence[str] | None = None  # class names in the model's order, or the path of a file of them
+
+    def __post_init__(self) -> None:
+        check(self, CONVERSION_RULES)
 
 
 @dataclass(frozen=True)
@@ -46,7 +70,7 @@ class ExportSettings:
     precisions: Sequence[str] | None = None  # names of `export.variants.PRECISIONS`; None: all
     calibration: int = CALIBRATION  # training images whose activations set the ranges of int8
     float_layers: Sequence[str] = ()  # layers of the model that int8 files keep in float
-    margin: float = MARGIN  # points of accuracy that an int8 file may lose; otherwise other ways are tried
+    margin: float | None = None  # points that an int8 file may lose, else other ways are tried; None: MARGIN
     license: str | None = None  # written into every file; None: not stated, or the licence of the files that stay
 
     def __post_init__(self) -> None:
@@ -73,10 +97,12 @@ class VerifySettings:
     """The limits that a file is held to, and what is measured. Raises UnfreezeError if a value has the wrong type or
     range."""
 
-    margin: float = MARGIN  # points of accuracy that may be lost
+    margin: float | None = None  # points of accuracy that may be lost; None: as many as the images can show
     tolerance: float = TOLERANCE  # largest difference of a float32 file's probabilities
     threads: Sequence[int] | int | None = None  # counts for the timing; None: 1 and all; (): no timing
     layers: bool = False  # compare all files layer by layer, not only those that do not hold
+    max_flips: float = MAX_FLIPS  # per cent of the answers that may be others than the model's
+    evidence: Path | str | None = None  # a folder of more images, which need no labels
 
     def __post_init__(self) -> None:
         check(self, VERIFY_RULES)
@@ -87,4 +113,4 @@ class VerifySettings:
         return tuple(sorted({1, cores()})) if self.threads is None else as_tuple(self.threads)
 
 
-EXPORT, VERIFY = ExportSettings(), VerifySettings()
+EXPORT, VERIFY, AS_IN_THE_FILE = ExportSettings(), VerifySettings(), Conversion()

@@ -9,10 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import keras
+import numpy as np
+
 from export.artefacts import (
     UNSTATED,
+    VAL,
     Artefact,
     Manifest,
+    Reference,
     describe,
     picture_paths,
     read_manifest,
@@ -62,10 +67,12 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     answers = answers_of(run.path, run.images.select("test"), digest)
     if answers is None:
         answers = model_answers(model, part.images, "the model's own answers", progress)
+    reference = Reference(run.images.select("test").paths, part.labels, answers)
+    val = _val_reference(run, model, image_size, progress)
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
-        intermediates = Intermediates(run, model, settings, folder, space, description, progress)
+        intermediates = Intermediates(run, model, settings, folder, space, description, val.probabilities, progress)
         written, failed = [], staying.failed if staying else {}
         for done, variant in enumerate(chosen):
             progress("exporting", done, len(chosen))
@@ -88,15 +95,25 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
         folder,
         description,
         tuple(every[variant.name] for variant in ALL_VARIANTS if variant.name in every),
-        write_reference(folder, run.images.select("test"), answers),
+        write_reference(folder, reference + val),
         digest,
         failed,
         (*_calls(staying), settings),
         tuple(artefact.name for artefact in written),
     )
-    write_golden(folder, description, manifest.artefacts, read_reference(manifest), part.images, progress)
+    write_golden(folder, description, manifest.artefacts, reference, part.images, progress)
     write_manifest(manifest)
     return manifest
+
+
+def _val_reference(run: Run, model: keras.Model, image_size: int, progress: Progress) -> Reference:
+    """The model's answers to the validation part, by which int8 files are judged and other files verified."""
+    part = load_part(run, VAL, image_size=image_size, progress=progress)
+    paths = run.images.select(VAL).paths
+    if not paths:
+        return Reference((), part.labels, np.empty((0, len(run.images.class_names)), np.float32))
+    answers = model_answers(model, part.images, "its answers to validation images", progress)
+    return Reference(paths, part.labels, answers, (VAL,) * len(paths))
 
 
 def finished(run: Run, settings: ExportSettings = EXPORT) -> Manifest | None:

@@ -21,7 +21,7 @@ from toolkit.errors import UnfreezeError
 
 
 def check_runs(path: Path, images: np.ndarray) -> None:
-    """Raises UnfreezeError if the file does not run on these images, uint8 [N, S, S, 3]."""
+    """Raises UnfreezeError if the file does not run on these images, uint8 [N, S, S, channels]."""
     if not np.isfinite(load(path).predict(images)).all():
         raise UnfreezeError("its answers are not numbers")
 

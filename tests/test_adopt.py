@@ -14,7 +14,7 @@ import pytest
 from scipy.special import expit, softmax
 
 import unfreeze
-from export.runtimes.inputs_outputs import SCALES
+from export.runtimes.pixel_range import NAMED
 from export.settings import ExportSettings, VerifySettings
 from tests.test_cli import typed
 from toolkit.errors import UnfreezeError
@@ -109,7 +109,7 @@ def test_the_wrong_pixels_or_labels_show_in_the_accuracy(trained: keras.Model, p
     assert accuracy("pixels", pixels="0..255", labels=["stripes", "dots"]) < right
 
 
-@pytest.mark.parametrize("pixels", SCALES)
+@pytest.mark.parametrize("pixels", NAMED)
 def test_every_range_of_pixels(pixels: str, pictures: Path, tmp_path: Path) -> None:
     """Against `keras.applications`' own functions where it has one."""
     from keras.applications.imagenet_utils import preprocess_input
@@ -200,7 +200,7 @@ def _dense(shape: tuple, units: int, activation: str | None = "softmax") -> kera
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (lambda: _dense((32, 24, 3), 2), "square RGB images"),
+        (lambda: _dense((32, 24, 3), 2), "must take square ones"),
         (lambda: _dense((32, 32, 3), 5), "gives 5 classes and"),
     ],
     ids=["not square", "five classes"],

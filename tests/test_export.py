@@ -24,7 +24,7 @@ from export.intermediates import model_answers
 from export.proof.layers import all_names
 from export.proof.verify import verify
 from export.quantise.first_that_holds import Int8Judge, first_that_holds
-from export.runtimes.inspect_file import precision
+from export.runtimes.precision import precision
 from export.runtimes.runners import load
 from export.settings import ExportSettings, VerifySettings
 from export.variants import VARIANTS

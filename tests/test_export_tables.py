@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from export.artefacts import Artefact, Manifest
-from export.proof.parity import Divergence, Parity, could_not_run
+from export.proof.compare import could_not_run
+from export.proof.parity import Divergence, Parity
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.screen.export_tables import shortfall, show_manifest, show_parity
 

@@ -31,8 +31,8 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     *("tuning.search_space", "tuning.trial_records", "tuning.tuner", "tuning.trial_model", "tuning.search"),
     *("tuning.memory", "tuning.trial_curves", "tuning.trial_files", "tuning.save_taken", "tuning.checkpoints"),
     *("export.formats.saved_model", "export.formats.tflite", "export.formats.tflite_metadata", "export.formats.onnx"),
-    *("export.quantise.onnx", "export.quantise.ways", "export.proof.layers", "export.proof.locate"),
-    *("export.write", "export.write_variants", "export.intermediates", "export.foreign.verify", "export.foreign.adopt"),
+    *("export.quantise.onnx", "export.quantise.ways", "export.proof.layers"),
+    *("export.write", "export.write_variants", "export.intermediates", "export.foreign.adopt"),
     *("export.foreign.load_keras", "export.foreign.entry", "export.foreign.answers", "export.foreign.wrap"),
 }
 MAY_IMPORT = {  # the one direction: an application on two packages that do not know each other, on a library

@@ -20,7 +20,7 @@ from tests.calibrate import calibrate_normalization, shake
 SIZE = 24
 DESCRIPTION = {
     "class_names": ["a", "b", "c"],
-    "input": {"name": "image", "resize": "none"},
+    "input": {"name": "image", "shape": ["batch", SIZE, SIZE, 3], "resize": "none"},
     "output": {"name": "probabilities"},
     "unfreeze": "0",
     "license": "none",

@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.artefacts import Artefact, Reference
-from export.proof.parity import Divergence, Parity, compare, could_not_run, read_parities, to_json, write_parities
+from export.proof.compare import compare, could_not_run
+from export.proof.parity import Divergence, Parity, read_parities, to_json, write_parities
 from export.proof.pixel_sensitivity import read_sensitivity
 from export.runtimes.measure import Measurement, Timing
+from export.settings import VERIFY, VerifySettings
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.models.spec import Point
 from toolkit.run import Run, load_run
@@ -176,9 +178,9 @@ def verdicts() -> list[Parity]:
     good, bad = Measurement(sure, timings, memory_mb=3.0), Measurement(sure[:, ::-1].copy(), timings)
     divergence = Divergence("a", ("a", "b"), 0.5, 0.1, 9, (("a", 0.5), ("b", 0.1)), "leave it in float")
     return [
-        compare(ARTEFACT, reference, good, ("cat", "dog"), margin=50.0),
-        replace(compare(INT8, reference, bad, ("cat", "dog")), divergence=divergence),
-        compare(INT8, reference, good, ("cat", "dog")),
+        compare(ARTEFACT, reference, good, ("cat", "dog"), VerifySettings(margin=50.0)),
+        replace(compare(INT8, reference, bad, ("cat", "dog"), VERIFY), divergence=divergence),
+        compare(INT8, reference, good, ("cat", "dog"), VERIFY),
         could_not_run(replace(ARTEFACT, name="x"), "it crashed"),
     ]
 

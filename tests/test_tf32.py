@@ -16,10 +16,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.config import experimental
 
-from export.foreign import adopt, verify
+from export.foreign import adopt
 from export.formats.onnx import write_onnx
 from export.formats.saved_model import write_saved_model
 from export.proof.layers import layer_errors
+from export.runtimes.loaders import keras as keras_loader
 from export.runtimes.runners import load
 from export.runtimes.tensors import Tensor
 from toolkit.process.tf32 import without_tf32
@@ -84,8 +85,8 @@ def test_training_keeps_what_is_set_and_its_validation_does_not(model: keras.Mod
 
 
 def test_a_model_from_elsewhere(model: keras.Model) -> None:
-    adopt._raw_answers(model, "model", IMAGES, "0..255")
-    verify._answers(model, IMAGES, "0..255")
+    adopt._raw_answers(model, "model", IMAGES.astype(model.inputs[0].dtype), "0..255")
+    keras_loader.loaded_model(model, None).call(IMAGES.astype(model.inputs[0].dtype))
     assert set(Asks.seen) == {(False, False)}
 
 

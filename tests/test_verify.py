@@ -24,7 +24,7 @@ from export.proof.parity import read_parities
 from export.proof.verify import verify
 from export.runtimes import worker
 from export.runtimes.cpu import instruction_sets
-from export.runtimes.measure import Measurement, Outcome, measure
+from export.runtimes.measure import Measurement, Outcome, Task, measure
 from export.runtimes.runners import NoRuntimeError, load
 from export.settings import VerifySettings
 from export.variants import VARIANTS
@@ -49,7 +49,7 @@ def model_answers(run: Run) -> np.ndarray:
 
 def answering(answers: np.ndarray) -> Callable[..., dict[Path, Outcome]]:
     """In place of `measure`: every artefact answers so."""
-    return lambda paths, *rest, **how: {path: Measurement(answers) for path in paths}
+    return lambda tasks, **how: {task.path: Measurement(answers) for task in tasks}
 
 
 def test_every_artefact_of_a_run_has_its_verdict(finished: Run) -> None:
@@ -89,9 +89,9 @@ def test_a_damaged_artefact_is_told_and_not_run(name: str, damage, run: Run, fin
         damage = empty
     damage(run.path / "export" / name)
 
-    def only_whole(paths: list[Path], *rest: object, **how: object) -> dict[Path, Outcome]:
-        assert not [path for path in paths if path.name == name.partition("/")[0]], "a damaged file was run"
-        return answering(model_answers(finished))(paths)
+    def only_whole(tasks: list[Task], **how: object) -> dict[Path, Outcome]:
+        assert not [task for task in tasks if task.path.name == name.partition("/")[0]], "a damaged file was run"
+        return answering(model_answers(finished))(tasks)
 
     results = {parity.artefact.name: parity for parity in verify(run, measure=only_whole)}
     spoilt = results.pop(name.partition("/")[0])
@@ -157,9 +157,9 @@ def test_images_that_moved(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.images.root, tmp_path / "moved")
     seen = []
 
-    def look(paths: list[Path], images: Path, rows: np.ndarray, **how: object) -> dict[Path, Outcome]:
-        seen.append(np.load(images, mmap_mode="r")[rows])
-        return answering(model_answers(run))(paths)
+    def look(tasks: list[Task], **how: object) -> dict[Path, Outcome]:
+        seen.append(np.load(tasks[0].images[0], mmap_mode="r"))
+        return answering(model_answers(run))(tasks)
 
     stored = json.loads((run.path / "run.json").read_text())
     stored["data"]["root"] = str(tmp_path / "gone")
@@ -190,9 +190,9 @@ def test_flips_are_drawn_and_old_sheets_go(run: Run) -> None:
 
 
 def test_what_did_not_run_has_failed_and_the_others_go_on(run: Run) -> None:
-    def one_fails(paths: list[Path], *rest: object, **how: object) -> dict[Path, Outcome]:
-        outcomes = answering(model_answers(run))(paths)
-        return outcomes | {path: UnfreezeError("it crashed") for path in paths if path.name == "model.tflite"}
+    def one_fails(tasks: list[Task], **how: object) -> dict[Path, Outcome]:
+        outcomes = answering(model_answers(run))(tasks)
+        return outcomes | {task.path: UnfreezeError("it crashed") for task in tasks if task.path.name == "model.tflite"}
 
     results = {parity.artefact.name: parity for parity in verify(run, measure=one_fails)}
     assert (results["model.tflite"].ran, results["model.tflite"].reason) == (False, "it crashed")
@@ -308,8 +308,11 @@ def test_measured_in_processes_of_their_own(run: Run) -> None:
         (folder / name).write_bytes(whole[:2000] + np.random.default_rng(0).bytes(5000))
     images = next((run.path / "cache").glob("images-*.npy"))
     paths = [folder / name for name in ("model.onnx", "model_fp16.tflite", "model_fp16.onnx", "model_int8.tflite")]
-    rows = np.array([5, 0, 3])
-    outcomes = measure(paths, images, rows, threads=(1, 2))
+    pixels = np.load(images)
+    parts = tuple(run.path / f"{name}.npy" for name in ("first", "second"))
+    for part, rows in zip(parts, ([5, 0, 3], [1]), strict=True):
+        np.save(part, pixels[rows])
+    outcomes = measure([Task(path, parts) for path in paths], threads=(1, 2))
     assert list(outcomes) == paths
     for name in ("model_fp16.tflite", "model_fp16.onnx"):
         assert f"--formats {Path(name).suffix[1:]} --precisions float16` writes it again" in str(
@@ -318,8 +321,8 @@ def test_measured_in_processes_of_their_own(run: Run) -> None:
     good = outcomes[folder / "model.onnx"]
     assert isinstance(good, Measurement)
     session = onnxruntime.InferenceSession(folder / "model.onnx")
-    pixels = np.load(images)[rows]
-    np.testing.assert_allclose(good.probabilities, session.run(None, {"image": pixels})[0], atol=1e-6)
+    expected = session.run(None, {"image": pixels[[5, 0, 3, 1]]})[0]
+    np.testing.assert_allclose(good.probabilities, expected, atol=1e-6)
     assert [timing.threads for timing in good.timings] == [1, 2]
     for timing in good.timings:
         assert 0 < timing.median <= timing.p95
@@ -339,7 +342,7 @@ def test_a_process_that_dies_while_it_is_timed_costs_its_own_times_alone(run: Ru
         if (what, done) == ("timing", 0):
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
-    outcomes = measure(paths, images, np.arange(4), threads=(1,), progress=kill_one)
+    outcomes = measure([Task(path, (images,)) for path in paths], threads=(1,), progress=kill_one)
     assert all(isinstance(outcome, Measurement) for outcome in outcomes.values())
     assert sorted(len(outcome.timings) for outcome in outcomes.values() if isinstance(outcome, Measurement)) == [0, 1]
     assert not multiprocessing.active_children()

@@ -15,6 +15,7 @@ from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_sp
 from toolkit.storage.local_path import local_path
 
 AUGMENTATIONS = ("none", "light", "strong")
+COLOURS = {"rgb": 3, "grey": 1}  # name -> channels of the images that a model takes
 OBJECTIVES = ("val_loss", "val_accuracy")
 ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
 ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
@@ -48,6 +49,7 @@ RULES = {
     "head_rate": _positive("0.001"),
     "tune_rate": _positive("0.0001"),
     "cache_limit": _positive("50"),
+    "colour": one_of(tuple(COLOURS)),
     "augment": one_of(AUGMENTATIONS),
     "class_weights": one_of(("balanced", "none")),
     "cache_dtype": one_of(("float16", "float32")),
@@ -103,6 +105,7 @@ class Settings:
     alpha: float = 0.0  # width of a MobileNet; 0: 1, or that of the starter weights
     weights: str = "imagenet"  # "imagenet", "starter", "none" or the path of an include_top=False weights file
     image_size: int = 0  # pixels; 0: the backbone's own, or that of the starter weights
+    colour: str = "rgb"  # or "grey": the model takes one channel, the luma
     head_units: Sequence[int] | int = (0, 64, 256)  # 0: no dense layer
     dropout: Sequence[float] | float = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # rates
     unfreeze: Sequence[int] | int = ()  # stages; (): DEPTHS, as far as the backbone goes
@@ -172,6 +175,11 @@ class Settings:
         return as_tuple(self.head_units), as_tuple(self.dropout), as_tuple(self.unfreeze)
 
     @property
+    def channels(self) -> int:
+        """Channels of the images that the model takes: 3, or 1 in grey."""
+        return COLOURS[self.colour]
+
+    @property
     def epochs(self) -> int:
         """The epochs of both stages."""
         return self.head_epochs + self.tune_epochs
@@ -191,7 +199,8 @@ class Settings:
 
     def spec(self, classes: int, head_units: int, dropout: float, unfreeze: int) -> ModelSpec:
         """The architecture of one point of the search space."""
-        return ModelSpec(self.backbone, self.alpha, self.image_size, classes, head_units, dropout, unfreeze)
+        point = (head_units, dropout, unfreeze)
+        return ModelSpec(self.backbone, self.alpha, self.image_size, classes, *point, self.channels)
 
     def check_files(self) -> None:
         """Raises UnfreezeError if the weights file does not exist."""

@@ -9,7 +9,7 @@ There is a function for each command, by the same name. Functions that train or 
 does not.
 
     api            what the commands do, as functions: images, training, evaluation, report
-    artefact_api   likewise: export, verification, prediction
+    artefact_api   likewise: export, verification, inspection, prediction
     digits_demo    the whole job on handwritten digits that are always there
     cli            the command line: the group of commands, and how each ends
     commands       the commands
@@ -22,15 +22,16 @@ does not.
     wording        sentences that terminal, page and model card share
 """
 
-from export.settings import ExportSettings, VerifySettings
+from export.settings import Conversion, ExportSettings, VerifySettings
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Listener
 from toolkit.settings import Settings, Split
 from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune
-from unfreeze.artefact_api import export, predict, sensitivity, verify, verify_foreign
+from unfreeze.artefact_api import export, inspect, predict, sensitivity, verify, verify_foreign
 from unfreeze.digits_demo import demo
 
 __all__ = [
+    "Conversion",
     "ExportSettings",
     "Finished",
     "Listener",
@@ -44,6 +45,7 @@ __all__ = [
     "demo",
     "evaluate",
     "export",
+    "inspect",
     "predict",
     "report",
     "run",

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.settings import EXPORT, MARGIN, VERIFY, ExportSettings, VerifySettings
+from export.runtimes.kind import EXPECTED
+from export.settings import AS_IN_THE_FILE, EXPORT, MARGIN, VERIFY, Conversion, ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.process.quiet import start_tensorflow
 from toolkit.progress import SILENT, Listener, Progress
@@ -16,6 +17,7 @@ from toolkit.storage.lock import alone, check_run
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
+    from export.inspect.inspection import Inspection
     from export.predict import Prediction
     from export.proof.parity import Parity
     from export.proof.pixel_sensitivity import Sensitivity
@@ -72,26 +74,25 @@ def verify_foreign(
     artefacts: Sequence[PathLike],
     data: PathLike,
     *,
-    pixels: str = "0..255",
-    labels: PathLike | None = None,
+    conversion: Conversion = AS_IN_THE_FILE,
+    reference_conversion: Conversion | None = None,
     settings: VerifySettings = VERIFY,
     out: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> list[Parity]:
-    """Compare each artefact with `reference`, a Keras file that was trained elsewhere, on the images of DATA.
+    """Compare each artefact with `reference`, model files of any runtime, on the images of DATA.
 
-    `pixels`: what both take, "0..255", "0..1", "-1..1", "imagenet" or "caffe". `labels`: a file with a class name a
-    line, in the model's order; without it the names of the folders, sorted. `out`: a folder for the pictures.
+    `conversion`: how they take images, and their class names, as far as the files do not say.
+    `reference_conversion`: the same of the reference, if it differs. `out`: a folder for the pictures.
     """
-    start(listener.progress)
     from export.foreign.verify import verify_foreign as check
 
     return check(
         local_path(reference),
         [local_path(artefact) for artefact in artefacts],
         local_path(data, DATA),
-        pixels=pixels,
-        labels=None if labels is None else local_path(labels),
+        conversion=conversion,
+        reference_conversion=reference_conversion,
         settings=settings,
         out=None if out is None else local_path(out),
         progress=listener.progress,
@@ -117,18 +118,28 @@ def sensitivity(
         return measure_run(opened, artefact, margin=margin, progress=listener.progress)
 
 
-def predict(source: PathLike, images: PathLike | Sequence[PathLike]) -> Iterator[Prediction]:
-    """Yield class and probability of each image. An image may be a folder of images. `source`: an .onnx or .tflite
-    file, a SavedModel folder, or a run, whose default artefact is used.
+def predict(
+    source: PathLike, images: PathLike | Sequence[PathLike], conversion: Conversion = AS_IN_THE_FILE
+) -> Iterator[Prediction]:
+    """Yield class and probability of each image. An image may be a folder of images. `source`: a model file of any
+    runtime, a SavedModel folder, or a run, whose default artefact is used. `conversion`: how a model from elsewhere
+    takes images, and its class names, as far as its file does not say.
     """
     if not local_path(source).exists():
-        raise UnfreezeError(
-            f"{source} does not exist; give an .onnx or .tflite file, a SavedModel folder or a run folder"
-        )
+        raise UnfreezeError(f"{source} does not exist; give {EXPECTED}, or a run folder")
     from export.predict import predict as answer
 
     listed = [images] if isinstance(images, (str, Path)) else images
-    return answer(local_path(source), [local_path(image) for image in listed])
+    return answer(local_path(source), [local_path(image) for image in listed], conversion)
+
+
+def inspect(path: PathLike) -> Inspection:
+    """What is in a model file from anywhere, a SavedModel folder, or the file of a run that `predict` would take.
+    Nothing in it runs. `file` of the result has inputs, outputs, labels, precision, operators, weights and what runs
+    the file; `pixels` the plausible ranges of pixel values."""
+    from export.inspect.inspection import inspect as look
+
+    return look(local_path(path))
 
 
 def load(run: PathLike, data: PathLike | None = None) -> Run:

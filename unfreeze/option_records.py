@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
-from export.settings import ExportSettings, VerifySettings
+from export.settings import Conversion, ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings, Split
 
-NAMES = [field.name for record in (Settings, ExportSettings, VerifySettings) for field in fields(record)]
+NAMES = [field.name for record in (Settings, Conversion, ExportSettings, VerifySettings) for field in fields(record)]
 COMPOUND = [name for name in NAMES if "_" in name]  # no ordinary word has an underscore
 
 
@@ -43,7 +43,20 @@ def verify_settings(values: dict[str, Any]) -> VerifySettings:
     """The VerifySettings of the options of `unfreeze verify`."""
     threads = values["threads"] if values["times"] else ()
     with _as_typed():
-        return VerifySettings(values["margin"], values["tolerance"], threads, values["layers"])
+        return VerifySettings(
+            margin=values["margin"],
+            evidence=values["evidence"],
+            max_flips=values["max_flips"],
+            tolerance=values["tolerance"],
+            threads=threads,
+            layers=values["layers"],
+        )
+
+
+def conversion(values: dict[str, Any]) -> Conversion:
+    """The Conversion of the options in CONVERSION, which are removed from `values`."""
+    with _as_typed():
+        return Conversion(**{field.name: values.pop(field.name) for field in fields(Conversion)})
 
 
 @contextmanager

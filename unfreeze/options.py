@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from export.settings import ExportSettings
-from toolkit.settings import AUGMENTATIONS, DEPTHS, OBJECTIVES, ORACLES, Settings
+from export.settings import PIXELS, ExportSettings
+from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, Settings
 from unfreeze.option_types import Choice, LocalPath, Names, Numbers
 
 DEFAULT = Settings()
@@ -44,9 +44,8 @@ PRECISIONS = _precisions(".  [all that were exported]")
 MARGIN = click.option(
     "--margin",
     type=click.FloatRange(0, 100, min_open=True),
-    default=ExportSettings.margin,
-    show_default=True,
-    help="Percentage points of accuracy that a file may lose against the model.",
+    help="Percentage points of accuracy that a file may lose against the model.  [0.5; what fewer than 598 images can "
+    "show, at most 2]",
 )
 EXPORT = [
     FORMATS,
@@ -67,6 +66,23 @@ EXPORT = [
     ),
     click.option("--license", help="Licence of the model. It is written into every file.  [not stated]"),
     MARGIN,
+]
+CONVERSION = [
+    click.option(
+        "--pixels",
+        metavar="RANGE",
+        help=f"Values that the model takes for pixels: {', '.join(PIXELS)}, or MEAN/STD such as 127.5/127.5. "
+        "[what the file says; a file of uint8 needs none]",
+    ),
+    click.option(
+        "--labels",
+        type=LocalPath(),
+        help="Text file, one class name a line, in the model's order.  [those in the file]",
+    ),
+    click.option(
+        "--image-size", type=click.IntRange(1), help="Side of the images in pixels, for a model that takes any size."
+    ),
+    click.option("--output", metavar="NAME", help="Output that gives the classes, for a model with several."),
 ]
 THREADS = click.option(
     "--threads",
@@ -107,6 +123,12 @@ MODEL = [
         type=click.IntRange(1),
         show_default="the backbone's own; 96 with the starter",
         help="Width and height of the input in pixels.",
+    ),
+    _option(
+        "--colour",
+        type=Choice(COLOURS),
+        default=DEFAULT.colour,
+        help="What the model takes: rgb, or grey, one channel, for digits, X-rays, spectrograms and mono cameras.",
     ),
 ]
 FRACTIONS = [

@@ -13,11 +13,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from export.foreign import answers, entry
+from export.foreign import answers
 from export.foreign.entry import entry_of
 from export.foreign.load_keras import load_keras
 from export.foreign.wrap import wrap
-from export.runtimes.inputs_outputs import SCALES, read_labels
+from export.runtimes.labels import read_labels, told_apart
+from export.runtimes.pixel_range import pixel_range
 from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
@@ -47,19 +48,21 @@ def adopt(
 
     `model`: functional or Sequential, or a Keras file of one; square images of a fixed size in, of colours or grey; a
     number for each class out, a probability, a logit or a sigmoid (or one number, a sigmoid or a logit, for two).
-    `pixels`: the range that it takes, a name of SCALES; a model of uint8 takes them as they are. `labels`: the class
-    names in the model's order, or a file with one a line; without it the folders' names, sorted. Images that the model
-    was trained on do not test it: give `data` a test/ folder with others; it may have test images alone.
+    `pixels`: the range that it takes, as `export.runtimes.pixel_range` reads it; a model of uint8 takes them as they
+    are. `labels`: the class names in the model's order, or a file of them; without it the folders' names, sorted.
+    Images that the model was trained on do not test it: give `data` a test/ folder with others, or test images alone.
 
     Writes run.json, model.keras and model.json. Raises UnfreezeError if the model is none of these or has other
     classes. Raises NoAnswerError if the wrapped model does not answer as the model does.
     """
-    if pixels not in SCALES:
-        raise UnfreezeError(f"pixels is {pixels!r}; give one of {', '.join(SCALES)}")
+    pixel_range(pixels)  # raises UnfreezeError if it is none
     own, name, digest = _own(model)
-    names = read_labels(labels) if isinstance(labels, Path) else None if labels is None else tuple(labels)
-    taken = entry_of(own, pixels)
-    settings = Settings(backbone=ADOPTED, image_size=taken.size, weights="none", **asdict(split))
+    names = read_labels(labels) if isinstance(labels, Path) else None if labels is None else told_apart(labels)
+    try:
+        taken = entry_of(own, pixels)
+    except UnfreezeError as error:
+        raise UnfreezeError(f"{name}: {error}") from None
+    settings = Settings(backbone=ADOPTED, image_size=taken.size[0], weights="none", **asdict(split))
     images = read_images(data, run, settings, strict=strict, classes=names, trains=False, progress=progress)
     units = int(np.prod(own.output_shape[1:]))
     if max(units, 2) != len(images.class_names):
@@ -70,7 +73,9 @@ def adopt(
     opened = open_run(run, images, settings)
     seen, part = _sample(opened, progress)
     try:
-        raw = _raw_answers(own, name, entry.as_arrays(np.asarray(part.images[:SAMPLE]), taken, pixels), pixels)
+        raw = _raw_answers(
+            own, name, taken.convert(np.asarray(part.images[:SAMPLE]), taken.check_pixels(pixels)), pixels
+        )
         kind = answers.kind_of(own, raw)
         wrapped = wrap(own, taken, pixels, kind)
         _check_same(wrapped, part, answers.as_arrays(raw, kind))
@@ -78,10 +83,10 @@ def adopt(
     except (UnfreezeError, NoAnswerError):
         raise
     except Exception as error:  # layers raise classes of their own
-        raise UnfreezeError(f"{name} does not run on images of {taken.size} px ({short_reason(error)})") from None
-    adopted = {"model": name, "sha256": digest, "pixels": pixels, "grey": taken.grey}
+        raise UnfreezeError(f"{name} does not run on images of {taken.size[0]} px ({short_reason(error)})") from None
+    adopted = {"model": name, "sha256": digest, "pixels": pixels, "grey": taken.channels == 1}
     adopted |= {"logits": kind == answers.LOGITS, "answers": kind, f"{seen}_accuracy": float(right.mean())}
-    put_model(opened, wrapped, {"adopted": adopted, "image_size": taken.size, "best_epoch": None})
+    put_model(opened, wrapped, {"adopted": adopted, "image_size": taken.size[0], "best_epoch": None})
     return opened
 
 

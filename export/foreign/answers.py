@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from export.artefacts import OUTPUT
-from export.runtimes.inputs_outputs import to_probabilities
+from export.runtimes.answers import to_probabilities
 
 PROBABILITIES, LOGITS, SIGMOIDS = "probabilities", "logits", "sigmoids"  # a sigmoid for each class
 ADDED = ("flat", "logits", "opposite", "both", OUTPUT)  # the names of layers that are added

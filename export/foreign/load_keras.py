@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 
+from export.runtimes.loaders.keras import loaded_model
+from export.settings import Conversion
 from toolkit.errors import UnfreezeError
 from toolkit.untrusted.keras_file import read_model
 
@@ -32,3 +36,12 @@ def _plain(model: keras.Model) -> keras.Model:
     if all(keras.backend.is_keras_tensor(one) for one in (graph._inputs_struct, graph._outputs_struct)):
         return model
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+
+
+def model_and_input(
+    model: keras.Model, conversion: Conversion
+) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
+    """The model, and the function from uint8 [N, H, W, 3] to what it takes."""
+    entry = loaded_model(model, conversion.output).input.sized(conversion.image_size)
+    pixels = entry.check_pixels(conversion.pixels)
+    return model, lambda images: entry.convert(images, pixels)

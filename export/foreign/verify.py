@@ -1,4 +1,5 @@
-"""Verify files that were made of a model from elsewhere, with the same evidence as for a run's own artefacts."""
+"""Any model file against any other: the same evidence as for a run's own artefacts. Each file runs in a process of its
+own, in its own runtime; TensorFlow is needed only for files that need it."""
 
 from __future__ import annotations
 
@@ -7,29 +8,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 
-from export.artefacts import Artefact, Reference, digest, picture_paths, size
-from export.foreign.load_keras import load_keras
-from export.proof.locate import locate
-from export.proof.parity import Parity, most_different_rows, verdict_on, write_parities
+from export.artefacts import EVIDENCE, UNLABELLED, Artefact, Reference, digest, picture_paths, size
+from export.foreign.look import Look, look_at
+from export.proof.compare import most_different_rows, verdict_on
+from export.proof.evidence import Joined
+from export.proof.locate import locate, locate_between
+from export.proof.parity import Divergence, Parity, write_parities
 from export.proof.verify import draw_flips
-from export.runtimes.inputs_outputs import read_labels, square_size, to_model_input, to_probabilities
-from export.runtimes.inspect_file import shape_and_precision
-from export.runtimes.isolated import run_isolated
-from export.runtimes.measure import measure
-from export.settings import PIXELS, VERIFY, VerifySettings
+from export.runtimes.kind import kind_of
+from export.runtimes.labels import class_names
+from export.runtimes.measure import Measurement, Outcome, Task, measure
+from export.runtimes.processes import ProcessGroup
+from export.settings import AS_IN_THE_FILE, VERIFY, Conversion, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageSet, scan
-from toolkit.errors import UnfreezeError, short_reason
-from toolkit.process.tf32 import without_tf32
+from toolkit.data.sources.open import read_listing
+from toolkit.data.unlabelled import scan_unlabelled
+from toolkit.errors import UnfreezeError, one_line
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import remove
-
-BATCH = 32
 
 
 def verify_foreign(
@@ -37,88 +37,129 @@ def verify_foreign(
     artefacts: Sequence[Path],
     data: Path,
     *,
-    pixels: str = PIXELS[0],
-    labels: Path | None = None,
+    conversion: Conversion = AS_IN_THE_FILE,
+    reference_conversion: Conversion | None = None,
     settings: VerifySettings = VERIFY,
     out: Path | None = None,
     progress: Progress = silent,
 ) -> list[Parity]:
-    """Compare each artefact with `reference`, a .keras file, on the test part of `data`, or on all its images if it has
-    none. Both get the pixels that `toolkit.pixels.decode` decodes, in the range `pixels`, a name of
-    `export.runtimes.inputs_outputs.SCALES`.
+    """Compare each artefact with `reference`, files of any runtime, on the test part of `data`, or on all its images if
+    it has none. All get the pixels that `toolkit.pixels.decode` decodes, each converted to what it takes.
 
-    `labels`: a text file with one class name per line, in the order of the model's answers; None: the names of the
-    folders, sorted. `out`: a folder for parity.json and the pictures. Raises UnfreezeError if the model cannot be
-    loaded, or does not take these images and give these classes.
+    `conversion`: how the files take images, and the class names, as far as the files do not say; without class names,
+    the names of the folders, sorted. `reference_conversion`: the same of the reference, if it differs. `out`: a folder
+    for parity.json and the pictures. Raises UnfreezeError if a model cannot be loaded, or does not take images, or the
+    reference gives other classes.
     """
-    if not artefacts:
-        raise UnfreezeError("no artefact to compare with the reference; give one or more")
-    twice = [path.name for path in artefacts if [other.name for other in artefacts].count(path.name) > 1]
-    if twice:
-        raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
-    model = load_keras(reference, "--reference")
-    image_size, kinds = square_size(model.input_shape), {}
-    for path in artefacts:
-        shape, kinds[path] = run_isolated(path, shape_and_precision, path, pixels)
-        if square_size(shape) != image_size:
-            raise UnfreezeError(f"{path} takes images of {square_size(shape)} px and the reference {image_size} px")
-    images = _images(data, labels, progress)
-    with tempfile.TemporaryDirectory() as cache:
-        array: Any = decoded(images, Path(cache), image_size, progress=partial(progress, "decoding"))
-        try:
-            answers = _answers(model, array, pixels)
-        except Exception as error:  # layers raise classes of their own
-            raise UnfreezeError(
-                f"{reference} does not run on images of {image_size} px ({short_reason(error)})"
-            ) from None
-        if answers.shape[1] != len(images.class_names):
-            raise UnfreezeError(
-                f"{reference} gives {answers.shape[1]} classes and {data} has {len(images.class_names)}; "
-                "give --labels with one class name per line, in the model's order"
-            )
-        known = Reference(images.paths, images.labels, answers)
-        rows = np.arange(len(images))
-        threads = settings.thread_counts
-        outcomes = measure(
-            list(artefacts), Path(array.filename), rows, threads=threads, pixels=pixels, progress=progress
-        )
+    _check_names(artefacts)
+    conversions = dict.fromkeys(artefacts, conversion) | {reference: reference_conversion or conversion}
+    for path in (reference, *artefacts):
+        kind_of(path)
+    read_listing(data)
+    with tempfile.TemporaryDirectory() as cache, ProcessGroup() as processes:
+        looks = look_at(conversions, processes, progress)
+        given = class_names(conversions[reference])
+        images = _images(data, given or looks[reference].labels, progress)
+        more = _more_images(settings, images, progress)
+        pixels = _decode(images, more, Path(cache), {look.size for look in looks.values()}, progress)
+        tasks = {Task(path, pixels[look.size].files, conversions[path]): look.process for path, look in looks.items()}
+        outcomes = measure(list(tasks), threads=settings.thread_counts, started=tasks, progress=progress)
+        known = _reference(reference, outcomes[reference], images, more, data)
         parities = []
         for path in artefacts:
-            parity = verdict_on(_artefact(path, kinds[path]), outcomes[path], known, images.class_names, settings)
+            outcome = outcomes[path] if given is None else _without_names(outcomes[path])
+            parity = verdict_on(_artefact(path, looks[path]), outcome, known, images.class_names, settings)
+            rows = most_different_rows(outcome, known) if settings.layers or parity.broken else None
             picture = picture_paths(out, path.name)[1] if out else None
             if picture is not None:
                 remove(picture)
-            compared = most_different_rows(outcomes[path], known) if settings.layers or parity.broken else None
-            if compared is not None:
-                to_input = partial(_fed, model=model, pixels=pixels)
-                some, precision = np.asarray(array[compared]), parity.artefact.precision
-                found = locate(model, path, some, precision, to_input=to_input, pixels=pixels, picture=picture)
-                parity = replace(parity, divergence=found)
+            if rows is not None:
+                pair = [(one, conversions[one]) for one in (reference, path)]
+                parity = replace(parity, divergence=_located(pair, looks, pixels, rows, picture))
             parities.append(parity)
         if out is not None:
             write_parities(out / "parity.json", parities)
-            draw_flips(out, parities, array, known)
+            draw_flips(out, parities, pixels[looks[reference].size], known)
     return parities
 
 
-def _images(data: Path, labels: Path | None, progress: Progress) -> ImageSet:
+def _check_names(artefacts: Sequence[Path]) -> None:
+    if not artefacts:
+        raise UnfreezeError("no artefact to compare with the reference; give one or more")
+    names = [path.name for path in artefacts]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
+
+
+def _images(data: Path, names: tuple[str, ...] | None, progress: Progress) -> ImageSet:
     """The images of the test part, or all images if there is none."""
-    names = None if labels is None else read_labels(labels)
     images = scan(data, classes=names, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images
 
 
-def _answers(model: keras.Model, images: np.ndarray, pixels: str) -> np.ndarray:
-    parts = (np.asarray(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
-    with without_tf32():
-        answers = [keras.ops.convert_to_numpy(model(_fed(part, model, pixels), training=False)) for part in parts]
-    return to_probabilities(np.concatenate(answers))
+def _more_images(settings: VerifySettings, images: ImageSet, progress: Progress) -> ImageSet | None:
+    """The images without labels, but those that are among the labelled ones."""
+    if settings.evidence is None:
+        return None
+    known = frozenset(images.digests)
+    return scan_unlabelled(Path(settings.evidence), leave_out=known, progress=partial(progress, "scanning evidence"))
 
 
-def _fed(images: np.ndarray, model: keras.Model, pixels: str) -> np.ndarray:
-    return to_model_input(images, model.input_shape, model.inputs[0].dtype, pixels)
+def _decode(
+    images: ImageSet, more: ImageSet | None, cache: Path, sizes: set[tuple[int, int]], progress: Progress
+) -> dict[tuple[int, int], Joined]:
+    """The images, and those without labels behind them, at each size that a model takes."""
+    sets = [images] if more is None else [images, more]
+    told = partial(progress, "decoding")
+    return {size: Joined([decoded(one, cache, size, progress=told) for one in sets]) for size in sizes}
 
 
-def _artefact(path: Path, precision: str) -> Artefact:
-    form = "saved_model" if path.is_dir() else path.suffix.lower().lstrip(".")
-    return Artefact(path.name, form, precision, size(path), digest(path))
+def _reference(path: Path, outcome: Outcome, images: ImageSet, more: ImageSet | None, data: Path) -> Reference:
+    """The reference's answers. Raises UnfreezeError if it gives none, or not one for each class."""
+    if not isinstance(outcome, Measurement):
+        raise UnfreezeError(str(outcome) if str(path) in str(outcome) else f"{path}: {outcome}")
+    answers, count = outcome.probabilities, len(images)
+    if answers.shape[1] != len(images.class_names):
+        raise UnfreezeError(
+            f"{path} gives {answers.shape[1]} classes and {one_line(str(data))} has {len(images.class_names)}; "
+            "give --labels with one class name a line, in the model's order"
+        )
+    if not np.isfinite(answers).all():
+        raise UnfreezeError(f"{path} answers with what is no number; are its --pixels right?")
+    known = Reference(images.paths, images.labels, answers[:count])
+    if more is None:
+        return known
+    labels = np.full(len(more), UNLABELLED, np.int32)
+    return known + Reference(more.paths, labels, answers[count:], (EVIDENCE,) * len(more))
+
+
+def _without_names(outcome: Outcome) -> Outcome:
+    """The outcome without the class names in the file, which do not count where the user gave others."""
+    return replace(outcome, class_names=None) if isinstance(outcome, Measurement) else outcome
+
+
+def _located(
+    pair: Sequence[tuple[Path, Conversion]],
+    looks: dict[Path, Look],
+    pixels: dict[tuple[int, int], Joined],
+    rows: np.ndarray,
+    picture: Path | None,
+) -> Divergence | None:
+    """Where the second file starts to differ from the first; None where both cannot be compared layer by layer."""
+    (reference, how), (path, its) = pair
+    one, other = looks[reference], looks[path]
+    if one.size != other.size:
+        return None
+    images = pixels[one.size].take(rows)
+    if one.kind == "keras" and other.kind in ("onnx", "tflite"):
+        from export.foreign.load_keras import load_keras, model_and_input
+
+        model, to_input = model_and_input(load_keras(reference, "--reference"), how)
+        return locate(model, path, images, other.precision, to_input=to_input, conversion=its, picture=picture)
+    if one.kind == other.kind and one.kind in ("onnx", "tflite"):
+        return locate_between((reference, how), (path, its), images, other.precision, picture=picture)
+    return None
+
+
+def _artefact(path: Path, look: Look) -> Artefact:
+    return Artefact(path.name, look.kind, look.precision, size(path), digest(path))

@@ -12,18 +12,18 @@ import keras
 
 from export.artefacts import INPUT
 from export.foreign import answers, entry
-from export.foreign.entry import Entry
+from export.runtimes.model_input import ModelInput
 from toolkit.errors import UnfreezeError
 
 
-def wrap(model: keras.Model, taken: Entry, pixels: str, kind: str) -> keras.Model:
+def wrap(model: keras.Model, taken: ModelInput, pixels: str, kind: str) -> keras.Model:
     """`image` uint8 [N, S, S, 3] -> `probabilities` float32 [N, C], of the model's own layers, in one flat graph.
     `kind`: what the model answers with, as `export.foreign.answers` names it.
 
     The layers are renamed where two of nested models have the same name.
     """
     seen: dict[str, Any] = dict.fromkeys((INPUT, *entry.ADDED, *answers.ADDED))  # name -> the layer that has it
-    image = keras.Input((taken.size, taken.size, 3), dtype="uint8", name=INPUT)
+    image = keras.Input((*taken.size, 3), dtype="uint8", name=INPUT)
     (x,) = keras.tree.flatten(_flat(model, entry.as_layers(image, taken, pixels), seen))
     whole = keras.Model(image, answers.as_layers(x, kind), name="unfreeze")
     whole.trainable = False

@@ -1,4 +1,4 @@
-"""keras.Model -> ONNX: `image` uint8 [batch, S, S, 3] in, `probabilities` float32 [batch, C] out.
+"""keras.Model -> ONNX: `image` uint8 [batch, S, S, channels] in, `probabilities` float32 [batch, C] out.
 
 The graph is made by `toolkit.to_onnx.graph`. A file gets its name only after it was compared with the model (`_gate`).
 `export.proof.parity` compares on real images; `export.quantise.onnx` makes int8.
@@ -30,7 +30,7 @@ def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str], samples
     """Write `model` to `path` with `metadata` as its `metadata_props`; the model itself is not changed.
 
     UnfreezeError, and no new file, where the result is no valid graph with exactly these ends, or if its answers to
-    `samples` differ from the model's, with or without onnxruntime's optimisations. `samples`: uint8 [N, S, S, 3],
+    `samples` differ from the model's, with or without onnxruntime's optimisations. `samples`: uint8 [N, S, S, C],
     images like those that the model was trained on, whose answers do not amplify rounding; None: noise.
     """
     write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, FLOAT32_GATE, samples)
@@ -74,7 +74,7 @@ def write_graph(
     onnx.helper.set_model_props(graph, metadata)
     with atomic(path) as temporary:
         onnx.save(graph, temporary)
-        _gate(temporary, model, tolerance, noise(model.input_shape[1]) if samples is None else samples)
+        _gate(temporary, model, tolerance, noise(*model.input_shape[2:]) if samples is None else samples)
 
 
 def _gate(path: Path, model: keras.Model, tolerance: float, images: np.ndarray) -> None:
@@ -107,9 +107,9 @@ def _differences(path: Path, model: keras.Model, images: np.ndarray) -> Iterator
         yield float(np.abs(answer - expected).max())
 
 
-def noise(size: int) -> np.ndarray:
-    """uint8 [4, S, S, 3]: noise, and noise in patches as coarse as a photograph's."""
+def noise(size: int, channels: int = 3) -> np.ndarray:
+    """uint8 [4, S, S, channels]: noise, and noise in patches as coarse as a photograph's."""
     rng = np.random.default_rng(0)
-    fine = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
-    coarse = np.kron(rng.integers(0, 256, (2, 8, 8, 3)), np.ones((1, -(-size // 8), -(-size // 8), 1)))
+    fine = rng.integers(0, 256, (2, size, size, channels), dtype=np.uint8)
+    coarse = np.kron(rng.integers(0, 256, (2, 8, 8, channels)), np.ones((1, -(-size // 8), -(-size // 8), 1)))
     return np.concatenate([fine, coarse[:, :size, :size].astype(np.uint8)])

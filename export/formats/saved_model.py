@@ -18,7 +18,8 @@ DESCRIPTION = "unfreeze.json"
 
 
 def write_saved_model(model: keras.Model, path: Path, description: dict[str, Any]) -> None:
-    """Write the folder `path`: uint8 [N, S, S, 3] -> float32 [N, C], with `unfreeze.json` and `labels.txt` inside.
+    """Write the folder `path`: uint8 [N, S, S, channels] -> float32 [N, C], with `unfreeze.json` and `labels.txt`
+    inside.
 
     `Model.export` would store every weight twice, under two names.
     """

@@ -24,7 +24,7 @@ from toolkit.storage.files import atomic
 
 
 def write_tflite(saved_model: Path, path: Path, description: dict[str, Any], precision: str = "float32") -> None:
-    """Write `path`: signature `serve`, uint8 [N, S, S, 3] `image` -> float32 [N, C] `probabilities`.
+    """Write `path`: signature `serve`, uint8 [N, S, S, channels] `image` -> float32 [N, C] `probabilities`.
 
     `precision`: "float32"; "float16", weights only; "dynamic", int8 weights and float activations. An operation that
     TFLite lacks fails here, at conversion, and not on the device: TensorFlow's own are not allowed.
@@ -39,7 +39,7 @@ def write_tflite(saved_model: Path, path: Path, description: dict[str, Any], pre
 
 def write_tflite_int8(saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray) -> None:
     """The same in int8 throughout, of a SavedModel that takes float pixels: weights per channel, activations calibrated
-    (min-max) on `images`, uint8 [N, S, S, 3].
+    (min-max) on `images`, uint8 [N, S, S, channels].
 
     Raises UnfreezeError if its uint8 input would not be the pixels as they are.
     """
@@ -54,7 +54,7 @@ def write_tflite_int8(saved_model: Path, path: Path, description: dict[str, Any]
 
 def write_tflite_int16x8(saved_model: Path, path: Path, description: dict[str, Any], images: np.ndarray) -> None:
     """Write `path` with int8 weights and 16-bit activations, of a SavedModel that takes uint8, calibrated on `images`,
-    uint8 [N, S, S, 3]. The first operations stay in float: TFLite cannot turn uint8 into 16-bit activations."""
+    uint8 [N, S, S, channels]. The first operations stay in float: TFLite cannot turn uint8 into 16-bit activations."""
     converter = _calibrated(saved_model, images)
     int16x8 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
     converter.target_spec.supported_ops = [int16x8, tf.lite.OpsSet.TFLITE_BUILTINS]

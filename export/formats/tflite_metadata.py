@@ -15,7 +15,7 @@ from typing import Any
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
-from export.description import LONGEST_DESCRIPTION
+from export.description import LONGEST_DESCRIPTION, channels
 
 LABELS = "labels.txt"
 ENTRY = "unfreeze.json"  # the name of the custom metadata
@@ -23,7 +23,7 @@ BUFFER = "TFLITE_METADATA"
 
 # Field numbers and enum values of metadata_schema.fbs.
 IMAGE, FEATURE = 2, 1  # ContentProperties
-RGB = 1  # ColorSpaceType
+RGB, GREYSCALE = 1, 2  # ColorSpaceType
 NORMALIZATION = 1  # ProcessUnitOptions
 TENSOR_AXIS_LABELS = 2  # AssociatedFileType
 
@@ -71,13 +71,15 @@ def _files(description: dict[str, Any]) -> dict[str, str]:
 
 
 def _metadata(description: dict[str, Any]) -> bytes:
-    """The M001 flatbuffer: one sub-graph with an RGB image input of 0 to 255 and an output whose axis has labels."""
+    """The M001 flatbuffer: one sub-graph with an image input of 0 to 255 and an output whose axis has labels. MediaPipe
+    Tasks refuses an image that is not RGB; the schema knows grey all the same."""
     b = flatbuffers.Builder(1024)
+    name, colours = ("RGB", RGB) if channels(description) == 3 else ("grey", GREYSCALE)
     image = _tensor(
         b,
         name=description["input"]["name"],
-        text="RGB image, 0 to 255, " + description["input"]["resize"],
-        content=(IMAGE, _table(b, 2, {0: ("int8", RGB)})),
+        text=f"{name} image, 0 to 255, " + description["input"]["resize"],
+        content=(IMAGE, _table(b, 2, {0: ("int8", colours)})),
         highest=255.0,
         units=_vector(b, [_process_unit(b)]),
     )

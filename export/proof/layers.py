@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from export.proof.layer_error import LayerError, gain, relative_error
 from export.runtimes.tensors import Tensor
 from toolkit.process.tf32 import without_tf32
 
@@ -24,50 +25,17 @@ NORM_RATIO = 3.0  # a tensor whose norm differs by more than this factor is not 
 # relative error above which a pair without a matching name is dropped if the tensor is more like the output of the
 # next layer
 DOUBTFUL = 0.02
-OWN_ERROR = {"float32": 1e-3, "float16": 2e-2}  # relative error of one layer that rounding does not explain
-INTEGER_OWN_ERROR = 0.1  # integer files: a layer stands out if its own error exceeds both this
-MEDIAN_MULTIPLE = 5.0  # and so many times the median layer's
-GAIN = 0.05  # a layer also stands out if its output is scaled by more: rounding has no preferred direction
-
-
-@dataclass(frozen=True)
-class LayerError:
-    """The error at one tensor that was compared, and the layers that it comprises: converters fuse several into one."""
-
-    layers: tuple[str, ...]  # Keras names, in order; the last one's output was compared
-    weighted: tuple[str, ...]  # those of them that have weights
-    tensor: str  # the artefact's name for it; "" if none was paired
-    own: float  # relative error that these layers add: |artefact - layers(artefact's input)| / |layers(...)|
-    total: float  # relative error against the model's own activations
-    gain: float  # factor by which these layers scale the output; 1: none. Another one points to wrong weights
-
-    @property
-    def name(self) -> str:
-        """The layer to look at: the first with weights."""
-        return (self.weighted or self.layers)[0]
 
 
 def layer_errors(model: keras.Model, images: np.ndarray, tensors: Sequence[Tensor]) -> list[LayerError]:
     """The errors of all layers that could be paired with a tensor, in the order of the model's graph. `images`: uint8
-    [N, S, S, 3], or what the model takes. `tensors`: those of the artefact for the same images, the answer last."""
+    [N, S, S, channels], or what the model takes. `tensors`: those of the artefact for the same images, the answer
+    last."""
     walk = _Walk(tensors, all_names(model))
     both = keras.ops.convert_to_tensor(np.concatenate([images, images]))
     with without_tf32():
         _run(model, both, walk, _last(model))
     return walk.found
-
-
-def first_divergent(errors: Sequence[LayerError], precision: str) -> LayerError | None:
-    """The first layer whose own error stands out; None if there is none."""
-    limit = threshold(errors, precision)
-    return next((error for error in errors if not (error.own <= limit and abs(error.gain - 1) <= GAIN)), None)
-
-
-def threshold(errors: Sequence[LayerError], precision: str) -> float:
-    """The error of its own above which a layer stands out in a file of this precision."""
-    if precision in OWN_ERROR:
-        return OWN_ERROR[precision]
-    return max(INTEGER_OWN_ERROR, MEDIAN_MULTIPLE * float(np.median([error.own for error in errors])))
 
 
 @dataclass(frozen=True)
@@ -118,7 +86,7 @@ class _Walk:
         pair = self._pair(layer.name, right, fed, last)
         if pair is None:
             return output
-        if not last and layer.name not in self._owners(pair.tensor) and _error(pair.got, pair.fed) > DOUBTFUL:
+        if not last and layer.name not in self._owners(pair.tensor) and relative_error(pair.got, pair.fed) > DOUBTFUL:
             self.doubtful.append((output, self.waiting, pair))
         else:
             self._take(output, self.waiting, pair)
@@ -145,8 +113,8 @@ class _Walk:
         got, fed, right = pair.got, pair.fed, pair.right
         names = tuple(layer.name for layer in layers)
         weighted = tuple(layer.name for layer in layers if getattr(layer, "weights", ()))
-        errors = _error(got, fed), _error(got, right)
-        self.found.append(LayerError(names, weighted, pair.tensor.name, *errors, _gain(got, fed)))
+        errors = relative_error(got, fed), relative_error(got, right)
+        self.found.append(LayerError(names, weighted, pair.tensor.name, *errors, gain(got, fed)))
         self.instead[id(output)] = output, keras.ops.cast(np.concatenate([right, got]), output.dtype)
 
     def _pair(self, name: str, right: np.ndarray, fed: np.ndarray, last: bool) -> _Pair | None:
@@ -224,14 +192,3 @@ def _ratio(one: np.ndarray, other: np.ndarray) -> float:
     """The norm of `one` as a multiple of the norm of `other`; 1 if both are 0."""
     size, expected = float(np.linalg.norm(one)), float(np.linalg.norm(other))
     return size / expected if size > 0 and expected > 0 else float(size == expected)
-
-
-def _gain(got: np.ndarray, expected: np.ndarray) -> float:
-    """The multiple of `expected` that is nearest to `got`."""
-    scale = float(np.vdot(expected, expected))
-    return float(np.vdot(got, expected)) / scale if scale else 1.0
-
-
-def _error(got: np.ndarray, expected: np.ndarray) -> float:
-    scale = float(np.linalg.norm(expected))
-    return float(np.linalg.norm(got - expected)) / scale if scale else float(np.linalg.norm(got) > 0)

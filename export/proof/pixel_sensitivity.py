@@ -5,7 +5,7 @@ This is the commonest silent loss on a device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation import plots
 from toolkit.pixels.decode import decode_whole
+from toolkit.pixels.grey import to_grey
 from toolkit.pixels.resize import resize
 from toolkit.process.cores import cores
 from toolkit.progress import Progress, silent
@@ -41,7 +42,7 @@ class Client:
     name: str
     pixels: Callable[
         [np.ndarray, bytes, int], np.ndarray
-    ]  # (upright RGB [H, W, 3], the file's bytes, S) -> uint8 [S, S, 3]
+    ]  # (upright RGB [H, W, 3], the file's bytes, S) -> uint8 [S, S, 3], or [S, S, 1] for a model that takes grey
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,23 @@ CLIENTS = (
     Client("BGR instead of RGB", lambda rgb, _, size: resize(rgb, size)[..., ::-1]),
     Client("floats 0 to 1 instead of 0 to 255", lambda rgb, _, size: (resize(rgb, size) / 255).astype(np.uint8)),
 )
+LUMA_709 = np.array([[0.2126], [0.7152], [0.0722]])
+
+
+def _then_grey(client: Client) -> Client:
+    """The client that makes grey of these pixels as training did."""
+    return Client(client.name, lambda rgb, data, size: to_grey(client.pixels(rgb, data, size)))
+
+
+def _weighted(weights: np.ndarray) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
+    return lambda rgb, _, size: np.rint(resize(rgb, size) @ weights).astype(np.uint8)
+
+
+GREY_CLIENTS = (
+    *map(_then_grey, CLIENTS),
+    Client("mean of red, green and blue instead of the luma", _weighted(np.full((3, 1), 1 / 3))),
+    Client("luma of ITU-R 709 instead of 601", _weighted(LUMA_709)),
+)
 
 
 def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Progress = silent) -> list[Sensitivity]:
@@ -131,7 +149,8 @@ def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Prog
     if not written or (artefact and artefact not in written):
         raise UnfreezeError(f"{run.path} has no artefact {artefact or ''}; `unfreeze export {run.path}` writes them")
     name, images = artefact or default_artefact(written), run.images.select("test")
-    rows = sensitivity(run.path / "export" / name, images, manifest.image_size, margin=margin, progress=progress)
+    path, clients = run.path / "export" / name, CLIENTS if manifest.channels == 3 else GREY_CLIENTS
+    rows = sensitivity(path, images, manifest.image_size, clients=clients, margin=margin, progress=progress)
     write_sensitivity(run.path, name, rows, margin)
     return rows
 
@@ -141,16 +160,17 @@ def sensitivity(
     images: ImageSet,
     size: int,
     *,
+    clients: Sequence[Client] = CLIENTS,
     margin: float = MARGIN,
     progress: Progress = silent,
 ) -> list[Sensitivity]:
-    """Accuracy of one artefact on `images`, decoded as each of CLIENTS does; `margin` in points. Raises UnfreezeError
+    """Accuracy of one artefact on `images`, decoded as each of `clients` does; `margin` in points. Raises UnfreezeError
     if an image is missing or changed."""
     predict = load(path).predict
-    answers: dict[str, list[np.ndarray]] = {client.name: [] for client in CLIENTS}
-    for done, batch in _batches(images, size):
+    answers: dict[str, list[np.ndarray]] = {client.name: [] for client in clients}
+    for done, batch in _batches(images, size, clients):
         progress("decoding as clients do", done, len(images))
-        for client in CLIENTS:
+        for client in clients:
             answers[client.name].append(predict(batch[client.name]).argmax(1))
     progress("decoding as clients do", len(images), len(images))
     trained = np.concatenate(answers[TRAINED.name])
@@ -182,18 +202,18 @@ def read_sensitivity(run: Path) -> StoredSensitivity | None:
         ) from None
 
 
-def _batches(images: ImageSet, size: int) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Batches of images, decoded on all cores: (number of images before it, client's name -> uint8 [B, S, S, 3])."""
+def _batches(images: ImageSet, size: int, clients: Sequence[Client]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Batches of images, decoded on all cores: (number of images before it, client's name -> uint8 [B, S, S, C])."""
 
     def variants(row: int) -> dict[str, np.ndarray]:
         data = read_unchanged(images, row)
         rgb = decode_whole(data)
-        return {client.name: client.pixels(rgb, data, size) for client in CLIENTS}
+        return {client.name: client.pixels(rgb, data, size) for client in clients}
 
     with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(images), BATCH):
             made = list(pool.map(variants, range(start, min(start + BATCH, len(images)))))
-            yield start, {client.name: np.stack([one[client.name] for one in made]) for client in CLIENTS}
+            yield start, {client.name: np.stack([one[client.name] for one in made]) for client in clients}
 
 
 def _row(name: str, answers: np.ndarray, trained: np.ndarray, labels: np.ndarray, margin: float) -> Sensitivity:

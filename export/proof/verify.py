@@ -1,4 +1,5 @@
-"""A run's artefacts in their own runtimes over the whole test part -> parity.json, and pictures of what differs."""
+"""A run's artefacts in their own runtimes over the whole test part, and over the validation part, which shows by how
+many answers they differ -> parity.json, and pictures of what differs."""
 
 from __future__ import annotations
 
@@ -6,13 +7,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from export.artefacts import Artefact, Manifest, Reference, digest, picture_paths, read_manifest, read_reference, size
-from export.proof.parity import Parity, could_not_run, most_different_rows, read_parities, verdict_on, write_parities
-from export.runtimes.measure import Outcome, measure
+from export.artefacts import (
+    TEST,
+    VAL,
+    Artefact,
+    Manifest,
+    Reference,
+    digest,
+    picture_paths,
+    read_manifest,
+    read_reference,
+    size,
+)
+from export.proof.compare import could_not_run, most_different_rows, verdict_on
+from export.proof.evidence import Joined, unlabelled_reference
+from export.proof.parity import Parity, read_parities, write_parities
+from export.runtimes.measure import Outcome, Task, measure
 from export.settings import VERIFY, VerifySettings
 from export.variants import ALL_VARIANTS, choose_written_variants, export_advice, export_command
 from toolkit.data.decoded_arrays import decoded
@@ -36,23 +49,21 @@ def verify(
     progress: Progress = silent,
     measure: Measure = measure,
 ) -> list[Parity]:
-    """Run each artefact of a run, or those of some formats and precisions, in its own runtime over the whole test part.
+    """Run each artefact of a run, or those of some formats and precisions, in its own runtime over the whole test part,
+    and over the other images that show by how many answers it differs: those of the validation part, and those of the
+    folder `settings.evidence`, which need no labels.
 
     Writes parity.json, plots/flips_*.png and plots/layers_*.png. Raises UnfreezeError if the
     export is missing or not of the run's model, or an image is missing.
     """
     manifest = read_manifest(run.path / "export")
-    reference = read_reference(manifest)
-    images = run.images.select("test")
-    check_same(run, manifest, images.paths == reference.paths)
+    reference, pixels = _compared_on(run, manifest, settings, progress)
     chosen = chosen_artefacts(manifest, formats, precisions)
-    pixels: Any = decoded(images, run.cache, manifest.image_size, progress=partial(progress, "decoding test"))
     faults = {manifest.folder / artefact.name: _file_fault(manifest, artefact) for artefact in chosen}
     outcomes: dict[Path, Outcome] = {path: fault for path, fault in faults.items() if fault}
-    whole = [path for path, fault in faults.items() if not fault]
+    whole = [Task(path, pixels.files) for path, fault in faults.items() if not fault]
     if whole:
-        rows = np.arange(len(reference.labels))
-        outcomes |= measure(whole, Path(pixels.filename), rows, threads=settings.thread_counts, progress=progress)
+        outcomes |= measure(whole, threads=settings.thread_counts, progress=progress)
     names = tuple(manifest.description["class_names"])
     parities, rows_of = [], {}
     for artefact in chosen:
@@ -67,6 +78,23 @@ def verify(
     write_parities(run.path / "parity.json", [*_earlier(run, manifest, parities), *parities])
     draw_flips(run.path / "plots", parities, pixels, reference)
     return parities
+
+
+def _compared_on(
+    run: Run, manifest: Manifest, settings: VerifySettings, progress: Progress
+) -> tuple[Reference, Joined]:
+    """The model's answers, and the images in the same order. Raises UnfreezeError if the export is not of this model
+    and these images."""
+    reference, arrays = read_reference(manifest), []
+    for part in (TEST, VAL) if reference.only(VAL).paths else (TEST,):
+        images, told = run.images.select(part), partial(progress, f"decoding {part}")
+        check_same(run, manifest, images.paths == reference.only(part).paths)
+        size, channels = manifest.image_size, manifest.channels
+        arrays.append(decoded(images, run.cache, size, channels=channels, progress=told))
+    if settings.evidence is not None:
+        more, array = unlabelled_reference(run, manifest, Path(settings.evidence), progress)
+        reference, arrays = reference + more, [*arrays, array]
+    return reference, Joined(arrays)
 
 
 def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[Parity]:
@@ -132,7 +160,7 @@ def _unwritten(name: str, why: str) -> Parity:
 
 
 def _with_divergences(
-    run: Run, parities: Sequence[Parity], rows_of: dict[str, np.ndarray], images: np.ndarray, progress: Progress
+    run: Run, parities: Sequence[Parity], rows_of: dict[str, np.ndarray], images: Joined, progress: Progress
 ) -> list[Parity]:
     """The same verdicts, with the first divergent layer of the artefacts that `rows_of` names.
 
@@ -152,15 +180,15 @@ def _with_divergences(
         name, precision = parity.artefact.name, parity.artefact.precision
         progress("comparing layers", done, len(rows_of))
         path, picture = run.path / "export" / name, picture_paths(run.path / "plots", name)[1]
-        some = np.asarray(images[rows_of[name]])
+        some = images.take(rows_of[name])
         found[name] = locate(model, path, some, precision, picture=picture, command=export_command(path))
     progress("comparing layers", len(rows_of), len(rows_of))
     return [replace(parity, divergence=found.get(parity.artefact.name)) for parity in parities]
 
 
-def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, reference: Reference) -> None:
+def draw_flips(folder: Path, parities: Sequence[Parity], pixels: Joined, reference: Reference) -> None:
     """Draw flips_*.png, a sheet of the flips, for each artefact that has any."""
-    row_of = {path: row for row, path in enumerate(reference.paths)}
+    row_of = {where: row for row, where in enumerate(zip(reference.parts, reference.paths, strict=True))}
     for parity in parities:
         sheet, _ = picture_paths(folder, parity.artefact.name)
         remove(sheet)
@@ -169,10 +197,12 @@ def draw_flips(folder: Path, parities: Sequence[Parity], pixels: np.ndarray, ref
             continue
         captions = [
             f"{Path(flip.path).name[-24:]}\n{flip.reference} {flip.reference_probability:.1%} → "
-            f"{flip.artefact} {_percent(flip.artefact_probability)}\n(is {flip.label})"
+            f"{flip.artefact} {_percent(flip.artefact_probability)}\n"
+            + (f"(is {flip.label})" if flip.label else "(no label)")
             for flip in shown
         ]
-        plots.save(plots.mistakes(pixels[[row_of[flip.path] for flip in shown]], captions), sheet)
+        rows = np.array([row_of[flip.part, flip.path] for flip in shown])
+        plots.save(plots.mistakes(pixels.take(rows), captions), sheet)
 
 
 def _percent(share: float | None) -> str:

@@ -73,7 +73,7 @@ class Attempt:
 class Int8Judge:
     """Compares int8 files with the model, on images and the model's answers to them."""
 
-    images: np.ndarray  # uint8 [M, S, S, 3], may be a file that is mapped into memory
+    images: np.ndarray  # uint8 [M, S, S, channels], may be a file that is mapped into memory
     rows: np.ndarray  # int64 [N]: the images that are used
     labels: np.ndarray  # int32 [N]
     answers: np.ndarray  # float32 [N, C]

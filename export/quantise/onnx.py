@@ -38,7 +38,7 @@ def quantised(
     activations: str = "unsigned",
     keep: Collection[str] = (),
 ) -> onnx.ModelProto:
-    """The folded float graph in int8, calibrated on `images`, uint8 [N, S, S, 3]. `method`: a name of METHODS;
+    """The folded float graph in int8, calibrated on `images`, uint8 [N, S, S, channels]. `method`: a name of METHODS;
     `activations`: a name of ACTIVATIONS; `keep`: names of nodes that stay in float."""
     source = onnx.ModelProto()
     source.CopyFrom(graph)  # onnxruntime moves the weights out of the graph that it gets

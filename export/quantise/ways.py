@@ -168,5 +168,5 @@ def _pairs_of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]
 
 
 def _few(images: np.ndarray) -> np.ndarray:
-    """uint8 [<= 4, S, S, 3], evenly spread: calibration images stand class by class."""
+    """uint8 [<= 4, S, S, channels], evenly spread: calibration images stand class by class."""
     return images[np.linspace(0, len(images) - 1, min(COMPARED_IMAGES, len(images))).astype(int)]

@@ -7,10 +7,11 @@ a machine that is busy for a while slows all of them down alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from export.runtimes import worker
 from export.runtimes.processes import FIRST_ANSWER_LIMIT, ArtefactProcess, ProcessGroup
 from export.runtimes.runners import NoRuntimeError
 from export.runtimes.worker import BATCH
+from export.settings import Conversion
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Progress, silent
 
@@ -47,38 +49,46 @@ class Measurement:
     timings: tuple[Timing, ...] = ()
     class_names: tuple[str, ...] | None = None  # as the artefact has them; None: it names none
     memory_mb: float | None = None  # peak resident memory beyond what the imported runtime takes; None: not known here
+    repeated: float = 0.0  # largest difference between two answers to the same images
 
 
 Outcome = Measurement | UnfreezeError
 
 
+@dataclass(frozen=True)
+class Task:
+    """An artefact and the images that it is run on."""
+
+    path: Path
+    images: tuple[Path, ...]  # .npy files, uint8 [N, H, W, 3]; times are taken on the first
+    conversion: Conversion | None = None  # of an artefact from elsewhere
+
+
 def measure(
-    paths: Sequence[Path],
-    images: Path,
-    rows: np.ndarray,
+    tasks: Sequence[Task],
     *,
     threads: Sequence[int] = (),
-    pixels: str | None = None,
+    started: Mapping[Task, ArtefactProcess] = MappingProxyType({}),
     progress: Progress = silent,
 ) -> dict[Path, Outcome]:
-    """Run each artefact over `images[rows]`, an .npy file of uint8 [N, S, S, 3]; time it with each number of `threads`.
-    `pixels` as in `export.runtimes.runners.load`.
+    """Run each artefact over all its images; time it with each number of `threads`. `started`: processes that have
+    loaded theirs already, with one thread.
 
     If an artefact does not load or run, or its process dies, its outcome is an UnfreezeError with what the runtime
     said. Raises NoRuntimeError if a runtime is not installed."""
     outcomes: dict[Path, Outcome] = {}
     with ProcessGroup() as processes:
         alive = {}
-        for path, given in _answers(paths, _Images(images, rows, pixels), processes, progress):
+        for task, given in _answers(tasks, started, processes, progress):
             if isinstance(given, UnfreezeError):
-                outcomes[path] = given
+                outcomes[task.path] = given
             else:
-                alive[path], outcomes[path] = given
+                alive[task], outcomes[task.path] = given
         for done, count in enumerate(threads):
             progress("timing", done, len(threads))
             with ProcessGroup() as others:
-                loaded = alive if count == 1 else _start(list(alive), count, pixels, others)
-                for path, timing in _time_in_turn(loaded, images, rows, count).items():
+                loaded = alive if count == 1 else _start(list(alive), count, others)
+                for path, timing in _time_in_turn(loaded, count).items():
                     measured = outcomes[path]
                     assert isinstance(measured, Measurement)
                     outcomes[path] = replace(measured, timings=(*measured.timings, timing))
@@ -87,75 +97,75 @@ def measure(
     return outcomes
 
 
-@dataclass(frozen=True)
-class _Images:
-    """The images that the artefacts are run on."""
-
-    file: Path  # .npy, uint8 [N, S, S, 3]
-    rows: np.ndarray  # int64: the images that are used
-    pixels: str | None  # the range that an artefact from elsewhere takes
-
-
 def _answers(
-    paths: Sequence[Path], images: _Images, processes: ProcessGroup, progress: Progress
-) -> Iterator[tuple[Path, tuple[ArtefactProcess, Measurement] | UnfreezeError]]:
+    tasks: Sequence[Task], started: Mapping[Task, ArtefactProcess], processes: ProcessGroup, progress: Progress
+) -> Iterator[tuple[Task, tuple[ArtefactProcess, Measurement] | UnfreezeError]]:
     """Each artefact with its process and its answers, or with the error. As many run at a time as there are cores, each
     with one thread."""
 
-    def answer(path: Path) -> tuple[ArtefactProcess, Measurement] | UnfreezeError:
+    def answer(task: Task) -> tuple[ArtefactProcess, Measurement] | UnfreezeError:
         try:
-            process, over = processes.start(path, 1, images.pixels), (images.file, images.rows)
+            process = started.get(task) or processes.start(task.path, 1, task.conversion)
+            over = task.images[0], _rows(task.images[0])
             (seconds,) = process.call(worker.times, *over, 1, 1, limit=FIRST_ANSWER_LIMIT)
             memory = process.call(worker.memory, *over, limit=max(FIRST_ANSWER_LIMIT, SLACK * seconds))
-            return process, Measurement(process.call(worker.answer, *over), (), process.class_names, memory)
+            answers = process.call(worker.answer, [(file, _rows(file)) for file in task.images])
+            repeated = process.call(worker.repeated, *over)
+            return process, Measurement(answers, (), process.class_names, memory, repeated)
         except NoRuntimeError:
             raise
         except UnfreezeError as error:
             return error
 
-    progress("verifying", 0, len(paths))
+    progress("verifying", 0, len(tasks))
     with processes.threads() as pool:
-        for done, (path, given) in enumerate(zip(paths, pool.map(answer, paths), strict=True), 1):
-            yield path, given
-            progress("verifying", done, len(paths))
+        for done, (task, given) in enumerate(zip(tasks, pool.map(answer, tasks), strict=True), 1):
+            yield task, given
+            progress("verifying", done, len(tasks))
 
 
-Loaded = dict[Path, ArtefactProcess]
+def _rows(file: Path) -> np.ndarray:
+    """int64 [N]: the numbers of all images in a file."""
+    return np.arange(len(np.load(file, mmap_mode="r", allow_pickle=False)))
 
 
-def _start(paths: Sequence[Path], threads: int, pixels: str | None, processes: ProcessGroup) -> Loaded:
+Loaded = dict[Task, ArtefactProcess]
+
+
+def _start(tasks: Sequence[Task], threads: int, processes: ProcessGroup) -> Loaded:
     """A process for each artefact. An artefact whose process does not start is left out, and so not timed."""
 
-    def start(path: Path) -> ArtefactProcess | None:
+    def start(task: Task) -> ArtefactProcess | None:
         with suppress(UnfreezeError):
-            return processes.start(path, threads, pixels)
+            return processes.start(task.path, threads, task.conversion)
         return None
 
     with processes.threads() as pool:
-        return {path: held for path, held in zip(paths, pool.map(start, paths), strict=True) if held}
+        return {task: held for task, held in zip(tasks, pool.map(start, tasks), strict=True) if held}
 
 
-def _time_in_turn(loaded: Loaded, images: Path, rows: np.ndarray, threads: int) -> dict[Path, Timing]:
+def _time_in_turn(loaded: Loaded, threads: int) -> dict[Path, Timing]:
     """The times of each artefact. One whose process ends meanwhile is left out."""
     going = dict(loaded)
-    loads: dict[Path, list[float]] = {path: [] for path in loaded}
-    singles: dict[Path, list[float]] = {path: [] for path in loaded}
-    batches: dict[Path, list[float]] = {path: [] for path in loaded}
+    loads: dict[Task, list[float]] = {task: [] for task in loaded}
+    singles: dict[Task, list[float]] = {task: [] for task in loaded}
+    batches: dict[Task, list[float]] = {task: [] for task in loaded}
     for turn in range(-1, ROUNDS):  # the first turn warms up and is not counted
-        for path, held in list(going.items()):
+        for task, held in list(going.items()):
+            images, rows = task.images[0], _rows(task.images[0])
             try:
                 load = held.call(worker.reload) if turn < 0 else 0.0
                 one = held.call(worker.times, images, np.roll(rows, -SINGLES * turn), 1, SINGLES)
                 many = held.call(worker.times, images, np.roll(rows, -BATCH * turn), BATCH, 1)
             except UnfreezeError:
-                del going[path]
+                del going[task]
                 continue
             if turn < 0:
-                loads[path].append(load)
+                loads[task].append(load)
             else:
-                singles[path] += one
-                batches[path] += many
-    return {path: _timing(threads, loads[path][0], singles[path], batches[path]) for path in going}
+                singles[task] += one
+                batches[task] += many
+    return {task.path: _timing(threads, loads[task][0], singles[task], batches[task]) for task in going}
 
 
 def _timing(threads: int, load_seconds: float, singles: Sequence[float], batches: Sequence[float]) -> Timing:

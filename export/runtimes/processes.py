@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from export.runtimes import worker
+from export.settings import Conversion
 from toolkit.errors import UnfreezeError
 from toolkit.process.cores import cores
 
@@ -39,8 +40,8 @@ class ArtefactProcess:
         self.process: SpawnProcess | None = None
         self.lock, self.ended = threading.Lock(), False
 
-    def load(self, threads: int, pixels: str | None) -> None:
-        self.class_names = self.call(worker.start_up, self.path, threads, pixels)
+    def load(self, threads: int, conversion: Conversion | None) -> None:
+        self.class_names = self.call(worker.start_up, self.path, threads, conversion)
 
     def kill(self) -> None:
         """End the process at once, whatever it is doing."""
@@ -100,13 +101,13 @@ class ProcessGroup:
     def __exit__(self, *error: object) -> None:
         self.end()
 
-    def start(self, path: Path, threads: int, pixels: str | None) -> ArtefactProcess:
+    def start(self, path: Path, threads: int, conversion: Conversion | None) -> ArtefactProcess:
         with self.lock:
             if self.ended:
                 raise UnfreezeError(f"{path}: not run, because the others were ended")
             held = ArtefactProcess(path)
             self.held.append(held)
-        held.load(threads, pixels)
+        held.load(threads, conversion)
         return held
 
     @contextmanager

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from export.runtimes.kind import kind_of
+from export.runtimes.loaders.loaded import the_output
 from toolkit.process.quiet import hushed
 
 
@@ -20,11 +22,11 @@ class Tensor:
     value: np.ndarray  # float32 [N, ...]
 
 
-def tensors(path: Path, images: np.ndarray) -> list[Tensor]:
-    """All intermediate tensors of a .onnx or .tflite file. `images` have the file's own dtype and layout. The last
-    tensor is its answer."""
+def tensors(path: Path, images: np.ndarray, output: str | None = None) -> list[Tensor]:
+    """All intermediate tensors of an ONNX or TFLite file. `images` have the file's own dtype and layout. The last
+    tensor is its answer, the `output` of that name if there are several."""
     with hushed():
-        return (_onnx if path.suffix.lower() == ".onnx" else _tflite)(path, images)
+        return (_onnx if kind_of(path) == "onnx" else _tflite)(path, images, output)
 
 
 def _joined(found: Iterable[list[Tensor]], images: int) -> list[Tensor]:
@@ -44,13 +46,14 @@ def _batches(images: np.ndarray, count: Any) -> Iterator[np.ndarray]:
         yield np.concatenate([part, np.repeat(part[-1:], count - len(part), axis=0)])
 
 
-def _onnx(path: Path, images: np.ndarray) -> list[Tensor]:
+def _onnx(path: Path, images: np.ndarray, output: str | None) -> list[Tensor]:
     """The tensors, as added graph outputs. onnxruntime's optimisations are off: they would fuse operations."""
     import onnx
     import onnxruntime
 
     model = onnx.load(path)
-    answer = model.graph.output[0].name
+    ends = [end.name for end in model.graph.output]
+    answer = ends[the_output(ends, output)]
     names = [name for node in model.graph.node for name in node.output if name]
     known = {end.name for end in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
@@ -73,7 +76,7 @@ def _onnx(path: Path, images: np.ndarray) -> list[Tensor]:
     return _joined((given(batch) for batch in _batches(images, entry.shape[0])), len(images))
 
 
-def _tflite(path: Path, images: np.ndarray) -> list[Tensor]:
+def _tflite(path: Path, images: np.ndarray, output: str | None) -> list[Tensor]:
     """The tensors. Delegates are off: XNNPACK does not keep its intermediate tensors."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -83,7 +86,8 @@ def _tflite(path: Path, images: np.ndarray) -> list[Tensor]:
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     entry = interpreter.get_input_details()[0]
-    answer = interpreter.get_output_details()[0]["index"]
+    results = interpreter.get_output_details()
+    answer = results[the_output([one["name"] for one in results], output)]["index"]
 
     def given(batch: np.ndarray) -> list[Tensor]:
         interpreter.resize_tensor_input(entry["index"], batch.shape)
@@ -102,13 +106,24 @@ def _tflite(path: Path, images: np.ndarray) -> list[Tensor]:
     return _joined((given(batch) for batch in _batches(images, int(entry["shape_signature"][0]))), len(images))
 
 
+def scale_and_zero(details: dict[str, Any]) -> tuple[float, int]:
+    """The scale and the zero point of a TFLite tensor; (0.0, 0) if it has none, or one for each channel."""
+    scales, zeros = (details["quantization_parameters"][name] for name in ("scales", "zero_points"))
+    return (float(scales[0]), int(zeros[0])) if len(scales) == 1 else (0.0, 0)
+
+
 def dequantised(value: np.ndarray, details: dict[str, Any]) -> np.ndarray:
-    """float32: the numbers that a TFLite tensor stands for: scale x (value - zero point), one scale for the whole
-    tensor."""
-    scale, zero = details["quantization"]
-    if not scale or np.issubdtype(value.dtype, np.floating):
+    """float32: the numbers that a TFLite tensor stands for: scale x (value - zero point), with one scale for the whole
+    tensor or one for each channel."""
+    given = details["quantization_parameters"]
+    scales, zeros = np.asarray(given["scales"], np.float32), np.asarray(given["zero_points"], np.float32)
+    if not len(scales) or np.issubdtype(value.dtype, np.floating):
         return value.astype(np.float32, copy=False)
-    return (value.astype(np.float32) - zero) * np.float32(scale)
+    if len(scales) > 1:
+        shape = [1] * value.ndim
+        shape[int(given["quantized_dimension"])] = len(scales)
+        scales, zeros = scales.reshape(shape), zeros.reshape(shape)
+    return (value.astype(np.float32) - zeros) * scales
 
 
 def _of_images(value: np.ndarray, images: int) -> bool:

@@ -11,17 +11,17 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from export.runtimes.inputs_outputs import to_probabilities
+from export.runtimes.answers import to_probabilities
 from export.runtimes.runners import Runner, import_runtime, load
 from export.runtimes.tensors import Tensor, tensors
+from export.settings import Conversion
 from export.variants import export_advice
 from toolkit.errors import UnfreezeError, short_reason
 
@@ -52,15 +52,21 @@ def serve(pipe: Connection) -> None:
         pipe.send((given, error))
 
 
-def start_up(path: Path, threads: int, pixels: str | None) -> tuple[str, ...] | None:
-    """Import the runtime, and load the artefact. Returns the class names in its description, or None if it has none."""
+def start_up(path: Path, threads: int, conversion: Conversion | None) -> tuple[str, ...] | None:
+    """Import the runtime, and load the artefact. Returns the class names that the file has, or None if it has none."""
     global _path, _reload, _before, _adapted
-    _adapted = to_probabilities if pixels is not None else lambda answers: answers
     import_runtime(path)
     _before = _resident("VmRSS")
-    _path, _reload = path, partial(load, path, threads, pixels=pixels)
+    _path, _reload = path, partial(load, path, threads, conversion=conversion)
     reload()
-    return tuple(_runner.description["class_names"]) if _runner.description else None
+    own = conversion is None or _runner.loaded.description is not None
+    _adapted = (lambda answers: answers) if own else to_probabilities
+    return _class_names(_runner)
+
+
+def _class_names(runner: Runner) -> tuple[str, ...] | None:
+    described = runner.loaded.description
+    return tuple(described["class_names"]) if described else runner.loaded.labels
 
 
 def _end_with_the_parent() -> None:
@@ -78,14 +84,28 @@ def reload() -> float:
     return time.perf_counter() - started
 
 
-def description_and_shape() -> tuple[dict[str, Any] | None, tuple[Any, ...]]:
-    """The description in the artefact, and the shape of its input."""
-    return _runner.description, _runner.shape
+def image_size() -> tuple[int, int]:
+    """Height and width in pixels of the images that the artefact takes."""
+    return _runner.input.size
 
 
 def predict(images: np.ndarray) -> np.ndarray:
-    """uint8 [N, S, S, 3] -> the artefact's answers [N, C]."""
-    return np.asarray(_predict(images))
+    """uint8 [N, H, W, 3] -> probabilities float32 [N, C].
+
+    A single answer may not show whether it is a probability or a logit. So the answers are converted together with
+    those to a few images of noise and of one grey each.
+    """
+    raw = np.asarray(_predict(images))
+    if _runner.loaded.description is not None:
+        return _adapted(raw)
+    return _adapted(np.concatenate([raw, _answers_to_noise(images.shape[1:])]))[: len(images)]
+
+
+@lru_cache(1)
+def _answers_to_noise(shape: tuple[int, ...]) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
+    plain = np.stack([np.full(shape, level, np.uint8) for level in (0, 64, 128, 255)])
+    return np.asarray(_predict(np.concatenate([noise, plain])))
 
 
 def _batch(images: Path, rows: np.ndarray) -> np.ndarray:
@@ -96,18 +116,30 @@ def _predict(images: np.ndarray) -> np.ndarray:
     try:
         return _runner.predict(images)
     except Exception as error:  # each runtime has exceptions of its own
-        raise UnfreezeError(f"it does not run ({short_reason(error)}); {export_advice(_path)}") from None
+        advice = f"; {export_advice(_path)}" if _runner.loaded.description else ""
+        raise UnfreezeError(f"it does not run ({short_reason(error)}){advice}") from None
 
 
-def answer(images: Path, rows: np.ndarray) -> np.ndarray:
-    parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    return _adapted(np.concatenate([_predict(_batch(images, part)) for part in parts]))
+def answer(images: Sequence[tuple[Path, np.ndarray]]) -> np.ndarray:
+    """The answers to all rows of all files, one after the other."""
+    parts = [(file, rows[start : start + BATCH]) for file, rows in images for start in range(0, len(rows), BATCH)]
+    return _adapted(np.concatenate([_predict(_batch(file, part)) for file, part in parts]))
 
 
-def intermediate_tensors(path: Path, images: np.ndarray, pixels: str | None) -> list[Tensor]:
-    """Every intermediate tensor that a file computes of `images`, uint8 [N, S, S, 3]; `pixels` as in `load`. `start_up`
-    need not have been called."""
-    return tensors(path, images if pixels is None else load(path, pixels=pixels).to_input(images))
+def repeated(images: Path, rows: np.ndarray) -> float:
+    """The largest difference between two answers to the same images, as many as a batch has. A model in which something
+    random was left active does not repeat itself."""
+    batch = _batch(images, rows[:BATCH])
+    first, second = (_adapted(_predict(batch)).astype(np.float64) for _ in range(2))
+    return float(np.nan_to_num(np.abs(first - second), nan=0.0).max())
+
+
+def intermediate_tensors(path: Path, images: np.ndarray, conversion: Conversion | None) -> list[Tensor]:
+    """Every intermediate tensor that a file computes of `images`, uint8 [N, H, W, 3]; `conversion` as in `load`.
+    `start_up` need not have been called."""
+    if conversion is None:
+        return tensors(path, images)
+    return tensors(path, load(path, conversion=conversion).to_input(images), conversion.output)
 
 
 def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:

@@ -28,7 +28,7 @@ def write_golden(
     images: np.ndarray,
     progress: Progress = silent,
 ) -> None:
-    """Write `golden/` into the export folder. `images`: the test part, uint8 [N, S, S, 3]."""
+    """Write `golden/` into the export folder. `images`: the test part, uint8 [N, S, S, channels]."""
     rows = golden_rows(reference)
     chosen = np.asarray(images[rows])
     there = [artefact for artefact in artefacts if (folder / artefact.name).exists()]
@@ -55,7 +55,7 @@ def write_golden(
     }
     with atomic(folder / "golden") as temporary:
         temporary.mkdir()
-        for number, pixels in enumerate(chosen):
+        for number, pixels in enumerate(chosen[..., 0] if chosen.shape[-1] == 1 else chosen):
             Image.fromarray(pixels).save(temporary / f"{number}.png", optimize=True)
         write_json(temporary / "expected.json", pack)
         for name in ("check.py", "check.mjs", "Check.kt"):

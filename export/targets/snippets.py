@@ -1,7 +1,8 @@
 """Code that loads an artefact and answers for one image, ready to paste: the right names, shapes and classes in it.
 
-Every snippet decodes as the model was trained: EXIF orientation applied, RGB, stretched to the square by bilinear
-interpolation without antialias. Names of classes and files may come from strangers, so each is written as a string
+Every snippet decodes as the model was trained: EXIF orientation applied, stretched to the square by bilinear
+interpolation without antialias, RGB or the same grey. In a template, a line after `$rgb|` or `$grey|` is for models of
+that colour only. Names of classes and files may come from strangers, so each is written as a string
 literal of its language with everything escaped that could end the string or be executed.
 """
 
@@ -56,19 +57,27 @@ class _Values:
     names: tuple[str, ...]  # classes
     entry: str  # name of the input
     answer: str  # name of the output
+    colour: str  # "rgb" | "grey"
 
 
 def snippets(
-    name: str, form: str, *, image_size: int, class_names: Sequence[str], description: Mapping[str, Any]
+    name: str,
+    form: str,
+    *,
+    image_size: int,
+    class_names: Sequence[str],
+    description: Mapping[str, Any],
+    colour: str = "rgb",
 ) -> tuple[Snippet, ...]:
     """For the artefact RUN/export/`name` of a format ("saved_model", "tflite", "onnx"), or "keras": RUN/model.keras.
 
-    `image_size` in pixels. `description`: what the artefact says of itself, {} before an export.
+    `image_size` in pixels. `description`: what the artefact says of itself, {} before an export. `colour`: of the
+    images that it takes, "rgb" or "grey".
     """
     entry = description.get("input", {}).get("name", INPUT)
     answer = description.get("output", {}).get("name", OUTPUT)
     names = tuple(description.get("class_names") or class_names)
-    values = _Values(name, image_size, names, entry, answer)
+    values = _Values(name, image_size, names, entry, answer, colour)
     return tuple(
         Snippet(title, language, needs, _filled(template, values, LITERALS[language]))
         for title, language, needs, template in WAYS[form]
@@ -118,16 +127,25 @@ def _filled(name: str, values: _Values, literal: Callable[[str], str]) -> str:
     text = _template(name)
     if "$pixels\n" in text:
         text = text.replace("$pixels\n", _template(f"pixels{Path(name).suffix}"))
-    return Template(text).substitute(
+    return Template(_of_colour(text, values.colour)).substitute(
         file=literal(values.file),
         stem=literal(values.file.rpartition(".")[0] or values.file),
         size=values.size,
+        channels=3 if values.colour == "rgb" else 1,
+        colour="RGB" if values.colour == "rgb" else "grey",
         classes=len(values.names),
         names=_listed([literal(name) for name in values.names]),
         entry=literal(values.entry),
         answer=literal(values.answer),
         entry_name=values.entry,
     )
+
+
+def _of_colour(text: str, colour: str) -> str:
+    """The template without the lines for the other colour."""
+    other = "$grey|" if colour == "rgb" else "$rgb|"
+    lines = (line for line in text.splitlines(keepends=True) if not line.startswith(other))
+    return "".join(line.removeprefix(f"${colour}|") for line in lines)
 
 
 def _template(name: str) -> str:

@@ -2,6 +2,7 @@
 
 sources          what DATA names: a folder with a sub-folder for each class, or a CSV
 image_set        DATA -> ImageSet, every file read and checked
+unlabelled       a folder of images without labels -> ImageSet
 image_columns    ImageSet <-> columns in run.json
 split            train, val and test: stratified, seeded, by content
 decoded_arrays   decoded images on disk, memory-mapped

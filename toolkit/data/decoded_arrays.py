@@ -1,13 +1,14 @@
 """Decoded images on disk: each image is decoded once, in threads, and read from a memory-mapped array from then on.
 
 Arrays are kept in a run's `cache/`. An array's name is a digest of what it depends on (contents and order of the files,
-size, way of resizing, version of the recipe), so a changed image or size gives another array. The folder may be deleted
-at any time.
+size, colour, way of resizing, version of the recipe), so a changed image or size gives another array. The folder may be
+deleted at any time.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import mmap
 import os
 import shutil
@@ -21,42 +22,52 @@ import numpy as np
 from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import DECODE_VERSION, decode, decode_both
+from toolkit.pixels.grey import to_grey
+from toolkit.pixels.resize import Size, sides
 from toolkit.process.cores import cores
 from toolkit.storage.files import remove, reserve
 from toolkit.storage.lock import in_turn
 
 CHUNK = 64  # images that a thread decodes before it reports
 CountProgress = Callable[[int, int], None]  # (images done, images in all)
+Form = tuple[Size, int]  # side of the square in pixels, channels
 
 
 def decoded(
     images: ImageSet,
     cache: Path,
-    size: int,
+    size: Size,
     *,
+    channels: int = 3,
     antialias: bool = False,
     progress: CountProgress = lambda done, total: None,
 ) -> np.ndarray:
-    """uint8 [N, size, size, 3], memory-mapped and read-only, in the order of `images.paths`.
+    """uint8 [N, height, width, channels], memory-mapped and read-only, in the order of `images.paths`. `channels`: 3
+    for RGB, 1 for grey.
 
     Raises UnfreezeError if an image vanished or changed after the scan, or if the disk has no room.
     """
-    return _arrays(images, cache, size, (antialias,), progress)[0]
+    return _arrays(images, cache, (size, channels), (antialias,), progress)[0]
 
 
 def decoded_both(
-    images: ImageSet, cache: Path, size: int, *, progress: CountProgress = lambda done, total: None
+    images: ImageSet,
+    cache: Path,
+    size: Size,
+    *,
+    channels: int = 3,
+    progress: CountProgress = lambda done, total: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`decoded` without and with `antialias`. If both arrays are missing, each file is read and decoded only once."""
-    plain, antialiased = _arrays(images, cache, size, (False, True), progress)
+    plain, antialiased = _arrays(images, cache, (size, channels), (False, True), progress)
     return plain, antialiased
 
 
 def _arrays(
-    images: ImageSet, cache: Path, size: int, kinds: tuple[bool, ...], progress: CountProgress
+    images: ImageSet, cache: Path, form: Form, kinds: tuple[bool, ...], progress: CountProgress
 ) -> list[np.ndarray]:
     """One array for each of `kinds` (False: plain, True: antialiased). Arrays that are missing are written together."""
-    paths = {kind: _path(images, cache, size, kind) for kind in kinds}
+    paths = {kind: _path(images, cache, form, kind) for kind in kinds}
     make_cache(cache)
     missing = [path for path in paths.values() if not _is_array(path)]
     with ExitStack() as locks:
@@ -65,13 +76,13 @@ def _arrays(
             locks.enter_context(waiting)
         still = {kind: path for kind, path in paths.items() if path in missing and not _is_array(path)}
         if still:
-            _write(images, still, size, progress)
+            _write(images, still, form, progress)
     return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths.values()]
 
 
-def already_decoded(images: ImageSet, cache: Path, size: int) -> np.ndarray | None:
+def already_decoded(images: ImageSet, cache: Path, size: Size, channels: int = 3) -> np.ndarray | None:
     """The plain array if the file exists and is whole; None otherwise."""
-    path = _path(images, cache, size, False)
+    path = _path(images, cache, (size, channels), False)
     return np.load(path, mmap_mode="r", allow_pickle=False) if _is_array(path) else None
 
 
@@ -84,30 +95,32 @@ def _is_array(path: Path) -> bool:
     return True
 
 
-def _path(images: ImageSet, cache: Path, size: int, antialias: bool) -> Path:
-    what = f"{DECODE_VERSION} {size} {antialias} " + " ".join(images.digests)
+def _path(images: ImageSet, cache: Path, form: Form, antialias: bool) -> Path:
+    size, channels = form
+    grey = "" if channels == 3 else "grey "  # RGB is not named, as in caches of earlier versions
+    what = f"{DECODE_VERSION} {size} {antialias} {grey}" + " ".join(images.digests)
     return cache / f"images-{hashlib.sha256(what.encode()).hexdigest()[:16]}.npy"
 
 
-def _write(images: ImageSet, paths: dict[bool, Path], size: int, progress: CountProgress) -> None:
+def _write(images: ImageSet, paths: dict[bool, Path], form: Form, progress: CountProgress) -> None:
     """Decode each image once into the arrays of `paths`, whose keys say whether an array is antialiased."""
-    total = len(images.paths)
+    total, (size, channels) = len(images.paths), form
     # A killed process leaves its part files behind. The next process holds the lock and overwrites them.
     parts = {kind: path.with_suffix(".part.npy") for kind, path in paths.items()}
     for part in parts.values():
         remove(part)
-    _check_room(next(iter(paths.values())).parent, len(paths) * total * size * size * 3)
+    shape = (total, *sides(size), channels)
+    _check_room(next(iter(paths.values())).parent, len(paths) * math.prod(shape))
     with ExitStack() as kept:
         for part in parts.values():
             kept.enter_context(_kept(part))
-        shape = (total, size, size, 3)
         arrays = {kind: new_array(part, shape, np.dtype(np.uint8)) for kind, part in parts.items()}
 
         def fill(start: int) -> int:
             stop = min(start + CHUNK, total)
             for row in range(start, stop):
                 for kind, pixels in _decoded_as(read_unchanged(images, row), size, tuple(arrays)):
-                    arrays[kind][row] = pixels
+                    arrays[kind][row] = pixels if channels == 3 else to_grey(pixels)
             return stop - start
 
         done = 0
@@ -122,7 +135,7 @@ def _write(images: ImageSet, paths: dict[bool, Path], size: int, progress: Count
             os.replace(parts[kind], paths[kind])
 
 
-def _decoded_as(content: bytes, size: int, kinds: tuple[bool, ...]) -> Iterable[tuple[bool, np.ndarray]]:
+def _decoded_as(content: bytes, size: Size, kinds: tuple[bool, ...]) -> Iterable[tuple[bool, np.ndarray]]:
     if len(kinds) == 1:
         return [(kinds[0], decode(content, size, kinds[0]))]
     return zip((False, True), decode_both(content, size), strict=True)

@@ -90,7 +90,7 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class _Image:
+class ReadImage:
     """An entry of the listing whose file was read and can be used."""
 
     entry: Entry
@@ -114,7 +114,7 @@ def scan(
     `classes`, or if `strict` is true and a file has to be left out.
     """
     listing = read_listing(data)
-    images, broken = _read_all(listing, progress or (lambda done, total: None))
+    images, broken = read_all(listing, progress or (lambda done, total: None))
     images, disputed = _without_disputed(images)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
     if strict and rejected:
@@ -128,18 +128,19 @@ def scan(
         parts = {part for _, part in listing.classes}
         sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
         names = _class_names(data, listing, images, sources)
-    return _folder(listing, names, images, rejected)
+    return image_set_of(listing, names, images, rejected)
 
 
-def _read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[_Image], list[Rejected]]:
-    images: list[_Image] = []
+def read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[ReadImage], list[Rejected]]:
+    """Read and measure every file of a listing, in threads: (usable images, files that are left out)."""
+    images: list[ReadImage] = []
     broken: list[Rejected] = []
     total = len(listing.entries)
     with ThreadPoolExecutor(cores()) as threads:
         for start in range(0, total, AT_A_TIME):  # a pool takes a kilobyte for each call that waits in it
             some = listing.entries[start : start + AT_A_TIME]
             for done, result in enumerate(threads.map(lambda entry: _read(listing.root, entry), some), start + 1):
-                if isinstance(result, _Image):
+                if isinstance(result, ReadImage):
                     images.append(result)
                 else:
                     broken.append(result)
@@ -147,12 +148,12 @@ def _read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[l
     return images, broken
 
 
-def _read(root: Path, entry: Entry) -> _Image | Rejected:
+def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
     path = root / entry.path
     try:
         entry.path.encode()
         content = read(path)
-        return _Image(entry, hashlib.sha256(content).hexdigest(), measure(content, path.suffix))
+        return ReadImage(entry, hashlib.sha256(content).hexdigest(), measure(content, path.suffix))
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
@@ -163,7 +164,7 @@ def _read(root: Path, entry: Entry) -> _Image | Rejected:
         return Rejected(entry.path, "not a path that a file can have")
 
 
-def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected]]:
+def _without_disputed(images: list[ReadImage]) -> tuple[list[ReadImage], list[Rejected]]:
     """Leave out byte-identical files that have different labels, because nothing says which label is right."""
     labelled: dict[str, dict[str, str]] = defaultdict(dict)  # digest -> label -> first path
     for image in images:
@@ -179,7 +180,7 @@ def _without_disputed(images: list[_Image]) -> tuple[list[_Image], list[Rejected
     return kept, disputed
 
 
-def _class_names(data: Path, listing: Listing, images: list[_Image], sources: tuple[str, ...]) -> tuple[str, ...]:
+def _class_names(data: Path, listing: Listing, images: list[ReadImage], sources: tuple[str, ...]) -> tuple[str, ...]:
     """The classes, sorted. Raises UnfreezeError if there are fewer than two, or if one has no image in the parts
     `sources`, which are those to train on, or what there is of a model that exists already."""
     where = one_line(str(data))
@@ -203,7 +204,7 @@ def _class_names(data: Path, listing: Listing, images: list[_Image], sources: tu
     return tuple(names)
 
 
-def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[str, ...]) -> tuple[str, ...]:
+def _known(data: Path, listing: Listing, images: list[ReadImage], classes: tuple[str, ...]) -> tuple[str, ...]:
     """The classes of the model. Raises UnfreezeError if DATA has a class that is not among them, or no usable image."""
     known = set(classes)
     for name, _ in sorted(listing.classes):
@@ -215,7 +216,10 @@ def _known(data: Path, listing: Listing, images: list[_Image], classes: tuple[st
     return classes
 
 
-def _folder(listing: Listing, names: tuple[str, ...], images: list[_Image], rejected: list[Rejected]) -> ImageSet:
+def image_set_of(
+    listing: Listing, names: tuple[str, ...], images: list[ReadImage], rejected: list[Rejected]
+) -> ImageSet:
+    """The set of the images that were read."""
     number = {name: i for i, name in enumerate(names)}
     return ImageSet(
         root=listing.root,

@@ -45,7 +45,8 @@ def evaluate_folder(run: Run, data: Path, *, progress: Progress = silent) -> Eva
     if "test" in images.parts:
         images = images.select("test")
     model = load_model(run)
-    pixels = decoded(images, run.cache, read_spec(run).image_size, progress=partial(progress, "decoding"))
+    size, channels = read_spec(run).image_size, run.settings.channels
+    pixels = decoded(images, run.cache, size, channels=channels, progress=partial(progress, "decoding"))
     seen = {*run.images.select("train").digests, *run.images.select("val").digests}
     known = sum(digest in seen for digest in images.digests)
     evaluation = evaluate(probabilities(model, pixels), images.labels, run.images.class_names)

@@ -90,13 +90,13 @@ def curve(axes: Axes, rows: list[dict[str, Any]], name: str, kept: int | None) -
 
 
 def mistakes(images: np.ndarray, captions: list[str]) -> Figure:
-    """Images, uint8 [N, S, S, 3], in rows of six, each with its caption."""
+    """Images, uint8 [N, S, S, 3] or, in grey, [N, S, S, 1], in rows of six, each with its caption."""
     columns = min(6, max(1, len(images)))
     rows = max(1, -(-len(images) // columns))
     figure = Figure(figsize=(2.1 * columns, 2.6 * rows), layout="tight")
     for position, (image, caption) in enumerate(zip(images, captions, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, position)
-        axes.imshow(image)
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255)  # these are for grey images; RGB ignores them
         axes.set_title(caption, fontsize=7, parse_math=False)  # a file name may hold a dollar
         axes.axis("off")
     if not len(images):

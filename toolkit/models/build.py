@@ -32,14 +32,14 @@ _RESCALING: dict[str, tuple[float | list[float], float | list[float]]] = {
 
 
 def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
-    """`image` uint8 [N, S, S, 3] -> `probabilities` float32 [N, C], with `set_unfreeze` at `spec.unfreeze`.
+    """`image` uint8 [N, S, S, channels] -> `probabilities` float32 [N, C], with `set_unfreeze` at `spec.unfreeze`.
 
     `weights`: "imagenet", "none", or the path of a weights file of Keras' include_top=False model. Raises UnfreezeError
     if the spec cannot be built, or the weights are missing or do not fit.
     """
     check_spec(spec)
-    image = keras.Input((spec.image_size, spec.image_size, 3), dtype="uint8", name="image")
-    features = construct(spec, input_tensor=_normalised(image, spec), weights=None)
+    image = keras.Input((spec.image_size, spec.image_size, spec.channels), dtype="uint8", name="image")
+    features = construct(spec, input_tensor=_normalised(_three_channels(image), spec), weights=None)
     _name_by_order(features)
     _switch_off_dropout(features)
     pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features.output)
@@ -125,6 +125,11 @@ def set_backbone_weights(model: keras.Model, weights: Weights) -> None:
         layer.set_weights(values)
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # the layer computes with copies of its weights, which this renews
+
+
+def _three_channels(image: keras.KerasTensor) -> keras.KerasTensor:
+    """RGB as it is; grey as the RGB image that looks like it, since every backbone takes three channels."""
+    return image if image.shape[-1] == 3 else keras.layers.Concatenate(name="grey_to_rgb")([image] * 3)
 
 
 def _normalised(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:

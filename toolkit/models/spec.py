@@ -39,6 +39,7 @@ class ModelSpec:
     head_units: int  # 0: no dense layer between pooling and the output
     dropout: float  # rate
     unfreeze: int  # stages, 0 to `deepest(backbone)`
+    channels: int = 3  # of the images: 3 for RGB, 1 for grey
 
     @property
     def point(self) -> Point:
@@ -62,6 +63,8 @@ def check_spec(spec: ModelSpec) -> None:
         raise UnfreezeError(f"{row.name} has alpha {there_are}; got {spec.alpha:g}")
     if spec.image_size < row.smallest:
         raise UnfreezeError(f"{row.name} needs images of at least {row.smallest} px, got {spec.image_size}")
+    if spec.channels not in (1, 3):
+        raise UnfreezeError(f"a model takes images of 3 channels (RGB) or 1 (grey), got {spec.channels}")
     if spec.classes < 2:
         raise UnfreezeError(f"a classifier needs at least 2 classes, got {spec.classes}")
     if spec.head_units < 0:

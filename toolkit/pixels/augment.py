@@ -34,7 +34,7 @@ STRENGTHS = {
 
 
 def augment(image: np.ndarray, strength: Strength, rng: np.random.Generator, *, flip: bool = True) -> np.ndarray:
-    """One augmented copy: uint8 [S, S, 3] -> uint8 [S, S, 3].
+    """One augmented copy: uint8 [S, S, C] -> uint8 [S, S, C]. All channels are moved and changed alike.
 
     Bilinear resampling; a pixel from outside the image is taken from its mirror image at the edge. `flip`: mirror half
     of the copies left to right. The same generator state gives the same pixels, however many threads OpenCV has.
@@ -47,7 +47,7 @@ def augment(image: np.ndarray, strength: Strength, rng: np.random.Generator, *, 
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return cv2.LUT(moved, _levels(strength, rng))
+    return cv2.LUT(moved, _levels(strength, rng)).reshape(image.shape)  # OpenCV drops the axis of a single channel
 
 
 def _affine(size: int, strength: Strength, rng: np.random.Generator, flip: bool) -> np.ndarray:

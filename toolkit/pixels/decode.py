@@ -24,7 +24,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.limits import content, png_pixels, refuse_bomb, refuse_size
-from toolkit.pixels.resize import resize
+from toolkit.pixels.resize import Size, resize, sides
 from toolkit.storage.safe_read import read
 
 DECODE_VERSION = 1  # raise it whenever the pixels of any image change: decoded caches and artefacts carry it
@@ -40,6 +40,7 @@ RECIPE: dict[str, str | int] = {
     "resize": "bilinear, no antialias, half-pixel centers, edges clamped",
     "rounding": "half to even",
 }
+GREY = "grey (ITU-R 601 luma of the resized RGB: (19595 R + 38470 G + 7471 B + 32768) >> 16)"
 SUFFIXES = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -82,8 +83,14 @@ _TURNS = {  # EXIF orientation -> the operation that turns the image upright
 }
 
 
-def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarray:
-    """`uint8 [size, size, 3]` by `RECIPE`; `antialias=True` resizes by Pillow's antialiased bilinear instead.
+def recipe(channels: int) -> dict[str, str | int]:
+    """`RECIPE` of a model that takes 3 channels, RGB, or 1, grey, which `toolkit.pixels.grey` makes of what is decoded
+    here."""
+    return RECIPE if channels == 3 else RECIPE | {"colour": GREY}
+
+
+def decode(source: Path | bytes, size: Size, antialias: bool = False) -> np.ndarray:
+    """`uint8 [height, width, 3]` by `RECIPE`; `antialias=True` resizes by Pillow's antialiased bilinear instead.
 
     Takes a path or a file's bytes, in any format of `SUFFIXES`; the file's name does not matter. Of an animation, the
     first frame is decoded. Raises UnfreezeError with the reason, after the path if that was given.
@@ -93,8 +100,8 @@ def decode(source: Path | bytes, size: int, antialias: bool = False) -> np.ndarr
         return _antialiased(rgb, size) if antialias else resize(np.asarray(rgb), size)
 
 
-def decode_both(source: Path | bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """`decode` without and with `antialias`, each `uint8 [size, size, 3]`; the file is decoded once."""
+def decode_both(source: Path | bytes, size: Size) -> tuple[np.ndarray, np.ndarray]:
+    """`decode` without and with `antialias`, each `uint8 [height, width, 3]`; the file is decoded once."""
     with _reasons(source), _large(image := _opened(_bytes(source))):
         rgb = _upright_rgb(image)
         return resize(np.asarray(rgb), size), _antialiased(rgb, size)
@@ -174,8 +181,9 @@ def _opened(data: bytes, named: str | None = None, suffix: str = "") -> ImageFil
     return image
 
 
-def _antialiased(rgb: Image.Image, size: int) -> np.ndarray:
-    return np.array(rgb.resize((size, size), Image.Resampling.BILINEAR))
+def _antialiased(rgb: Image.Image, size: Size) -> np.ndarray:
+    height, width = sides(size)
+    return np.array(rgb.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _upright_rgb(image: ImageFile.ImageFile) -> Image.Image:

@@ -10,13 +10,22 @@ import numpy as np
 WIDE = 8192  # pixels; in wider images each pixel is picked by itself, because whole rows would take too much memory
 
 
-def resize(pixels: np.ndarray, size: int, *, centers: bool = True) -> np.ndarray:
-    """`uint8 [H, W, C]` -> `uint8 [size, size, C]`, stretched; rounded half to even. `centers=False`: without
-    half-pixel centers, as TensorFlow 1 did and MediaPipe does."""
-    above, below, down = _neighbours(pixels.shape[0], size, centers)
-    left, right, across = _neighbours(pixels.shape[1], size, centers)
+Size = int | tuple[int, int]  # pixels: the side of a square, or height and width
 
-    def rows(y: np.ndarray) -> np.ndarray:  # float32 [size, size, C]
+
+def sides(size: Size) -> tuple[int, int]:
+    """Height and width."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def resize(pixels: np.ndarray, size: Size, *, centers: bool = True) -> np.ndarray:
+    """`uint8 [H, W, C]` -> `uint8 [height, width, C]`, stretched; rounded half to even. `centers=False`: without
+    half-pixel centers, as TensorFlow 1 did and MediaPipe does."""
+    height, width = sides(size)
+    above, below, down = _neighbours(pixels.shape[0], height, centers)
+    left, right, across = _neighbours(pixels.shape[1], width, centers)
+
+    def rows(y: np.ndarray) -> np.ndarray:  # float32 [height, width, C]
         if pixels.shape[1] > WIDE:
             return _blend(pixels[y[:, None], left], pixels[y[:, None], right], across[:, None])
         picked = pixels[y]

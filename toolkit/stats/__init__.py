@@ -2,4 +2,5 @@
 
 metrics         accuracy, log loss, calibration error, confusion matrix of one model: `Evaluation`
 accuracy_lost   two models on the same images: McNemar's test, Tango's bound, a verdict, the images needed for one
+flips           how often two models disagree; whether a model is better than chance
 """

@@ -17,7 +17,8 @@ CONFIDENCE = 0.95  # of the one-sided bounds
 Z = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 POWER = 0.8  # probability with which the number of images that is named gives a verdict
 Z_POWER = 0.8416212335729143  # its normal quantile
-MAX_IMAGES_NAMED = 1_000_000  # a larger number of needed images is not named, because nobody collects so many
+MAX_IMAGES_NAMED = 20_000  # a larger number of needed images is not named, because nobody collects so many
+LARGEST_MARGIN = 0.02  # the most that a margin grows to where there are few images
 EXACT = 200  # expected flips, up to which the power is computed exactly
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"  # the verdicts, as JSON has them
 EARLIER = {  # verdicts as earlier versions wrote them
@@ -82,6 +83,14 @@ class PairedAnswers:
         if self.verdict(margin) != UNDECIDED:
             return min(needed or self.images, self.images)
         return needed if needed and needed <= MAX_IMAGES_NAMED else None
+
+
+def margin_of(images: int, least: float) -> float:
+    """The margin, a fraction, for so many images where none was chosen: `least` if the images can show it; otherwise
+    what they show if no answer is lost, rounded up to a tenth of a point, and at most `LARGEST_MARGIN`. It depends on
+    nothing but the number of images, which is known before a file is run, so a verdict keeps its 95 % confidence."""
+    shown = ceil(1000 * _bound_without_flips(images) - 1e-9) / 1000
+    return max(least, min(LARGEST_MARGIN, shown))
 
 
 def compare_answers(first: np.ndarray, second: np.ndarray) -> PairedAnswers:

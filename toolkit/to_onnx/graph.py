@@ -22,8 +22,8 @@ OPSET = 17  # tf2onnx's highest is 18, which turns the global pooling into Reduc
 
 
 def to_onnx(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.ModelProto:
-    """The graph of `model`, which is not changed: its input, uint8 [batch, S, S, 3], is called `entry`, its outputs
-    `outputs`, in the model's order."""
+    """The graph of `model`, which is not changed: its input, uint8 [batch, S, S, channels], is called `entry`,
+    its outputs `outputs`, in the model's order."""
     with _quiet():
         graph = _convert(convertible(model), entry, outputs)
     guard_max_pooling(graph)

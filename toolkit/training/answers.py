@@ -49,6 +49,6 @@ def predict_source(infer: Inference, source: Source, batch_size: int = 32) -> np
 
 
 def probabilities(model: keras.Model, images: np.ndarray, batch_size: int = 32) -> np.ndarray:
-    """uint8 [N, S, S, 3] -> float32 [N, C]: the model's probabilities, computed without TF32."""
+    """uint8 [N, S, S, channels] -> float32 [N, C]: the model's probabilities, computed without TF32."""
     part = Part(images, np.zeros(len(images), np.int32))
     return predict_source(inference_function(model), unaugmented(part), batch_size)

@@ -29,9 +29,9 @@ PREFETCHED = 3  # batches that are made in advance while the model works on anot
 class Part:
     """The decoded images of one part ("train", "val", "test") and their labels."""
 
-    images: np.ndarray  # uint8 [N, S, S, 3], memory-mapped
+    images: np.ndarray  # uint8 [N, S, S, C], memory-mapped; C: 3 channels, or 1 in grey
     labels: np.ndarray  # int32 [N]
-    antialiased: np.ndarray | None = None  # uint8 [N, S, S, 3]: the same images, resized with antialias
+    antialiased: np.ndarray | None = None  # uint8 [N, S, S, C]: the same images, resized with antialias
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def prefetched(items: Iterator[Any]) -> Iterator[Any]:
 
 
 def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
-    """uint8 [S, S, 3]: the augmented view `number` of one image. Half of the views start from the antialiased copy, so
+    """uint8 [S, S, C]: the augmented view `number` of one image. Half of the views start from the antialiased copy, so
     that the model is robust to clients that resize with antialias."""
     if settings.augment == "none":
         return part.images[row]
@@ -149,9 +149,9 @@ def load_part(
     that model's own size, from `toolkit.training.stored_spec`. `antialiased`: also load the copies that were resized
     with antialias, for augmented views.
     """
-    images, size = run.images.select(name), image_size or run.settings.image_size
+    images, size, channels = run.images.select(name), image_size or run.settings.image_size, run.settings.channels
     told = partial(progress, f"decoding {name}")
     if antialiased:
-        plain_copies, smooth = decoded_both(images, run.cache, size, progress=told)
+        plain_copies, smooth = decoded_both(images, run.cache, size, channels=channels, progress=told)
         return Part(plain_copies, images.labels, smooth)
-    return Part(decoded(images, run.cache, size, progress=told), images.labels)
+    return Part(decoded(images, run.cache, size, channels=channels, progress=told), images.labels)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, fields
 from toolkit.errors import UnfreezeError
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run
-from toolkit.settings import ADOPTED
+from toolkit.settings import ADOPTED, COLOURS
 from toolkit.storage.files import read_json
+
+OF_EARLIER = {"channels": 3}  # entries of a spec that earlier versions did not write
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,11 @@ def read_spec(run: Run) -> ModelSpec | AdoptedSpec:
     try:
         if "adopted" in told:  # earlier versions wrote the model's image size only into the settings
             return AdoptedSpec(_pixels(told.get("image_size", run.settings.image_size)))
-        spec = ModelSpec(**{field.name: told["spec"][field.name] for field in fields(ModelSpec)})
+        stored = OF_EARLIER | told["spec"]
+        spec = ModelSpec(**{field.name: stored[field.name] for field in fields(ModelSpec)})
         _pixels(spec.image_size)
+        if spec.channels not in COLOURS.values():
+            raise ValueError(f"images have 3 channels or 1, got {spec.channels!r}")
     except (LookupError, TypeError, ValueError):
         raise UnfreezeError(f"{path} is damaged; repeat the step that writes it (tune, train or adopt)") from None
     return spec

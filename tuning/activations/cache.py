@@ -111,6 +111,7 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
         settings.seed,
         settings.cache_dtype,
         runtime,
+        *([settings.colour] if spec.channels != 3 else []),  # RGB is not named, as in caches of earlier versions
     ]
     digest = hashlib.sha256(json.dumps([*digests, *told]).encode())
     for name, arrays in backbone_weights(model).items():

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from toolkit.process.tf32 import without_tf32
 
-Forward = Callable[[np.ndarray], list[np.ndarray]]  # uint8 [B, S, S, 3] -> float32 [B, ...] at each cut
+Forward = Callable[[np.ndarray], list[np.ndarray]]  # uint8 [B, S, S, channels] -> float32 [B, ...] at each cut
 
 MIN_IMAGES = 2000  # images of a pass from which on the conversion pays
 # largest difference between the runtimes, relative to the largest activation; rounding to float16 makes up to 5e-4
@@ -23,8 +23,8 @@ RUNTIME_TOLERANCE = 1e-3
 
 
 def prefix(model: keras.Model, tensors: Sequence[keras.KerasTensor], images: int, sample: np.ndarray) -> Forward:
-    """`model` from its input to `tensors`, for a pass over `images` images. `sample`: uint8 [B, S, S, 3], the images on
-    which the two runtimes are compared."""
+    """`model` from its input to `tensors`, for a pass over `images` images. `sample`: uint8 [B, S, S, channels], the
+    images on which the two runtimes are compared."""
     part = keras.Model(model.input, list(tensors))
     traced = in_tensorflow(part)
     converted = in_onnxruntime(part) if faster_runtime(images) == "onnxruntime" else None

@@ -8,6 +8,7 @@
     evaluate     `unfreeze evaluate`
     export       `unfreeze export`
     verify       `unfreeze verify`, of a run or of a model from elsewhere
+    inspect      `unfreeze inspect`
     predict      `unfreeze predict`
     report       `unfreeze report`
     backbones    `unfreeze backbones`

@@ -21,15 +21,15 @@ from unfreeze.commands.tune_train import warn
 @o.RUN
 @click.option(
     "--pixels",
-    type=o.Choice(PIXELS),
+    metavar="RANGE",
     default="0..255",
     show_default=True,
-    help="Range of pixel values that the model takes.",
+    help=f"Values that the model takes for pixels: {', '.join(PIXELS)}, or MEAN/STD such as 127.5/127.5.",
 )
 @click.option(
     "--labels",
     type=o.LocalPath(),
-    help="Text file with one class name per line, in the model's order.  [the folders' names, sorted]",
+    help="Text file, one class name a line, in the model's order.  [the folders' names, sorted]",
 )
 @o.options(o.SPLIT)
 @o.STRICT

@@ -65,6 +65,18 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def require_sense(parities: Sequence[Parity]) -> None:
+    """Raises NoAnswerError if the model that others are compared with is right no more often than chance: then that the
+    others lose nothing says nothing."""
+    for parity in parities:
+        if parity.reference_at_chance:
+            raise NoAnswerError(
+                f"the reference is right on {parity.reference_accuracy:.1%} of {parity.images} images, no more than by "
+                "chance, so the comparison shows nothing of the accuracy; are --pixels, --labels (their order) and the "
+                "file the right ones?"
+            )
+
+
 def require_proof(parities: Sequence[Parity], strict: bool = False) -> None:
     """Raises NoAnswerError if a file fails or if there is none; with `strict` also if one is undecided."""
     if not parities:

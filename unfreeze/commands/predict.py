@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from toolkit.errors import NoAnswerError, one_line
-from unfreeze import artefact_api
+from unfreeze import artefact_api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 
@@ -17,15 +17,17 @@ from unfreeze.commands.finish import print_result
 @click.command(short_help="Class and probability of each image.")
 @click.argument("source", type=o.LocalPath())
 @click.argument("images", type=o.LocalPath(), nargs=-1, required=True)
+@o.options(o.CONVERSION)
 @o.JSON
 @click.pass_obj
-def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool) -> None:
-    """Class and probability of each image, by an .onnx or .tflite file, a SavedModel folder, or a run.
+def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool, **values: Any) -> None:
+    """Class and probability of each image, by an ONNX, TFLite or Keras file, a SavedModel folder, or a run.
 
-    An image may be a folder of them.
+    An image may be a folder of them. A model that was not exported here says itself, or you say, what it takes and
+    which classes it has: unfreeze predict model.onnx IMAGE --pixels imagenet --labels labels.txt
     """
     predictions = []
-    for prediction in artefact_api.predict(source, images):
+    for prediction in artefact_api.predict(source, images, option_records.conversion(values)):
         predictions.append(prediction)
         if not as_json:
             said = prediction.error or f"{prediction.answer}  {prediction.probability:.4f}"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from export.settings import PIXELS, VerifySettings
+from export.settings import MARGIN, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
 from unfreeze import artefact_api, option_records
 from unfreeze import options as o
-from unfreeze.commands.finish import print_result, require_proof
+from unfreeze.commands.finish import print_result, require_proof, require_sense
 
-FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out")} | {"artefacts": "--artefact"}
+OWN = ("reference", "reference_pixels", "pixels", "labels", "image_size", "output", "out")
+FOREIGN = {name: f"--{name.replace('_', '-')}" for name in OWN} | {"artefacts": "--artefact"}
 
 
 @click.command(short_help="Prove each artefact in its own runtime.")
@@ -47,24 +48,30 @@ FOREIGN = {name: f"--{name}" for name in ("reference", "pixels", "labels", "out"
     type=o.DATA_PATH,
     help="Where the images are now, if they were moved since the run. With --reference: images to compare on.",
 )
-@click.option("--reference", type=o.LocalPath(), help="Instead of RUN: a Keras model that was trained elsewhere.")
+@click.option(
+    "--evidence",
+    type=o.LocalPath(),
+    help="Folder of more images, without labels: they bound the loss by how many answers differ.",
+)
+@click.option(
+    "--max-flips",
+    type=click.FloatRange(0, 100),
+    default=VerifySettings.max_flips,
+    show_default=True,
+    help="Per cent of the answers that may differ from the model's, whatever accuracy is lost.",
+)
+@click.option(
+    "--reference", type=o.LocalPath(), help="Instead of RUN: a model file of any runtime that others are compared with."
+)
 @click.option(
     "--artefact",
     "artefacts",
     type=o.LocalPath(),
     multiple=True,
-    help="With --reference: a file that was exported from that model. The option may be given several times.",
+    help="With --reference: a model file of any runtime. The option may be given several times.",
 )
-@click.option(
-    "--pixels",
-    type=o.Choice(PIXELS),
-    help="With --reference: the range of pixel values that the models take.  [0..255]",
-)
-@click.option(
-    "--labels",
-    type=o.LocalPath(),
-    help="With --reference: text file, one class name per line, in the model's order.  [the folders' names, sorted]",
-)
+@o.options(o.CONVERSION)
+@click.option("--reference-pixels", metavar="RANGE", help="As --pixels, for the reference alone.  [--pixels]")
 @click.option(
     "--out", type=o.LocalPath(), help="With --reference: folder that parity.json and the pictures are written to."
 )
@@ -75,7 +82,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     differences, calibration, latency, memory. For one that does not hold, the first layer that differs is named. Exit 1
     if one does not hold.
 
-    Or a model from elsewhere: unfreeze verify --reference model.keras --artefact model.onnx --data DIR
+    Or any two model files: unfreeze verify --reference model.keras --artefact model.onnx --data DIR --pixels 0..1
     """
     settings, listener = option_records.verify_settings(values), Listener(screen.progress)
     if run is None:
@@ -112,7 +119,7 @@ def _sensitivity(
     from export.predict import default_artefact
 
     ran = [parity.artefact.name for parity in parities if parity.accuracy is not None]
-    how = {name: values[name] for name in ("margin", "data")}
+    how = {"margin": values["margin"] or MARGIN, "data": values["data"]}
     try:
         if not ran:
             return [], None
@@ -128,7 +135,7 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings
     missing = [what for name, what in needed.items() if not values[name]]
     if missing:
         raise UnfreezeError(
-            "give RUN; or --reference MODEL.keras, --artefact FILE and --data DIR for a model from elsewhere, "
+            "give RUN; or --reference FILE, --artefact FILE and --data DIR for models from elsewhere, "
             f"of which {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
         )
     for name in ("formats", "precisions"):
@@ -136,17 +143,16 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings
             raise UnfreezeError(f"--{name} chooses among a RUN's artefacts; here each is given by --artefact")
     if values["resize"]:
         raise UnfreezeError("--resize needs a RUN: with --reference it is not known how the model was trained")
-    for path in values["artefacts"]:
-        if not path.exists():
-            raise UnfreezeError(
-                f"{path} does not exist; give --artefact an .onnx or .tflite file or a SavedModel folder"
-            )
-    own = {name: values[name] for name in ("artefacts", "data", "labels", "out")}
+    reference_pixels = values.pop("reference_pixels")
+    conversion = option_records.conversion(values)
     parities = artefact_api.verify_foreign(
         values["reference"],
-        **own,
-        pixels=values["pixels"] or PIXELS[0],
+        values["artefacts"],
+        values["data"],
+        conversion=conversion,
+        reference_conversion=replace(conversion, pixels=reference_pixels) if reference_pixels else None,
         settings=settings,
+        out=values["out"],
         listener=Listener(screen.progress),
     )
     from export.proof.parity import to_json
@@ -154,4 +160,5 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings
 
     told = [to_json(parity) for parity in parities]
     print_result(screen, as_json, told, lambda: export_tables.show_parity(parities, values["sort"]))
+    require_sense(parities)
     require_proof(parities, values["strict"])

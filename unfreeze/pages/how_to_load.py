@@ -36,5 +36,10 @@ def loading(facts: RunFacts) -> list[Loading]:
 
 def snippets_of(facts: RunFacts, name: str, form: str) -> tuple[Snippet, ...]:
     return snippets(
-        name, form, image_size=facts.image_size, class_names=facts.class_names, description=facts.description
+        name,
+        form,
+        image_size=facts.image_size,
+        class_names=facts.class_names,
+        description=facts.description,
+        colour=facts.run.settings.colour,
     )

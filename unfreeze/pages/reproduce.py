@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from export.artefacts import UNSTATED
+from export.proof.parity import Parity
 from export.settings import CALIBRATION, MARGIN, PIXELS, ExportSettings
 from toolkit.models.applications import BACKBONES
 from toolkit.settings import SEARCH_ONLY, Settings
+from toolkit.stats.accuracy_lost import margin_of
 from unfreeze.pages.run_facts import RunFacts
 
 SINGLE = {"head_units": 0, "dropout": 0.2, "unfreeze": 2}  # the defaults of `unfreeze train`
@@ -69,9 +71,9 @@ def _verify(facts: RunFacts) -> list[str]:
     resize = ["--resize"] if facts.sensitivity else []
     lines = [_line("unfreeze", "verify", facts.name, *resize, *_margin(facts))]
     for parity in facts.parities:
-        if parity.margin is not None and parity.margin != facts.margins[0]:
+        if parity.margin is not None and _typed_margin(parity) != _margin(facts):
             one = ["--formats", parity.artefact.format, "--precisions", parity.artefact.precision]
-            lines.append(_line("unfreeze", "verify", facts.name, *one, *_typed_margin(parity.margin, always=True)))
+            lines.append(_line("unfreeze", "verify", facts.name, *one, *_typed_margin(parity)))
     return lines
 
 
@@ -84,7 +86,7 @@ def _export(facts: RunFacts, call: ExportSettings | None, *, margin: bool = Fals
     words = [word for name, values in options if values for word in (name, ",".join(values))]
     if call.calibration != CALIBRATION:
         words += ["--calibration", str(call.calibration)]
-    if margin and call.margin != MARGIN:
+    if margin and call.margin not in (None, MARGIN):
         words += ["--margin", _number(call.margin)]
     return [*words, *_license(facts)]
 
@@ -95,15 +97,19 @@ def _license(facts: RunFacts) -> list[str]:
 
 
 def _margin(facts: RunFacts) -> list[str]:
-    return _typed_margin(facts.margins[0]) if facts.margins else []
+    """The --margin of the first file that was compared."""
+    return next((_typed_margin(parity) for parity in facts.parities if parity.margin is not None), [])
 
 
-def _typed_margin(margin: float, *, always: bool = False) -> list[str]:
-    """`margin` is a fraction, and what is typed is points: the number that a hundredth of gives the margin again."""
+def _typed_margin(parity: Parity) -> list[str]:
+    """The --margin that a file was verified with; none if it is what follows from the number of images. The record has
+    a fraction, and what is typed is points: the number that a hundredth of gives the margin again."""
+    margin, images = parity.margin or 0.0, sum(part.images for part in parity.evidence if part.counted)
+    if not parity.margin_chosen or margin == margin_of(images or parity.images, MARGIN / 100):
+        return []
     near = 100 * margin
     tried = float(f"{near:.15g}"), near, nextafter(near, inf), nextafter(near, -inf)  # the first has the fewest digits
-    points = next((one for one in tried if one / 100 == margin), near)
-    return [] if points == MARGIN and not always else ["--margin", _number(points)]
+    return ["--margin", _number(next((one for one in tried if one / 100 == margin), near))]
 
 
 def _options(settings: Settings, searched: bool) -> list[str]:

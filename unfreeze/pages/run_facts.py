@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.artefacts import Artefact, Manifest, read_manifest, read_reference
+from export.artefacts import TEST, Artefact, Manifest, read_manifest, read_reference
 from export.proof.parity import Parity, read_parities
 from export.proof.pixel_sensitivity import StoredSensitivity, read_sensitivity
 from export.settings import ExportSettings
@@ -21,7 +21,7 @@ from toolkit.stats.metrics import Evaluation, evaluate
 from toolkit.storage.files import file_digest, read_json
 from toolkit.storage.records import plain_record
 from toolkit.training.history import Row, read_history
-from toolkit.training.stored_spec import read_spec
+from toolkit.training.stored_spec import OF_EARLIER, read_spec
 from tuning.results import Trial, read_epochs, read_trials
 from unfreeze.wording import verdict_words
 
@@ -208,7 +208,7 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
     model = read_json(path)
     try:
         adopted = plain_record(Adopted, _of_adopted(model["adopted"])) if model.get("adopted") else None
-        spec = None if adopted else plain_record(ModelSpec, _of_record(model["spec"], ModelSpec))
+        spec = None if adopted else plain_record(ModelSpec, _of_record(OF_EARLIER | model["spec"], ModelSpec))
         best_epoch, search = model.get("best_epoch") or {}, model.get("search") or {}
         if best_epoch and not (type(best_epoch["epoch"]) is int and isinstance(best_epoch["stage"], str)):
             raise ValueError("best_epoch lacks its epoch number or its stage")
@@ -236,7 +236,7 @@ def _answers(run: Run, manifest: Manifest | None) -> Answers | None:
     stored = read_answers(run.path)
     found = _of_these_images(run, *stored) if stored else None
     if found is None and manifest is not None and (run.path / "export" / "reference.npz").is_file():
-        reference = read_reference(manifest)
+        reference = read_reference(manifest).only(TEST)
         found = _of_these_images(run, reference.paths, reference.probabilities)
     return found
 

@@ -50,11 +50,16 @@ def shorten(text: object) -> str:
 
 def model_words(facts: RunFacts) -> str:
     """The model and where it was trained, as the beginning of a sentence that ends with its classes."""
-    at = f"at {facts.image_size} px"
+    at = f"at {facts.image_size} px" + (" in grey" if facts.run.settings.channels == 1 else "")
     if facts.spec is None:
         return f"A Keras model {at} that was trained elsewhere"
     width = f" (alpha {facts.spec.alpha:g})" if facts.spec.alpha != 1 else ""
     return f"{facts.spec.backbone}{width} {at}, fine-tuned"
+
+
+def colour_word(facts: RunFacts) -> str:
+    """What the pixels are that the model takes."""
+    return "grey" if facts.run.settings.channels == 1 else "RGB"
 
 
 def backbone_sentence(facts: RunFacts) -> str:

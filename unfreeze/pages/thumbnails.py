@@ -44,7 +44,7 @@ def mistakes(facts: RunFacts) -> tuple[Mistake, ...]:
     if facts.answers is None:
         return ()
     images, probabilities, names = facts.answers.images, facts.answers.probabilities, facts.class_names
-    copies = already_decoded(images, facts.run.cache, facts.image_size)
+    copies = already_decoded(images, facts.run.cache, facts.image_size, facts.run.settings.channels)
     found = []
     for row in worst_mistakes(probabilities, images.labels, MISTAKES_SHOWN):
         answer, label = int(probabilities[row].argmax()), int(images.labels[row])
@@ -66,8 +66,8 @@ def _picture(facts: RunFacts, row: int, copies: np.ndarray | None) -> str:
 
 
 def thumbnail(pixels: np.ndarray) -> str:
-    """uint8 [H, W, 3] -> a data URI of a JPEG no larger than THUMBNAIL_SIDE."""
-    image = Image.fromarray(pixels)
+    """uint8 [H, W, 3] or, in grey, [H, W, 1] -> a data URI of a JPEG no larger than THUMBNAIL_SIDE."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     content = io.BytesIO()
     image.save(content, "JPEG", quality=82)

@@ -1,7 +1,8 @@
 """Output on the terminal.
 
-terminal        progress, epochs and trials while a command works
-time_left       how long a search will still take
-tables          results of data, search and evaluation
-export_tables   results of export and verification
+terminal           progress, epochs and trials while a command works
+time_left          how long a search will still take
+tables             results of data, search and evaluation
+export_tables      results of export and verification
+model_file_tables  what is in a model file
 """

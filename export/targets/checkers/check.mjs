@@ -1,21 +1,22 @@
 // Does your pipeline answer as the model does?   import { check } from "./golden/check.mjs"; console.log(await check(predict))
-// predict: (pixels, height, width) => probabilities; pixels is a Uint8Array of RGB, rows from the top. With onnxruntime-web:
+// predict: (pixels, height, width, channels) => probabilities; pixels is a Uint8Array of RGB, or of grey where that is what the
+// model takes, rows from the top. With onnxruntime-web:
 //   const session = await ort.InferenceSession.create("model.onnx");
-//   const predict = async (pixels, height, width) => (await session.run(
-//     { image: new ort.Tensor("uint8", pixels, [1, height, width, 3]) })).probabilities.data;
+//   const predict = async (pixels, ...shape) => (await session.run(
+//     { image: new ort.Tensor("uint8", pixels, [1, ...shape]) })).probabilities.data;
 // Gives { ok, model, worst, tolerance }; throws an Error that says what is missing where it cannot compare.
 export async function check(predict, model = "model.onnx", base = new URL(".", import.meta.url)) {
   const golden = await part(base, "expected.json", (response) => response.json());
   const wanted = golden.artefacts?.[model];
   if (!wanted) throw new Error(`the golden pack knows no ${model}, only ${Object.keys(golden.artefacts ?? {}).join(", ")}`);
-  const [, height, width] = golden.input.shape;
+  const [, height, width, channels] = golden.input.shape;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   let worst = 0;
   for (const [number, image] of golden.images.entries()) {
     const bitmap = await part(base, image.file, async (response) => createImageBitmap(await response.blob()));
     context.drawImage(bitmap, 0, 0);
-    const pixels = context.getImageData(0, 0, width, height).data.filter((_, index) => index % 4 < 3); // without alpha
-    const got = await predict(Uint8Array.from(pixels), height, width), expected = wanted.probabilities[number];
+    const pixels = context.getImageData(0, 0, width, height).data.filter((_, index) => index % 4 < channels); // without alpha
+    const got = await predict(Uint8Array.from(pixels), height, width, channels), expected = wanted.probabilities[number];
     if (got?.length !== expected.length) throw new Error(`${model}: ${got?.length} numbers where ${expected.length} probabilities were expected`);
     expected.forEach((share, label) => { worst = Math.max(worst, Math.abs(share - got[label])); });
   }

@@ -18,7 +18,7 @@ os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def load(model: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from uint8 RGB [height, width, 3] to a probability for each class."""
+    """A function from uint8 [height, width, 3], RGB, or [height, width, 1], grey, to a probability for each class."""
     if model.suffix not in (".onnx", ".tflite"):
         raise ValueError("give an .onnx or a .tflite file")
     if model.suffix == ".onnx":
@@ -42,7 +42,9 @@ def stop(text: str) -> NoReturn:
 model = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "model.onnx"
 try:
     golden = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
-    images = [np.asarray(Image.open(HERE / image["file"]).convert("RGB")) for image in golden["images"]]
+    shape = golden["input"]["shape"][1:]
+    opened = [Image.open(HERE / image["file"]).convert("L" if shape[2] == 1 else "RGB") for image in golden["images"]]
+    images = [np.asarray(image).reshape(shape) for image in opened]
     known = golden["artefacts"]
 except Exception as error:
     stop(f"the golden pack is damaged ({type(error).__name__}: {error}); copy the whole folder anew")

@@ -1,0 +1,45 @@
+"""The command with which a model file can be used, with the options that it does not make needless."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from export.inspect.image_input import ImageInput
+from export.inspect.model_file import NO, Hint, ModelFile
+from toolkit.errors import one_line
+
+READ = ("Unfreeze's description", "TFLite metadata", "metadata ")  # where `predict` itself finds labels
+
+
+def next_command(path: Path, file: ModelFile, image: ImageInput | None, hints: tuple[Hint, ...]) -> str:
+    """The command to type; "" if no command takes this file."""
+    name = shlex.quote(one_line(str(path)))
+    if image is None or (file.support and file.support[0].answer == NO):
+        return ""
+    if file.format in ("Keras", "Keras HDF5"):
+        fits = image.square and image.colour == "RGB" and len(file.outputs) == 1
+        return f"unfreeze adopt {name} DATA RUN{_pixels(hints)}" if fits else ""
+    told = f"unfreeze predict {name} IMAGE"
+    if not (file.normalisation or file.labels_from == READ[0] or _takes_bytes(file)):
+        told += _pixels(hints)
+    if not file.labels_from.startswith(READ):
+        inside = file.labels_from if file.format == "SavedModel" else ""
+        told += f" --labels {shlex.quote(one_line(str(path / inside)))}" if inside else " --labels LABELS.txt"
+    if not (isinstance(image.height, int) and isinstance(image.width, int)):
+        told += " --image-size PIXELS"
+    if len(file.outputs) > 1:
+        told += " --output NAME"
+    return told
+
+
+def _pixels(hints: tuple[Hint, ...]) -> str:
+    return f" --pixels {hints[0].value}" if hints else " --pixels RANGE"
+
+
+def _takes_bytes(file: ModelFile) -> bool:
+    """Whether the pixels go into the input as they are."""
+    entry = file.inputs[0]
+    plain = entry.dtype == "uint8" and entry.scale is None
+    least = {"uint8": 0, "int8": -128}.get(entry.dtype)
+    return plain or (entry.scale is not None and abs(entry.scale - 1) < 1e-3 and entry.zero_point == least)

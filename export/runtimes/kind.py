@@ -1,0 +1,42 @@
+"""What kind of model file a path is, by its content; its suffix decides only where the content does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.errors import UnfreezeError
+
+HEAD = 64  # bytes that are read
+MAGIC = {(4, b"TFL3"): "tflite", (4, b"ORTM"): "onnx", (0, b"PK\x03\x04"): "keras", (0, b"\x89HDF\r\n\x1a\n"): "keras"}
+SUFFIXES = {
+    ".onnx": "onnx",
+    ".ort": "onnx",
+    ".tflite": "tflite",
+    ".lite": "tflite",
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+}
+EXPECTED = "an .onnx, .tflite, .keras or .h5 file or a SavedModel folder"
+
+
+def kind_of(path: Path) -> str:
+    """ "onnx", "tflite", "saved_model" or "keras". Raises UnfreezeError if the path is none of them."""
+    if path.is_dir():
+        if (path / "saved_model.pb").is_file():
+            return "saved_model"
+        raise UnfreezeError(f"{path} is a folder without saved_model.pb; give {EXPECTED}")
+    if not path.exists():
+        raise UnfreezeError(f"{path} does not exist; give {EXPECTED}")
+    if not path.is_file():
+        raise UnfreezeError(f"{path} is not a file; give {EXPECTED}")
+    with open(path, "rb") as file:
+        head = file.read(HEAD)
+    if head.startswith(b"version https://git-lfs"):
+        raise UnfreezeError(f"{path} is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
+    for (start, magic), kind in MAGIC.items():
+        if head[start:].startswith(magic):
+            return kind
+    if path.suffix.lower() not in SUFFIXES:
+        raise UnfreezeError(f"{path} is no model file; give {EXPECTED}")
+    return SUFFIXES[path.suffix.lower()]
