@@ -154,7 +154,7 @@ def _located(
     if one.kind == "keras" and other.kind in ("onnx", "tflite"):
         from export.foreign.load_keras import load_keras, model_and_input
 
-        model, to_input = model_and_input(load_keras(reference, "--reference"), how)
+        model, to_input = model_and_input(load_keras(reference, "--reference", how.output), how)
         return locate(model, path, images, other.precision, to_input=to_input, conversion=its, picture=picture)
     if one.kind == other.kind and one.kind in ("onnx", "tflite"):
         return locate_between((reference, how), (path, its), images, other.precision, picture=picture)
