@@ -10,7 +10,7 @@ import numpy as np
 
 from export.runtimes.kind import kind_of
 from export.runtimes.loaders.keras import loaded_model
-from export.runtimes.loaders.loaded import the_output
+from export.runtimes.loaders.loaded import output_names, the_output
 from export.settings import Conversion
 from toolkit.errors import UnfreezeError
 from toolkit.untrusted.keras_file import read_model
@@ -39,7 +39,7 @@ def load_keras(path: Path, what: str, output: str | None = None) -> keras.Model:
         raise UnfreezeError(f"{path} must have one input, images, and one output, the classes")
     if output is None and len(model.outputs) > 1:
         raise UnfreezeError(f"{path} has {len(model.outputs)} outputs; build it with one, the classes")
-    place = the_output([str(name) for name in model.output_names], output)
+    place = the_output(output_names(model), output)
     return _plain(model) if len(model.outputs) == 1 else keras.Model(model.inputs[0], model.outputs[place])
 
 
