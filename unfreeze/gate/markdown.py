@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from export.proof.parity import Flip, Parity
 
 MARKS = {PASSED: "✅", SKIPPED: "❔", FAILURE: "❌", ERROR: "❌"}
+WORST_FIRST = (ERROR, FAILURE, SKIPPED, PASSED)
 COLUMNS = ("artefact", "verdict", "accuracy", "lost", "flips", "size", "latency")
 FLIPS = 20  # named for an artefact; the others are counted
 ARTEFACTS = 20  # whose flips are named: GitHub takes a megabyte
@@ -62,13 +63,13 @@ def _verdict(parities: Sequence[Parity], outcomes: Sequence[Outcome], trouble: s
     """The first line: one verdict for all artefacts."""
     if trouble or not parities:
         return f"## {MARKS[ERROR]} {as_prose(shortened(trouble or NOTHING, LONGEST_REASON))}"
-    worst = next(one for one in (ERROR, FAILURE, SKIPPED, PASSED) if one in {outcome.status for outcome in outcomes})
+    ordered = sorted(outcomes, key=lambda one: WORST_FIRST.index(one.status))
     if len(parities) == 1:
         told = f"{as_code(parities[0].artefact.name)} {outcomes[0].words}"
     else:
-        counts = Counter(outcome.words for outcome in sorted(outcomes, key=lambda one: list(MARKS).index(one.status)))
+        counts = Counter(outcome.words for outcome in ordered)
         told = f"{len(parities)} artefacts: " + ", ".join(f"{count} × {words}" for words, count in counts.items())
-    return f"## {MARKS[worst]} {told}"
+    return f"## {MARKS[ordered[0].status]} {told}"
 
 
 def _row(parity: Parity, outcome: Outcome) -> str:
