@@ -265,7 +265,7 @@ def test_a_reference_at_chance_comes_before_all_and_nothing_holds() -> None:
 
 def test_what_changed_is_in_a_row() -> None:
     assert (
-        "| `new.onnx` | ✅ holds | 98.00 → 97.00% | +1.00%, at most 3.21% of 0.50% | 1, at most 3.84% "
+        "| `new.onnx` | ✅ holds | 98.00 → 97.00% | +1.00% (at most 3.21%, allowed 0.50%) | 1 (at most 3.84%) "
         "| 10.00 → 2.50 MB (-75%) | 4.00 → 1.70 ms (-57%) |" in summary([parity()]).splitlines()
     )
     own = summary([parity(reference=None, timings=())])

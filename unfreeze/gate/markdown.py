@@ -19,7 +19,7 @@ from unfreeze.gate.outcome import (
     median_latency,
     outcome_of,
 )
-from unfreeze.gate.safe_text import as_code, as_prose, shortened
+from unfreeze.gate.safe_text import as_code, as_prose
 from unfreeze.wording import at_chance_words
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ MARKS = {PASSED: "✅", SKIPPED: "❔", FAILURE: "❌", ERROR: "❌"}
 WORST_FIRST = (ERROR, FAILURE, SKIPPED, PASSED)
 COLUMNS = ("artefact", "verdict", "accuracy", "lost", "flips", "size", "latency")
 FLIPS = 20  # named for an artefact; the others are counted
-ARTEFACTS = 20  # whose flips are named: GitHub takes a megabyte
-LONGEST_REASON = 1000  # characters
+ARTEFACTS = 10  # whose flips are named: GitHub takes a megabyte
 
 
 def summary(
@@ -50,7 +49,7 @@ def summary(
         rows = [_row(parity, outcome) for parity, outcome in zip(parities, outcomes, strict=True)]
         parts += ["\n".join([_line(COLUMNS), _line(["---"] * len(COLUMNS)), *rows]), _legend(parities)]
     parts += [
-        f"{as_code(parity.artefact.name)} {outcome.words}: {as_prose(shortened(outcome.reason, LONGEST_REASON))}"
+        f"{as_code(parity.artefact.name)} {outcome.words}: {as_prose(outcome.reason)}"
         for parity, outcome in zip(parities, outcomes, strict=True)
         if outcome.reason and outcome.kind != "reference-at-chance"
     ]
@@ -62,7 +61,7 @@ def summary(
 def _verdict(parities: Sequence[Parity], outcomes: Sequence[Outcome], trouble: str) -> str:
     """The first line: one verdict for all artefacts."""
     if trouble or not parities:
-        return f"## {MARKS[ERROR]} {as_prose(shortened(trouble or NOTHING, LONGEST_REASON))}"
+        return f"## {MARKS[ERROR]} {as_prose(trouble or NOTHING)}"
     ordered = sorted(outcomes, key=lambda one: WORST_FIRST.index(one.status))
     if len(parities) == 1:
         told = f"{as_code(parities[0].artefact.name)} {outcomes[0].words}"
@@ -75,11 +74,11 @@ def _verdict(parities: Sequence[Parity], outcomes: Sequence[Outcome], trouble: s
 def _row(parity: Parity, outcome: Outcome) -> str:
     lost = flips = accuracy = ""
     if parity.lost is not None and parity.lost_at_most is not None and parity.margin is not None:
-        lost = f"{parity.lost:+.2%}, at most {parity.lost_at_most:.2%} of {parity.margin:.2%}"
+        lost = f"{parity.lost:+.2%} (at most {parity.lost_at_most:.2%}, allowed {parity.margin:.2%})"
         accuracy = _change(parity.reference_accuracy, parity.accuracy, 100, "%")
         flips = str(len(parity.flips))
     if parity.flips_at_most is not None:
-        flips += f", at most {parity.flips_at_most:.2%}"
+        flips += f" (at most {parity.flips_at_most:.2%})"
     reference = None if parity.reference is None else parity.reference.bytes
     name, verdict = as_code(parity.artefact.name), f"{MARKS[outcome.status]} {outcome.words}"
     size = _change(reference, parity.artefact.bytes or None, 1e-6, " MB", relative=True)
@@ -107,9 +106,8 @@ def _legend(parities: Sequence[Parity]) -> str:
     threads = next((parity.timings[0].threads for parity in parities if parity.timings), None)
     timed = "not measured" if threads is None else f"median of single images, {threads} thread{'s'[: threads > 1]}"
     return (
-        f"Compared with {reference} on {first.images} images with labels. Lost: accuracy, and with 95 % confidence at "
-        "most so much of what is allowed. Flips: answers that differ, and the most that their share is with 95 % "
-        f"confidence. Latency: {timed}."
+        f"Compared with {reference} on {first.images} images with labels. Lost: accuracy. Flips: answers that "
+        f"differ. At most: with 95 % confidence. Latency: {timed}."
     )
 
 
