@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 import onnx
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -249,9 +250,9 @@ def test_errors_come_first_because_github_shows_ten() -> None:
 
 
 def test_the_verdict_is_the_first_line() -> None:
-    assert summary([parity()]).splitlines()[0] == "## ✅ `new.onnx` holds"
-    assert summary([parity(FAILS)]).splitlines()[0] == "## ❌ `new.onnx` does not hold"
-    assert summary([parity(UNDECIDED)]).splitlines()[0] == "## ❔ `new.onnx` too few images to tell"
+    assert summary([parity()]).splitlines()[0] == "## ✅ `new.onnx`: holds"
+    assert summary([parity(FAILS)]).splitlines()[0] == "## ❌ `new.onnx`: does not hold"
+    assert summary([parity(UNDECIDED)]).splitlines()[0] == "## ❔ `new.onnx`: too few images to tell"
     several = [parity(), parity(), parity(UNDECIDED), parity(FAILS)]
     told = "## ❌ 4 artefacts: 1 × does not hold, 1 × too few images to tell, 2 × holds"
     assert summary(several).splitlines()[0] == told
@@ -458,6 +459,16 @@ def test_the_reference_is_stored_with_the_verdict(tmp_path: Path) -> None:
     assert read_parities(tmp_path / "parity.json") == ALL
 
 
+def test_the_workflows_in_the_docs_are_workflows() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "recipes" / "ci.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    for block in blocks:
+        (job,) = yaml.safe_load(block)["jobs"].values()
+        assert job["runs-on"]
+        assert all(("uses" in step) != ("run" in step) for step in job["steps"])
+
+
 # Typed
 
 
@@ -528,7 +539,7 @@ def test_a_changed_model_is_shown_where_it_is_reviewed(
     assert found["median_latency_ms"] > 0
     assert found["reference_median_latency_ms"] > 0
     page = (tmp_path / "pages" / "summary.md").read_text()
-    assert page.startswith("## ❌ `new.onnx` does not hold\n")
+    assert page.startswith("## ❌ `new.onnx`: does not hold\n")
     assert "| `blue/03.png` | `blue` |" in page
     picture = re.search(r"!\[.*\]\((.*)\)", page)
     assert picture is not None

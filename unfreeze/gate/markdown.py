@@ -64,7 +64,7 @@ def _verdict(parities: Sequence[Parity], outcomes: Sequence[Outcome], trouble: s
         return f"## {MARKS[ERROR]} {as_prose(trouble or NOTHING)}"
     ordered = sorted(outcomes, key=lambda one: WORST_FIRST.index(one.status))
     if len(parities) == 1:
-        told = f"{as_code(parities[0].artefact.name)} {outcomes[0].words}"
+        told = f"{as_code(parities[0].artefact.name)}: {outcomes[0].words}"
     else:
         counts = Counter(outcome.words for outcome in ordered)
         told = f"{len(parities)} artefacts: " + ", ".join(f"{count} × {words}" for words, count in counts.items())
