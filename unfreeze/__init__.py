@@ -18,6 +18,7 @@ does not.
     option_types   the types of options that click does not have
     screen         progress and tables on the terminal
     pages          report.html and the model card
+    gate           verdicts for continuous integration: JUnit, annotations, a summary
     tracking       a run's folder -> MLflow
     wording        sentences that terminal, page and model card share
 """

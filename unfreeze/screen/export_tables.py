@@ -14,7 +14,7 @@ from unfreeze.wording import COULD_NOT_RUN, VERDICTS, verdict_words
 
 if TYPE_CHECKING:
     from export.artefacts import Manifest
-    from export.proof.parity import Divergence, Flip, Parity
+    from export.proof.parity import Divergence, Flip, Parity, ReferenceFile
     from export.proof.pixel_sensitivity import Sensitivity
 
 MARKS = {HOLDS: "✓", UNDECIDED: "?", FAILS: "✗"}
@@ -68,27 +68,30 @@ def _attempt_row(attempt: dict[str, Any]) -> list[str]:
 
 
 def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
-    """Print the verdicts, the differences from the model, the latencies, why files do not hold, and the flips.
+    """Print the verdicts, the differences from the model, the latencies, why files do not hold, and the flips. A file
+    that the others are compared with is the first row.
 
     `order`: a name of ORDERS by which the rows are sorted; None: as they were exported.
     """
     results = sorted(results, key=lambda one: (one.accuracy is None, ORDERS[order](one))) if order else results
     columns = ["", "artefact", "size", "accuracy", "95 % interval", "lost", "at most", "flips", "McNemar", "verdict"]
-    print_table(columns, [_verdict_row(parity) for parity in results], left=2)
+    print_table(columns, [*_reference_row(results), *map(_verdict_row, results)], left=2)
     marks = ", ".join(f"{mark} {VERDICTS[verdict]}" for verdict, mark in MARKS.items())
     click.echo(f"verdict: {marks}, {NOT_RUN} {COULD_NOT_RUN} or be written")
     ran = [parity for parity in results if parity.accuracy is not None]
     if ran:
         one = ran[0]
         click.echo(
-            f"lost: of the Keras model's {one.reference_accuracy:.2%} on the same {one.images} images; at most: with "
-            f"95 % confidence,\n{one.margin:.2%} is allowed; flips: other answers than the model's; McNemar: p-value"
+            f"lost: of the {_compared_with(one)}'s {one.reference_accuracy:.2%} on the same {one.images} images; "
+            f"at most: with 95 % confidence,\n{one.margin:.2%} is allowed; flips: other answers than "
+            "the model's; McNemar: p-value"
         )
         click.echo()
         _show_differences(ran)
-    if any(parity.timings for parity in ran):
+    costs = [(parity.artefact.name, parity) for parity in ran if parity.timings]
+    if costs:
         click.echo()
-        _show_costs([parity for parity in ran if parity.timings])
+        _show_costs([*_reference_costs(results), *costs])
     for parity in results:
         _show_trouble(parity)
     for parity in results:
@@ -122,6 +125,25 @@ def _verdict_row(parity: Parity) -> list[str]:
     return [mark, name, size, *shares, str(len(parity.flips)), f"{parity.p_value:.2g}", verdict]
 
 
+def _reference_row(results: Sequence[Parity]) -> list[list[str]]:
+    """The row of the file that the others are compared with; [] where that is the model of a run."""
+    file = next((parity.reference for parity in results), None)
+    if file is None:
+        return []
+    accuracy = next((parity.reference_accuracy for parity in results if parity.reference_accuracy is not None), None)
+    numbers = [f"{file.bytes / 1e6:.2f} MB", "" if accuracy is None else f"{accuracy:.2%}"]
+    return [["", file.name, *numbers, *[""] * 5, "the reference"]]
+
+
+def _compared_with(parity: Parity) -> str:
+    return "Keras model" if parity.reference is None else "reference"
+
+
+def _reference_costs(results: Sequence[Parity]) -> list[tuple[str, ReferenceFile]]:
+    file = next((parity.reference for parity in results), None)
+    return [(f"{file.name} (the reference)", file)] if file is not None and file.timings else []
+
+
 def _show_differences(results: Sequence[Parity]) -> None:
     columns = ["artefact", "agreement", "mean diff", "99th pct", "max diff", "calibration error", "the model's"]
     rows = [
@@ -136,26 +158,27 @@ def _show_differences(results: Sequence[Parity]) -> None:
     ]
     print_table(columns, rows)
     click.echo(
-        "differences: of probabilities, with the Keras model; max diff is the tolerance that would have been needed"
+        f"differences: of probabilities, with the {_compared_with(results[0])}; max diff is the tolerance that would "
+        "have been needed"
     )
 
 
-def _show_costs(results: Sequence[Parity]) -> None:
+def _show_costs(files: Sequence[tuple[str, Parity | ReferenceFile]]) -> None:
     """Print milliseconds per image, median and 95th percentile, for each number of threads and each batch size."""
-    threads = [timing.threads for timing in results[0].timings]
+    threads = [timing.threads for timing in files[0][1].timings]
     columns = [f"{n} thread{'s' if n > 1 else ''}, {batch}" for n in threads for batch in ("batch 1", "batch 32")]
     rows = [
         [
-            parity.artefact.name,
-            f"{parity.timings[0].load_ms:.0f}",
-            "" if parity.memory_mb is None else f"{parity.memory_mb:.0f}",
+            name,
+            f"{file.timings[0].load_ms:.0f}",
+            "" if file.memory_mb is None else f"{file.memory_mb:.0f}",
             *(
                 f"{middle:.2f} ({high:.2f})"
-                for timing in parity.timings
+                for timing in file.timings
                 for middle, high in ((timing.median, timing.p95), (timing.batch_median, timing.batch_p95))
             ),
         ]
-        for parity in results
+        for name, file in files
     ]
     print_table(["artefact", "load ms", "memory MB", *columns], rows)
     click.echo(
