@@ -143,9 +143,15 @@ def _per_class(facts: RunFacts) -> list[dict[str, Any]]:
         return []
     images = evaluation.confusion.sum(axis=1)
     rows = [
-        {"name": name, "precision": float(p), "recall": float(r), "f1": float(f), "images": int(n)}
-        for name, p, r, f, n in zip(
-            evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, images, strict=True
+        {"name": name, "precision": float(p), "recall": float(r), "interval": span, "f1": float(f), "images": int(n)}
+        for name, p, r, span, f, n in zip(
+            evaluation.class_names,
+            evaluation.precision,
+            evaluation.recall,
+            evaluation.recall_interval.tolist(),
+            evaluation.f1,
+            images,
+            strict=True,
         )
     ]
     return sorted(rows, key=lambda row: row["f1"]) if len(rows) > result_pictures.MOST_NUMBERED else rows
