@@ -20,6 +20,7 @@ does not.
     pages          report.html and the model card
     tracking       a run's folder -> MLflow
     wording        sentences that terminal, page and model card share
+    evidence_wording  those on what the verdicts rest on
 """
 
 from export.settings import Conversion, ExportSettings, VerifySettings

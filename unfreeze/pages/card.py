@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from export.artefacts import UNSTATED
+from unfreeze.evidence_wording import chance_words, evidence_words, smallest_class_words, undecided_words
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import commands
@@ -18,6 +19,7 @@ from unfreeze.pages.sentences import (
     margins_words,
     model_words,
     quantisation_sentences,
+    sentence,
     shorten,
     starting_weights_sentence,
     test_images_words,
@@ -56,6 +58,10 @@ def render_card(facts: RunFacts) -> str:
         backbone=backbone_sentence(facts),
         verdict=exports_verdict(facts),
         margins=margins_words(facts),
+        evidence=evidence_words(facts.parities),
+        smallest_class=sentence(smallest_class_words(facts.parities)),
+        undecided=sentence(undecided_words(facts.parities)),
+        chance=sentence(chance_words(facts.parities)),
         quantisation=quantisation_sentences(facts),
         recommendations=recommend(() if facts.outdated else facts.files),
         parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],

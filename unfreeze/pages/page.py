@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
+from unfreeze.evidence_wording import chance_words, evidence_words, smallest_class_words, undecided_words
 from unfreeze.pages import result_pictures, search_pictures
 from unfreeze.pages.effects import effects
 from unfreeze.pages.how_to_load import loading
@@ -24,6 +25,7 @@ from unfreeze.pages.sentences import (
     model_words,
     quantisation_sentences,
     search_conclusions,
+    sentence,
     shorten,
     starting_weights_sentence,
     test_images_words,
@@ -64,6 +66,10 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "adoption": adoption_sentences(facts),
         "verdict": exports_verdict(facts),
         "margins": margins_words(facts),
+        "evidence": evidence_words(facts.parities),
+        "smallest_class": sentence(smallest_class_words(facts.parities)),
+        "undecided": sentence(undecided_words(facts.parities)),
+        "chance": sentence(chance_words(facts.parities)),
         "quantisation": quantisation_sentences(facts),
         "recommendations": recommend(() if facts.outdated else facts.files),
         "parts": [part for part in ("train", "val", "test") if part in facts.run.images.parts],
