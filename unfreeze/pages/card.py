@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from export.artefacts import UNSTATED
-from unfreeze.evidence_wording import chance_words, evidence_words, smallest_class_words, undecided_words
+from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import commands
@@ -15,6 +15,7 @@ from unfreeze.pages.sentences import (
     adoption_sentences,
     backbone_sentence,
     colour_word,
+    evidence_sentences,
     exports_verdict,
     margins_words,
     model_words,
@@ -58,8 +59,7 @@ def render_card(facts: RunFacts) -> str:
         backbone=backbone_sentence(facts),
         verdict=exports_verdict(facts),
         margins=margins_words(facts),
-        evidence=evidence_words(facts.parities),
-        smallest_class=sentence(smallest_class_words(facts.parities)),
+        evidence=evidence_sentences(facts),
         undecided=sentence(undecided_words(facts.parities)),
         chance=sentence(chance_words(facts.parities)),
         quantisation=quantisation_sentences(facts),

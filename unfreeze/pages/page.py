@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
-from unfreeze.evidence_wording import chance_words, evidence_words, smallest_class_words, undecided_words
+from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages import result_pictures, search_pictures
 from unfreeze.pages.effects import effects
 from unfreeze.pages.how_to_load import loading
@@ -20,6 +20,7 @@ from unfreeze.pages.sentences import (
     adoption_sentences,
     backbone_sentence,
     colour_word,
+    evidence_sentences,
     exports_verdict,
     margins_words,
     model_words,
@@ -66,8 +67,7 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "adoption": adoption_sentences(facts),
         "verdict": exports_verdict(facts),
         "margins": margins_words(facts),
-        "evidence": evidence_words(facts.parities),
-        "smallest_class": sentence(smallest_class_words(facts.parities)),
+        "evidence": evidence_sentences(facts),
         "undecided": sentence(undecided_words(facts.parities)),
         "chance": sentence(chance_words(facts.parities)),
         "quantisation": quantisation_sentences(facts),

@@ -9,7 +9,7 @@ from typing import Any
 
 from export.settings import PIXELS
 from toolkit.errors import one_line
-from unfreeze.evidence_wording import allowed_words, evidence_words
+from unfreeze.evidence_wording import allowed_words, evidence_words, smallest_class_words
 from unfreeze.pages.effects import Effect
 from unfreeze.pages.run_facts import RunFacts
 from unfreeze.wording import backbone_words
@@ -39,7 +39,7 @@ def sentence(text: str) -> str:
     """A clause as a sentence, unless it begins with the name of a file or a class; "" stays."""
     if not text:
         return ""
-    first = text.partition(" ")[0]
+    first = text.partition(" ")[0].rstrip(":")
     return f"{text[0].upper() + text[1:] if first.isalpha() else text}."
 
 
@@ -145,13 +145,19 @@ def exports_verdict(facts: RunFacts) -> str:
 
 def margins_words(facts: RunFacts) -> str:
     """The margin that the bounds have to be within, as the end of a sentence. If files have different margins, it
-    refers to the margin of each, which the table shows in a column. Of a margin that follows from the number of images
-    it says what it would take to show less."""
-    if len(facts.margins) != 1:
-        return f"which has to be within the file's own margin: {allowed_words(facts.parities)}"
-    amount = f"{100 * facts.margins[0]:.2f} points"
-    _, _, why = allowed_words(facts.parities).partition(" points")
-    return f"which has to be within {amount}{why}"
+    refers to the margin of each, which the table shows in a column."""
+    if len(facts.margins) == 1:
+        return f"which has to be within {100 * facts.margins[0]:.2f} points"
+    return "which has to be within the file's own margin"
+
+
+def evidence_sentences(facts: RunFacts) -> tuple[str, ...]:
+    """What the bounds rest on, the margins if there is more to say of them than the number, and the smallest class."""
+    allowed = allowed_words(facts.parities)
+    told = allowed if ";" in allowed or "(" in allowed else ""
+    evidence, smallest = evidence_words(facts.parities), smallest_class_words(facts.parities)
+    clauses = (f"bounds: from {evidence}" if evidence else "", f"allowed: {told}" if told else "", smallest)
+    return tuple(sentence(clause) for clause in clauses if clause)
 
 
 def _files(number: int) -> str:
