@@ -21,6 +21,7 @@ does not.
     gate           verdicts for continuous integration: JUnit, annotations, a summary
     tracking       a run's folder -> MLflow
     wording        sentences that terminal, page and model card share
+    evidence_wording  those on what the verdicts rest on
 """
 
 from export.settings import Conversion, ExportSettings, VerifySettings

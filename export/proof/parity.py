@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.artefacts import Artefact, artefact_of
+from export.artefacts import TEST, Artefact, artefact_of
 from export.runtimes.measure import Timing
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
@@ -99,7 +99,7 @@ class Parity:
     margin: float | None = None  # a fraction: the most that may be lost
     margin_chosen: bool = True  # False: it follows from the number of images
     p_value: float | None = None  # exact McNemar, two-sided
-    images_needed: int | None = None  # to show the margin with 80 % power at these rates; None: more than 20,000
+    images_needed: int | None = None  # for a verdict on this margin with 80 % power; None: more than 20,000
     agreement: float | None = None  # share of the `images` with the model's top-1 answer
     evidence: tuple[Evidence, ...] = ()  # the images of the bound
     flips_at_most: float | None = None  # one-sided 95 % bound on the share of flips, from the same images
@@ -124,6 +124,12 @@ class Parity:
     def broken(self) -> bool:
         """Whether it was shown not to hold; False if there were too few images to tell."""
         return self.verdict == FAILS
+
+    @property
+    def counted(self) -> tuple[Evidence, ...]:
+        """The parts that the bounds rest on; earlier versions did not store them."""
+        flips = sum(flip.part == TEST for flip in self.flips)
+        return tuple(part for part in self.evidence if part.counted) or (Evidence(TEST, self.images, flips),)
 
 
 def to_json(parity: Parity) -> dict[str, Any]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.errors import one_line
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
+from unfreeze.evidence_wording import (
+    allowed_words,
+    chance_words,
+    evidence_words,
+    smallest_class_words,
+    undecided_words,
+)
 from unfreeze.screen.tables import listed
 from unfreeze.screen.terminal import print_table
 from unfreeze.wording import COULD_NOT_RUN, VERDICTS, verdict_words
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
     from export.proof.pixel_sensitivity import Sensitivity
 
 MARKS = {HOLDS: "✓", UNDECIDED: "?", FAILS: "✗"}
+NOTE_WIDTH = 110  # columns of a line below a table
 NOT_RUN = "!"  # mark of a file that could not be run or written
 ORDERS: dict[str, Callable[[Parity], Any]] = {
     "size": lambda parity: parity.artefact.bytes,
@@ -80,23 +90,48 @@ def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
     click.echo(f"verdict: {marks}, {NOT_RUN} {COULD_NOT_RUN} or be written")
     ran = [parity for parity in results if parity.accuracy is not None]
     if ran:
-        one = ran[0]
-        click.echo(
-            f"lost: of the {_compared_with(one)}'s {one.reference_accuracy:.2%} on the same {one.images} images; "
-            f"at most: with 95 % confidence,\n{one.margin:.2%} is allowed; flips: other answers than "
-            "the model's; McNemar: p-value"
-        )
+        _show_notes(ran)
         click.echo()
         _show_differences(ran)
     costs = [(parity.artefact.name, parity) for parity in ran if parity.timings]
     if costs:
         click.echo()
         _show_costs([*_reference_costs(results), *costs])
+    if told := undecided_words(results):
+        click.echo()
+        _note(told)
     for parity in results:
         _show_trouble(parity)
     for parity in results:
         if parity.flips:
-            listed(f"{parity.artefact.name}: flips", [_flip(flip) for flip in parity.flips], 8)
+            listed(f"{parity.artefact.name}: flips{_beside(parity)}", [_flip(flip) for flip in parity.flips], 8)
+
+
+def _show_notes(ran: Sequence[Parity]) -> None:
+    """Print what the columns are, which images they rest on, and what is allowed."""
+    one = ran[0]
+    _note(
+        f"lost: of the {_compared_with(one)}'s {one.reference_accuracy:.2%} on the same {one.images:,} test images; "
+        "McNemar: p-value"
+    )
+    _note(f"at most: with 95 % confidence, on {evidence_words(ran)}; flips: other answers than the model's, on these")
+    _note(f"allowed: {allowed_words(ran)}")
+    if smallest := smallest_class_words(ran):
+        _note(smallest)
+    if chance := chance_words(ran):
+        click.echo()
+        _note(f"WARNING: {chance}")
+
+
+def _note(text: str) -> None:
+    """Print a sentence in lines of at most `NOTE_WIDTH` columns."""
+    click.echo(textwrap.fill(one_line(text), NOTE_WIDTH, break_long_words=False, break_on_hyphens=False))
+
+
+def _beside(parity: Parity) -> str:
+    """How many of the flips do not count."""
+    beside = len(parity.flips) - sum(part.flips for part in parity.counted)
+    return f" ({beside} on validation images, not counted)" if beside > 0 else ""
 
 
 def shortfall(results: Sequence[Parity], strict: bool) -> str:
@@ -122,7 +157,8 @@ def _verdict_row(parity: Parity) -> list[str]:
         return [mark, name, size, *[""] * 6, verdict]
     low, high = parity.accuracy_interval
     shares = [f"{parity.accuracy:.2%}", f"{low:.2%} – {high:.2%}", f"{parity.lost:+.2%}", f"{parity.lost_at_most:.2%}"]
-    return [mark, name, size, *shares, str(len(parity.flips)), f"{parity.p_value:.2g}", verdict]
+    flips = str(sum(part.flips for part in parity.counted))
+    return [mark, name, size, *shares, flips, f"{parity.p_value:.2g}", verdict]
 
 
 def _reference_row(results: Sequence[Parity]) -> list[list[str]]:
@@ -145,11 +181,13 @@ def _reference_costs(results: Sequence[Parity]) -> list[tuple[str, ReferenceFile
 
 
 def _show_differences(results: Sequence[Parity]) -> None:
-    columns = ["artefact", "agreement", "mean diff", "99th pct", "max diff", "calibration error", "the model's"]
+    differences = ["mean diff", "99th pct", "max diff"]
+    columns = ["artefact", "agreement", "flips at most", *differences, "calibration error", "the model's"]
     rows = [
         [
             parity.artefact.name,
             f"{parity.agreement:.2%}",
+            "" if parity.flips_at_most is None else f"{parity.flips_at_most:.2%}",
             *map(_small, (parity.mean_difference, parity.p99_difference, parity.max_difference)),
             "NaN" if parity.calibration_error is None else f"{parity.calibration_error:.4f}",
             f"{parity.reference_calibration_error:.4f}",
@@ -158,8 +196,8 @@ def _show_differences(results: Sequence[Parity]) -> None:
     ]
     print_table(columns, rows)
     click.echo(
-        f"differences: of probabilities, with the {_compared_with(results[0])}; max diff is the tolerance that would "
-        "have been needed"
+        "agreement: on the test images; flips at most: with 95 % confidence, of images like these; differences: of\n"
+        f"probabilities, with the {_compared_with(results[0])}; max diff is the tolerance that would have been needed"
     )
 
 
@@ -187,7 +225,7 @@ def _show_costs(files: Sequence[tuple[str, Parity | ReferenceFile]]) -> None:
 
 
 def _show_trouble(parity: Parity) -> None:
-    if parity.reason:
+    if parity.reason and not (parity.verdict == UNDECIDED and parity.accuracy is not None):
         click.echo(f"\n{parity.artefact.name}: {parity.reason}")
     if parity.divergence is not None:
         _show_divergence(parity, parity.divergence)
