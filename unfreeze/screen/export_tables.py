@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MARKS = {HOLDS: "✓", UNDECIDED: "?", FAILS: "✗"}
 NOTE_WIDTH = 110  # columns of a line below a table
+LAYERS_NAMED = 3  # layers that a way to int8 leaves in float: named in a table at most
 NOT_RUN = "!"  # mark of a file that could not be run or written
 ORDERS: dict[str, Callable[[Parity], Any]] = {
     "size": lambda parity: parity.artefact.bytes,
@@ -67,14 +68,23 @@ def show_attempts(manifest: Manifest) -> None:
 
 
 def _attempt_row(attempt: dict[str, Any]) -> list[str]:
+    way = _shortened(attempt["step"])
     if attempt["error"]:
-        return [attempt["step"], "", "", "", "", f"{COULD_NOT_RUN}: {attempt['error']}"]
+        return [way, "", "", "", "", f"{COULD_NOT_RUN}: {attempt['error']}"]
     verdict = attempt.get("verdict") or (HOLDS if attempt["holds"] else FAILS)  # as version 0.1 wrote it
     note = ", ".join(
         [verdict_words(verdict), *filter(None, [attempt.get("note")]), *(["kept"] if attempt["kept"] else [])]
     )
     numbers = [f"{attempt['accuracy']:.2%}", f"{attempt['lost']:+.2%}", f"{attempt['bytes'] / 1e6:.2f} MB"]
-    return [attempt["step"], *numbers, f"{attempt['latency_ms']:.2f}", note]
+    return [way, *numbers, f"{attempt['latency_ms']:.2f}", note]
+
+
+def _shortened(way: str) -> str:
+    """The name of a way, in which at most three of the layers that stay in float are named."""
+    names = way.partition("float: ")[2].split(", ")
+    if len(names) <= LAYERS_NAMED:
+        return way
+    return way.replace(", ".join(names), f"{', '.join(names[:LAYERS_NAMED])} and {len(names) - LAYERS_NAMED} others")
 
 
 def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
