@@ -18,7 +18,7 @@ SIZE = 32
 OF_255 = {  # models that take pixels of 0..255; the others take 0..1
     *("transfer_learning", "preprocessing_of_caffe", "preprocessing_of_torch", "functions", "every_layer"),
     *("operations_of_tensorflow_2_0", "adapted_normalisation"),
-    *("MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny", "RegNetX002"),
+    *("MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny", "RegNetX002", "VGG16"),
 }
 NOT_AS_ARCHIVE = {"preprocessing_of_caffe"}  # Keras 2 fails to write `...` into one
 Model = Any

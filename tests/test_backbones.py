@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,7 +24,13 @@ from export.formats.tflite import write_tflite
 from export.runtimes.runners import Runner, load
 from tests.calibrate import calibrate_normalization, distance, shake
 from toolkit.models.applications import BACKBONES, backbone, deepest
-from toolkit.models.build import build_model, cut_tensor, prefix_and_suffix
+from toolkit.models.build import (
+    backbone_weights,
+    build_model,
+    cut_tensor,
+    prefix_and_suffix,
+    set_backbone_weights,
+)
 from toolkit.models.spec import ModelSpec
 from tuning.activations import prefix
 
@@ -181,6 +188,21 @@ def test_export_answers_as_the_model_does(write, model: keras.Model, images: np.
     difference = abs(write(model, tmp_path).predict(images) - model(images).numpy()).max()
     print(f"largest difference {difference:.1e}")
     assert difference <= 1e-3
+
+
+@pytest.mark.parametrize("name", rows("MobileNetV2"), indirect=True, scope="module")
+def test_a_grey_model_answers_as_the_rgb_model_does(
+    model: keras.Model, spec: ModelSpec, images: np.ndarray, tmp_path: Path
+) -> None:
+    """In Keras to the bit, on images that are grey; and so do its files."""
+    grey = build_model(replace(spec, channels=1))
+    set_backbone_weights(grey, backbone_weights(model))
+    grey.get_layer("probabilities").set_weights(model.get_layer("probabilities").get_weights())
+    one = images[..., :1]
+    expected = model(np.repeat(one, 3, axis=-1)).numpy()
+    np.testing.assert_array_equal(grey(one).numpy(), expected)
+    for write in (write_and_load_onnx, write_and_load_tflite):
+        assert abs(write(grey, tmp_path).predict(one) - expected).max() <= 1e-3
 
 
 @pytest.mark.parametrize("name", rows("MobileNetV2"), indirect=True, scope="module")

@@ -10,7 +10,7 @@ from export.artefacts import Artefact, Manifest
 from export.proof.compare import could_not_run
 from export.proof.parity import Divergence, Parity
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
-from unfreeze.screen.export_tables import shortfall, show_manifest, show_parity
+from unfreeze.screen.export_tables import _shortened, shortfall, show_manifest, show_parity
 
 
 def artefact(name: str, **more: object) -> Artefact:
@@ -95,3 +95,12 @@ def test_each_way_to_int8_is_shown_with_what_limits_its_verdict(capsys: pytest.C
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert any(line.endswith("too few images to tell, judged by the estimate alone, kept") for line in lines)
     assert any(line.startswith("second") and line.endswith("holds, too slow") for line in lines)
+
+
+def test_of_many_layers_in_float_a_few_are_named() -> None:
+    names = [f"block_{number}" for number in range(30)]
+    assert _shortened(f"entropy calibration, float: {', '.join(names)}") == (
+        "entropy calibration, float: block_0, block_1, block_2 and 27 others"
+    )
+    for way in ("entropy calibration", "entropy calibration, float: a", "min-max calibration, float: a, b, c"):
+        assert _shortened(way) == way

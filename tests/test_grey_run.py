@@ -29,8 +29,9 @@ from export.settings import ExportSettings, VerifySettings
 from export.targets.snippets import Snippet
 from export.variants import ALL_VARIANTS, VARIANTS
 from export.write import export
-from tests.tiny import SETTINGS
+from tests.tiny import ROW, SETTINGS
 from toolkit.evaluation.evaluate_run import evaluate_folder, evaluate_run
+from toolkit.models.applications import BACKBONES
 from toolkit.pixels.decode import recipe
 from toolkit.pixels.grey import to_grey
 from toolkit.pixels.resize import resize
@@ -145,6 +146,26 @@ def test_a_model_trained_without_a_search_or_without_the_shared_prefix(
     search(prepare(pictures, tmp_path / "tune", replace(single, cache=False)))
     for name in ("train", "tune"):
         assert load_model(Run(tmp_path / name, run.images, single)).input_shape == (None, 32, 32, 1)
+
+
+@pytest.mark.parametrize("mode", ["torch", "caffe"])
+def test_every_normalisation_is_exported_in_int8(
+    mode: str, tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKBONES, tiny, replace(ROW, normalisation=mode))
+    single = replace(SETTINGS, colour="grey", head_units=(4,), dropout=(0.0,), unfreeze=(2,))
+    other = prepare(pictures, tmp_path / "run", single, searches=False)
+    train_run(other)
+    manifest = export(other, ExportSettings(precisions=("int8",)))
+    assert manifest.failed == {}
+    expected = read_reference(manifest).probabilities
+    images = np.asarray(load_part(other, "test").images)
+    for name in ("model_int8.tflite", "model_int8.onnx"):
+        got = load(manifest.folder / name).predict(images)
+        np.testing.assert_allclose(got, expected, atol=0.15)
+    (tflite,) = (artefact for artefact in manifest.artefacts if artefact.format == "tflite")
+    (kept,) = (attempt for attempt in tflite.attempts if attempt["kept"])
+    assert kept["difference"] < 0.05, "of what the model gives"
 
 
 # What the TFLite file says to others

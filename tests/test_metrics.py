@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from toolkit.evaluation.results import read_metrics, write_metrics
 from toolkit.stats.metrics import calibration_error, evaluate, wilson, worst_mistakes
+from unfreeze.screen.tables import show_evaluation
 
 NAMES = ("a", "b", "c")
 
@@ -36,6 +41,44 @@ def test_a_class_never_answered_and_one_without_images() -> None:
     got = evaluate(np.array([[1.0, 0, 0], [0.9, 0.1, 0]]), np.array([0, 1]), NAMES)
     assert got.precision.tolist() == [0.5, 0, 0]
     assert got.recall.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_intervals_of_recall_against_scipy(seed: int) -> None:
+    probabilities, labels = answers(seed)
+    got, said = evaluate(probabilities, labels, NAMES), probabilities.argmax(1)
+    assert got.recall_interval.shape == (3, 2)
+    for number, interval in enumerate(got.recall_interval):
+        own = said[labels == number] == number
+        expected = binomtest(int(own.sum()), len(own)).proportion_ci(method="wilson")
+        assert interval == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_of_a_class_without_images_the_recall_may_be_anything() -> None:
+    got = evaluate(np.array([[1.0, 0, 0], [0.9, 0.1, 0]]), np.array([0, 1]), NAMES)
+    assert got.recall_interval[2].tolist() == [0, 1]
+    assert got.recall_interval[0].tolist() == pytest.approx(wilson(1, 1))
+
+
+def test_intervals_are_stored_and_earlier_metrics_are_read_without_them(tmp_path: Path) -> None:
+    evaluation = evaluate(*answers(1), NAMES)
+    write_metrics(tmp_path, evaluation)
+    stored = json.loads((tmp_path / "metrics.json").read_text())
+    for name, interval in zip(NAMES, evaluation.recall_interval.tolist(), strict=True):
+        assert stored["classes"][name].pop("recall_interval") == interval
+    (tmp_path / "metrics.json").write_text(json.dumps(stored))
+    found = read_metrics(tmp_path, NAMES)
+    assert found is not None
+    np.testing.assert_array_equal(found.recall_interval, evaluation.recall_interval)
+
+
+def test_the_terminal_shows_the_interval_beside_each_recall(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluation = evaluate(*answers(2), NAMES)
+    show_evaluation(evaluation)
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    for number, name in enumerate(NAMES):
+        low, high = evaluation.recall_interval[number]
+        assert rows[name][2:6] == [f"{evaluation.recall[number]:.4f}", f"{low:.4f}", "–", f"{high:.4f}"]
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 10), (1, 7), (97, 100), (1739, 1783), (5, 5)])

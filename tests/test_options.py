@@ -84,7 +84,15 @@ def test_a_value_out_of_range_is_said_in_one_line(values: dict[str, Any], said: 
         (lambda values: option_records.split(**values), {"val": 0.2, "test": 2.0, "seed": 0}, "--test is 2.0; "),
         (
             option_records.verify_settings,
-            {"margin": 0.5, "tolerance": -1.0, "threads": None, "times": True, "layers": False},
+            {
+                "margin": 0.5,
+                "tolerance": -1.0,
+                "threads": None,
+                "times": True,
+                "layers": False,
+                "max_flips": 10,
+                "evidence": None,
+            },
             "--tolerance is -1.0; ",
         ),
     ],

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from PIL import Image
 
 import unfreeze
-from export.proof.parity import read_parities, write_parities
+from export.proof.parity import Parity, read_parities, write_parities
 from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
@@ -322,13 +322,17 @@ def change_parities(path: Path, change: Any) -> None:
 
 def test_each_file_stands_beside_the_margin_that_it_was_held_against(copy: Path) -> None:
     """A verdict that is kept from a verification with another margin is not shown under this one's."""
-    change_parities(copy, lambda one: replace(one, margin=0.1 if one.artefact.precision == "int8" else 0.005))
+
+    def widened(one: Parity) -> Parity:
+        return replace(one, margin=0.1, margin_chosen=True) if one.artefact.precision == "int8" else one
+
+    change_parities(copy, widened)
     parities = read_parities(copy / "parity.json")
-    assert {parity.margin for parity in parities} == {0.1, 0.005}
+    assert {parity.margin for parity in parities} == {0.1, 0.02}  # the latter follows from so few images
     page, card = report(copy)
     text = " ".join(" ".join(page.text).split())
     assert "which has to be within the file's own margin" in text
-    assert "within 0.50 points" not in text + card
+    assert "within 2.00 points" not in text + card
     rows = re.findall(r"<tr><th scope=\"row\" class=\"file\">.*?</tr>", (copy / "report.html").read_text(), re.DOTALL)
     lines = [line for line in card.splitlines() if line.startswith("| `")]
     for parity in parities:
@@ -468,9 +472,10 @@ def test_the_model_card_says_what_hubs_read(copy: Path) -> None:
 def test_the_evaluation_keeps_the_answers(copy: Path) -> None:
     """They are those that the export's reference holds, and the report is the same with either."""
     with np.load(copy / "test_probabilities.npz") as own, np.load(copy / "export" / "reference.npz") as exported:
-        np.testing.assert_array_equal(own["paths"], exported["paths"])
-        np.testing.assert_array_equal(own["labels"], exported["labels"])
-        np.testing.assert_array_equal(own["probabilities"], exported["probabilities"])
+        rows = exported["parts"] == "test"
+        np.testing.assert_array_equal(own["paths"], exported["paths"][rows])
+        np.testing.assert_array_equal(own["labels"], exported["labels"][rows])
+        np.testing.assert_array_equal(own["probabilities"], exported["probabilities"][rows])
         assert own["probabilities"].dtype == np.float32
     write_report(load_run(copy))
     before = (copy / "report.html").read_text()

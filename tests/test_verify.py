@@ -20,6 +20,7 @@ import pytest
 from export import artefacts
 from export.artefacts import digest, size
 from export.formats.tflite_metadata import attach
+from export.proof.compare import compare
 from export.proof.parity import read_parities
 from export.proof.verify import verify
 from export.runtimes import worker
@@ -29,9 +30,10 @@ from export.runtimes.runners import NoRuntimeError, load
 from export.settings import VerifySettings
 from export.variants import VARIANTS
 from tests import hostile
+from tests.pictures import write_pictures
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
-from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED, PairedAnswers
 
 EVERY = [variant.name for variant in VARIANTS]
 
@@ -377,3 +379,75 @@ if __name__ == "__main__":
             return
         time.sleep(0.1)
     pytest.fail("the worker is still there")
+
+
+# What counts as evidence
+
+
+def test_validation_images_count_but_for_the_int8_files_that_they_chose(run: Run) -> None:
+    test, val = (len(run.images.select(part)) for part in ("test", "val"))
+    results = verify(run, VerifySettings(threads=()), measure=answering(model_answers(run)))
+    for parity in results:
+        counted = {part.part: (part.images, part.counted) for part in parity.evidence}
+        assert counted == {"test": (test, True), "val": (val, parity.artefact.precision != "int8")}
+        assert parity.images == test
+        shown = test if parity.artefact.precision == "int8" else test + val
+        assert parity.flips_at_most == pytest.approx(1 - 0.05 ** (1 / shown))
+        assert parity.lost_at_most == pytest.approx(1 - 0.05 ** (1 / shown))
+
+
+def test_images_without_labels_count_and_those_of_the_run_do_not(run: Run, tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "more", per_class=5, seed=99)
+    shutil.copy(run.images.root / run.images.paths[0], folder / "known.jpg")
+    settings = VerifySettings(threads=(), evidence=folder)
+    results = {parity.artefact.name: parity for parity in verify(run, settings, formats=("onnx",))}
+    for parity in results.values():
+        assert [part.images for part in parity.evidence if part.part == "evidence"] == [10]
+    reference = artefacts.read_reference(artefacts.read_manifest(run.path / "export"))
+    assert reference.only("evidence").paths == ()  # they are asked about anew each time
+    assert results["model.onnx"].agreement == 1
+    shutil.rmtree(folder)
+    folder.mkdir()
+    shutil.copy(run.images.root / run.images.paths[0], folder / "known.jpg")
+    with pytest.raises(UnfreezeError, match=r"has 1 images that are all in the run already"):
+        verify(run, settings)
+
+
+def test_a_flip_without_a_label_counts_as_lost() -> None:
+    sure = np.tile(np.float32([0.1, 0.9]), (400, 1))
+    got = sure.copy()
+    got[300:305] = got[300:305, ::-1]
+    parts = ("test",) * 200 + ("evidence",) * 200
+    labels = np.array([1] * 200 + [artefacts.UNLABELLED] * 200, np.int32)
+    reference = artefacts.Reference(tuple(map(str, range(400))), labels, sure, parts)
+    artefact = artefacts.Artefact("model_int8.onnx", "onnx", "int8", 1, "")
+    parity = compare(artefact, reference, Measurement(got), ("a", "b"), VerifySettings())
+    assert (parity.images, parity.lost_images, parity.agreement) == (200, 0, 1)
+    assert [part.flips for part in parity.evidence] == [0, 5]
+    assert parity.lost_at_most == PairedAnswers(400, 5, 0).lost_at_most
+    assert {flip.label for flip in parity.flips} == {""}
+
+
+def test_answers_that_differ_from_call_to_call_fail_and_it_is_said_why() -> None:
+    sure = np.tile(np.float32([0.1, 0.9]), (50, 1))
+    reference = artefacts.Reference(tuple(map(str, range(50))), np.ones(50, np.int32), sure)
+    artefact = artefacts.Artefact("saved_model", "saved_model", "float32", 1, "")
+    parity = compare(artefact, reference, Measurement(sure, repeated=0.2), ("a", "b"), VerifySettings())
+    assert parity.verdict == FAILS
+    assert "differ from one call to the next, by up to 0.2" in parity.reason
+
+
+@pytest.mark.parametrize(("flips", "verdict"), [(83, FAILS), (15, UNDECIDED)])
+def test_too_many_flips_fail_though_no_accuracy_is_lost(flips: int, verdict: str) -> None:
+    """Half of them lost and half gained, as between two models that know nothing."""
+    sure = np.tile(np.float32([0.1, 0.9]), (150, 1))
+    labels = np.arange(150, dtype=np.int32) % 2
+    got = sure.copy()
+    got[:flips] = got[:flips, ::-1]
+    reference = artefacts.Reference(tuple(map(str, range(150))), labels, sure)
+    artefact = artefacts.Artefact("model_int8.onnx", "onnx", "int8", 1, "")
+    parity = compare(artefact, reference, Measurement(got), ("a", "b"), VerifySettings(margin=0.5))
+    assert parity.verdict == verdict
+    assert parity.reference_at_chance
+    assert ("83 of its 150 answers are not the model's" in parity.reason) == (verdict == FAILS)
+    assert not compare(artefact, reference, Measurement(got), ("a", "b"), VerifySettings(max_flips=100)).broken

@@ -18,8 +18,10 @@ does not.
     option_types   the types of options that click does not have
     screen         progress and tables on the terminal
     pages          report.html and the model card
+    gate           verdicts for continuous integration: JUnit, annotations, a summary
     tracking       a run's folder -> MLflow
     wording        sentences that terminal, page and model card share
+    evidence_wording  those on what the verdicts rest on
 """
 
 from export.settings import Conversion, ExportSettings, VerifySettings

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
+
+if TYPE_CHECKING:
+    from export.proof.parity import Parity
 
 COULD_NOT_RUN = "could not run"
 VERDICTS = {HOLDS: "holds", UNDECIDED: "too few images to tell", FAILS: "does not hold"}
@@ -11,6 +16,15 @@ VERDICTS = {HOLDS: "holds", UNDECIDED: "too few images to tell", FAILS: "does no
 def verdict_words(verdict: str, ran: bool = True) -> str:
     """A verdict in words. `ran`: False for a file that could not be written or run."""
     return VERDICTS[EARLIER.get(verdict, verdict)] if ran else COULD_NOT_RUN
+
+
+def at_chance_words(parity: Parity) -> str:
+    """What it means that the model which others are compared with is right no more often than chance."""
+    return (
+        f"the reference is right on {parity.reference_accuracy:.1%} of {parity.images} images, no more than by "
+        "chance, so the comparison shows nothing of the accuracy; are --pixels, --labels (their order) and the "
+        "file the right ones?"
+    )
 
 
 def backbone_words(unfreeze: int, stage: str) -> str:

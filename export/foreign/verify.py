@@ -16,7 +16,7 @@ from export.foreign.look import Look, look_at
 from export.proof.compare import coarser, most_different_rows, verdict_on
 from export.proof.evidence import Joined
 from export.proof.locate import locate, locate_between
-from export.proof.parity import Divergence, Parity, write_parities
+from export.proof.parity import Divergence, Parity, ReferenceFile, write_parities
 from export.proof.verify import draw_flips
 from export.runtimes.kind import kind_of
 from export.runtimes.labels import class_names
@@ -49,8 +49,8 @@ def verify_foreign(
 
     `conversion`: how the files take images, and the class names, as far as the files do not say; without class names,
     the names of the folders, sorted. `reference_conversion`: the same of the reference, if it differs. `out`: a folder
-    for parity.json and the pictures. Raises UnfreezeError if a model cannot be loaded, or does not take images, or the
-    reference gives other classes.
+    for parity.json and the pictures. Each verdict carries the reference's size and times. Raises UnfreezeError if a
+    model cannot be loaded, or does not take images, or the reference gives other classes.
     """
     _check_names(artefacts)
     conversions = dict.fromkeys(artefacts, conversion) | {reference: reference_conversion or conversion}
@@ -67,10 +67,12 @@ def verify_foreign(
         outcomes = measure(list(tasks), threads=settings.thread_counts, started=tasks, progress=progress)
         known = _reference(reference, outcomes[reference], images, more, data)
         known = replace(known, precision=looks[reference].precision)
+        file = _reference_file(_artefact(reference, looks[reference]), outcomes[reference])
         parities = []
         for path in artefacts:
             outcome = outcomes[path] if given is None else _without_names(outcomes[path])
             parity = verdict_on(_artefact(path, looks[path]), outcome, known, images.class_names, settings)
+            parity = replace(parity, reference=file)
             rows = most_different_rows(outcome, known) if settings.layers or parity.broken else None
             picture = picture_paths(out, path.name)[1] if out else None
             if picture is not None:
@@ -158,7 +160,7 @@ def _located(
     if one.kind == "keras" and other.kind in ("onnx", "tflite"):
         from export.foreign.load_keras import load_keras, model_and_input
 
-        model, to_input = model_and_input(load_keras(reference, "--reference"), how)
+        model, to_input = model_and_input(load_keras(reference, "--reference", how.output), how)
         return locate(model, path, images, precision, to_input=to_input, conversion=its, picture=picture)
     if one.kind == other.kind and one.kind in ("onnx", "tflite"):
         return locate_between((reference, how), (path, its), images, precision, picture=picture)
@@ -167,3 +169,9 @@ def _located(
 
 def _artefact(path: Path, look: Look) -> Artefact:
     return Artefact(path.name, look.kind, look.precision, size(path), digest(path))
+
+
+def _reference_file(file: Artefact, outcome: Outcome) -> ReferenceFile:
+    assert isinstance(outcome, Measurement)  # or there would be nothing to compare with
+    what = (file.name, file.format, file.precision, file.bytes, file.sha256)
+    return ReferenceFile(*what, timings=outcome.timings, memory_mb=outcome.memory_mb)

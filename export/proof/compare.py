@@ -72,7 +72,7 @@ def compare(
         margin=margin,
         margin_chosen=settings.margin is not None,
         p_value=pair.p_value,
-        images_needed=shown.images_needed(MARGIN / 100 if settings.margin is None else margin),
+        images_needed=shown.images_needed(margin),
         agreement=1 - sum(flip.part == TEST for flip in flips) / len(labelled),
         evidence=evidence,
         flips=flips,
@@ -200,19 +200,21 @@ def _verdict(
         return FAILS, (
             f"it loses {shown.loss:.2%} of accuracy, and {shown.lost_at_least:.2%} at least; {margin:.2%} is allowed"
         )
-    return (HOLDS, "") if verdict == HOLDS else (UNDECIDED, what_is_shown(shown, margin))
+    return (HOLDS, "") if verdict == HOLDS else (UNDECIDED, what_is_shown(shown, margin, found.margin_chosen))
 
 
-def what_is_shown(pair: PairedAnswers, margin: float) -> str:
-    """What so many images show, and how many more would show the margin."""
+def what_is_shown(pair: PairedAnswers, margin: float, chosen: bool = True) -> str:
+    """What so many images show, and how many more would tell. `chosen`: False if the margin follows from the number of
+    images, so that with more of them it has to be given to stay the same."""
     lost = f"{pair.lost} lost" if pair.lost else "none lost"
     gained = f" and {pair.gained} gained" if pair.gained else ""
     needed = pair.images_needed(margin)
-    more = f"{needed - pair.images} more images like these" if needed else NO_NUMBER
+    same = "" if chosen or margin <= MARGIN / 100 else f"with --margin {100 * margin:.3g}, "
+    more = f"{same}{needed - pair.images:,} more images like these" if needed else NO_NUMBER
     tell = f"{more} would tell{' (80 % power)' if needed else ''}"
     return (
         f"{lost}{gained} in {pair.images} images: at most {100 * pair.lost_at_most:.2f} points of accuracy, where "
-        f"{100 * margin:.2g} are allowed; {tell}"
+        f"{100 * margin:.3g} are allowed; {tell}"
     )
 
 

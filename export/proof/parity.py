@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.artefacts import Artefact, artefact_of
+from export.artefacts import TEST, Artefact, artefact_of
 from export.runtimes.measure import Timing
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
@@ -68,6 +68,19 @@ class ClassLoss:
 
 
 @dataclass(frozen=True)
+class ReferenceFile:
+    """The model file that an artefact was compared with, where it is not the model of a run."""
+
+    name: str
+    format: str  # of `export.runtimes.kind`
+    precision: str
+    bytes: int
+    sha256: str  # of the file; of a folder: over its files' names and digests
+    timings: tuple[Timing, ...] = ()
+    memory_mb: float | None = None  # peak resident, beyond what the runtime takes
+
+
+@dataclass(frozen=True)
 class Parity:
     """One artefact's verdict; true if it holds. Numbers are None if it was not compared."""
 
@@ -86,7 +99,7 @@ class Parity:
     margin: float | None = None  # a fraction: the most that may be lost
     margin_chosen: bool = True  # False: it follows from the number of images
     p_value: float | None = None  # exact McNemar, two-sided
-    images_needed: int | None = None  # to show the margin with 80 % power at these rates; None: more than 20,000
+    images_needed: int | None = None  # for a verdict on this margin with 80 % power; None: more than 20,000
     agreement: float | None = None  # share of the `images` with the model's top-1 answer
     evidence: tuple[Evidence, ...] = ()  # the images of the bound
     flips_at_most: float | None = None  # one-sided 95 % bound on the share of flips, from the same images
@@ -102,6 +115,7 @@ class Parity:
     timings: tuple[Timing, ...] = ()
     divergence: Divergence | None = None  # where it starts to differ, if that was looked for
     cpu: tuple[str, ...] = ()  # the instruction sets of the processor it ran on, as `export.runtimes.cpu` knows them
+    reference: ReferenceFile | None = None  # None: the model of a run
 
     def __bool__(self) -> bool:
         return self.verdict == HOLDS
@@ -110,6 +124,12 @@ class Parity:
     def broken(self) -> bool:
         """Whether it was shown not to hold; False if there were too few images to tell."""
         return self.verdict == FAILS
+
+    @property
+    def counted(self) -> tuple[Evidence, ...]:
+        """The parts that the bounds rest on; earlier versions did not store them."""
+        flips = sum(flip.part == TEST for flip in self.flips)
+        return tuple(part for part in self.evidence if part.counted) or (Evidence(TEST, self.images, flips),)
 
 
 def to_json(parity: Parity) -> dict[str, Any]:
@@ -145,7 +165,7 @@ def _parity_of(entry: dict[str, Any]) -> Parity:
     verdict = EARLIER.get(values["verdict"], values["verdict"])
     if verdict not in (HOLDS, FAILS, UNDECIDED):
         raise ValueError(f"there is no verdict {verdict!r:.40}")
-    divergence, smallest = entry.get("divergence"), entry.get("smallest_class")
+    divergence, smallest, reference = (entry.get(name) for name in ("divergence", "smallest_class", "reference"))
     if values.get("accuracy") is not None:
         low, high = entry["accuracy_interval"]
         values["accuracy_interval"] = float(low), float(high)
@@ -155,13 +175,22 @@ def _parity_of(entry: dict[str, Any]) -> Parity:
     return Parity(
         artefact=artefact_of(entry["artefact"]),
         flips=tuple(plain_record(Flip, {"part": "test"} | flip) for flip in entry["flips"]),
-        timings=tuple(plain_record(Timing, timing) for timing in entry["timings"]),
+        timings=_timings_of(entry),
         divergence=None if divergence is None else _divergence_of(divergence),
         evidence=tuple(plain_record(Evidence, part) for part in entry.get("evidence", ())),
         smallest_class=None if smallest is None else plain_record(ClassLoss, smallest),
         cpu=tuple(map(str, entry.get("cpu", ()))),
+        reference=None if reference is None else _reference_of(reference),
         **values,
     )
+
+
+def _timings_of(entry: dict[str, Any]) -> tuple[Timing, ...]:
+    return tuple(plain_record(Timing, timing) for timing in entry["timings"])
+
+
+def _reference_of(entry: dict[str, Any]) -> ReferenceFile:
+    return ReferenceFile(timings=_timings_of(entry), **plain_fields(ReferenceFile, entry))
 
 
 def _divergence_of(entry: dict[str, Any]) -> Divergence:

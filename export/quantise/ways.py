@@ -60,7 +60,13 @@ def onnx_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
 
 
 def tflite_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]:
-    """Fewer ways than for ONNX: TFLite's activations are signed, and its converter calibrates by min-max only."""
+    """Fewer ways than for ONNX: TFLite's activations are signed, and its converter calibrates by min-max only.
+
+    The second way is for a model whose uint8 input would not be the pixels as they are. That happens in grey where the
+    first operation takes a mean off the pixels, as in ResNet50 and ConvNeXt: calibration seems to read what it takes
+    after that was overwritten with what it gives (seen with TensorFlow 2.21), and the range goes on to the input, as
+    the three equal channels share it.
+    """
     images, first = intermediates.calibration_images, _FirstFile()
 
     @cache
@@ -68,12 +74,12 @@ def tflite_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]
         few = _few(images)
         return layer_errors(intermediates.model, few, tensors(intermediates.tflite, few))
 
-    def way(name: str, more_layers: Sequence[str] = ()) -> Way:
+    def way(name: str, more_layers: Sequence[str] = (), *, cast: bool = False) -> Way:
         layers = _merged(intermediates.settings.float_layers, more_layers)
 
         def write(path: Path) -> None:
             described = intermediates.describe(variant, **_how(intermediates, name, layers))
-            if layers:
+            if layers or cast:
                 keep = [pair.tensor for pair in _pairs_of(pairs(), {*layers})]
                 write_tflite_partly_int8(intermediates.saved_model, path, described, images, keep)
             else:
@@ -83,6 +89,8 @@ def tflite_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]
         return Way(_with_layers(name, layers), write, layers)
 
     yield way("min-max calibration")
+    if first.path is None and not intermediates.settings.float_layers:
+        yield way("min-max calibration, pixels cast to float", cast=True)
     yield from _worst_in_float(intermediates, first, way)
 
 

@@ -61,7 +61,7 @@ class ModelInput:
         if pixels is None:
             raise UnfreezeError(
                 f"it takes {self.dtype} and does not say which values pixels have; give --pixels with one of "
-                f"{', '.join(PIXELS)}, or MEAN/STD"
+                f"{', '.join(PIXELS)}, or MEAN/STD (`unfreeze inspect` of the file says which are plausible)"
             )
         named = pixel_range(pixels)
         if self.scale:

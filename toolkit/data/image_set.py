@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from toolkit.pixels.decode import measure
 from toolkit.process.cores import cores
 from toolkit.storage.safe_read import read
 
+SHOWN = 10  # class names in a message at most
 AT_A_TIME = 1024  # files that are handed to the threads together
 
 
@@ -209,8 +211,14 @@ def _known(data: Path, listing: Listing, images: list[ReadImage], classes: tuple
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:
-            only = ", ".join(classes)
-            raise UnfreezeError(one_line(f"{data}: the model has no class {name}, only {only}: rename or remove it"))
+            near = get_close_matches(name, classes, 1)
+            few = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} others" if len(classes) > SHOWN else "")
+            hint = f"is it {near[0]}? Its classes are {few}" if near else f"its classes are {few}"
+            raise UnfreezeError(
+                one_line(
+                    f"{data}: the model has no class {name}; {hint}: rename or remove the folder, or give --labels"
+                )
+            )
     if not images:
         raise UnfreezeError(f"{one_line(str(data))} has no usable image: add some")
     return classes

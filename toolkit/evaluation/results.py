@@ -12,7 +12,7 @@ import numpy as np
 from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.pixels.decode import RECIPE
-from toolkit.stats.metrics import Evaluation
+from toolkit.stats.metrics import Evaluation, recall_intervals
 from toolkit.storage.files import atomic, read_json, write_json
 
 METRICS, ANSWERS = "metrics.json", "test_probabilities.npz"  # in the run's folder
@@ -49,6 +49,7 @@ def _evaluation_of(stored: dict[str, Any], class_names: tuple[str, ...]) -> Eval
         class_names=class_names,
         precision=np.array([one["precision"] for one in classes], np.float64),
         recall=np.array([one["recall"] for one in classes], np.float64),
+        recall_interval=recall_intervals(confusion),  # earlier versions did not store it
         f1=np.array([one["f1"] for one in classes], np.float64),
     )
 

@@ -93,6 +93,11 @@ def margin_of(images: int, least: float) -> float:
     return max(least, min(LARGEST_MARGIN, shown))
 
 
+def images_that_show(margin: float) -> int:
+    """The number of images that show a margin, a fraction, if no answer is lost: 598 for half a point."""
+    return ceil(log(1 - CONFIDENCE) / log(1 - margin)) if margin < 1 else 1
+
+
 def compare_answers(first: np.ndarray, second: np.ndarray) -> PairedAnswers:
     """The comparison of two models. `first` and `second`: bool [N], which images each model answers correctly. Raises
     ValueError if there is no image."""
@@ -143,7 +148,7 @@ def _images_for_power(lost: float, gained: float, margin: float) -> int | None:
     under_margin = sqrt(2 * _most_likely_gain(one, other, 1, delta) + delta * (1 - delta))
     under_truth = sqrt(max(0.0, one + other - (one - other) ** 2))
     enough = ((Z * under_margin + Z_POWER * under_truth) / gap) ** 2
-    least = log(1 - CONFIDENCE) / log(1 - margin) if holds and margin < 1 else 1  # for the bound without flips
+    least = images_that_show(margin) if holds else 1  # for the bound without flips
     images = ceil(max(enough, least))
     if images * (lost + gained) > EXACT:
         return images

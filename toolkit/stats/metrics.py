@@ -27,21 +27,30 @@ class Evaluation:
     class_names: tuple[str, ...]
     precision: np.ndarray  # float64 [C]; 0 where nothing was answered so
     recall: np.ndarray  # float64 [C]; 0 where the class has no image
+    recall_interval: np.ndarray  # float64 [C, 2]: 95 %, Wilson; 0 to 1 where the class has no image
     f1: np.ndarray  # float64 [C]
     trained_on: int | None = None  # how many of the images the model was trained or chosen on; None: the run's own test
 
     def to_json(self) -> dict[str, object]:
         """The content of metrics.json, with a record for each class."""
-        columns = zip(self.class_names, self.precision, self.recall, self.f1, self.confusion.sum(axis=1), strict=True)
+        images = self.confusion.sum(axis=1)
+        columns = zip(self.class_names, self.precision, self.recall, self.recall_interval, self.f1, images, strict=True)
         values = asdict(self) | {
             "accuracy_interval": list(self.accuracy_interval),
             "confusion": self.confusion.tolist(),
             "classes": {
-                name: {"precision": float(p), "recall": float(r), "f1": float(f), "images": int(n)}
-                for name, p, r, f, n in columns
+                name: {
+                    "precision": float(p),
+                    "recall": float(r),
+                    "recall_interval": [float(low), float(high)],
+                    "f1": float(f),
+                    "images": int(n),
+                }
+                for name, p, r, (low, high), f, n in columns
             },
         }
-        left_out = {"class_names", "precision", "recall", "f1"} | ({"trained_on"} if self.trained_on is None else set())
+        left_out = {"class_names", "precision", "recall", "recall_interval", "f1"}
+        left_out |= {"trained_on"} if self.trained_on is None else set()
         return {name: values[name] for name in values if name not in left_out}
 
 
@@ -65,6 +74,7 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[s
         class_names=class_names,
         precision=precision,
         recall=recall,
+        recall_interval=recall_intervals(confusion),
         f1=_ratio(2 * precision * recall, precision + recall),
     )
 
@@ -72,6 +82,12 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[s
 def confusion_matrix(labels: np.ndarray, answers: np.ndarray, classes: int) -> np.ndarray:
     """int64 [C, C]: row the true class, column the answer."""
     return np.bincount(labels.astype(np.int64) * classes + answers, minlength=classes**2).reshape(classes, classes)
+
+
+def recall_intervals(confusion: np.ndarray) -> np.ndarray:
+    """float64 [C, 2]: the Wilson interval of each class's recall, 0 to 1 for a class without images."""
+    rows = zip(np.diag(confusion).tolist(), confusion.sum(axis=1).tolist(), strict=True)
+    return np.array([wilson(hits, images) if images else (0.0, 1.0) for hits, images in rows], np.float64)
 
 
 def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

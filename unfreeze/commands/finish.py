@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolkit.errors import NoAnswerError
+from unfreeze.wording import at_chance_words
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
@@ -70,11 +71,7 @@ def require_sense(parities: Sequence[Parity]) -> None:
     others lose nothing says nothing."""
     for parity in parities:
         if parity.reference_at_chance:
-            raise NoAnswerError(
-                f"the reference is right on {parity.reference_accuracy:.1%} of {parity.images} images, no more than by "
-                "chance, so the comparison shows nothing of the accuracy; are --pixels, --labels (their order) and the "
-                "file the right ones?"
-            )
+            raise NoAnswerError(at_chance_words(parity))
 
 
 def require_proof(parities: Sequence[Parity], strict: bool = False) -> None:

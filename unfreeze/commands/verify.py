@@ -14,6 +14,7 @@ from toolkit.progress import Listener
 from unfreeze import artefact_api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof, require_sense
+from unfreeze.gate.reports import Reports
 
 OWN = ("reference", "reference_pixels", "pixels", "labels", "image_size", "output", "out")
 FOREIGN = {name: f"--{name.replace('_', '-')}" for name in OWN} | {"artefacts": "--artefact"}
@@ -75,6 +76,17 @@ FOREIGN = {name: f"--{name.replace('_', '-')}" for name in OWN} | {"artefacts": 
 @click.option(
     "--out", type=o.LocalPath(), help="With --reference: folder that parity.json and the pictures are written to."
 )
+@click.option("--junit", type=o.LocalPath(), help="File for the verdicts as JUnit XML, a test case for each artefact.")
+@click.option(
+    "--summary",
+    type=o.LocalPath(),
+    help="File for a summary in Markdown: the verdict, what changed, the flips by name.",
+)
+@click.option(
+    "--github",
+    is_flag=True,
+    help="Print annotations for GitHub Actions, and append the summary to the file that GITHUB_STEP_SUMMARY names.",
+)
 @o.JSON
 @click.pass_obj
 def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
@@ -85,14 +97,17 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     Or any two model files: unfreeze verify --reference model.keras --artefact model.onnx --data DIR --pixels 0..1
     """
     settings, listener = option_records.verify_settings(values), Listener(screen.progress)
+    wanted = {name: values.pop(name) for name in ("junit", "summary", "github")}
+    reports = Reports(**wanted, strict=values["strict"], as_json=as_json)
     if run is None:
-        _verify_foreign(screen, as_json, values, settings)
+        _verify_foreign(screen, reports, values, settings)
         return
     for name, option in FOREIGN.items():
         if values[name]:
             raise UnfreezeError(f"{option} goes without RUN: give one of both")
     which = {name: values[name] for name in ("formats", "precisions", "data")}
-    parities = artefact_api.verify(run, settings, **which, listener=listener)
+    with reports.even_without_verdicts():
+        parities = artefact_api.verify(run, settings, **which, listener=listener)
     from export.predict import default_artefact
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables
@@ -100,12 +115,13 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
     sensitivity, trouble = _sensitivity(screen, run, parities, values) if values["resize"] else ([], None)
     told: Any = [to_json(parity) for parity in parities]
     told = {"artefacts": told, "clients": [asdict(row) for row in sensitivity]} if sensitivity else told
+    reports.write(parities, run / "plots", str(trouble or ""))
 
     def summary() -> None:
         export_tables.show_parity(parities, values["sort"])
         export_tables.show_sensitivity(sensitivity)
 
-    print_result(screen, as_json, told, summary)
+    reports.show(lambda: print_result(screen, as_json, told, summary), parities, str(trouble or ""))
     if trouble:
         raise trouble
     require_proof(parities, values["strict"])
@@ -129,7 +145,7 @@ def _sensitivity(
         return [], error
 
 
-def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings: VerifySettings) -> None:
+def _verify_foreign(screen: Any, reports: Reports, values: dict[str, Any], settings: VerifySettings) -> None:
     """`unfreeze verify --reference`, without RUN."""
     needed = {"reference": "--reference", "artefacts": "--artefact", "data": "--data"}
     missing = [what for name, what in needed.items() if not values[name]]
@@ -145,20 +161,26 @@ def _verify_foreign(screen: Any, as_json: bool, values: dict[str, Any], settings
         raise UnfreezeError("--resize needs a RUN: with --reference it is not known how the model was trained")
     reference_pixels = values.pop("reference_pixels")
     conversion = option_records.conversion(values)
-    parities = artefact_api.verify_foreign(
-        values["reference"],
-        values["artefacts"],
-        values["data"],
-        conversion=conversion,
-        reference_conversion=replace(conversion, pixels=reference_pixels) if reference_pixels else None,
-        settings=settings,
-        out=values["out"],
-        listener=Listener(screen.progress),
-    )
+    with reports.even_without_verdicts():
+        parities = artefact_api.verify_foreign(
+            values["reference"],
+            values["artefacts"],
+            values["data"],
+            conversion=conversion,
+            reference_conversion=replace(conversion, pixels=reference_pixels) if reference_pixels else None,
+            settings=settings,
+            out=values["out"],
+            listener=Listener(screen.progress),
+        )
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables
 
     told = [to_json(parity) for parity in parities]
-    print_result(screen, as_json, told, lambda: export_tables.show_parity(parities, values["sort"]))
+    reports.write(parities, values["out"])
+
+    def summary() -> None:
+        export_tables.show_parity(parities, values["sort"])
+
+    reports.show(lambda: print_result(screen, reports.as_json, told, summary), parities)
     require_sense(parities)
     require_proof(parities, values["strict"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from export.artefacts import UNSTATED
+from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import commands
@@ -14,10 +15,12 @@ from unfreeze.pages.sentences import (
     adoption_sentences,
     backbone_sentence,
     colour_word,
+    evidence_sentences,
     exports_verdict,
     margins_words,
     model_words,
     quantisation_sentences,
+    sentence,
     shorten,
     starting_weights_sentence,
     test_images_words,
@@ -56,6 +59,9 @@ def render_card(facts: RunFacts) -> str:
         backbone=backbone_sentence(facts),
         verdict=exports_verdict(facts),
         margins=margins_words(facts),
+        evidence=evidence_sentences(facts),
+        undecided=sentence(undecided_words(facts.parities)),
+        chance=sentence(chance_words(facts.parities)),
         quantisation=quantisation_sentences(facts),
         recommendations=recommend(() if facts.outdated else facts.files),
         parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
+from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages import result_pictures, search_pictures
 from unfreeze.pages.effects import effects
 from unfreeze.pages.how_to_load import loading
@@ -19,11 +20,13 @@ from unfreeze.pages.sentences import (
     adoption_sentences,
     backbone_sentence,
     colour_word,
+    evidence_sentences,
     exports_verdict,
     margins_words,
     model_words,
     quantisation_sentences,
     search_conclusions,
+    sentence,
     shorten,
     starting_weights_sentence,
     test_images_words,
@@ -64,6 +67,9 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "adoption": adoption_sentences(facts),
         "verdict": exports_verdict(facts),
         "margins": margins_words(facts),
+        "evidence": evidence_sentences(facts),
+        "undecided": sentence(undecided_words(facts.parities)),
+        "chance": sentence(chance_words(facts.parities)),
         "quantisation": quantisation_sentences(facts),
         "recommendations": recommend(() if facts.outdated else facts.files),
         "parts": [part for part in ("train", "val", "test") if part in facts.run.images.parts],
@@ -143,9 +149,15 @@ def _per_class(facts: RunFacts) -> list[dict[str, Any]]:
         return []
     images = evaluation.confusion.sum(axis=1)
     rows = [
-        {"name": name, "precision": float(p), "recall": float(r), "f1": float(f), "images": int(n)}
-        for name, p, r, f, n in zip(
-            evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, images, strict=True
+        {"name": name, "precision": float(p), "recall": float(r), "interval": span, "f1": float(f), "images": int(n)}
+        for name, p, r, span, f, n in zip(
+            evaluation.class_names,
+            evaluation.precision,
+            evaluation.recall,
+            evaluation.recall_interval.tolist(),
+            evaluation.f1,
+            images,
+            strict=True,
         )
     ]
     return sorted(rows, key=lambda row: row["f1"]) if len(rows) > result_pictures.MOST_NUMBERED else rows

@@ -9,6 +9,7 @@ from typing import Any
 
 from export.settings import PIXELS
 from toolkit.errors import one_line
+from unfreeze.evidence_wording import allowed_words, evidence_words, smallest_class_words
 from unfreeze.pages.effects import Effect
 from unfreeze.pages.run_facts import RunFacts
 from unfreeze.wording import backbone_words
@@ -32,6 +33,14 @@ def signed_points(share: float | None) -> str:
         return "–"
     rounded = round(100 * share, 2) + 0.0  # no negative zero
     return f"{rounded:+.2f}".replace("-", "\u2212").replace("+0.00", "0.00")
+
+
+def sentence(text: str) -> str:
+    """A clause as a sentence, unless it begins with the name of a file or a class; "" stays."""
+    if not text:
+        return ""
+    first = text.partition(" ")[0].rstrip(":")
+    return f"{text[0].upper() + text[1:] if first.isalpha() else text}."
 
 
 def escape_controls(value: Any) -> Any:
@@ -121,16 +130,14 @@ def exports_verdict(facts: RunFacts) -> str:
     if not facts.verified:
         return f"{_files(len(facts.files))} exported, none verified yet."
     holding = [parity for parity in facts.parities if parity]
-    images = max(parity.images for parity in facts.parities)  # a file that could not run has none
+    images = evidence_words(facts.parities) or "no image"  # if no file could run
     if len(holding) == len(facts.files):
         most = f"{100 * max(parity.lost_at_most or 0.0 for parity in holding):.2f} points of accuracy"
-        ran = f"keeps the model's accuracy: run in its own runtime on {images:,} test images,"
+        ran = f"keeps the model's accuracy: run in its own runtime on {images},"
         if len(holding) == 1:
             return f"The exported file {ran} it loses at most {most}, with 95% confidence."
         return f"Every exported file {ran} each loses at most {most}, with 95% confidence for each file by itself."
-    parts = [
-        f"{len(holding)} of {_files(len(facts.files))} shown to keep the model's accuracy, on {images:,} test images."
-    ]
+    parts = [f"{len(holding)} of {_files(len(facts.files))} shown to keep the model's accuracy, on {images}."]
     for label, names in _by_verdict(facts).items():
         parts.append(f"{label}: {', '.join(names)}.")
     return " ".join(parts)
@@ -141,7 +148,16 @@ def margins_words(facts: RunFacts) -> str:
     refers to the margin of each, which the table shows in a column."""
     if len(facts.margins) == 1:
         return f"which has to be within {100 * facts.margins[0]:.2f} points"
-    return "which has to be within the file's own margin, as it was verified with"
+    return "which has to be within the file's own margin"
+
+
+def evidence_sentences(facts: RunFacts) -> tuple[str, ...]:
+    """What the bounds rest on, the margins if there is more to say of them than the number, and the smallest class."""
+    allowed = allowed_words(facts.parities)
+    told = allowed if ";" in allowed or "(" in allowed else ""
+    evidence, smallest = evidence_words(facts.parities), smallest_class_words(facts.parities)
+    clauses = (f"bounds: from {evidence}" if evidence else "", f"allowed: {told}" if told else "", smallest)
+    return tuple(sentence(clause) for clause in clauses if clause)
 
 
 def _files(number: int) -> str:

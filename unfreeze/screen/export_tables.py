@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.errors import one_line
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
+from unfreeze.evidence_wording import (
+    allowed_words,
+    chance_words,
+    evidence_words,
+    smallest_class_words,
+    undecided_words,
+)
 from unfreeze.screen.tables import listed
 from unfreeze.screen.terminal import print_table
 from unfreeze.wording import COULD_NOT_RUN, VERDICTS, verdict_words
 
 if TYPE_CHECKING:
     from export.artefacts import Manifest
-    from export.proof.parity import Divergence, Flip, Parity
+    from export.proof.parity import Divergence, Flip, Parity, ReferenceFile
     from export.proof.pixel_sensitivity import Sensitivity
 
 MARKS = {HOLDS: "✓", UNDECIDED: "?", FAILS: "✗"}
+NOTE_WIDTH = 110  # columns of a line below a table
+LAYERS_NAMED = 3  # layers that a way to int8 leaves in float: named in a table at most
 NOT_RUN = "!"  # mark of a file that could not be run or written
 ORDERS: dict[str, Callable[[Parity], Any]] = {
     "size": lambda parity: parity.artefact.bytes,
@@ -57,43 +68,80 @@ def show_attempts(manifest: Manifest) -> None:
 
 
 def _attempt_row(attempt: dict[str, Any]) -> list[str]:
+    way = _shortened(attempt["step"])
     if attempt["error"]:
-        return [attempt["step"], "", "", "", "", f"{COULD_NOT_RUN}: {attempt['error']}"]
+        return [way, "", "", "", "", f"{COULD_NOT_RUN}: {attempt['error']}"]
     verdict = attempt.get("verdict") or (HOLDS if attempt["holds"] else FAILS)  # as version 0.1 wrote it
     note = ", ".join(
         [verdict_words(verdict), *filter(None, [attempt.get("note")]), *(["kept"] if attempt["kept"] else [])]
     )
     numbers = [f"{attempt['accuracy']:.2%}", f"{attempt['lost']:+.2%}", f"{attempt['bytes'] / 1e6:.2f} MB"]
-    return [attempt["step"], *numbers, f"{attempt['latency_ms']:.2f}", note]
+    return [way, *numbers, f"{attempt['latency_ms']:.2f}", note]
+
+
+def _shortened(way: str) -> str:
+    """The name of a way, in which at most three of the layers that stay in float are named."""
+    names = way.partition("float: ")[2].split(", ")
+    if len(names) <= LAYERS_NAMED:
+        return way
+    return way.replace(", ".join(names), f"{', '.join(names[:LAYERS_NAMED])} and {len(names) - LAYERS_NAMED} others")
 
 
 def show_parity(results: Sequence[Parity], order: str | None = None) -> None:
-    """Print the verdicts, the differences from the model, the latencies, why files do not hold, and the flips.
+    """Print the verdicts, the differences from the model, the latencies, why files do not hold, and the flips. A file
+    that the others are compared with is the first row.
 
     `order`: a name of ORDERS by which the rows are sorted; None: as they were exported.
     """
     results = sorted(results, key=lambda one: (one.accuracy is None, ORDERS[order](one))) if order else results
     columns = ["", "artefact", "size", "accuracy", "95 % interval", "lost", "at most", "flips", "McNemar", "verdict"]
-    print_table(columns, [_verdict_row(parity) for parity in results], left=2)
+    print_table(columns, [*_reference_row(results), *map(_verdict_row, results)], left=2)
     marks = ", ".join(f"{mark} {VERDICTS[verdict]}" for verdict, mark in MARKS.items())
     click.echo(f"verdict: {marks}, {NOT_RUN} {COULD_NOT_RUN} or be written")
     ran = [parity for parity in results if parity.accuracy is not None]
     if ran:
-        one = ran[0]
-        click.echo(
-            f"lost: of the Keras model's {one.reference_accuracy:.2%} on the same {one.images} images; at most: with "
-            f"95 % confidence,\n{one.margin:.2%} is allowed; flips: other answers than the model's; McNemar: p-value"
-        )
+        _show_notes(ran)
         click.echo()
         _show_differences(ran)
-    if any(parity.timings for parity in ran):
+    costs = [(parity.artefact.name, parity) for parity in ran if parity.timings]
+    if costs:
         click.echo()
-        _show_costs([parity for parity in ran if parity.timings])
+        _show_costs([*_reference_costs(results), *costs])
+    if told := undecided_words(results):
+        click.echo()
+        _note(told)
     for parity in results:
         _show_trouble(parity)
     for parity in results:
         if parity.flips:
-            listed(f"{parity.artefact.name}: flips", [_flip(flip) for flip in parity.flips], 8)
+            listed(f"{parity.artefact.name}: flips{_beside(parity)}", [_flip(flip) for flip in parity.flips], 8)
+
+
+def _show_notes(ran: Sequence[Parity]) -> None:
+    """Print what the columns are, which images they rest on, and what is allowed."""
+    one = ran[0]
+    _note(
+        f"lost: of the {_compared_with(one)}'s {one.reference_accuracy:.2%} on the same {one.images:,} test images; "
+        "McNemar: p-value"
+    )
+    _note(f"at most: with 95 % confidence, on {evidence_words(ran)}; flips: other answers than the model's, on these")
+    _note(f"allowed: {allowed_words(ran)}")
+    if smallest := smallest_class_words(ran):
+        _note(smallest)
+    if chance := chance_words(ran):
+        click.echo()
+        _note(f"WARNING: {chance}")
+
+
+def _note(text: str) -> None:
+    """Print a sentence in lines of at most `NOTE_WIDTH` columns."""
+    click.echo(textwrap.fill(one_line(text), NOTE_WIDTH, break_long_words=False, break_on_hyphens=False))
+
+
+def _beside(parity: Parity) -> str:
+    """How many of the flips do not count."""
+    beside = len(parity.flips) - sum(part.flips for part in parity.counted)
+    return f" ({beside} on validation images, not counted)" if beside > 0 else ""
 
 
 def shortfall(results: Sequence[Parity], strict: bool) -> str:
@@ -119,15 +167,37 @@ def _verdict_row(parity: Parity) -> list[str]:
         return [mark, name, size, *[""] * 6, verdict]
     low, high = parity.accuracy_interval
     shares = [f"{parity.accuracy:.2%}", f"{low:.2%} – {high:.2%}", f"{parity.lost:+.2%}", f"{parity.lost_at_most:.2%}"]
-    return [mark, name, size, *shares, str(len(parity.flips)), f"{parity.p_value:.2g}", verdict]
+    flips = str(sum(part.flips for part in parity.counted))
+    return [mark, name, size, *shares, flips, f"{parity.p_value:.2g}", verdict]
+
+
+def _reference_row(results: Sequence[Parity]) -> list[list[str]]:
+    """The row of the file that the others are compared with; [] where that is the model of a run."""
+    file = next((parity.reference for parity in results), None)
+    if file is None:
+        return []
+    accuracy = next((parity.reference_accuracy for parity in results if parity.reference_accuracy is not None), None)
+    numbers = [f"{file.bytes / 1e6:.2f} MB", "" if accuracy is None else f"{accuracy:.2%}"]
+    return [["", file.name, *numbers, *[""] * 5, "the reference"]]
+
+
+def _compared_with(parity: Parity) -> str:
+    return "Keras model" if parity.reference is None else "reference"
+
+
+def _reference_costs(results: Sequence[Parity]) -> list[tuple[str, ReferenceFile]]:
+    file = next((parity.reference for parity in results), None)
+    return [(f"{file.name} (the reference)", file)] if file is not None and file.timings else []
 
 
 def _show_differences(results: Sequence[Parity]) -> None:
-    columns = ["artefact", "agreement", "mean diff", "99th pct", "max diff", "calibration error", "the model's"]
+    differences = ["mean diff", "99th pct", "max diff"]
+    columns = ["artefact", "agreement", "flips at most", *differences, "calibration error", "the model's"]
     rows = [
         [
             parity.artefact.name,
             f"{parity.agreement:.2%}",
+            "" if parity.flips_at_most is None else f"{parity.flips_at_most:.2%}",
             *map(_small, (parity.mean_difference, parity.p99_difference, parity.max_difference)),
             "NaN" if parity.calibration_error is None else f"{parity.calibration_error:.4f}",
             f"{parity.reference_calibration_error:.4f}",
@@ -136,26 +206,27 @@ def _show_differences(results: Sequence[Parity]) -> None:
     ]
     print_table(columns, rows)
     click.echo(
-        "differences: of probabilities, with the Keras model; max diff is the tolerance that would have been needed"
+        "agreement: on the test images; flips at most: with 95 % confidence, of images like these; differences: of\n"
+        f"probabilities, with the {_compared_with(results[0])}; max diff is the tolerance that would have been needed"
     )
 
 
-def _show_costs(results: Sequence[Parity]) -> None:
+def _show_costs(files: Sequence[tuple[str, Parity | ReferenceFile]]) -> None:
     """Print milliseconds per image, median and 95th percentile, for each number of threads and each batch size."""
-    threads = [timing.threads for timing in results[0].timings]
+    threads = [timing.threads for timing in files[0][1].timings]
     columns = [f"{n} thread{'s' if n > 1 else ''}, {batch}" for n in threads for batch in ("batch 1", "batch 32")]
     rows = [
         [
-            parity.artefact.name,
-            f"{parity.timings[0].load_ms:.0f}",
-            "" if parity.memory_mb is None else f"{parity.memory_mb:.0f}",
+            name,
+            f"{file.timings[0].load_ms:.0f}",
+            "" if file.memory_mb is None else f"{file.memory_mb:.0f}",
             *(
                 f"{middle:.2f} ({high:.2f})"
-                for timing in parity.timings
+                for timing in file.timings
                 for middle, high in ((timing.median, timing.p95), (timing.batch_median, timing.batch_p95))
             ),
         ]
-        for parity in results
+        for name, file in files
     ]
     print_table(["artefact", "load ms", "memory MB", *columns], rows)
     click.echo(
@@ -164,7 +235,7 @@ def _show_costs(results: Sequence[Parity]) -> None:
 
 
 def _show_trouble(parity: Parity) -> None:
-    if parity.reason:
+    if parity.reason and not (parity.verdict == UNDECIDED and parity.accuracy is not None):
         click.echo(f"\n{parity.artefact.name}: {parity.reason}")
     if parity.divergence is not None:
         _show_divergence(parity, parity.divergence)

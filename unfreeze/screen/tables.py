@@ -110,13 +110,20 @@ def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None
     click.echo(
         f"log loss {evaluation.log_loss:.4f} nats, expected calibration error {evaluation.calibration_error:.4f}"
     )
-    columns = zip(evaluation.class_names, evaluation.precision, evaluation.recall, evaluation.f1, strict=True)
-    rows = [[name, *(f"{value:.4f}" for value in values)] for name, *values in columns]
-    images = evaluation.confusion.sum(axis=1)
-    print_table(
-        ["class", "precision", "recall", "F1", "images"],
-        [[*row, str(n)] for row, n in zip(rows, images, strict=True)][:ROWS] + _unlisted(evaluation.class_names),
-    )
+    rows = [
+        [name, f"{p:.4f}", f"{r:.4f}", f"{lower:.4f} – {upper:.4f}", f"{f:.4f}", str(n)]
+        for name, p, r, (lower, upper), f, n in zip(
+            evaluation.class_names,
+            evaluation.precision,
+            evaluation.recall,
+            evaluation.recall_interval,
+            evaluation.f1,
+            evaluation.confusion.sum(axis=1),
+            strict=True,
+        )
+    ]
+    columns = ["class", "precision", "recall", "95 % interval", "F1", "images"]
+    print_table(columns, rows[:ROWS] + _unlisted(evaluation.class_names))
 
 
 def show_places(run: Path) -> None:

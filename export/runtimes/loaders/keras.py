@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from export.runtimes.loaders.loaded import Loaded, only_input, the_output
+from export.runtimes.loaders.loaded import Loaded, only_input, output_names, the_output
 from export.runtimes.model_input import model_input
 from toolkit.process.quiet import start_tensorflow
 from toolkit.process.tf32 import without_tf32
@@ -31,8 +31,7 @@ def loaded_model(model: Any, output: str | None) -> Loaded:
     import tensorflow as tf
 
     entry = only_input(list(getattr(model, "inputs", None) or ()))
-    names = getattr(model, "output_names", None) or [one.name for one in model.outputs]  # a Sequential has none
-    place = the_output([str(name) for name in names], output)
+    place = the_output(output_names(model), output)
     dtype = keras.backend.standardize_dtype(entry.dtype)
 
     @tf.function(input_signature=[tf.TensorSpec(entry.shape, dtype)], autograph=False)

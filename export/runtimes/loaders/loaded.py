@@ -61,6 +61,12 @@ def the_output(names: Sequence[str], wanted: str | None) -> int:
     return names.index(wanted)
 
 
+def output_names(model: Any) -> list[str]:
+    """The names of a Keras model's outputs."""
+    graph = getattr(model, "_functional", None) or model  # a Sequential keeps them in the graph that it has inside
+    return [str(name) for name in graph.output_names]
+
+
 def only_input(entries: Sequence[Any]) -> Any:
     """The one input. Raises UnfreezeError if there are several or none."""
     if len(entries) != 1:

@@ -14,7 +14,7 @@ from typing import Any
 
 from toolkit.untrusted.hdf5 import OBJECTS
 from toolkit.untrusted.keras2.part import NotRebuiltError, Part
-from toolkit.untrusted.keras2.weights import Weight, assign, finish, layer_order, legacy_order
+from toolkit.untrusted.keras2.weights import UNNAMED, Weight, assign, finish, layer_order, legacy_order
 
 RANDOM = re.compile(r"(^|/)(StateVar|state_var|seed_generator_state)(:\d+)?$")  # of random generators: no weights
 TAIL = 8  # so many names at the end of a path tell a weight
@@ -90,12 +90,12 @@ def _fits(order: list[Weight], paths: list[str], arrays: dict[str, Any]) -> bool
         return False
     layers = set()
     for weight, path in zip(order, paths, strict=True):
-        stored = re.sub(r":\d+$", "", path)
-        if not f"/{stored}".endswith(f"/{weight.name}"):
+        stored = UNNAMED.sub("variable", re.sub(r":\d+$", "", path))
+        if weight.name != "variable" and not f"/{stored}".endswith((f"/{weight.name}", "/variable")):
             return False
         if tuple(arrays[path].shape) != tuple(weight.variable.shape):
             return False
-        layers.add((weight.layer, stored.removesuffix(weight.name)))
+        layers.add((weight.layer, stored.removesuffix(weight.name).removesuffix("variable")))
     return len(layers) == len({layer for layer, _ in layers}) == len({name for _, name in layers})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from toolkit.untrusted.keras2.part import NotRebuiltError, Part
 
-OTHER_NAMES = {("DepthwiseConv2D", "kernel"): "depthwise_kernel"}  # in Keras 2
+OTHER_NAMES = {("DepthwiseConv2D", "kernel"): "depthwise_kernel", ("LayerScale", "variable"): "gamma"}  # in Keras 2
+UNNAMED = re.compile(r"(variable|Variable)(_\d+)?$")  # the name of a weight that its layer gave none
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ def weights_of(part: Part, *, keras2: bool) -> list[Weight]:
     for variable in part.layer.weights:
         path = variable.path.split("/")
         at = max((place for place, one in enumerate(path) if one == part.layer.name), default=len(path) - 2)
-        name = "/".join(path[at + 1 :])
+        name = UNNAMED.sub("variable", "/".join(path[at + 1 :]))
         other = OTHER_NAMES.get((type(part.layer).__name__, name), name) if keras2 else name
         found.append(Weight(part.name, other, variable, id(variable) in trained))
     return found
