@@ -68,11 +68,11 @@ def load(path: Path, threads: int | None = None, *, conversion: Conversion | Non
 def import_runtime(path: Path) -> None:
     """Import the runtime of a model file, so that the import does not count in its load time."""
     kind = kind_of(path)
-    if kind not in RUNTIMES:
-        start_tensorflow()
-        return
     try:
-        importlib.import_module(RUNTIMES[kind])
+        if kind in RUNTIMES:
+            importlib.import_module(RUNTIMES[kind])
+        else:
+            start_tensorflow()
     except ModuleNotFoundError as error:
         raise _runtime_missing(path, error) from None
 
@@ -106,4 +106,8 @@ def _runner(loaded: Loaded, conversion: Conversion | None) -> Runner:
 
 
 def _runtime_missing(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
-    return NoRuntimeError(f"{path.name} needs {error.name}, which is not installed; choose others with --formats")
+    package = str(error.name).partition(".")[0].replace("_", "-")
+    return NoRuntimeError(
+        f"{path.name} needs {package}, which is not installed: `pip install {package}`, or choose other files with "
+        "--formats or --artefact"
+    )
