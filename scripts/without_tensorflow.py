@@ -2,7 +2,7 @@
 
     python scripts/without_tensorflow.py FOLDER --reference a.onnx --artefact b.onnx --data DIR --pixels 0..1
 
-Makes FOLDER/venv with the last commit's wheel and the dependencies that files of ONNX and TFLite need, then types
+Makes FOLDER/venv with the wheel of the last commit and the dependencies that ONNX and TFLite files need, then types
 `unfreeze verify` with the other arguments. Needs git, `build` and a package index. The exit code is that of the command.
 """
 
