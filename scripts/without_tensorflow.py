@@ -3,7 +3,7 @@
     python scripts/without_tensorflow.py FOLDER --reference a.onnx --artefact b.onnx --data DIR --pixels 0..1
 
 Makes FOLDER/venv with the wheel of the last commit and the dependencies that ONNX and TFLite files need, then types
-`unfreeze verify` with the other arguments. Needs git, `build` and a package index. The exit code is that of the command.
+`unfreeze verify` with the other arguments. Needs git, `build` and a package index. Exits as that does.
 """
 
 from __future__ import annotations
