@@ -19,6 +19,7 @@ from export.settings import Conversion, ExportSettings
 from tests.elsewhere_kinds import BY_NAME, CLASSES, KINDS, LABELS, PARTNERS, SIDE, Kind, families, options, write_kinds
 from tests.pictures import write_pictures
 from tests.test_cli import typed
+from tests.warm import warm_processes
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
 from toolkit.run import load_run
@@ -78,6 +79,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             written = ExportSettings(formats=["tflite"], precisions=["int8", "dynamic"])
             assert unfreeze.export(folder / "own", written).failed == {}
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> Iterator[None]:
+    with warm_processes():
+        yield
 
 
 def oracle(kind: Kind, folder: Path) -> np.ndarray:
