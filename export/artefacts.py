@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ class Reference:
     labels: np.ndarray  # int32 [N]; UNLABELLED for an image without a label
     probabilities: np.ndarray  # float32 [N, C]
     parts: tuple[str, ...] = ()  # of each image; empty: all are TEST
+    precision: str = "float32"  # of the model
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -85,8 +86,12 @@ class Reference:
     def only(self, part: str) -> Reference:
         """The images of one part."""
         rows = self.rows(part)
-        return Reference(
-            tuple(self.paths[row] for row in rows), self.labels[rows], self.probabilities[rows], (part,) * len(rows)
+        return replace(
+            self,
+            paths=tuple(self.paths[row] for row in rows),
+            labels=self.labels[rows],
+            probabilities=self.probabilities[rows],
+            parts=(part,) * len(rows),
         )
 
     def __add__(self, other: Reference) -> Reference:
@@ -95,6 +100,7 @@ class Reference:
             np.concatenate([self.labels, other.labels]),
             np.concatenate([self.probabilities, other.probabilities]),
             self.parts + other.parts,
+            self.precision,
         )
 
 

@@ -28,8 +28,8 @@ from export.inspect.keras_layers import read_layers
 from export.inspect.model_file import GUESS, LIKELY, STATED, End, ModelFile
 from export.inspect.pixels import normalisation_name, pixel_hints
 from tests.calibrate import shake
+from tests.elsewhere import classifier, to_onnx, to_tflite
 from tests.test_cli import typed
-from tests.test_foreign import classifier, to_onnx, to_tflite
 from tests.test_inspect_graphs import described, quantised_tflite
 
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)

@@ -19,7 +19,7 @@ from export.formats.tflite import _quiet
 from export.formats.tflite_metadata import attach
 from export.inspect import onnx_graph, tflite_graph
 from tests.calibrate import shake
-from tests.test_foreign import classifier, to_onnx, to_tflite
+from tests.elsewhere import classifier, to_onnx, to_tflite
 
 PRECISIONS = {
     "plain.tflite": "float32",

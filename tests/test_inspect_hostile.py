@@ -25,8 +25,8 @@ from export.inspect.file_kind import kind_of
 from export.inspect.image_input import image_input
 from export.inspect.inspection import inspect
 from export.inspect.pixels import pixel_hints
+from tests.elsewhere import classifier, to_onnx, to_tflite
 from tests.test_cli import typed
-from tests.test_foreign import classifier, to_onnx, to_tflite
 from tests.test_inspect_graphs import described
 from toolkit.errors import UnfreezeError
 

@@ -27,9 +27,7 @@ def load_keras(path: Path, what: str, output: str | None = None) -> keras.Model:
             f"{path} is a folder; give {what} as one file. Of a SavedModel: load it in the program that made it, then "
             "model.save('NAME.h5')"
         )
-    if not path.is_file():
-        raise UnfreezeError(f"{path} does not exist; give {what}, a .keras or .h5 file")
-    if (kind := kind_of(path)) != "keras":
+    if (kind := kind_of(path, f"{what}, a .keras or .h5 file")) != "keras":
         raise UnfreezeError(
             f"{path} is no Keras file but {NAMES[kind]}, which runs as it is: give {what} as .keras or .h5, or use "
             "`unfreeze predict` and `unfreeze verify --reference` on it"

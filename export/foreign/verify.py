@@ -13,7 +13,7 @@ import numpy as np
 
 from export.artefacts import EVIDENCE, UNLABELLED, Artefact, Reference, digest, picture_paths, size
 from export.foreign.look import Look, look_at
-from export.proof.compare import most_different_rows, verdict_on
+from export.proof.compare import coarser, most_different_rows, verdict_on
 from export.proof.evidence import Joined
 from export.proof.locate import locate, locate_between
 from export.proof.parity import Divergence, Parity, ReferenceFile, write_parities
@@ -22,6 +22,7 @@ from export.runtimes.kind import kind_of
 from export.runtimes.labels import class_names
 from export.runtimes.measure import Measurement, Outcome, Task, measure
 from export.runtimes.processes import ProcessGroup
+from export.runtimes.worker import REPEATED, not_repeated
 from export.settings import AS_IN_THE_FILE, VERIFY, Conversion, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageSet, scan
@@ -65,6 +66,7 @@ def verify_foreign(
         tasks = {Task(path, pixels[look.size].files, conversions[path]): look.process for path, look in looks.items()}
         outcomes = measure(list(tasks), threads=settings.thread_counts, started=tasks, progress=progress)
         known = _reference(reference, outcomes[reference], images, more, data)
+        known = replace(known, precision=looks[reference].precision)
         file = _reference_file(_artefact(reference, looks[reference]), outcomes[reference])
         parities = []
         for path in artefacts:
@@ -120,6 +122,8 @@ def _reference(path: Path, outcome: Outcome, images: ImageSet, more: ImageSet | 
     """The reference's answers. Raises UnfreezeError if it gives none, or not one for each class."""
     if not isinstance(outcome, Measurement):
         raise UnfreezeError(str(outcome) if str(path) in str(outcome) else f"{path}: {outcome}")
+    if outcome.repeated > REPEATED:
+        raise UnfreezeError(f"{path}: {not_repeated(outcome.repeated)}")
     answers, count = outcome.probabilities, len(images)
     if answers.shape[1] != len(images.class_names):
         raise UnfreezeError(
@@ -152,14 +156,14 @@ def _located(
     one, other = looks[reference], looks[path]
     if one.size != other.size:
         return None
-    images = pixels[one.size].take(rows)
+    images, precision = pixels[one.size].take(rows), coarser(other.precision, one.precision)
     if one.kind == "keras" and other.kind in ("onnx", "tflite"):
         from export.foreign.load_keras import load_keras, model_and_input
 
         model, to_input = model_and_input(load_keras(reference, "--reference", how.output), how)
-        return locate(model, path, images, other.precision, to_input=to_input, conversion=its, picture=picture)
+        return locate(model, path, images, precision, to_input=to_input, conversion=its, picture=picture)
     if one.kind == other.kind and one.kind in ("onnx", "tflite"):
-        return locate_between((reference, how), (path, its), images, other.precision, picture=picture)
+        return locate_between((reference, how), (path, its), images, precision, picture=picture)
     return None
 
 

@@ -12,13 +12,13 @@ from export.artefacts import EVIDENCE, TEST, UNLABELLED, VAL, Artefact, Referenc
 from export.proof.parity import ClassLoss, Evidence, Flip, Parity
 from export.runtimes.cpu import instruction_sets
 from export.runtimes.measure import Measurement, Outcome
+from export.runtimes.worker import REPEATED, not_repeated
 from export.settings import MARGIN, TOLERANCE, VerifySettings
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED, PairedAnswers, compare_answers, margin_of
 from toolkit.stats.flips import at_chance, flips_at_least, flips_at_most
 from toolkit.stats.metrics import calibration_error, wilson
 
 TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a precision may change a probability
-REPEATED = 1e-3  # the most by which two answers to the same images may differ
 CHOSEN_ON_VAL = ("int8",)  # precisions whose files are chosen on validation images
 NO_NUMBER = "no realistic number of images like these would"
 LOCATING_IMAGES = 4  # images on which layers are compared
@@ -34,9 +34,10 @@ def compare(
     """The verdict on an artefact.
 
     A float32 file must repeat the model: no probability off by more than the tolerance, no flip beyond a tie. Any other
-    file may lose at most the margin of accuracy, with 95 % confidence; a float16 file may also flip only ties. No file
-    may flip more than `settings.max_flips`, whatever accuracy it loses. An image without a label whose answer flips
-    counts as a right answer that is lost, which is the worst that it can be.
+    file may lose at most the margin of accuracy, with 95 % confidence; a float16 file may also flip only ties. If the
+    reference rounds more than the file, its precision counts. No file may flip more than `settings.max_flips`, whatever
+    accuracy it loses. An image without a label whose answer flips counts as a right answer that is lost, which is the
+    worst that it can be.
     """
     expected, got = reference.probabilities, measured.probabilities
     labelled = reference.rows(TEST)
@@ -50,7 +51,8 @@ def compare(
     difference = np.abs(got.astype(np.float64) - expected)
     right, before = (one.argmax(1) == reference.labels for one in (got, expected))
     pair = compare_answers(before[labelled], right[labelled])
-    ties = {**TIES, "float32": min(settings.tolerance, TIES["float16"])}.get(artefact.precision)
+    precision = coarser(artefact.precision, reference.precision)
+    ties = {**TIES, "float32": min(settings.tolerance, TIES["float16"])}.get(precision)
     flips = find_flips(reference, got, class_names, ties)
     evidence = _evidence(artefact, reference, got)
     shown = _paired(reference, got, [part.part for part in evidence if part.counted])
@@ -86,8 +88,15 @@ def compare(
         timings=measured.timings,
         cpu=instruction_sets(),
     )
-    verdict, reason = _verdict(found, shown, flipped, settings, measured.repeated)
+    verdict, reason = _verdict(found, shown, flipped, settings, precision, measured.repeated)
     return replace(found, verdict=verdict, reason=reason)
+
+
+def coarser(one: str, other: str) -> str:
+    """The precision of the two that rounds more: what a pair of files is held to. A float32 file cannot repeat every
+    digit of an int8 reference."""
+    rounding = [*TIES]  # all others round more
+    return max(one, other, key=lambda precision: rounding.index(precision) if precision in TIES else len(rounding))
 
 
 def verdict_on(
@@ -166,17 +175,14 @@ def _smallest_class(reference: Reference, got: np.ndarray, class_names: Sequence
 
 
 def _verdict(
-    found: Parity, shown: PairedAnswers, flipped: int, settings: VerifySettings, repeated: float
+    found: Parity, shown: PairedAnswers, flipped: int, settings: VerifySettings, precision: str, repeated: float
 ) -> tuple[str, str]:
-    margin, largest, precision = found.margin or 0.0, found.max_difference, found.artefact.precision
+    margin, largest = found.margin or 0.0, found.max_difference
     beyond = sum(not flip.tie for flip in found.flips)
     if largest is None:
         return FAILS, "its answers are not numbers"
     if repeated > REPEATED:
-        return FAILS, (
-            f"its answers to the same images differ from one call to the next, by up to {repeated:.2g}: something "
-            "random was left active, such as augmentation or dropout; export it in inference mode (training=False)"
-        )
+        return FAILS, not_repeated(repeated)
     if precision in TIES and beyond:
         return FAILS, f"{beyond} of its answers are not the model's, beyond a tie"
     at_least = flips_at_least(flipped, shown.images)

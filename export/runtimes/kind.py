@@ -20,16 +20,18 @@ SUFFIXES = {
 EXPECTED = "an .onnx, .tflite, .keras or .h5 file or a SavedModel folder"
 
 
-def kind_of(path: Path) -> str:
-    """ "onnx", "tflite", "saved_model" or "keras". Raises UnfreezeError if the path is none of them."""
+def kind_of(path: Path, expected: str = EXPECTED) -> str:
+    """ "onnx", "tflite", "saved_model" or "keras". Raises UnfreezeError if the path is none of them.
+
+    `expected`: what to give, for messages."""
     if path.is_dir():
         if (path / "saved_model.pb").is_file():
             return "saved_model"
-        raise UnfreezeError(f"{path} is a folder without saved_model.pb; give {EXPECTED}")
+        raise UnfreezeError(f"{path} is a folder without saved_model.pb; give {expected}")
     if not path.exists():
-        raise UnfreezeError(f"{path} does not exist; give {EXPECTED}")
+        raise UnfreezeError(f"{path} does not exist; give {expected}")
     if not path.is_file():
-        raise UnfreezeError(f"{path} is not a file; give {EXPECTED}")
+        raise UnfreezeError(f"{path} is not a file; give {expected}")
     with open(path, "rb") as file:
         head = file.read(HEAD)
     if head.startswith(b"version https://git-lfs"):
@@ -38,5 +40,5 @@ def kind_of(path: Path) -> str:
         if head[start:].startswith(magic):
             return kind
     if path.suffix.lower() not in SUFFIXES:
-        raise UnfreezeError(f"{path} is no model file; give {EXPECTED}")
+        raise UnfreezeError(f"{path} is no model file; give {expected}")
     return SUFFIXES[path.suffix.lower()]

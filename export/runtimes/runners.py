@@ -59,7 +59,9 @@ def load(path: Path, threads: int | None = None, *, conversion: Conversion | Non
     except UnfreezeError as error:
         raise UnfreezeError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except Exception as error:  # each runtime has exceptions of its own
-        advice = missing_data(path) or (export_advice(path) if conversion is None else "is the file whole?")
+        if missing := missing_data(path):
+            raise UnfreezeError(f"{path} cannot be loaded: {missing}") from None
+        advice = export_advice(path) if conversion is None else "is the file whole?"
         raise UnfreezeError(f"{path} cannot be loaded ({short_reason(error)}); {advice}") from None
 
 

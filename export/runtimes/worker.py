@@ -26,6 +26,7 @@ from export.variants import export_advice
 from toolkit.errors import UnfreezeError, short_reason
 
 BATCH = 32
+REPEATED = 1e-3  # the most by which two answers to the same images may differ
 
 _path: Path
 _reload: Callable[[], Runner]
@@ -101,11 +102,28 @@ def predict(images: np.ndarray) -> np.ndarray:
     return _adapted(np.concatenate([raw, _answers_to_noise(images.shape[1:])]))[: len(images)]
 
 
+def largest_difference(first: np.ndarray, again: np.ndarray) -> float:
+    """Of two answers to the same images; where both are no numbers there is none."""
+    return float(np.nan_to_num(np.abs(first.astype(np.float64) - again), nan=0.0).max())
+
+
+def not_repeated(difference: float) -> str:
+    """What is wrong with a model whose answers to the same images differ by more than REPEATED."""
+    return (
+        f"its answers to the same images differ from one call to the next, by up to {difference:.2g}: something "
+        "random was left active, such as augmentation or dropout; export it in inference mode (training=False)"
+    )
+
+
 @lru_cache(1)
 def _answers_to_noise(shape: tuple[int, ...]) -> np.ndarray:
+    """To noise and to images of one grey each. Raises UnfreezeError if the model, asked again, answers otherwise."""
     noise = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
     plain = np.stack([np.full(shape, level, np.uint8) for level in (0, 64, 128, 255)])
-    return np.asarray(_predict(np.concatenate([noise, plain])))
+    first, again = (np.asarray(_predict(np.concatenate([noise, plain]))) for _ in range(2))
+    if (difference := largest_difference(_adapted(first), _adapted(again))) > REPEATED:
+        raise UnfreezeError(f"{_path}: {not_repeated(difference)}")
+    return first
 
 
 def _batch(images: Path, rows: np.ndarray) -> np.ndarray:
@@ -130,8 +148,7 @@ def repeated(images: Path, rows: np.ndarray) -> float:
     """The largest difference between two answers to the same images, as many as a batch has. A model in which something
     random was left active does not repeat itself."""
     batch = _batch(images, rows[:BATCH])
-    first, second = (_adapted(_predict(batch)).astype(np.float64) for _ in range(2))
-    return float(np.nan_to_num(np.abs(first - second), nan=0.0).max())
+    return largest_difference(*(_adapted(_predict(batch)) for _ in range(2)))
 
 
 def intermediate_tensors(path: Path, images: np.ndarray, conversion: Conversion | None) -> list[Tensor]:
