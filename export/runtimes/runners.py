@@ -23,6 +23,7 @@ from toolkit.process.quiet import hushed, start_tensorflow
 
 Predict = Callable[[np.ndarray], np.ndarray]
 LOADERS = {name: f"export.runtimes.loaders.{name}" for name in ("onnx", "tflite", "saved_model", "keras")}
+PACKAGES = {"ai_edge_litert": "ai-edge-litert"}  # modules whose package has another name
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter"}
 
 
@@ -106,4 +107,5 @@ def _runner(loaded: Loaded, conversion: Conversion | None) -> Runner:
 
 
 def _runtime_missing(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
-    return NoRuntimeError(f"{path.name} needs {error.name}, which is not installed; choose others with --formats")
+    package = PACKAGES.get(str(error.name), error.name)
+    return NoRuntimeError(f"{path.name} needs {error.name}, which is not installed; `pip install {package}`")
