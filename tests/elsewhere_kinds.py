@@ -37,12 +37,12 @@ MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225
 
 @dataclass(frozen=True)
 class Kind:
-    """A row of the table in docs/recipes/elsewhere.md."""
+    """A row of the table in docs/recipes/elsewhere.md, and the file that it is tried on."""
 
     name: str
     file: str
     pixels: str = "-1..1"  # "": the file says it, or there is nothing to say
-    needs: tuple[str, ...] = (LABELS,)  # options beside --pixels, as in `OPTIONS`
+    needs: tuple[str, ...] = (LABELS,)  # options beside --pixels
     family: str = "colour"  # of `Families`; "": it has no answers
     close: float = 1e-5  # largest difference of its probabilities from the oracle's
 
@@ -95,7 +95,7 @@ PARTNERS = {"colour": "plain.onnx", "grey": "grey.onnx", "tall": "tall.onnx", "s
 
 
 def options(kind: Kind, folder: Path) -> dict[str, list[str]]:
-    """The options that `predict` needs for the file, by their names."""
+    """The options that `predict` needs for the file, by their names, each with its value."""
     values = {LABELS: str(folder / "labels.txt"), SIDE: str(SIZE), OUTPUT: "answer"}
     given = {"--pixels": kind.pixels} if kind.pixels else {}
     return {name: [name, value] for name, value in (given | {name: values[name] for name in kind.needs}).items()}
@@ -183,7 +183,7 @@ class Images(CalibrationDataReader):
 
 
 def write_kinds(folder: Path, made: Families) -> None:
-    """All files of KINDS but those that are exported here, and of PARTNERS; labels.txt."""
+    """The files of KINDS, but those that are exported here, and of PARTNERS; base.keras, the model; labels.txt."""
     (folder / "labels.txt").write_text("\n".join(CLASSES), encoding="utf-8")
     _keras(folder, made.models["colour"])
     _keras_2(folder, made.models["colour"])
@@ -196,7 +196,8 @@ def write_kinds(folder: Path, made: Families) -> None:
 
 def _keras(folder: Path, model: keras.Model) -> None:
     layers = keras.layers
-    taking(model, layers.Rescaling(2.0, -1.0)).save(folder / "k3.keras")
+    keras.Sequential([keras.Input((SIZE, SIZE, 3)), layers.Rescaling(2.0, -1.0), model]).save(folder / "k3.keras")
+    model.save(folder / "base.keras")
     model.save(folder / "k3.h5")
     model.save_weights(folder / "alone.weights.h5")
     keras.config.set_dtype_policy("mixed_float16")

@@ -23,7 +23,6 @@ from toolkit.process.quiet import hushed, start_tensorflow
 
 Predict = Callable[[np.ndarray], np.ndarray]
 LOADERS = {name: f"export.runtimes.loaders.{name}" for name in ("onnx", "tflite", "saved_model", "keras")}
-PACKAGES = {"ai_edge_litert": "ai-edge-litert"}  # modules whose package has another name
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter"}
 
 
@@ -69,11 +68,11 @@ def load(path: Path, threads: int | None = None, *, conversion: Conversion | Non
 def import_runtime(path: Path) -> None:
     """Import the runtime of a model file, so that the import does not count in its load time."""
     kind = kind_of(path)
-    if kind not in RUNTIMES:
-        start_tensorflow()
-        return
     try:
-        importlib.import_module(RUNTIMES[kind])
+        if kind in RUNTIMES:
+            importlib.import_module(RUNTIMES[kind])
+        else:
+            start_tensorflow()
     except ModuleNotFoundError as error:
         raise _runtime_missing(path, error) from None
 
@@ -107,5 +106,8 @@ def _runner(loaded: Loaded, conversion: Conversion | None) -> Runner:
 
 
 def _runtime_missing(path: Path, error: ModuleNotFoundError) -> NoRuntimeError:
-    package = PACKAGES.get(str(error.name), error.name)
-    return NoRuntimeError(f"{path.name} needs {error.name}, which is not installed; `pip install {package}`")
+    package = str(error.name).partition(".")[0].replace("_", "-")
+    return NoRuntimeError(
+        f"{path.name} needs {package}, which is not installed: `pip install {package}`, or choose other files with "
+        "--formats or --artefact"
+    )
