@@ -98,3 +98,15 @@ def test_what_needs_tensorflow_says_so(folder: Path, pictures: Path, without: di
         assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
         said = "e.keras needs tensorflow, which is not installed: `pip install tensorflow`, or choose other files"
         assert ended.stderr.splitlines()[-1].startswith(f"error: {said}")
+
+
+@pytest.mark.slow
+def test_it_was_never_installed(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    """The last commit's wheel in an environment of its own; needs a package index."""
+    script = Path(__file__).parents[1] / "scripts" / "without_tensorflow.py"
+    given = ["--reference", "a.onnx", "--artefact", "b.onnx", "--data", str(pictures), "--pixels", "-1..1", "--json"]
+    command = [sys.executable, str(script), str(tmp_path / "made"), *given]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (entry,) = json.loads(ended.stdout)
+    assert entry["verdict"] == "holds"
