@@ -379,6 +379,9 @@ def test_the_test_part_alone_where_there_is_one(folder: Path, pictures: Path, tm
     write_pictures(tmp_path / "data" / "test", per_class=3, seed=5)
     (parity,) = verified(folder, ["plain.onnx"], tmp_path / "data").values()
     assert parity.images == 6
+    shutil.rmtree(tmp_path / "data" / "train")  # nothing is trained
+    (parity,) = verified(folder, ["plain.onnx"], tmp_path / "data").values()
+    assert parity.images == 6
 
 
 def test_more_classes_than_answers(folder: Path, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def _labels_inside(reference: Path, looks: dict[Path, Look]) -> tuple[str, ...] 
 
 def _images(data: Path, names: tuple[str, ...] | None, progress: Progress) -> ImageSet:
     """The images of the test part, or all images if there is none."""
-    images = scan(data, classes=names, progress=partial(progress, "scanning"))
+    images = scan(data, classes=names, trains=False, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images
 
 
