@@ -13,7 +13,7 @@ import numpy as np
 
 from export.artefacts import EVIDENCE, UNLABELLED, Artefact, Reference, digest, picture_paths, size
 from export.foreign.look import Look, look_at
-from export.proof.compare import coarser, most_different_rows, verdict_on
+from export.proof.compare import coarser, most_different_rows, spread_rows, verdict_on
 from export.proof.evidence import Joined
 from export.proof.locate import locate, locate_between
 from export.proof.parity import Divergence, Parity, ReferenceFile, write_parities
@@ -81,6 +81,7 @@ def verify_foreign(
             if picture is not None:
                 remove(picture)
             if rows is not None:
+                rows = spread_rows(known) if looks[path].kind == looks[reference].kind else rows
                 pair = [(one, conversions[one]) for one in (reference, path)]
                 parity = replace(parity, divergence=_located(pair, looks, pixels, rows, picture))
             parities.append(parity)

@@ -124,6 +124,13 @@ def most_different_rows(outcome: Outcome, reference: Reference) -> np.ndarray | 
     return rows[np.argsort(-difference.max(1), kind="stable")[:LOCATING_IMAGES]]
 
 
+def spread_rows(reference: Reference) -> np.ndarray:
+    """int64 [<= 4]: test images from all over the set, for a comparison of two files by the names of their tensors. On
+    the images that differ most, the scores of the classes are nearly alike, and rounding is a large part of them."""
+    rows = reference.rows(TEST)
+    return rows[np.linspace(0, len(rows) - 1, min(LOCATING_IMAGES, len(rows))).astype(int)]
+
+
 def find_flips(
     reference: Reference, got: np.ndarray, class_names: Sequence[str], ties: float | None
 ) -> tuple[Flip, ...]:
