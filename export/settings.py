@@ -36,6 +36,7 @@ VERIFY_RULES = {
         int, "numbers of threads, each 1 or more, such as (1, 4)", lambda value: value >= 1, each=True, optional=True
     ),
     "layers": Rule(bool, "True or False"),
+    "retrained": Rule(bool, "True or False"),
     "evidence": Rule((str, Path), "the path of a folder", optional=True),
     "max_flips": Rule(Number, "per cent of the answers, from 0 to 100", lambda value: 0 <= value <= 100),
 }
@@ -59,6 +60,8 @@ class Conversion:
 
     def __post_init__(self) -> None:
         check(self, CONVERSION_RULES)
+        if isinstance(self.labels, list):
+            object.__setattr__(self, "labels", tuple(self.labels))
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class VerifySettings:
     layers: bool = False  # compare all files layer by layer, not only those that do not hold
     max_flips: float = MAX_FLIPS  # per cent of the answers that may be others than the model's
     evidence: Path | str | None = None  # a folder of more images, which need no labels
+    retrained: bool = False  # the files are other models on purpose: judged by accuracy and flips alone
 
     def __post_init__(self) -> None:
         check(self, VERIFY_RULES)

@@ -77,6 +77,19 @@ def small() -> dict[str, Callable[[], Model]]:
         return keras.Model(entry, layers.Dense(1)(layers.GlobalAveragePooling2D()(features()(entry))))
 
     @model
+    def compiled_and_fitted() -> Model:
+        """As people save them: with an optimizer and metrics, of a nested model that is compiled, too."""
+        inner = keras.Sequential([layers.Conv2D(4, 3, activation="relu", input_shape=(16, 16, 3)), layers.Flatten()])
+        inner.compile("sgd", "mse", metrics=["mae"])
+        whole = keras.Sequential([inner, layers.Dense(3, activation="softmax")])
+        whole.compile("adam", "categorical_crossentropy", metrics=["accuracy", keras.metrics.AUC(num_thresholds=5)])
+        rng = np.random.default_rng(0)
+        images = rng.uniform(0, 1, (8, 16, 16, 3)).astype("float32")
+        inner.fit(images, inner(images).numpy(), verbose=0)
+        whole.fit(images, np.eye(3, dtype="float32")[np.arange(8) % 3], verbose=0)
+        return whole
+
+    @model
     def sequential_without_a_shape() -> Model:
         whole = keras.Sequential([layers.Conv2D(4, 3, activation="elu"), layers.Flatten(), layers.Dense(3)])
         whole(np.zeros((1, SIZE, SIZE, 3), "float32"))

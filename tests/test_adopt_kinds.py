@@ -17,7 +17,7 @@ from PIL import Image
 
 import unfreeze
 from export.foreign.verify import verify_foreign
-from export.settings import ExportSettings, VerifySettings
+from export.settings import Conversion, ExportSettings, VerifySettings
 from tests.test_cli import typed
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
@@ -200,7 +200,8 @@ def test_a_dict_as_reference(pictures: Path, tmp_path: Path) -> None:
     keras.Model({"image": entry}, {"probs": x}).save(tmp_path / "m.keras")
     keras.Model(entry, x).export(tmp_path / "saved", verbose=False)
     settings = VerifySettings(threads=(), margin=50.0)
-    (parity,) = verify_foreign(tmp_path / "m.keras", [tmp_path / "saved"], pictures, pixels="0..1", settings=settings)
+    how = {"conversion": Conversion("0..1"), "settings": settings}
+    (parity,) = verify_foreign(tmp_path / "m.keras", [tmp_path / "saved"], pictures, **how)
     assert parity.max_difference is not None
     assert parity.max_difference < 1e-5
 

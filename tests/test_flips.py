@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import beta, binom
+from scipy.stats import beta, binom, fisher_exact
 
 from toolkit.stats.accuracy_lost import HOLDS, LARGEST_MARGIN, PairedAnswers, margin_of
 from toolkit.stats.flips import LEAST_IMAGES, at_chance, flips_at_least, flips_at_most
@@ -78,4 +78,13 @@ def test_draws_at_random_are_told_in_about_95_of_100_cases() -> None:
 def test_few_images_tell_nothing() -> None:
     few = np.arange(LEAST_IMAGES - 1) % 2
     assert not at_chance(few, 1 - few)
-    assert not at_chance(np.zeros(50, int), np.zeros(50, int))  # one class only
+    for answers in (np.zeros(50, int), np.array([0] * 49 + [1]), np.ones(50, int)):
+        assert not at_chance(np.zeros(50, int), answers)  # one class only
+
+
+def test_a_model_that_finds_half_of_the_rare_cases_is_not_chance() -> None:
+    """Fisher's exact test: p = 0.001; a binomial test that lets the margins vary would not see it."""
+    labels = np.array([1] * 4 + [0] * 196)
+    answers = np.array([1, 1, 0, 0, 1] + [0] * 195)
+    assert fisher_exact([[2, 2], [1, 195]], alternative="greater").pvalue < 0.01
+    assert not at_chance(labels, answers)

@@ -89,7 +89,7 @@ def folder(model: keras.Model, data: tuple[np.ndarray, np.ndarray], tmp_path_fac
 
 def verified(folder: Path, names: Sequence[str], data: Path, **how: Any) -> dict[str, Parity]:
     """By name; neither is timed."""
-    limits = ("margin", "tolerance", "layers", "evidence", "max_flips")
+    limits = ("margin", "tolerance", "layers", "evidence", "max_flips", "retrained")
     settings = VerifySettings(
         **{"threads": (), "margin": 0.5, **{name: how.pop(name) for name in limits if name in how}}
     )
@@ -245,6 +245,74 @@ def test_files_that_take_so_many_images_and_no_more(
     assert [parity.divergence.layer for parity in parities if parity.divergence] == ["second", "second"]
 
 
+def test_files_of_an_open_batch_that_are_made_for_one_image_inside(
+    model: keras.Model, pictures: Path, folder: Path, tmp_path: Path
+) -> None:
+    def call(x: Any) -> Any:
+        return model(keras.ops.reshape(x, (1, SIZE, SIZE, 3)), training=False)
+
+    to_tflite(model, tmp_path / "one.tflite", call)
+    to_onnx(model, tmp_path / "one.onnx", call)
+    how: dict[str, Any] = {"reference": folder / "reference.keras"}
+    results = verified(tmp_path, ["one.tflite", "one.onnx"], pictures, **how)
+    assert all(results.values()), [parity.reason for parity in results.values()]
+
+
+def test_the_reference_is_no_artefact(folder: Path, pictures: Path) -> None:
+    """It would hold against itself, whatever pixels it is given."""
+    with pytest.raises(UnfreezeError, match=r"plain\.onnx is the reference itself"):
+        verified(folder, ["plain.onnx"], pictures, reference=folder / "." / "plain.onnx")
+
+
+def labelled(path: Path, to: Path, names: Sequence[str], **more: str) -> Path:
+    """The ONNX file with class names, and more metadata, inside."""
+    loaded = onnx.load(path)
+    onnx.helper.set_model_props(loaded, {"names": json.dumps(list(names)), **more})
+    onnx.save(loaded, to)
+    return to
+
+
+def test_class_names_in_the_files_count_whichever_has_them(folder: Path, pictures: Path, tmp_path: Path) -> None:
+    """The model's order is another than that of the folders' names, and the artefact says so."""
+    labelled(folder / "classes.onnx", tmp_path / "named.onnx", ["stripes", "dots"])
+    labelled(folder / "classes.onnx", tmp_path / "other.onnx", ["dots", "stripes"])
+    right = verified(folder, ["plain.tflite"], pictures)["plain.tflite"].accuracy
+    for reference, artefact in ((folder / "classes.onnx", "named.onnx"), (tmp_path / "named.onnx", "classes.onnx")):
+        where = folder if artefact == "classes.onnx" else tmp_path
+        (parity,) = verified(where, [artefact], pictures, reference=reference).values()
+        assert parity, parity.reason
+        assert parity.accuracy == right
+    with pytest.raises(UnfreezeError, match="have different class names in them"):
+        verified(tmp_path, ["named.onnx", "other.onnx"], pictures, reference=folder / "classes.onnx")
+
+
+def test_too_many_class_names_are_told_before_the_folders_are_blamed(folder: Path, pictures: Path) -> None:
+    with pytest.raises(UnfreezeError, match=r"gives 2 classes and --labels names 3"):
+        verified(folder, ["plain.tflite"], pictures, reference=folder / "plain.onnx", labels=["a", "b", "c"])
+
+
+def test_pixels_in_the_metadata_count_unless_their_order_is_another(folder: Path, pictures: Path, tmp_path) -> None:
+    nominal = {"Image.NominalPixelRange": "Normalized_1_1"}
+    path = labelled(folder / "plain.onnx", tmp_path / "rgb.onnx", ["dots", "stripes"], **nominal)
+    assert load(path, conversion=Conversion()).loaded.pixels == "-1..1"
+    nominal |= {"Image.BitmapPixelFormat": "Bgr8"}
+    path = labelled(folder / "plain.onnx", tmp_path / "bgr.onnx", ["dots", "stripes"], **nominal)
+    with pytest.raises(UnfreezeError, match="does not say which values pixels have"):
+        load(path, conversion=Conversion())
+
+
+def test_another_model_on_purpose_is_judged_by_its_accuracy(
+    folder: Path, pictures: Path, model, tmp_path: Path
+) -> None:
+    """One whose answers are a little less sure, and right where the first is right."""
+    to_onnx(copied(model, "answer", lambda array: 0.9 * array), tmp_path / "cooler.onnx")
+    how: dict[str, Any] = {"reference": folder / "reference.keras", "margin": 10.0}
+    assert verified(tmp_path, ["cooler.onnx"], pictures, **how)["cooler.onnx"].verdict == FAILS
+    assert verified(tmp_path, ["cooler.onnx"], pictures, retrained=True, **how)["cooler.onnx"].verdict == HOLDS
+    how = {"reference": folder / "reference.keras", "margin": 10.0, "retrained": True}
+    assert verified(folder, ["classes.onnx"], pictures, **how)["classes.onnx"].verdict == FAILS
+
+
 def test_layers_that_augment_do_not_when_layers_are_compared(
     model: keras.Model, folder: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -309,6 +377,9 @@ def test_labels_in_the_models_own_order(folder: Path, pictures: Path, tmp_path: 
 def test_the_test_part_alone_where_there_is_one(folder: Path, pictures: Path, tmp_path: Path) -> None:
     shutil.copytree(pictures, tmp_path / "data" / "train")
     write_pictures(tmp_path / "data" / "test", per_class=3, seed=5)
+    (parity,) = verified(folder, ["plain.onnx"], tmp_path / "data").values()
+    assert parity.images == 6
+    shutil.rmtree(tmp_path / "data" / "train")  # nothing is trained
     (parity,) = verified(folder, ["plain.onnx"], tmp_path / "data").values()
     assert parity.images == 6
 

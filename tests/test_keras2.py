@@ -23,7 +23,7 @@ MODELS = [
     *("preprocessing_of_caffe", "preprocessing_of_torch", "functions", "functions_named_as_layers"),
     *("operations_of_tensorflow_2_0", "shared_layers", "several_outputs_inside", "every_layer"),
     *("activations_inside_layers", "adapted_normalisation", "augmentation", "attention", "half_precision"),
-    *("channels_first", "slashes_in_names"),
+    *("channels_first", "slashes_in_names", "compiled_and_fitted"),
 ]
 pytestmark = pytest.mark.long
 QUICK = ["MobileNetV2", "MobileNetV3Small"]

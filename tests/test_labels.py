@@ -27,8 +27,10 @@ from toolkit.errors import UnfreezeError
         ("1 cent\n2 cent\n5 cent\n", ("1 cent", "2 cent", "5 cent")),
         ("3 d\n4 e\n", ("3 d", "4 e")),
         ("7\n8\n9\n", ("7", "8", "9")),
+        ("1 cat\n0 dog\n2 fish\n", ("dog", "cat", "fish")),  # in any order
+        ("1 euro\n2 euro\n3 euro\n", ("1 euro", "2 euro", "3 euro")),
         ("crane\nmaillot\ncrane\n", ("crane (0)", "maillot", "crane (2)")),
-        ("0 crane\n1 crane", ("crane (0)", "crane (1)")),
+        ("0 crane\n1 gull\n2 crane", ("crane (0)", "gull", "crane (2)")),
         ("großer Hund 🐕\nKatze", ("großer Hund 🐕", "Katze")),
     ],
     ids=str,

@@ -62,7 +62,8 @@ def test_interrupted_it_ends_and_no_process_stays(to, begun: bool, tmp_path: Pat
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, ROOT))), "MARKS": str(marks)}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [sys.executable, script]
-    with subprocess.Popen(command, env=environment, start_new_session=True, text=True, **streams) as caller:
+    how = {"cwd": tmp_path, "env": environment, "start_new_session": True, "text": True}
+    with subprocess.Popen(command, **how, **streams) as caller:
         assert caller.stdout is not None
         caller.stdout.readline()
         while begun and not list(marks.iterdir()):

@@ -77,7 +77,7 @@ def test_numbers_instead_of_a_name(numbers: str, name: str) -> None:
     np.testing.assert_allclose(fed(LAST, np.float32, numbers), fed(LAST, np.float32, name), atol=1e-4)
 
 
-@given(st.tuples(*[st.floats(-300, 300)] * 3), st.tuples(*[st.floats(1, 300)] * 3))
+@given(st.tuples(*[st.floats(-300, 300)] * 3), st.tuples(*[st.floats(1.5, 300)] * 3))
 def test_any_mean_and_deviation(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
     text = "/".join(",".join(map(repr, numbers)) for numbers in (mean, std))
     got = pixel_range(text).values(images())
@@ -146,6 +146,22 @@ def test_int8_that_stands_for_0_to_255_gets_the_pixels_too() -> None:
 def test_a_range_that_a_quantised_input_cannot_hold_is_refused() -> None:
     with pytest.raises(UnfreezeError, match=r"takes values from -1 to 0\.992 .* --pixels 0\.\.255 gives 0 to 255"):
         fed(LAST, np.uint8, "0..255", (1 / 128, 128))
+
+
+@pytest.mark.parametrize(("dtype", "pixels"), [(np.int8, "0..255"), (np.int32, "0..1"), (np.int64, "imagenet")])
+def test_a_range_that_plain_integers_cannot_hold_is_refused(dtype: Any, pixels: str) -> None:
+    with pytest.raises(UnfreezeError, match="which it cannot hold; give a range that fits"):
+        fed(LAST, dtype, pixels)
+
+
+@pytest.mark.parametrize(("dtype", "pixels", "offset"), [(np.int8, "128/1", 128), (np.int32, "0..255", 0)])
+def test_plain_integers_get_a_range_that_fits(dtype: Any, pixels: str, offset: int) -> None:
+    np.testing.assert_array_equal(fed(LAST, dtype, pixels).astype(int) + offset, images())
+
+
+def test_a_mean_from_0_to_1_with_a_deviation_of_1_is_ambiguous() -> None:
+    with pytest.raises(UnfreezeError, match="does not say whether pixels are from 0 to 1 or to 255"):
+        pixel_range("0.485,0.456,0.406/1")
 
 
 def test_without_a_range_the_message_names_them() -> None:

@@ -92,6 +92,7 @@ def test_a_value_out_of_range_is_said_in_one_line(values: dict[str, Any], said: 
                 "layers": False,
                 "max_flips": 10,
                 "evidence": None,
+                "retrained": False,
             },
             "--tolerance is -1.0; ",
         ),

@@ -25,7 +25,7 @@ from export.proof.parity import Parity, read_parities, write_parities
 from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
-from toolkit.stats.accuracy_lost import HOLDS
+from toolkit.stats.accuracy_lost import HOLDS, UNDECIDED
 from tuning.results import SearchResult
 from unfreeze import cli
 from unfreeze.pages.card import render_card
@@ -368,6 +368,42 @@ def test_the_bounds_of_several_files_are_not_said_to_hold_at_once(copy: Path) ->
     manifest["artefacts"] = manifest["artefacts"][:1]
     (copy / "export" / "manifest.json").write_text(json.dumps(manifest))
     assert "it loses at most 0.40 points of accuracy, with 95% confidence." in report(copy)[1]
+
+
+def test_files_that_too_few_images_decide_share_one_sentence(copy: Path) -> None:
+    bounds = iter(range(100))
+    change_parities(
+        copy, lambda one: replace(one, verdict=UNDECIDED, reason="a reason", lost_at_most=0.05 + next(bounds) / 100)
+    )
+    names = [parity.artefact.name for parity in read_parities(copy / "parity.json")]
+    page, card = report(copy)
+    text = " ".join(" ".join(page.text).split())
+    assert [one.get("class") for one in page.named("p")].count("warn unsure") == 1
+    for told in (text, card.replace("\\", "")):
+        (sentence,) = re.findall(r"Too few images to tell of .*?would tell[^.]*\.", told)
+        assert all(name in sentence for name in names)
+        assert "a reason" not in told
+
+
+def test_page_and_card_say_which_images_count_and_what_of_the_smallest_class(copy: Path) -> None:
+    page, card = report(copy)
+    parts = {one.part: one.images for one in read_parities(copy / "parity.json")[0].evidence}
+    for told in (" ".join(" ".join(page.text).split()), card.replace("\\", "")):
+        assert f"Bounds: from {parts['test']} test and {parts['val']} validation images; int8 on " in told
+        assert "Allowed: 2 points, which " in told
+        assert told.count("Smallest class: ") == 1
+
+
+def test_a_model_no_better_than_chance_proves_nothing(copy: Path) -> None:
+    change_parities(copy, lambda one: replace(one, verdict=HOLDS, reason=""))
+    page, card = report(copy)
+    assert "The exports are proven" in " ".join(page.text)
+    assert "no more than by chance" not in " ".join(page.text) + card
+    change_parities(copy, lambda one: replace(one, reference_at_chance=True, reference_accuracy=0.5))
+    page, card = report(copy)
+    assert "The exports are proven" not in " ".join(page.text)
+    for told in (" ".join(page.text), card):
+        assert told.count("The model itself is right on 50.0% of") == 1
 
 
 @pytest.mark.parametrize(

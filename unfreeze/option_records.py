@@ -50,6 +50,7 @@ def verify_settings(values: dict[str, Any]) -> VerifySettings:
             tolerance=values["tolerance"],
             threads=threads,
             layers=values["layers"],
+            retrained=values["retrained"],
         )
 
 

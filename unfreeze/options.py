@@ -72,7 +72,7 @@ CONVERSION = [
         "--pixels",
         metavar="RANGE",
         help=f"Values that the model takes for pixels: {', '.join(PIXELS)}, or MEAN/STD such as 127.5/127.5. "
-        "[what the file says; a file of uint8 needs none]",
+        "[what the file says; a file of uint8 without a scale needs none]",
     ),
     click.option(
         "--labels",

@@ -18,6 +18,11 @@ ADDED = ("grey", "normalise", "reshaped", "channels_first")  # the names of laye
 def entry_of(model: keras.Model, pixels: str) -> ModelInput:
     """Raises UnfreezeError if the model takes no square images of a fixed size, or no pixels of this range."""
     entry = loaded_model(model, None).input
+    if entry.height is None or entry.width is None:
+        raise UnfreezeError(
+            "it takes images of any size, and a model to adopt must take one: put it behind an Input of that size, "
+            "keras.Sequential([keras.Input((224, 224, 3)), model]), and save that"
+        )
     height, width = entry.size
     if height != width:
         raise UnfreezeError(f"it takes images of {height} x {width} px; a model to adopt must take square ones")

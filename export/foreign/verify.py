@@ -18,10 +18,11 @@ from export.proof.evidence import Joined
 from export.proof.locate import locate, locate_between
 from export.proof.parity import Divergence, Parity, ReferenceFile, write_parities
 from export.proof.verify import draw_flips
+from export.runtimes import worker
 from export.runtimes.kind import kind_of
 from export.runtimes.labels import class_names
 from export.runtimes.measure import Measurement, Outcome, Task, measure
-from export.runtimes.processes import ProcessGroup
+from export.runtimes.processes import FIRST_ANSWER_LIMIT, ProcessGroup
 from export.runtimes.worker import REPEATED, not_repeated
 from export.settings import AS_IN_THE_FILE, VERIFY, Conversion, VerifySettings
 from toolkit.data.decoded_arrays import decoded
@@ -29,6 +30,7 @@ from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.sources.open import read_listing
 from toolkit.data.unlabelled import scan_unlabelled
 from toolkit.errors import UnfreezeError, one_line
+from toolkit.process.quiet import start_tensorflow
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import remove
 
@@ -52,7 +54,7 @@ def verify_foreign(
     for parity.json and the pictures. Each verdict carries the reference's size and times. Raises UnfreezeError if a
     model cannot be loaded, or does not take images, or the reference gives other classes.
     """
-    _check_names(artefacts)
+    _check_names(reference, artefacts)
     conversions = dict.fromkeys(artefacts, conversion) | {reference: reference_conversion or conversion}
     for path in (reference, *artefacts):
         kind_of(path)
@@ -60,7 +62,8 @@ def verify_foreign(
     with tempfile.TemporaryDirectory() as cache, ProcessGroup() as processes:
         looks = look_at(conversions, processes, progress)
         given = class_names(conversions[reference])
-        images = _images(data, given or looks[reference].labels, progress)
+        _check_number(reference, looks[reference], given)
+        images = _images(data, given or _labels_inside(reference, looks), progress)
         more = _more_images(settings, images, progress)
         pixels = _decode(images, more, Path(cache), {look.size for look in looks.values()}, progress)
         tasks = {Task(path, pixels[look.size].files, conversions[path]): look.process for path, look in looks.items()}
@@ -88,17 +91,45 @@ def verify_foreign(
     return parities
 
 
-def _check_names(artefacts: Sequence[Path]) -> None:
+def _check_names(reference: Path, artefacts: Sequence[Path]) -> None:
     if not artefacts:
         raise UnfreezeError("no artefact to compare with the reference; give one or more")
+    if same := [path for path in artefacts if path.resolve() == reference.resolve()]:
+        raise UnfreezeError(f"{same[0]} is the reference itself, which holds against itself; give another artefact")
     names = [path.name for path in artefacts]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
 
 
+def _check_number(reference: Path, look: Look, names: tuple[str, ...] | None) -> None:
+    """Raises UnfreezeError if there is not a class name for each of the reference's answers."""
+    if names is None:
+        return
+    black = np.zeros((1, *look.size, 3), np.uint8)
+    classes = look.process.call(worker.predict, black, limit=FIRST_ANSWER_LIMIT).shape[1]
+    if classes != len(names):
+        raise UnfreezeError(
+            f"{reference} gives {classes} classes and --labels names {len(names)}; give a name for each"
+        )
+
+
+def _labels_inside(reference: Path, looks: dict[Path, Look]) -> tuple[str, ...] | None:
+    """The class names in the reference's file, or else those in the artefacts' files, if they agree; None if there are
+    none. Raises UnfreezeError if the artefacts' do not agree."""
+    if looks[reference].labels is not None:
+        return looks[reference].labels
+    inside = {path: look.labels for path, look in looks.items() if look.labels is not None}
+    if len(set(inside.values())) > 1:
+        raise UnfreezeError(
+            f"{' and '.join(str(path) for path in inside)} have different class names in them, and {reference} has "
+            "none; give --labels with those of the reference, in its order"
+        )
+    return next(iter(inside.values()), None)
+
+
 def _images(data: Path, names: tuple[str, ...] | None, progress: Progress) -> ImageSet:
     """The images of the test part, or all images if there is none."""
-    images = scan(data, classes=names, progress=partial(progress, "scanning"))
+    images = scan(data, classes=names, trains=False, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images
 
 
@@ -159,6 +190,7 @@ def _located(
         return None
     images, precision = pixels[one.size].take(rows), coarser(other.precision, one.precision)
     if one.kind == "keras" and other.kind in ("onnx", "tflite"):
+        start_tensorflow()
         from export.foreign.load_keras import load_keras, model_and_input
 
         model, to_input = model_and_input(load_keras(reference, "--reference", how.output), how)

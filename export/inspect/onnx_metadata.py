@@ -11,6 +11,7 @@ from export.description import LONGEST_DESCRIPTION
 
 LABELS = ("names", "labels", "classes", "class_names", "id2label")  # keys under which exporters keep labels
 NOMINAL = "Image.NominalPixelRange"  # what Windows ML and Custom Vision say of the input
+ORDER, RGB = "Image.BitmapPixelFormat", ("Rgb8", "Rgba8", "Gray8")
 PIXELS = {"NominalRange_0_255": "0..255", "Normalized_0_1": "0..1", "Normalized_1_1": "-1..1"}
 
 
@@ -29,7 +30,10 @@ def labels_in(metadata: Mapping[str, str]) -> tuple[tuple[str, ...] | None, str]
 
 
 def pixels_in(metadata: Mapping[str, str]) -> str | None:
-    """The range of pixel values, as `--pixels` takes it; None if the metadata has none."""
+    """The range of pixel values, as `--pixels` takes it; None if the metadata has none, or says that the channels are
+    in another order than red, green, blue."""
+    if metadata.get(ORDER, RGB[0]) not in RGB:
+        return None
     return PIXELS.get(metadata.get(NOMINAL, ""))
 
 

@@ -19,6 +19,7 @@ from toolkit.stats.flips import at_chance, flips_at_least, flips_at_most
 from toolkit.stats.metrics import calibration_error, wilson
 
 TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a precision may change a probability
+RETRAINED = "retrained"  # in place of a precision: of a model that need not answer as the reference does
 CHOSEN_ON_VAL = ("int8",)  # precisions whose files are chosen on validation images
 NO_NUMBER = "no realistic number of images like these would"
 LOCATING_IMAGES = 4  # images on which layers are compared
@@ -51,7 +52,7 @@ def compare(
     difference = np.abs(got.astype(np.float64) - expected)
     right, before = (one.argmax(1) == reference.labels for one in (got, expected))
     pair = compare_answers(before[labelled], right[labelled])
-    precision = coarser(artefact.precision, reference.precision)
+    precision = RETRAINED if settings.retrained else coarser(artefact.precision, reference.precision)
     ties = {**TIES, "float32": min(settings.tolerance, TIES["float16"])}.get(precision)
     flips = find_flips(reference, got, class_names, ties)
     evidence = _evidence(artefact, reference, got)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 from toolkit.errors import UnfreezeError
@@ -38,7 +39,22 @@ def kind_of(path: Path, expected: str = EXPECTED) -> str:
         raise UnfreezeError(f"{path} is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
     for (start, magic), kind in MAGIC.items():
         if head[start:].startswith(magic):
+            _check_archive(path, expected)
             return kind
     if path.suffix.lower() not in SUFFIXES:
         raise UnfreezeError(f"{path} is no model file; give {expected}")
     return SUFFIXES[path.suffix.lower()]
+
+
+def _check_archive(path: Path, expected: str) -> None:
+    """Raises UnfreezeError if the path is a zip archive that is no .keras file, such as PyTorch's."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        names = zipfile.ZipFile(path).namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):  # damaged: its reader says how
+        return
+    if any(name.endswith("data.pkl") for name in names):
+        raise UnfreezeError(f"{path} is a PyTorch file, which holds code; export it with torch.onnx.export")
+    if path.suffix.lower() in (".zip", ".mlpackage", ".task", ".mar", ".jar"):
+        raise UnfreezeError(f"{path} is an archive; give {expected}")

@@ -46,10 +46,14 @@ def told_apart(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _without_numbers(lines: Sequence[str]) -> list[str]:
-    found = [match.groups() for match in map(_NUMBERED.match, lines) if match]
-    places = [int(number) for number, _ in found]
-    counted = len(found) == len(lines) and any(places == [*range(first, first + len(lines))] for first in (0, 1))
-    return [name for _, name in found] if counted else list(lines)
+    """The names in the order of their numbers, if each line has one and they count from 0 or 1; else the lines. The
+    same where they would all be one name without their numbers, as coins would."""
+    found = [(int(match[1]), match[2]) for match in map(_NUMBERED.match, lines) if match]
+    numbers, names = sorted(number for number, _ in found), {name for _, name in found}
+    counted = len(found) == len(lines) and any(numbers == [*range(first, first + len(lines))] for first in (0, 1))
+    if not counted or (len(lines) > 1 and len(names) == 1):
+        return list(lines)
+    return [name for _, name in sorted(found)]
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from export.settings import PIXELS
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.grey import to_grey
 
+LEAST_LEVELS = 100  # that a range has to have in an input of integers
 LEAST_OVERLAP = 0.05  # of a range of pixel values with what a quantised input can hold: below it does not fit
 
 
@@ -64,6 +65,13 @@ class ModelInput:
                 f"{', '.join(PIXELS)}, or MEAN/STD (`unfreeze inspect` of the file says which are plausible)"
             )
         named = pixel_range(pixels)
+        if np.issubdtype(self.dtype, np.integer) and not self.scale:
+            (low, high), limits = named.bounds, self._limits
+            if low < limits[0] or high > limits[1] or high - low < LEAST_LEVELS:
+                raise UnfreezeError(
+                    f"it takes {self.dtype}, from {limits[0]} to {limits[1]}, and --pixels {pixels} gives {low:.3g} to "
+                    f"{high:.3g}, which it cannot hold; give a range that fits, such as --pixels 128/1 for int8"
+                )
         if self.scale:
             low, high = (self.scale * (end - self.zero) for end in self._limits)
             overlap = min(high, named.bounds[1]) - max(low, named.bounds[0])

@@ -61,6 +61,10 @@ def pixel_range(text: str) -> PixelRange:
     means, deviations = _three(mean), _three(std)
     if not slash or means is None or deviations is None or min(deviations) <= 0:
         raise UnfreezeError(f"--pixels is {text!r:.80}; give one of {HOW_TO_SAY}")
+    if max(deviations) == 1 and 0 < max(map(abs, means)) <= 1:
+        raise UnfreezeError(
+            f"--pixels {text} does not say whether pixels are from 0 to 1 or to 255; give MEAN and STD in units of 255"
+        )
     unit = 255.0 if max(deviations) < 1 else 1.0
     factor = tuple(1 / (one * unit) for one in deviations)
     offset = tuple(-one / other for one, other in zip(means, deviations, strict=True))

@@ -7,6 +7,7 @@ import numpy as np
 from toolkit.stats.accuracy_lost import CONFIDENCE
 
 LEAST_IMAGES = 20  # below it no model is said to be no better than chance: a good one could look like it
+PERMUTATIONS = 1999  # of the test against chance
 LEAST_CHANCE = 0.05  # p-value from which on right answers are no more than chance gives
 
 
@@ -24,21 +25,16 @@ def flips_at_least(flips: int, images: int) -> float:
 
 
 def at_chance(labels: np.ndarray, answers: np.ndarray) -> bool:
-    """Whether no more answers are right than if they had nothing to do with the images: then the share of right ones
-    is the sum over the classes of (share of labels) x (share of answers), as in Cohen's kappa (Educational and
-    Psychological Measurement 20, 1960), and a one-sided binomial test does not reject it.
+    """Whether no more answers are right than if they had nothing to do with the images, by a one-sided permutation
+    test: among answers that were dealt out to the images at random, at least `LEAST_CHANCE` have as many right. It
+    keeps how often each class is there and is answered, so that a model that finds two of four rare cases is not taken
+    for one that always gives the other class.
 
-    `labels`, `answers`: int [N]. False for fewer than `LEAST_IMAGES` images, on which no model can be told from chance.
+    `labels`, `answers`: int [N]. False where nothing can be told: fewer than `LEAST_IMAGES` images, or one class alone.
     """
-    from scipy.special import bdtrc
-
-    images = len(labels)
-    if images < LEAST_IMAGES:
+    if len(labels) < LEAST_IMAGES or len(np.unique(labels)) < 2:
         return False
-    classes = int(max(labels.max(), answers.max())) + 1
-    shares = [np.bincount(one, minlength=classes) / images for one in (labels, answers)]
-    expected = float(np.dot(*shares))
     right = int((labels == answers).sum())
-    if expected >= 1:
-        return False  # there is one class only, and it is the answer
-    return right == 0 or float(bdtrc(right - 1, images, expected)) > LEAST_CHANCE
+    rng = np.random.default_rng(0)
+    dealt = np.array([int((labels == rng.permutation(answers)).sum()) for _ in range(PERMUTATIONS)])
+    return (int((dealt >= right).sum()) + 1) / (PERMUTATIONS + 1) > LEAST_CHANCE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,10 @@ from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof, require_sense
 from unfreeze.gate.reports import Reports
 
-OWN = ("reference", "reference_pixels", "pixels", "labels", "image_size", "output", "out")
+if TYPE_CHECKING:
+    from export.proof.parity import Parity
+
+OWN = ("reference", "reference_pixels", "pixels", "labels", "image_size", "output", "out", "retrained")
 FOREIGN = {name: f"--{name.replace('_', '-')}" for name in OWN} | {"artefacts": "--artefact"}
 
 
@@ -63,6 +66,12 @@ FOREIGN = {name: f"--{name.replace('_', '-')}" for name in OWN} | {"artefacts": 
 )
 @click.option(
     "--reference", type=o.LocalPath(), help="Instead of RUN: a model file of any runtime that others are compared with."
+)
+@click.option(
+    "--retrained",
+    is_flag=True,
+    help="With --reference: the artefacts are other models on purpose. They are judged by the accuracy that they lose "
+    "and by --max-flips, not by equal probabilities.",
 )
 @click.option(
     "--artefact",
@@ -183,4 +192,11 @@ def _verify_foreign(screen: Any, reports: Reports, values: dict[str, Any], setti
 
     reports.show(lambda: print_result(screen, reports.as_json, told, summary), parities)
     require_sense(parities)
+    if not settings.retrained and any(_keeps_the_accuracy(parity) for parity in parities):
+        click.echo("if it is another model on purpose: --retrained judges it by the accuracy that it loses", err=True)
     require_proof(parities, values["strict"])
+
+
+def _keeps_the_accuracy(parity: Parity) -> bool:
+    """Whether a file fails though it is shown to lose no more than the margin: its answers alone are others."""
+    return parity.broken and parity.lost_at_most is not None and parity.lost_at_most <= (parity.margin or 0.0)

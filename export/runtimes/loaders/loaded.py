@@ -29,8 +29,11 @@ class Loaded:
         if count is None and len(fed) > 1:
             try:
                 return self._rows(fed)
-            except Exception:  # each runtime has its own: files with an open batch may be made for one image inside
-                first = self._rows(fed[:1])
+            except Exception as error:  # each runtime has its own: files may be made for one image inside
+                try:
+                    first = self._rows(fed[:1])
+                except Exception:
+                    raise error from None
                 self.one_by_one = True
                 return np.concatenate([first, self.answers(fed[1:])])
         if count is None or len(fed) == count:
@@ -62,9 +65,16 @@ def the_output(names: Sequence[str], wanted: str | None) -> int:
 
 
 def output_names(model: Any) -> list[str]:
-    """The names of a Keras model's outputs."""
+    """The names of a Keras model's outputs, in the order of `keras.tree.flatten`: the keys of a dict, or the layers."""
+    import keras
+
     graph = getattr(model, "_functional", None) or model  # a Sequential keeps them in the graph that it has inside
-    return [str(name) for name in graph.output_names]
+    keys = graph._outputs_struct if isinstance(graph._outputs_struct, dict) else None  # Keras has no public name for it
+    names = [str(name) for name in graph.output_names]
+    if keys is None or len(keys) != len(names):
+        return names
+    flat = keras.tree.flatten({key: number for number, key in enumerate(keys)})
+    return [str(list(keys)[number]) for number in flat]
 
 
 def only_input(entries: Sequence[Any]) -> Any:

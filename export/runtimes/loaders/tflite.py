@@ -27,12 +27,13 @@ def load(path: Path, threads: int | None, output: str | None) -> Loaded:
     results = interpreter.get_output_details()
     result = results[the_output([one["name"] for one in results], output)]
     shape = [int(size) for size in entry["shape_signature"]]
-    allocated = tuple(int(size) for size in entry["shape"])
+    allocated: tuple[int, ...] = tuple(int(size) for size in entry["shape"])
     described = read_description(description_in(content))
 
     def call(fed: np.ndarray) -> np.ndarray:
         nonlocal allocated
         if fed.shape != allocated:
+            allocated = ()  # as long as it is not known to have been done
             interpreter.resize_tensor_input(entry["index"], fed.shape, strict=True)
             interpreter.allocate_tensors()
             allocated = fed.shape

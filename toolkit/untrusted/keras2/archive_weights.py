@@ -19,7 +19,8 @@ INSIDE = {  # layers that have layers: where the file has them, and what they ar
         "_output_dense": "attention_output",
     }
 }
-NO_WEIGHTS = ("optimizer", "_random_generator", "_generator")  # what else may have numbers
+COMPILED = ("optimizer", "metrics", "compiled_metrics", "compiled_loss", "loss_tracker")  # of a model for training
+NO_WEIGHTS = (*COMPILED, "_random_generator", "_generator")  # what else may have numbers
 Tree = dict[str, Any]
 
 
@@ -27,7 +28,8 @@ def fill_from_archive(file: Any, part: Part) -> None:
     """Give the model all weights in `file`, an open HDF5 file. Raises NotRebuiltError if a weight is missing, is left
     over, or does not fit."""
     tree = _tree(file)
-    tree.pop("optimizer", None)
+    for name in COMPILED:
+        tree.pop(name, None)
     _fill(tree, part)
     finish(part)
 
