@@ -91,6 +91,7 @@ KINDS = (
     Kind("a text file", "notes.txt", family=""),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
+PARTNER_OF_ITSELF = "plain.tflite"  # of the file that is the others' partner
 PARTNERS = {"colour": "plain.onnx", "grey": "grey.onnx", "tall": "tall.onnx", "sigmoids": "sigmoids.tflite"}
 
 
@@ -133,12 +134,16 @@ class Families:
     root: Path  # of the pictures
     models: dict[str, keras.Model]
 
+    def fed(self, family: str) -> np.ndarray:
+        """float32 [N, H, W, 3 or 1] of -1..1: all pictures, in the order of `paths`."""
+        size = TALL if family == "tall" else (SIZE, SIZE)
+        pixels = np.stack([decode(self.root / path, size) for path in self.paths])
+        fed: np.ndarray = (to_grey(pixels) if family == "grey" else pixels) / np.float32(127.5) - np.float32(1)
+        return fed
+
     def answers(self, family: str) -> np.ndarray:
-        """float64 [N, 2], of all pictures, in the order of `paths`."""
-        sizes = {"tall": TALL}
-        pixels = np.stack([decode(self.root / path, sizes.get(family, (SIZE, SIZE))) for path in self.paths])
-        pixels = to_grey(pixels) if family == "grey" else pixels
-        given = self.models[family]((pixels / 127.5 - 1).astype(np.float32), training=False).numpy().astype(np.float64)
+        """float64 [N, 2], of all pictures."""
+        given = self.models[family](self.fed(family), training=False).numpy().astype(np.float64)
         return given / given.sum(1, keepdims=True)
 
     @property
@@ -147,9 +152,7 @@ class Families:
 
     @property
     def images(self) -> np.ndarray:
-        """float32 [N, 32, 32, 3] of -1..1."""
-        pixels = np.stack([decode(self.root / path, SIZE) for path in self.paths])
-        return (pixels / 127.5 - 1).astype(np.float32)
+        return self.fed("colour")
 
 
 def families(root: Path) -> Families:
@@ -165,6 +168,7 @@ def families(root: Path) -> Families:
         "tall": of_size(model, *TALL),
         "sigmoids": ending(model, 2, "sigmoid"),
     }
+    fit_answer(models["tall"], base.fed("tall"), scan(root).labels)
     return Families(root, models)
 
 
