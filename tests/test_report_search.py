@@ -224,19 +224,26 @@ def test_every_digit_of_a_float_is_typed(
 
 @given(margin=st.floats(0.001, 100))
 def test_a_margin_is_typed_in_the_points_that_give_it_again(margin: float) -> None:
-    _, text = _typed_margin(margin / 100, always=True)
+    artefact = Artefact("model_int8.onnx", "onnx", "int8", 1, "")
+
+    def of(fraction: float, chosen: bool = True) -> list[str]:
+        return _typed_margin(Parity(artefact, HOLDS, images=1000, margin=fraction, margin_chosen=chosen))
+
+    assert of(margin / 100, chosen=False) == []  # it follows from the number of images
+    _, text = of(margin / 100) or ("", "0.5")
     assert float(text) / 100 == margin / 100
-    assert len(_typed_margin(0.7 / 100)[1]) == 3  # 0.7, not 0.7000000000000001
+    assert of(0.7 / 100)[1] == "0.7"  # not 0.7000000000000001
+    assert of(0.005) == []  # what 1,000 images get anyway
 
 
 def test_exports_are_typed_as_they_were_asked_for(finished: Run) -> None:
     facts = read_run_facts(finished)
-    assert facts.exports == (ExportSettings(None, None, 200, (), 0.5),)
+    assert facts.exports == (ExportSettings(),)
     some = ExportSettings(("onnx", "tflite"), ("int8",), 50, ("head", "dense 2"), 0.25)
     first, second, verify, _ = commands(replace(facts, exports=(some, ExportSettings(("onnx",), None, 200, (), 0.5))))
     for name in ("formats", "precisions", "calibration", "float_layers"):
         assert typed(first)[name] == getattr(some, name)
-    assert typed(first)["margin"] == 0.5  # that of the verification
+    assert typed(first)["margin"] is None  # as in the verification
     assert (second, verify) == ("unfreeze export run --formats onnx", "unfreeze verify run")
     lines = commands(replace(facts, exports=(some,), search={}, trials=()))
     assert typed(lines[2])["margin"] == 0.25
