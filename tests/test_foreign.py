@@ -258,10 +258,11 @@ def test_files_of_an_open_batch_that_are_made_for_one_image_inside(
     assert all(results.values()), [parity.reason for parity in results.values()]
 
 
-def test_the_reference_is_no_artefact(folder: Path, pictures: Path) -> None:
-    """It would hold against itself, whatever pixels it is given."""
-    with pytest.raises(UnfreezeError, match=r"plain\.onnx is the reference itself"):
-        verified(folder, ["plain.onnx"], pictures, reference=folder / "." / "plain.onnx")
+def test_a_file_holds_against_itself_on_the_same_pixels_alone(folder: Path, pictures: Path) -> None:
+    how: dict[str, Any] = {"reference": folder / "plain.onnx"}
+    assert all(verified(folder, ["plain.onnx"], pictures, **how).values())
+    with pytest.raises(UnfreezeError, match=r"plain\.onnx is reference and artefact, and cannot take two ranges"):
+        verified(folder, ["plain.onnx"], pictures, reference_conversion=Conversion("0..1"), **how)
 
 
 def labelled(path: Path, to: Path, names: Sequence[str], **more: str) -> Path:

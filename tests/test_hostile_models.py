@@ -201,7 +201,7 @@ def test_no_keras_file_at_all(tmp_path: Path, pictures: Path, capsys: pytest.Cap
     said = refused(capsys, "adopt", path, pictures, tmp_path / "run")
     assert said.endswith("unpack it, and give the converted/keras_model.h5 that is in it")
     os.mkfifo(tmp_path / "pipe.keras")  # waits for ever if it is opened
-    assert "does not exist" in refused(capsys, "adopt", tmp_path / "pipe.keras", pictures, tmp_path / "run")
+    assert "is not a file" in refused(capsys, "adopt", tmp_path / "pipe.keras", pictures, tmp_path / "run")
 
 
 def _external(file: h5py.File, other: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from export.formats.onnx import write_onnx
 from export.formats.saved_model import write_float_saved_model, write_saved_model
 from export.formats.tflite import write_tflite, write_tflite_int8
-from export.proof.layers import LayerError, first_divergent, layer_errors, mentions, threshold
+from export.proof.layer_error import LayerError, first_divergent, threshold
+from export.proof.layers import layer_errors, mentions
 from export.runtimes.tensors import tensors
 from tests.calibrate import calibrate_normalization, shake
 

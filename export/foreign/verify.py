@@ -54,7 +54,9 @@ def verify_foreign(
     for parity.json and the pictures. Each verdict carries the reference's size and times. Raises UnfreezeError if a
     model cannot be loaded, or does not take images, or the reference gives other classes.
     """
-    _check_names(reference, artefacts)
+    _check_names(artefacts)
+    if reference_conversion not in (None, conversion) and reference in artefacts:
+        raise UnfreezeError(f"{reference} is reference and artefact, and cannot take two ranges of pixels; copy it")
     conversions = dict.fromkeys(artefacts, conversion) | {reference: reference_conversion or conversion}
     for path in (reference, *artefacts):
         kind_of(path)
@@ -91,11 +93,9 @@ def verify_foreign(
     return parities
 
 
-def _check_names(reference: Path, artefacts: Sequence[Path]) -> None:
+def _check_names(artefacts: Sequence[Path]) -> None:
     if not artefacts:
         raise UnfreezeError("no artefact to compare with the reference; give one or more")
-    if same := [path for path in artefacts if path.resolve() == reference.resolve()]:
-        raise UnfreezeError(f"{same[0]} is the reference itself, which holds against itself; give another artefact")
     names = [path.name for path in artefacts]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UnfreezeError(f"two artefacts are named {twice[0]}, and the table could not tell them apart; rename one")
