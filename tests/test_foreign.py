@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from export.settings import Conversion, VerifySettings
 from tests.calibrate import shake
 from tests.elsewhere import SIZE, Call, classifier, copied, fit_answer, to_onnx, to_tflite
 from tests.pictures import write_pictures
+from tests.warm import warm_processes
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
@@ -39,7 +40,14 @@ GOOD = {
     "int8.tflite": "int8",
     "saved": "float32",
 }
+pytestmark = pytest.mark.long
 FAULTS = {"scaled": "second", "bgr": "first", "classes": "answer", "normalised": "first"}  # and the layer to look at
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> Iterator[None]:
+    with warm_processes():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def images(run: Run) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def expected(run: Run) -> np.ndarray:
-    answers = read_reference(read_manifest(run.path / "export")).probabilities
+    answers = read_reference(read_manifest(run.path / "export")).only("test").probabilities
     assert np.ptp(answers) > 0.05, "answers that are all alike prove nothing"
     return answers
 
@@ -88,9 +88,9 @@ def test_every_file_takes_one_channel_and_gives_the_models_answers(
     name: str, run: Run, images: np.ndarray, expected: np.ndarray
 ) -> None:
     runner = load(run.path / "export" / name)
-    assert list(runner.shape)[1:] == [32, 32, 1]
-    assert runner.description is not None
-    entry = runner.description["input"]
+    assert (runner.input.layout, runner.input.size, runner.input.channels) == ("NHWC", (32, 32), 1)
+    assert runner.loaded.description is not None
+    entry = runner.loaded.description["input"]
     assert entry == recipe(1) | {"name": "image", "dtype": "uint8", "shape": ["batch", 32, 32, 1]}
     for count in (1, 3, len(images)):
         np.testing.assert_allclose(runner.predict(images[:count]), expected[:count], atol=TOLERANCE[PRECISION[name]])
@@ -158,7 +158,7 @@ def test_every_normalisation_is_exported_in_int8(
     train_run(other)
     manifest = export(other, ExportSettings(precisions=("int8",)))
     assert manifest.failed == {}
-    expected = read_reference(manifest).probabilities
+    expected = read_reference(manifest).only("test").probabilities
     images = np.asarray(load_part(other, "test").images)
     for name in ("model_int8.tflite", "model_int8.onnx"):
         got = load(manifest.folder / name).predict(images)
