@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import keras
@@ -358,7 +359,7 @@ def test_metadata_and_labels_of_tflite(folder: Path, tmp_path: Path) -> None:
     assert told.file.normalisation == ((0.0,), (1.0,))
     assert (told.file.colour, told.file.metadata["license"]) == ("RGB", "MIT")
     assert pixels_of(told) == [("0..255", STATED)]
-    assert told.next == f"unfreeze predict {path} IMAGE"
+    assert told.next == f"unfreeze predict {quote(str(path))} IMAGE"
     assert answers(told)["MediaPipe ImageClassifier"] == "yes"
 
 
@@ -460,10 +461,11 @@ def test_code_in_a_keras_file_is_named_and_not_run(tmp_path: Path) -> None:
 
 def test_the_next_command(folder: Path) -> None:
     told = {path.name: looked(path).next for path in folder.iterdir()}
-    assert told["plain.tflite"] == f"unfreeze predict {folder}/plain.tflite IMAGE --pixels RANGE --labels LABELS.txt"
-    assert told["int8.tflite"] == f"unfreeze predict {folder}/int8.tflite IMAGE --pixels -1..1 --labels LABELS.txt"
-    assert told["model.keras"] == f"unfreeze adopt {folder}/model.keras DATA RUN --pixels RANGE"
-    assert told["saved"] == f"unfreeze predict {folder}/saved IMAGE --pixels RANGE --labels LABELS.txt"
+    plain, int8 = (f"unfreeze predict {quote(f'{folder}/{name}.tflite')} IMAGE" for name in ("plain", "int8"))
+    assert told["plain.tflite"] == f"{plain} --pixels RANGE --labels LABELS.txt"
+    assert told["int8.tflite"] == f"{int8} --pixels -1..1 --labels LABELS.txt"
+    assert told["model.keras"] == f"unfreeze adopt {quote(f'{folder}/model.keras')} DATA RUN --pixels RANGE"
+    assert told["saved"] == f"unfreeze predict {quote(f'{folder}/saved')} IMAGE --pixels RANGE --labels LABELS.txt"
 
 
 def test_text_and_json(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -499,7 +501,7 @@ def test_a_run_and_its_files(finished: Any, tmp_path: Path) -> None:
         assert (told.file.labels, told.classes) == (tuple(names), len(names)), artefact.name
         assert told.file.precision in (artefact.precision, "mixed"), artefact.name
         assert pixels_of(told) == [("0..255", STATED)]
-        assert told.next == f"unfreeze predict {manifest.folder / artefact.name} IMAGE"
+        assert told.next == f"unfreeze predict {quote(str(manifest.folder / artefact.name))} IMAGE"
         assert told.file.notes == ()
         assert told.file.colour == "RGB"
         if artefact.format == "tflite":

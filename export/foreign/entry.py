@@ -8,7 +8,7 @@ import numpy as np
 
 from export.runtimes.loaders.keras import loaded_model
 from export.runtimes.model_input import ModelInput
-from export.runtimes.pixel_range import GREY, PixelRange
+from export.runtimes.pixel_range import PixelRange
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.grey import LUMA
 
@@ -48,10 +48,10 @@ def as_layers(image: keras.KerasTensor, entry: ModelInput, pixels: str) -> keras
 
 
 def _values(x: keras.KerasTensor, named: PixelRange) -> keras.KerasTensor:
-    grey = x.shape[-1] == 1
-    factor, offset = ([float(np.dot(GREY, one))] if grey else list(one) for one in (named.factor, named.offset))
+    count = x.shape[-1]
+    factor, offset = (list(one)[:count] for one in (named.factor, named.offset))
     x = keras.layers.Rescaling(factor, offset, dtype="float32", name="normalise")(x)
-    return x[..., ::-1] if named.reversed and not grey else x
+    return x[..., ::-1] if named.reversed else x
 
 
 def _grey(image: keras.KerasTensor) -> keras.KerasTensor:

@@ -65,6 +65,8 @@ class ModelInput:
                 f"{', '.join(PIXELS)}, or MEAN/STD (`unfreeze inspect` of the file says which are plausible)"
             )
         named = pixel_range(pixels)
+        if self.channels == 1 and not named.fits_grey:
+            raise UnfreezeError(f"a greyscale model has no pixel range of three channels; give another than {pixels}")
         if np.issubdtype(self.dtype, np.integer) and not self.scale:
             (low, high), limits = named.bounds, self._limits
             if low < limits[0] or high > limits[1] or high - low < LEAST_LEVELS:

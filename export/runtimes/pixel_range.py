@@ -11,7 +11,6 @@ from export.settings import PIXELS
 from toolkit.errors import UnfreezeError
 
 UNITS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of ImageNet's pixels, from 0 to 1
-GREY = (0.299, 0.587, 0.114)  # weight of each channel in a grey value (ITU-R 601)
 HOW_TO_SAY = f"{', '.join(PIXELS)}, or MEAN/STD such as 127.5/127.5: the model takes (pixel - MEAN) / STD"
 
 
@@ -29,11 +28,15 @@ class PixelRange:
         ends = [end for f, o in zip(self.factor, self.offset, strict=True) for end in (o, 255 * f + o)]
         return min(ends), max(ends)
 
+    @property
+    def fits_grey(self) -> bool:
+        """Whether it is the same for all three channels."""
+        return len(set(self.factor)) == len(set(self.offset)) == 1
+
     def values(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [N, H, W, 3 or 1] -> float32 of the same shape. One channel gets what grey pixels get in all three."""
+        """uint8 [N, H, W, 3 or 1] -> float32 of the same shape. One channel is taken for red, green and blue alike."""
         if images.shape[-1] == 1:
-            factor, offset = (np.float32(np.dot(GREY, one)) for one in (self.factor, self.offset))
-            grey: np.ndarray = images.astype(np.float32) * factor + offset
+            grey: np.ndarray = images.astype(np.float32) * np.float32(self.factor[0]) + np.float32(self.offset[0])
             return grey
         values = images * np.array(self.factor, np.float32) + np.array(self.offset, np.float32)
         return values[..., ::-1] if self.reversed else values
