@@ -205,14 +205,16 @@ def _artefact(values: dict[str, Any], folder: Path) -> Artefact:
 
 def write_reference(folder: Path, reference: Reference) -> str:
     """Store the reference answers; returns the SHA-256 of the file."""
-    path = folder / "reference.npz"
+    path, test, val = folder / "reference.npz", reference.only(TEST), reference.only(VAL)
     values: dict[str, Any] = {
-        "paths": np.array(reference.paths),
-        "labels": reference.labels,
-        "parts": np.array(reference.parts),
+        "paths": np.array(test.paths),
+        "labels": test.labels,
+        "val_paths": np.array(val.paths, dtype=str),
+        "val_labels": val.labels,
+        "val_probabilities": val.probabilities,
     }
     with atomic(path) as temporary:
-        np.savez_compressed(temporary, probabilities=reference.probabilities, **values)
+        np.savez_compressed(temporary, probabilities=test.probabilities, **values)
     return file_digest(path)
 
 
@@ -224,5 +226,8 @@ def read_reference(manifest: Manifest) -> Reference:
             f"{path} is missing or changed since the export; repeat `unfreeze export {path.parents[1]}`"
         )
     with np.load(path, allow_pickle=False) as arrays:
-        parts = tuple(arrays["parts"].tolist()) if "parts" in arrays else ()  # of an older version: test images only
-        return Reference(tuple(arrays["paths"].tolist()), arrays["labels"], arrays["probabilities"], parts)
+        test = Reference(tuple(arrays["paths"].tolist()), arrays["labels"], arrays["probabilities"])
+        if "val_paths" not in arrays or not len(arrays["val_paths"]):  # of an older version, or without validation
+            return test
+        paths = tuple(arrays["val_paths"].tolist())
+        return test + Reference(paths, arrays["val_labels"], arrays["val_probabilities"], (VAL,) * len(paths))
