@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from export.inspect.model_file import End, Size
+from export.runtimes.model_input import layout_of
 
 COLOURS = {1: "grey", 3: "RGB"}
 SMALLEST = 8  # pixels; a smaller input is none of images
@@ -32,18 +33,10 @@ def image_input(ends: Sequence[End]) -> ImageInput | None:
     if len(ends) != 1 or ends[0].shape is None:
         return None
     shape = ends[0].shape
-    if len(shape) == 3:
-        batch, height, width = shape
-        return _checked("NHW", 1, height, width, batch)
-    if len(shape) != 4:
+    found = layout_of(shape)
+    if found is None:
         return None
-    if shape[3] in COLOURS:
-        return _checked("NHWC", shape[3], shape[1], shape[2], shape[0])
-    return _checked("NCHW", shape[1], shape[2], shape[3], shape[0]) if shape[1] in COLOURS else None
-
-
-def _checked(layout: str, channels: Size, height: Size, width: Size, batch: Size) -> ImageInput | None:
-    fixed = [size for size in (height, width) if isinstance(size, int)]
-    if not isinstance(channels, int) or any(size < SMALLEST for size in fixed) or (layout == "NHW" and not fixed):
+    layout, channels, height, width = found
+    if any(isinstance(size, int) and size < SMALLEST for size in (height, width)):
         return None
-    return ImageInput(layout, COLOURS[channels], height, width, batch)
+    return ImageInput(layout, COLOURS[channels], height, width, shape[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from export.inspect.image_input import ImageInput
 from export.inspect.model_file import NO, Hint, ModelFile
+from export.runtimes.model_input import takes_bytes
 from toolkit.errors import one_line
 
 READ = ("Unfreeze's description", "TFLite metadata", "metadata ")  # where `predict` itself finds labels
@@ -40,6 +41,4 @@ def _pixels(hints: tuple[Hint, ...]) -> str:
 def _takes_bytes(file: ModelFile) -> bool:
     """Whether the pixels go into the input as they are."""
     entry = file.inputs[0]
-    plain = entry.dtype == "uint8" and entry.scale is None
-    least = {"uint8": 0, "int8": -128}.get(entry.dtype)
-    return plain or (entry.scale is not None and abs(entry.scale - 1) < 1e-3 and entry.zero_point == least)
+    return entry.dtype in ("uint8", "int8") and takes_bytes(entry.dtype, entry.scale or 0.0, entry.zero_point or 0)

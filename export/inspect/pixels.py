@@ -8,16 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from export.inspect.model_file import GUESS, LIKELY, STATED, End, Hint, ModelFile, Normalisation, Step
+from export.runtimes.pixel_range import NAMED
 
-MEAN = np.array([123.675, 116.28, 103.53])  # of ImageNet's pixels 0..255 in RGB, as PyTorch has them
-DEVIATION = np.array([58.395, 57.12, 57.375])
-CAFFE = np.array([123.68, 116.779, 103.939])
-RANGES = {  # what black and white become, per channel
-    "0..255": (np.zeros(3), np.full(3, 255.0)),
-    "0..1": (np.zeros(3), np.ones(3)),
-    "-1..1": (-np.ones(3), np.ones(3)),
-    "imagenet": (-MEAN / DEVIATION, (255 - MEAN) / DEVIATION),
-    "caffe": (-CAFFE, 255 - CAFFE),
+RANGES = {  # what black and white become, per channel in RGB
+    name: (np.array(one.offset), 255 * np.array(one.factor) + np.array(one.offset)) for name, one in NAMED.items()
 }
 BEFORE = ("0..255", "0..1", "-1..1")  # what a model that normalises by itself may take
 TOLERANCE = 0.04  # of the width of a range; converters calibrate on images that may have no black or white

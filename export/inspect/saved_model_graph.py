@@ -3,6 +3,7 @@ are read."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from export.inspect.model_file import Step, Weight, cut, step
+from export.runtimes.graph_files import reached_nodes
 from toolkit.errors import short_reason
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -46,25 +48,9 @@ def read_graph(path: Path) -> Any:
 
 def operators(graph: Any, signature: Any) -> dict[str, int]:
     """How often each operation occurs in what a signature runs; a function that is called twice counts once."""
-    functions = {function.signature.name: function for function in graph.graph_def.library.function}
-    nodes = {node.name: node for node in graph.graph_def.node}
-    names, called = [one.name for one in signature.outputs.values()], list[str]()
-    counted, seen = dict[str, int](), set[str]()
-    while names or called:
-        if names:
-            name = names.pop().lstrip("^").partition(":")[0]
-            found = [nodes[name]] if name in nodes and f"node {name}" not in seen else []
-            seen.add(f"node {name}")
-            names += [entry for node in found for entry in node.input]
-        else:
-            name = called.pop()
-            found = list(functions[name].node_def) if name in functions and f"call {name}" not in seen else []
-            seen.add(f"call {name}")
-        for node in found:
-            called += [value.func.name for value in node.attr.values() if value.HasField("func")]
-            if node.op not in PLUMBING:
-                counted[cut(node.op, 60)] = counted.get(cut(node.op, 60), 0) + 1
-    return dict(sorted(counted.items(), key=lambda item: -item[1]))
+    reached = reached_nodes(graph, [one.name for one in signature.outputs.values()])
+    counted = Counter(cut(node.op, 60) for node in reached if node.op not in PLUMBING)
+    return dict(counted.most_common())
 
 
 def variables(graph: Any) -> Iterator[Weight]:

@@ -8,6 +8,7 @@ sandbox: see docs/reliability.md.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,6 @@ def _check(file: Path, changed: int, size: int) -> None:
 def _reached(graph: Any) -> set[str]:
     """The operations that a signature, an object's function or the loading may run. Every SavedModel has functions
     that save and restore its variables: those are left out as long as nothing but the saver calls them."""
-    nodes = {node.name: node for node in graph.graph_def.node}
-    functions = {function.signature.name: function for function in graph.graph_def.library.function}
     names = [tensor.name for one in graph.signature_def.values() for tensor in one.outputs.values()]
     names += [
         name for key in STARTS if key in graph.collection_def for name in graph.collection_def[key].node_list.value
@@ -62,7 +61,15 @@ def _reached(graph: Any) -> set[str]:
     called = list(graph.object_graph_def.concrete_functions)
     for node in graph.object_graph_def.nodes:
         called += [node.bare_concrete_function.concrete_function_name, *node.function.concrete_functions]
-    operations: set[str] = set()
+    return {node.op for node in reached_nodes(graph, names, called)}
+
+
+def reached_nodes(graph: Any, names: Iterable[str], called: Iterable[str] = ()) -> Iterator[Any]:
+    """The nodes of a MetaGraphDef that compute the tensors of these names or are in these functions, and all that they
+    depend on or call. A function that is called twice counts once."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    functions = {function.signature.name: function for function in graph.graph_def.library.function}
+    names, called = [*names], [*called]
     seen: set[str] = set()
     while names or called:
         if names:
@@ -74,9 +81,8 @@ def _reached(graph: Any) -> set[str]:
             name = called.pop()
             found = list(functions[name].node_def) if name in functions and f"call {name}" not in seen else []
             seen.add(f"call {name}")
-        operations |= {node.op for node in found}
         called += [one for node in found for one in _called(node)]
-    return operations
+        yield from found
 
 
 def _called(node: Any) -> list[str]:

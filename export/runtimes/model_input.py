@@ -13,6 +13,7 @@ from export.settings import PIXELS
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.grey import to_grey
 
+CHANNELS = (1, 3)  # grey, RGB
 LEAST_LEVELS = 100  # that a range has to have in an input of integers
 LEAST_OVERLAP = 0.05  # of a range of pixel values with what a quantised input can hold: below it does not fit
 
@@ -43,11 +44,8 @@ class ModelInput:
 
     @property
     def takes_pixels(self) -> bool:
-        """Whether it takes the bytes of the pixels as they are: integers of 8 bits, not quantised, or quantised so that
-        they stand for 0 to 255."""
-        if self.dtype == np.uint8 and not self.scale:
-            return True
-        return self.dtype in (np.uint8, np.int8) and abs(self.scale - 1) < 1e-3 and self.zero == self._limits[0]
+        """As `takes_bytes`."""
+        return takes_bytes(self.dtype, self.scale, self.zero)
 
     @property
     def _limits(self) -> tuple[int, int]:
@@ -104,18 +102,33 @@ def model_input(shape: Sequence[Any], dtype: Any, quantization: tuple[float, int
     """The input of this shape, in which a dimension that is open is None, a text, or not positive. `quantization`:
     scale and zero point; a scale of 0: none. Raises UnfreezeError if it is not an input of images, RGB or grey."""
     sizes = [size if isinstance(size, int) and size > 0 else None for size in shape]
-    kind: dict[str, Any] = {"dtype": np.dtype(dtype), "scale": float(quantization[0]), "zero": int(quantization[1])}
-    if len(sizes) == 3 and None not in sizes[1:] and sizes[2] not in (1, 3):
-        batch, height, width = sizes
-        return ModelInput("NHW", batch, height, width, channels=1, **kind)
-    if len(sizes) == 4 and sizes[3] in (1, 3):
-        batch, height, width, channels = sizes
-        return ModelInput("NHWC", batch, height, width, channels or 0, **kind)
-    if len(sizes) == 4 and sizes[1] in (1, 3):
-        batch, channels, height, width = sizes
-        return ModelInput("NCHW", batch, height, width, channels or 0, **kind)
+    found = layout_of(sizes)
+    if found is not None:
+        layout, channels, height, width = found
+        scale, zero = quantization
+        return ModelInput(layout, sizes[0], height, width, channels, np.dtype(dtype), float(scale), int(zero))
     told = "[" + ", ".join("?" if size is None else str(size) for size in sizes) + "]"
     raise UnfreezeError(
         f"it takes {told}; a classifier of images must take RGB or grey ones: [N, H, W, 3], [N, 3, H, W], "
         "[N, H, W, 1], [N, 1, H, W] or [N, H, W]"
     )
+
+
+def layout_of(shape: Sequence[Any]) -> tuple[str, int, Any, Any] | None:
+    """(layout, channels, height, width) of an input of images of this shape; None if it is of none. A dimension that is
+    no number is open."""
+    if len(shape) == 3 and all(isinstance(size, int) for size in shape[1:]) and shape[2] not in CHANNELS:
+        return "NHW", 1, shape[1], shape[2]
+    if len(shape) == 4 and shape[3] in CHANNELS:
+        return "NHWC", shape[3], shape[1], shape[2]
+    if len(shape) == 4 and shape[1] in CHANNELS:
+        return "NCHW", shape[1], shape[2], shape[3]
+    return None
+
+
+def takes_bytes(dtype: Any, scale: float, zero: int) -> bool:
+    """Whether an input takes the bytes of the pixels as they are: integers of 8 bits, not quantised (a scale of 0), or
+    quantised so that they stand for 0 to 255."""
+    if np.dtype(dtype) == np.uint8 and not scale:
+        return True
+    return np.dtype(dtype) in (np.uint8, np.int8) and abs(scale - 1) < 1e-3 and zero == np.iinfo(dtype).min
