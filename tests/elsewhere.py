@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tf2onnx
+from onnxruntime.quantization import CalibrationDataReader
 
 from export.formats.tflite import _quiet
 
@@ -92,3 +93,14 @@ def to_tflite(
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # they come from the images
         path.write_bytes(converter.convert())
     return path
+
+
+class Images(CalibrationDataReader):
+    """For onnxruntime's calibration."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.left = iter(images)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        image = next(self.left, None)
+        return None if image is None else {"photograph": image[None]}

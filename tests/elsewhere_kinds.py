@@ -19,12 +19,12 @@ import keras
 import numpy as np
 import onnx
 import tensorflow as tf
-from onnxruntime.quantization import CalibrationDataReader, quantize_dynamic, quantize_static
+from onnxruntime.quantization import quantize_dynamic, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from export.formats import tflite_metadata
 from tests.calibrate import shake
-from tests.elsewhere import SIZE, classifier, copied, fit_answer, to_onnx, to_tflite
+from tests.elsewhere import SIZE, Images, classifier, copied, fit_answer, to_onnx, to_tflite
 from toolkit.data.image_set import scan
 from toolkit.pixels.decode import decode
 from toolkit.pixels.grey import to_grey
@@ -173,17 +173,6 @@ def families(root: Path) -> Families:
 
 
 # Their files
-
-
-class Images(CalibrationDataReader):
-    """For onnxruntime's calibration."""
-
-    def __init__(self, images: np.ndarray) -> None:
-        self.left = iter(images)
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        image = next(self.left, None)
-        return None if image is None else {"photograph": image[None]}
 
 
 def write_kinds(folder: Path, made: Families) -> None:

@@ -12,14 +12,14 @@ import onnx
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from export.formats.tflite import _quiet
 from export.formats.tflite_metadata import attach
 from export.inspect import onnx_graph, tflite_graph
 from tests.calibrate import shake
-from tests.elsewhere import classifier, to_onnx, to_tflite
+from tests.elsewhere import Images, classifier, to_onnx, to_tflite
 
 PRECISIONS = {
     "plain.tflite": "float32",
@@ -38,17 +38,6 @@ PRECISIONS = {
     "int16x8.onnx": "int16x8",
 }
 TFLITE = [name for name in PRECISIONS if name.endswith(".tflite")]
-
-
-class Images(CalibrationDataReader):
-    """A few images for onnxruntime's calibration."""
-
-    def __init__(self, images: np.ndarray) -> None:
-        self.left = iter(images)
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        image = next(self.left, None)
-        return None if image is None else {"photograph": image[None]}
 
 
 def quantised_tflite(model: keras.Model, images: np.ndarray, activations: str | None, ends: Any = tf.float32) -> bytes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toolkit.errors import NoAnswerError
+from unfreeze.gate.outcome import at_chance
 from unfreeze.wording import at_chance_words
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def plain(value: Any) -> Any:
 def require_sense(parities: Sequence[Parity]) -> None:
     """Raises NoAnswerError if the model that others are compared with is right no more often than chance: then that the
     others lose nothing says nothing."""
-    for parity in parities:
-        if parity.reference_at_chance:
-            raise NoAnswerError(at_chance_words(parity))
+    found = at_chance(parities)
+    if found is not None:
+        raise NoAnswerError(at_chance_words(found))
 
 
 def require_proof(parities: Sequence[Parity], strict: bool = False) -> None:

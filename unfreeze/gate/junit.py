@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from unfreeze.gate.outcome import ERROR, FAILURE, NOTHING, PASSED, SKIPPED, Outcome, numbers, outcome_of
 from unfreeze.gate.safe_text import for_xml
+from unfreeze.wording import COULD_NOT_RUN
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
@@ -22,7 +23,7 @@ def junit(parities: Sequence[Parity], strict: bool = False, trouble: str = "") -
     it is an error of its own, as it is that there are none at all: nothing passes because nothing ran."""
     cases = [(parity.artefact.name, outcome_of(parity, strict), numbers(parity)) for parity in parities]
     if trouble or not cases:
-        cases.append((SUITE, Outcome(ERROR, "could-not-run", "could not run", trouble or NOTHING), {}))
+        cases.append((SUITE, Outcome(ERROR, "could-not-run", COULD_NOT_RUN, trouble or NOTHING), {}))
     suites = Element("testsuites")
     status = Counter(outcome.status for _, outcome, _ in cases)
     counts = {"tests": str(len(cases)), **{name: str(status[which]) for name, which in COUNTED.items()}}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.stats.accuracy_lost import FAILS, UNDECIDED
-from unfreeze.wording import at_chance_words
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
+from unfreeze.wording import COULD_NOT_RUN, VERDICTS, at_chance_words
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
@@ -31,14 +31,14 @@ class Outcome:
 def outcome_of(parity: Parity, strict: bool) -> Outcome:
     """`strict`: too few images to tell are a failure."""
     if not parity.ran:
-        return Outcome(ERROR, "could-not-run", "could not run", parity.reason)
+        return Outcome(ERROR, "could-not-run", COULD_NOT_RUN, parity.reason)
     if parity.reference is not None and parity.reference_at_chance:
         return Outcome(FAILURE, "reference-at-chance", "says nothing: reference at chance", at_chance_words(parity))
     if parity.verdict == FAILS:
-        return Outcome(FAILURE, "does-not-hold", "does not hold", _with_layer(parity))
+        return Outcome(FAILURE, "does-not-hold", VERDICTS[FAILS], _with_layer(parity))
     if parity.verdict == UNDECIDED:
-        return Outcome(FAILURE if strict else SKIPPED, "undecided", "too few images to tell", parity.reason)
-    return Outcome(PASSED, "holds", "holds")
+        return Outcome(FAILURE if strict else SKIPPED, "undecided", VERDICTS[UNDECIDED], parity.reason)
+    return Outcome(PASSED, "holds", VERDICTS[HOLDS])
 
 
 def at_chance(parities: Sequence[Parity]) -> Parity | None:
