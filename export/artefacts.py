@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from export.variants import Variant
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import recipe
 from toolkit.run import Run
+from toolkit.stats.flips import at_chance
 from toolkit.storage.files import atomic, file_digest, read_json, write_json
 from toolkit.storage.records import plain_fields
 
@@ -82,6 +84,18 @@ class Reference:
     def rows(self, part: str) -> np.ndarray:
         """int64: the numbers of the images of one part."""
         return np.flatnonzero(np.array(self.parts, dtype=object) == part)
+
+    @cached_property
+    def at_chance(self) -> bool:
+        """Whether the model is right on the test images no more often than chance."""
+        rows = self.rows(TEST)
+        return at_chance(self.labels[rows], self.probabilities[rows].argmax(1))
+
+    @classmethod
+    def of_unlabelled(cls, paths: tuple[str, ...], probabilities: np.ndarray) -> Reference:
+        """Answers to images without labels."""
+        labels = np.full(len(paths), UNLABELLED, np.int32)
+        return cls(paths, labels, probabilities, (EVIDENCE,) * len(paths))
 
     def only(self, part: str) -> Reference:
         """The images of one part."""

@@ -4,14 +4,15 @@ own, in its own runtime; TensorFlow is needed only for files that need it."""
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from export.artefacts import EVIDENCE, UNLABELLED, Artefact, Reference, digest, picture_paths, size
+from export.artefacts import Artefact, Reference, digest, picture_paths, size
 from export.foreign.look import Look, look_at
 from export.proof.compare import coarser, most_different_rows, spread_rows, verdict_on
 from export.proof.evidence import Joined
@@ -61,18 +62,20 @@ def verify_foreign(
     for path in (reference, *artefacts):
         kind_of(path)
     read_listing(data)
-    with tempfile.TemporaryDirectory() as cache, ProcessGroup() as processes:
+    with tempfile.TemporaryDirectory() as folder, ProcessGroup() as processes:
         looks = look_at(conversions, processes, progress)
         given = class_names(conversions[reference])
         _check_number(reference, looks[reference], given)
         images = _images(data, given or _labels_inside(reference, looks), progress)
         more = _more_images(settings, images, progress)
-        pixels = _decode(images, more, Path(cache), {look.size for look in looks.values()}, progress)
+        pixels = _decode(images, more, Path(folder), {look.size for look in looks.values()}, progress)
         tasks = {Task(path, pixels[look.size].files, conversions[path]): look.process for path, look in looks.items()}
         outcomes = measure(list(tasks), threads=settings.thread_counts, started=tasks, progress=progress)
-        known = _reference(reference, outcomes[reference], images, more, data)
-        known = replace(known, precision=looks[reference].precision)
+        known = replace(
+            _reference(reference, outcomes[reference], images, more, data), precision=looks[reference].precision
+        )
         file = _reference_file(_artefact(reference, looks[reference]), outcomes[reference])
+        keras_reference = cache(partial(_keras_reference, reference, conversions[reference]))
         parities = []
         for path in artefacts:
             outcome = outcomes[path] if given is None else _without_names(outcomes[path])
@@ -85,7 +88,7 @@ def verify_foreign(
             if rows is not None:
                 rows = spread_rows(known) if looks[path].kind == looks[reference].kind else rows
                 pair = [(one, conversions[one]) for one in (reference, path)]
-                parity = replace(parity, divergence=_located(pair, looks, pixels, rows, picture))
+                parity = replace(parity, divergence=_located(pair, looks, pixels, rows, picture, keras_reference))
             parities.append(parity)
         if out is not None:
             write_parities(out / "parity.json", parities)
@@ -142,12 +145,12 @@ def _more_images(settings: VerifySettings, images: ImageSet, progress: Progress)
 
 
 def _decode(
-    images: ImageSet, more: ImageSet | None, cache: Path, sizes: set[tuple[int, int]], progress: Progress
+    images: ImageSet, more: ImageSet | None, folder: Path, sizes: set[tuple[int, int]], progress: Progress
 ) -> dict[tuple[int, int], Joined]:
     """The images, and those without labels behind them, at each size that a model takes."""
     sets = [images] if more is None else [images, more]
     told = partial(progress, "decoding")
-    return {size: Joined([decoded(one, cache, size, progress=told) for one in sets]) for size in sizes}
+    return {size: Joined([decoded(one, folder, size, progress=told) for one in sets]) for size in sizes}
 
 
 def _reference(path: Path, outcome: Outcome, images: ImageSet, more: ImageSet | None, data: Path) -> Reference:
@@ -165,10 +168,7 @@ def _reference(path: Path, outcome: Outcome, images: ImageSet, more: ImageSet | 
     if not np.isfinite(answers).all():
         raise UnfreezeError(f"{path} answers with what is no number; are its --pixels right?")
     known = Reference(images.paths, images.labels, answers[:count])
-    if more is None:
-        return known
-    labels = np.full(len(more), UNLABELLED, np.int32)
-    return known + Reference(more.paths, labels, answers[count:], (EVIDENCE,) * len(more))
+    return known if more is None else known + Reference.of_unlabelled(more.paths, answers[count:])
 
 
 def _without_names(outcome: Outcome) -> Outcome:
@@ -182,22 +182,31 @@ def _located(
     pixels: dict[tuple[int, int], Joined],
     rows: np.ndarray,
     picture: Path | None,
+    keras_reference: Callable[[], tuple[Any, Callable[[np.ndarray], np.ndarray]]],
 ) -> Divergence | None:
-    """Where the second file starts to differ from the first; None where both cannot be compared layer by layer."""
+    """Where the second file starts to differ from the first; None where both cannot be compared layer by layer.
+
+    `keras_reference`: gives the first as a Keras model, if it is one, and the function from images to what it takes.
+    """
     (reference, how), (path, its) = pair
     one, other = looks[reference], looks[path]
     if one.size != other.size:
         return None
     images, precision = pixels[one.size].take(rows), coarser(other.precision, one.precision)
     if one.kind == "keras" and other.kind in ("onnx", "tflite"):
-        start_tensorflow()
-        from export.foreign.load_keras import load_keras, model_and_input
-
-        model, to_input = model_and_input(load_keras(reference, "--reference", how.output), how)
+        model, to_input = keras_reference()
         return locate(model, path, images, precision, to_input=to_input, conversion=its, picture=picture)
     if one.kind == other.kind and one.kind in ("onnx", "tflite"):
         return locate_between((reference, how), (path, its), images, precision, picture=picture)
     return None
+
+
+def _keras_reference(path: Path, conversion: Conversion) -> tuple[Any, Callable[[np.ndarray], np.ndarray]]:
+    """The reference as a model in this process, and the function from uint8 [N, H, W, 3] to what it takes."""
+    start_tensorflow()
+    from export.foreign.load_keras import load_keras, model_and_input
+
+    return model_and_input(load_keras(path, "--reference", conversion.output), conversion)
 
 
 def _artefact(path: Path, look: Look) -> Artefact:

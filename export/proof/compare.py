@@ -15,7 +15,7 @@ from export.runtimes.measure import Measurement, Outcome
 from export.runtimes.worker import REPEATED, not_repeated
 from export.settings import MARGIN, TOLERANCE, VerifySettings
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED, PairedAnswers, compare_answers, margin_of
-from toolkit.stats.flips import at_chance, flips_at_least, flips_at_most
+from toolkit.stats.flips import flips_at_least, flips_at_most
 from toolkit.stats.metrics import calibration_error, wilson
 
 TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a precision may change a probability
@@ -79,7 +79,7 @@ def compare(
         flips=flips,
         flips_at_most=flips_at_most(flipped, shown.images),
         smallest_class=_smallest_class(reference, got, class_names),
-        reference_at_chance=at_chance(reference.labels[labelled], expected[labelled].argmax(1)),
+        reference_at_chance=reference.at_chance,
         max_difference=_finite(difference.max()),
         mean_difference=_finite(difference.mean()),
         p99_difference=_finite(np.percentile(difference.max(1), 99)),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.artefacts import EVIDENCE, UNLABELLED, Manifest, Reference
+from export.artefacts import Manifest, Reference
 from export.runtimes.measure import Measurement, Task, measure
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.unlabelled import scan_unlabelled
@@ -55,5 +55,4 @@ def unlabelled_reference(
     outcome = measure([Task(model, (Path(array.filename),))], progress=progress)[model]  # type: ignore[attr-defined]
     if not isinstance(outcome, Measurement):
         raise UnfreezeError(str(outcome))
-    labels = np.full(len(images), UNLABELLED, np.int32)
-    return Reference(images.paths, labels, outcome.probabilities, (EVIDENCE,) * len(images)), array
+    return Reference.of_unlabelled(images.paths, outcome.probabilities), array

@@ -109,8 +109,7 @@ def _answers(
             over = task.images[0], _rows(task.images[0])
             (seconds,) = process.call(worker.times, *over, 1, 1, limit=FIRST_ANSWER_LIMIT)
             memory = process.call(worker.memory, *over, limit=max(FIRST_ANSWER_LIMIT, SLACK * seconds))
-            answers = process.call(worker.answer, [(file, _rows(file)) for file in task.images])
-            repeated = process.call(worker.repeated, *over)
+            answers, repeated = process.call(worker.answer, [(file, _rows(file)) for file in task.images])
             return process, Measurement(answers, (), process.class_names, memory, repeated)
         except NoRuntimeError:
             raise

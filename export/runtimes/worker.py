@@ -138,17 +138,14 @@ def _predict(images: np.ndarray) -> np.ndarray:
         raise UnfreezeError(f"it does not run ({short_reason(error)}){advice}") from None
 
 
-def answer(images: Sequence[tuple[Path, np.ndarray]]) -> np.ndarray:
-    """The answers to all rows of all files, one after the other."""
+def answer(images: Sequence[tuple[Path, np.ndarray]]) -> tuple[np.ndarray, float]:
+    """(the answers to all rows of all files, one after the other; the largest difference from them if the first batch
+    is asked again). A model in which something random was left active does not repeat itself."""
     parts = [(file, rows[start : start + BATCH]) for file, rows in images for start in range(0, len(rows), BATCH)]
-    return _adapted(np.concatenate([_predict(_batch(file, part)) for file, part in parts]))
-
-
-def repeated(images: Path, rows: np.ndarray) -> float:
-    """The largest difference between two answers to the same images, as many as a batch has. A model in which something
-    random was left active does not repeat itself."""
-    batch = _batch(images, rows[:BATCH])
-    return largest_difference(*(_adapted(_predict(batch)) for _ in range(2)))
+    raw = [_predict(_batch(file, part)) for file, part in parts]
+    again = [_predict(_batch(*parts[0])), *raw[1:]]
+    answers, others = (_adapted(np.concatenate(one)) for one in (raw, again))
+    return answers, largest_difference(answers, others)
 
 
 def intermediate_tensors(path: Path, images: np.ndarray, conversion: Conversion | None) -> list[Tensor]:
