@@ -17,8 +17,9 @@ from export.foreign import answers
 from export.foreign.entry import entry_of
 from export.foreign.load_keras import load_keras
 from export.foreign.wrap import wrap
-from export.runtimes.labels import read_labels, told_apart
+from export.runtimes.labels import class_names
 from export.runtimes.pixel_range import pixel_range
+from export.settings import Conversion
 from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
@@ -57,7 +58,7 @@ def adopt(
     """
     pixel_range(pixels)  # raises UnfreezeError if it is none
     own, name, digest = _own(model)
-    names = read_labels(labels) if isinstance(labels, Path) else None if labels is None else told_apart(labels)
+    names = class_names(Conversion(labels=labels))
     try:
         taken = entry_of(own, pixels)
     except UnfreezeError as error:
@@ -73,9 +74,8 @@ def adopt(
     opened = open_run(run, images, settings)
     seen, part = _sample(opened, progress)
     try:
-        raw = _raw_answers(
-            own, name, taken.convert(np.asarray(part.images[:SAMPLE]), taken.check_pixels(pixels)), pixels
-        )
+        fed = taken.convert(np.asarray(part.images[:SAMPLE]), taken.check_pixels(pixels))
+        raw = _raw_answers(own, name, fed, pixels)
         kind = answers.kind_of(own, raw)
         wrapped = wrap(own, taken, pixels, kind)
         _check_same(wrapped, part, answers.as_arrays(raw, kind))

@@ -6,11 +6,10 @@ import keras
 import numpy as np
 
 from export.artefacts import OUTPUT
-from export.runtimes.answers import to_probabilities
+from export.runtimes.answers import TINY, divided_by_sum, softmax, to_probabilities
 
 PROBABILITIES, LOGITS, SIGMOIDS = "probabilities", "logits", "sigmoids"  # a sigmoid for each class
 ADDED = ("flat", "logits", "opposite", "both", OUTPUT)  # the names of layers that are added
-TINY = 1e-30  # is added to the sum of sigmoids: each may be too small for a float32, and so 0
 
 
 def kind_of(model: keras.Model, raw: np.ndarray) -> str:
@@ -25,12 +24,9 @@ def kind_of(model: keras.Model, raw: np.ndarray) -> str:
 
 def as_arrays(raw: np.ndarray, kind: str) -> np.ndarray:
     """float32 [n, units] -> probabilities, float32 [n, C]."""
-    if kind == LOGITS:
-        return _softmax(raw)
-    if kind == SIGMOIDS:
-        shared: np.ndarray = raw / (raw.sum(1, keepdims=True) + np.float32(TINY))
-        return shared
-    return to_probabilities(raw)
+    if kind == LOGITS:  # a single one is that of the second class
+        return softmax(np.concatenate([np.zeros_like(raw), raw], axis=1) if raw.shape[1] == 1 else raw)
+    return divided_by_sum(raw) if kind == SIGMOIDS else to_probabilities(raw)
 
 
 def as_layers(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
@@ -58,11 +54,3 @@ def _activation(model: keras.Model) -> str | None:
     known = ("linear", "softmax", "sigmoid") if isinstance(last, keras.layers.Dense) else ("softmax", "sigmoid")
     name = getattr(getattr(last, "activation", None), "__name__", None)
     return name if name in known else None
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    """float32 [n, C]; of one logit, that of the second class, [n, 2]."""
-    both = np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits
-    powers = np.exp(both - both.max(1, keepdims=True))
-    shared: np.ndarray = powers / powers.sum(1, keepdims=True)
-    return shared

@@ -8,7 +8,8 @@ from pathlib import Path
 from toolkit.errors import UnfreezeError
 
 HEAD = 64  # bytes that are read
-MAGIC = {(4, b"TFL3"): "tflite", (4, b"ORTM"): "onnx", (0, b"PK\x03\x04"): "keras", (0, b"\x89HDF\r\n\x1a\n"): "keras"}
+ZIP = b"PK\x03\x04"
+MAGIC = {(4, b"TFL3"): "tflite", (4, b"ORTM"): "onnx", (0, ZIP): "keras", (0, b"\x89HDF\r\n\x1a\n"): "keras"}
 SUFFIXES = {
     ".onnx": "onnx",
     ".ort": "onnx",
@@ -37,9 +38,10 @@ def kind_of(path: Path, expected: str = EXPECTED) -> str:
         head = file.read(HEAD)
     if head.startswith(b"version https://git-lfs"):
         raise UnfreezeError(f"{path} is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
+    if head.startswith(ZIP):
+        _check_archive(path, expected)
     for (start, magic), kind in MAGIC.items():
         if head[start:].startswith(magic):
-            _check_archive(path, expected)
             return kind
     if path.suffix.lower() not in SUFFIXES:
         raise UnfreezeError(f"{path} is no model file; give {expected}")
@@ -47,11 +49,10 @@ def kind_of(path: Path, expected: str = EXPECTED) -> str:
 
 
 def _check_archive(path: Path, expected: str) -> None:
-    """Raises UnfreezeError if the path is a zip archive that is no .keras file, such as PyTorch's."""
-    if not zipfile.is_zipfile(path):
-        return
+    """Raises UnfreezeError if a zip archive is no .keras file, such as PyTorch's."""
     try:
-        names = zipfile.ZipFile(path).namelist()
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):  # damaged: its reader says how
         return
     if any(name.endswith("data.pkl") for name in names):

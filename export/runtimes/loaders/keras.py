@@ -7,19 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from export.runtimes.loaders.loaded import Loaded, only_input, output_names, the_output
+from export.runtimes.loaders.loaded import Loaded, only_input, output_names, tensorflow, the_output
 from export.runtimes.model_input import model_input
-from toolkit.process.quiet import start_tensorflow
 from toolkit.process.tf32 import without_tf32
 
 
 def load(path: Path, threads: int | None, output: str | None) -> Loaded:
-    start_tensorflow()
-    import tensorflow as tf
-
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tensorflow(threads)
     from toolkit.untrusted.keras_file import read_model
 
     return loaded_model(read_model(path), output)

@@ -10,6 +10,7 @@ import numpy as np
 
 from export.runtimes.model_input import ModelInput
 from toolkit.errors import UnfreezeError
+from toolkit.process.quiet import start_tensorflow
 
 
 @dataclass
@@ -50,6 +51,17 @@ class Loaded:
         if answer.ndim < 2 or len(answer) != len(fed):
             raise UnfreezeError(f"it answers {len(fed)} images with an array of shape {list(answer.shape)}")
         return answer.reshape(len(fed), -1)
+
+
+def tensorflow(threads: int | None) -> Any:
+    """The module, started with this number of threads; None leaves the number to it."""
+    start_tensorflow()
+    import tensorflow as tf
+
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return tf
 
 
 def the_output(names: Sequence[str], wanted: str | None) -> int:

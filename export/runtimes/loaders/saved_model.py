@@ -8,21 +8,15 @@ import numpy as np
 
 from export.description import read_description
 from export.runtimes.graph_files import check_saved_model
-from export.runtimes.loaders.loaded import Loaded, only_input, the_output
+from export.runtimes.loaders.loaded import Loaded, only_input, tensorflow, the_output
 from export.runtimes.model_input import model_input
-from toolkit.process.quiet import start_tensorflow
 from toolkit.process.tf32 import without_tf32
 
 SIGNATURES = ("serve", "serving_default")
 
 
 def load(path: Path, threads: int | None, output: str | None) -> Loaded:
-    start_tensorflow()
-    import tensorflow as tf
-
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf = tensorflow(threads)
     check_saved_model(path)
     loaded = tf.saved_model.load(str(path))
     name = next((name for name in SIGNATURES if name in loaded.signatures), "")
