@@ -34,7 +34,7 @@ from unfreeze.commands.finish import require_proof, require_sense
 from unfreeze.gate.github import annotate
 from unfreeze.gate.junit import junit
 from unfreeze.gate.markdown import summary
-from unfreeze.gate.outcome import BLOCKING, outcome_of
+from unfreeze.gate.outcome import ERROR, FAILURE, outcome_of
 from unfreeze.gate.reports import Reports
 from unfreeze.gate.safe_text import as_code
 
@@ -117,7 +117,7 @@ def hostile(draw: st.DrawFn) -> Parity:
 
 @given(st.lists(st.sampled_from(ALL), min_size=1, max_size=4), st.booleans())
 def test_what_blocks_is_what_the_command_exits_with(parities: list[Parity], strict: bool) -> None:
-    blocks = any(outcome_of(one, strict).status in BLOCKING for one in parities)
+    blocks = any(outcome_of(one, strict).status in (FAILURE, ERROR) for one in parities)
     try:
         require_sense(parities)
         require_proof(parities, strict)

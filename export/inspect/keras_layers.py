@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from export.inspect.model_file import End, Size, Step, cut, step
+from toolkit.untrusted.allowed import RUNS_CODE
 
 MODELS = ("Functional", "Model", "Sequential")
-LAYERS = 100_000  # of a model, those of models inside it too
 DEPTH = 64  # models within models
-RUNS_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 PASSED = ("InputLayer", "Resizing", "CenterCrop", "GaussianNoise", "Dropout", "Cast")  # as are Random... layers
 OPERATIONS = {  # names of layers that Keras makes of arithmetic -> the step
     **{"TrueDivide": "divide", "Divide": "divide", "Subtract": "subtract", "Multiply": "multiply", "Add": "add"},

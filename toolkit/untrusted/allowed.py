@@ -22,8 +22,9 @@ FUNCTIONS = {
     *("builtins", "keras.activations", "keras.ops", "keras.ops.nn", "keras.ops.numpy", "keras.ops.image"),
     *("keras.initializers", "keras.losses", "keras.metrics"),
 }
-REFUSED = {  # layers that run other code or read files; models of images do not need them
-    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
+RUNS_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")  # layers that run other code
+REFUSED = {  # those, and what reads files; models of images do not need them
+    *RUNS_CODE,
     *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),
     *("get", "serialize", "deserialize"),
 }

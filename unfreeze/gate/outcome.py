@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from export.proof.parity import Parity
 
 PASSED, FAILURE, ERROR, SKIPPED = "passed", "failure", "error", "skipped"
-BLOCKING = (FAILURE, ERROR)  # with which the command exits 1
 NOTHING = "no artefact to verify"
 
 
