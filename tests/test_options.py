@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from toolkit.data.settings import DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
 from unfreeze import option_records, options
@@ -81,7 +83,7 @@ def test_a_value_out_of_range_is_said_in_one_line(values: dict[str, Any], said: 
             BASE | {"head_epochs": 0, "tune_epochs": 0},
             "--head-epochs and --tune-epochs are both 0",
         ),
-        (lambda values: option_records.split(**values), {"val": 0.2, "test": 2.0, "seed": 0}, "--test is 2.0; "),
+        (option_records.data_settings, asdict(DataSettings()) | {"test": 2.0}, "--test is 2.0; "),
         (
             option_records.verify_settings,
             {

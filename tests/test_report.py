@@ -599,7 +599,12 @@ def adopted(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "labels.txt").write_text("stripes\ndots\n")
     monkeypatch.chdir(tmp_path)
     unfreeze.adopt(
-        "a model.keras", "photos", "own", pixels="-1..1", labels="labels.txt", split=unfreeze.Split(test=0.3, seed=2)
+        "a model.keras",
+        "photos",
+        "own",
+        pixels="-1..1",
+        labels="labels.txt",
+        reading=unfreeze.DataSettings(test=0.3, seed=2),
     )
     unfreeze.evaluate("own")
     unfreeze.export("own", ExportSettings(formats=["onnx"], precisions=["float32"]))

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.settings import ExportSettings, VerifySettings
+from toolkit.data.settings import DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES
-from toolkit.settings import Settings, Split
+from toolkit.settings import Settings
 
 ANYTHING = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.binary(max_size=3),
@@ -41,7 +42,7 @@ def test_a_wrong_value_is_told_in_one_line(given: dict[str, Any], said: str) -> 
     assert str(error.value) == said
 
 
-@pytest.mark.parametrize("record", [Settings, Split, ExportSettings, VerifySettings])
+@pytest.mark.parametrize("record", [Settings, DataSettings, ExportSettings, VerifySettings])
 @given(data=st.data())
 def test_whatever_a_field_is_given_is_a_record_or_one_line(record: type, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from([field.name for field in fields(record)]))

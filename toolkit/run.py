@@ -120,7 +120,7 @@ def read_images(
     if settings.cache_dir:
         why = "the next call would take its files for data; give another --cache-dir"
         _refuse_inside(data, Path(settings.cache_dir), why)
-    images = scan(data, strict=strict, classes=classes, trains=trains, progress=partial(progress, "scanning"))
+    images = scan(data, settings, strict=strict, classes=classes, trains=trains, progress=partial(progress, "scanning"))
     if len(images.class_names) > MAX_CLASSES:
         raise UnfreezeError(
             f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
+from toolkit.data.settings import DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, deepest
 from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
@@ -29,9 +30,6 @@ def _positive(example: str) -> Rule:
     return Rule(Number, f"a positive number, such as {example}", lambda value: 0 < value < math.inf)
 
 
-FRACTION = Rule(Number, "a fraction between 0 and 1, such as 0.2", lambda value: 0 < value < 1)
-SEED = Rule(int, f"a number from 0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)
-SPLIT_RULES = {"val": FRACTION, "test": FRACTION, "seed": SEED}
 RULES = {
     "backbone": Rule(str, "the name of a backbone; `unfreeze backbones` lists them"),
     "alpha": Rule(Number, "a width such as 0.35, or 0 for the backbone's own"),
@@ -56,7 +54,6 @@ RULES = {
     "objective": one_of(OBJECTIVES),
     "oracle": one_of(ORACLES),
     "pick": one_of(("best", "smallest")),
-    **SPLIT_RULES,
 }
 
 
@@ -76,22 +73,7 @@ class FollowedTuple(tuple):
 
 
 @dataclass(frozen=True)
-class Split:
-    """How images that have no part are divided. Raises UnfreezeError if a value is out of range."""
-
-    val: float = 0.2  # fraction for validation
-    test: float = 0.2  # fraction for the test
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check(self, SPLIT_RULES)
-
-
-SPLIT = Split()
-
-
-@dataclass(frozen=True)
-class Settings:
+class Settings(DataSettings):
     """What to search and how to train. One value in each of the three tuples makes a plain training run.
 
     A record is checked when it is made. Raises UnfreezeError if a value has the wrong type or is out of range, or if a
@@ -123,8 +105,6 @@ class Settings:
     cache_limit: float = 50.0  # GB that the activations may take
     cache_dir: str = ""  # of decoded images and activations; "": the run's own
     class_weights: str = "balanced"  # or "none"
-    val: float = 0.2  # fraction for validation, if the data has no validation part
-    test: float = 0.2  # fraction for the test, if the data has no test part
     objective: str = "val_loss"  # or "val_accuracy": what decides which epoch and which trial is the best
     oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": chooses the point that is tried next
     trials: int = 8  # at most so many points of the search space are tried
@@ -133,6 +113,7 @@ class Settings:
     seed: int = 0  # of the split, the search, training and augmentation
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check(self, RULES)
         if self.cache_dir:  # absolute, so that it is found from any working directory
             self._set("cache_dir", str(local_path(self.cache_dir, "a folder on this machine").resolve()))

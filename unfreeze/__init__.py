@@ -14,6 +14,7 @@ does not.
     cli            the command line: the group of commands, and how each ends
     commands       the commands
     options        the options that commands share
+    data_options   those that say how DATA is read and divided
     option_records  their values -> the settings records
     option_types   the types of options that click does not have
     screen         progress and tables on the terminal
@@ -25,21 +26,22 @@ does not.
 """
 
 from export.settings import Conversion, ExportSettings, VerifySettings
+from toolkit.data.settings import DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Listener
-from toolkit.settings import Settings, Split
+from toolkit.settings import Settings
 from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune
 from unfreeze.artefact_api import export, inspect, predict, sensitivity, verify, verify_foreign
 from unfreeze.digits_demo import demo
 
 __all__ = [
     "Conversion",
+    "DataSettings",
     "ExportSettings",
     "Finished",
     "Listener",
     "NoAnswerError",
     "Settings",
-    "Split",
     "UnfreezeError",
     "VerifySettings",
     "adopt",

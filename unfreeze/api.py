@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.settings import EXPORT, ExportSettings, VerifySettings
+from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.progress import SILENT, Listener
-from toolkit.settings import SPLIT, Settings, Split
+from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 from unfreeze import artefact_api
@@ -89,18 +90,22 @@ def _exported(run: PathLike, settings: ExportSettings) -> Manifest | None:
     return finished(load_run(local_path(run)), settings)
 
 
-def scan(data: PathLike, *, split: Split = SPLIT, strict: bool = False, listener: Listener = SILENT) -> ImageSet:
+def scan(
+    data: PathLike, *, reading: DataSettings = DATA_SETTINGS, strict: bool = False, listener: Listener = SILENT
+) -> ImageSet:
     """What is in DATA, and the split that a run would make: every image with its class and part, what was left out.
 
-    `split`: how images that have no part are divided. `strict`: a file that has to be left out is an error.
+    `reading`: how DATA is read and divided. `strict`: a file that has to be left out is an error.
     """
     from functools import partial
 
     from toolkit.data import image_set
     from toolkit.data.split import split as divide
 
-    found = image_set.scan(local_path(data, DATA), strict=strict, progress=partial(listener.progress, "scanning"))
-    return divide(found, val=split.val, test=split.test, seed=split.seed)
+    found = image_set.scan(
+        local_path(data, DATA), reading, strict=strict, progress=partial(listener.progress, "scanning")
+    )
+    return divide(found, val=reading.val, test=reading.test, seed=reading.seed)
 
 
 def tune(
@@ -150,7 +155,7 @@ def adopt(
     *,
     pixels: str = "0..255",
     labels: PathLike | Sequence[str] | None = None,
-    split: Split = SPLIT,
+    reading: DataSettings = DATA_SETTINGS,
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> Run:
@@ -170,7 +175,7 @@ def adopt(
             local_path(run),
             pixels=pixels,
             labels=local_path(labels) if isinstance(labels, (str, Path)) else labels,
-            split=split,
+            reading=reading,
             strict=strict,
             progress=listener.progress,
         )

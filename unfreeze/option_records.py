@@ -9,8 +9,9 @@ from dataclasses import fields
 from typing import Any
 
 from export.settings import Conversion, ExportSettings, VerifySettings
+from toolkit.data.settings import DataSettings
 from toolkit.errors import UnfreezeError
-from toolkit.settings import Settings, Split
+from toolkit.settings import Settings
 
 NAMES = [field.name for record in (Settings, Conversion, ExportSettings, VerifySettings) for field in fields(record)]
 COMPOUND = [name for name in NAMES if "_" in name]  # no ordinary word has an underscore
@@ -19,18 +20,18 @@ COMPOUND = [name for name in NAMES if "_" in name]  # no ordinary word has an un
 def settings(values: dict[str, Any]) -> Settings:
     """The Settings of a command's options. Options that were left out follow the backbone."""
     given = {name: value for name, value in values.items() if value is not None}
-    if "cache_dir" in given:
-        given["cache_dir"] = str(given["cache_dir"])
+    given |= {name: str(given[name]) for name in ("cache_dir", "image_dir") if name in given}
     with _as_typed():
         made = Settings(**given)
         made.check_files()
     return made
 
 
-def split(val: float, test: float, seed: int) -> Split:
-    """The Split of the options --val, --test and --seed."""
+def data_settings(values: dict[str, Any]) -> DataSettings:
+    """The DataSettings of the options in READING and SPLIT, which are removed from `values`."""
     with _as_typed():
-        return Split(val, test, seed)
+        given = {field.name: values.pop(field.name) for field in fields(DataSettings)}
+        return DataSettings(**given | {"image_dir": str(given["image_dir"] or "")})
 
 
 def export_settings(values: dict[str, Any]) -> ExportSettings:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import click
 
 from export.settings import PIXELS, ExportSettings
 from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, Settings
+from unfreeze.data_options import FRACTIONS, READING, option
 from unfreeze.option_types import Choice, LocalPath, Names, Numbers
 
 DEFAULT = Settings()
-
-
-def _option(*names: str, **attributes: Any) -> Callable:
-    return click.option(*names, show_default=attributes.pop("show_default", True), **attributes)
 
 
 def _defaults(values: tuple) -> str:
@@ -100,132 +96,118 @@ MLFLOW = click.option(
 STRICT = click.option("--strict", is_flag=True, help="Treat a file that would be left out as an error.")
 
 MODEL = [
-    _option(
+    option(
         "--backbone",
         default=DEFAULT.backbone,
         help="Name of a backbone of keras.applications; `unfreeze backbones` lists them.",
     ),
-    _option(
+    option(
         "--alpha",
         type=click.FloatRange(0, min_open=True),
         show_default="1; 0.35 with the starter",
         help="Width multiplier of a MobileNet.",
     ),
-    _option(
+    option(
         "--weights",
         default=DEFAULT.weights,
         help="Weights of the backbone: imagenet (Keras downloads them once), starter (MobileNetV2 alpha 0.35, "
         "comes with Unfreeze, for trying out only), none, or the path of an "
         "include_top=False weights file.",
     ),
-    _option(
+    option(
         "--image-size",
         type=click.IntRange(1),
         show_default="the backbone's own; 96 with the starter",
         help="Width and height of the input in pixels.",
     ),
-    _option(
+    option(
         "--colour",
         type=Choice(COLOURS),
         default=DEFAULT.colour,
         help="What the model takes: rgb, or grey, one channel, for digits, X-rays, spectrograms and mono cameras.",
     ),
 ]
-FRACTIONS = [
-    _option(
-        "--val",
-        type=float,
-        default=DEFAULT.val,
-        help="Fraction of the images for validation, if DATA has no such part.",
-    ),
-    _option(
-        "--test",
-        type=float,
-        default=DEFAULT.test,
-        help="Fraction of the images for the test, if DATA has no such part.",
-    ),
-]
-SPLIT = [*FRACTIONS, _option("--seed", type=int, default=DEFAULT.seed, help="Seed of the split.")]
 TRAINING = [
-    _option("--head-epochs", type=int, default=DEFAULT.head_epochs, help="Number of epochs with the backbone frozen."),
-    _option(
+    option("--head-epochs", type=int, default=DEFAULT.head_epochs, help="Number of epochs with the backbone frozen."),
+    option(
         "--tune-epochs", type=int, default=DEFAULT.tune_epochs, help="Number of epochs with the last stages unfrozen."
     ),
-    _option("--head-rate", type=float, default=DEFAULT.head_rate, help="Learning rate of the head stage."),
-    _option("--tune-rate", type=float, default=DEFAULT.tune_rate, help="Peak learning rate of fine-tuning."),
-    _option("--batch-size", type=int, default=DEFAULT.batch_size, help="Number of images in a training step."),
-    _option(
+    option("--head-rate", type=float, default=DEFAULT.head_rate, help="Learning rate of the head stage."),
+    option("--tune-rate", type=float, default=DEFAULT.tune_rate, help="Peak learning rate of fine-tuning."),
+    option("--batch-size", type=int, default=DEFAULT.batch_size, help="Number of images in a training step."),
+    option(
         "--patience",
         type=int,
         default=DEFAULT.patience,
         help="Number of epochs without improvement after which a stage ends.",
     ),
-    _option(
+    option(
         "--augment",
         type=Choice(AUGMENTATIONS),
         default=DEFAULT.augment,
         help="Strength of the augmentation.",
     ),
-    _option(
+    option(
         "--flip/--no-flip",
         default=DEFAULT.flip,
         help="Mirror augmented images at random. Use --no-flip for letters, digits and signs.",
     ),
-    _option(
+    option(
         "--class-weights",
         type=Choice(["balanced", "none"]),
         default=DEFAULT.class_weights,
         help="balanced: every class has the same weight in training, however many images it has.",
     ),
+    *READING,
     *FRACTIONS,
-    _option(
+    option(
         "--objective",
         type=Choice(OBJECTIVES),
         default=DEFAULT.objective,
         help="Measure by which epochs and trials are compared.",
     ),
-    _option("--seed", type=int, default=DEFAULT.seed, help="Seed of the split, the search, training and augmentation."),
+    option("--seed", type=int, default=DEFAULT.seed, help="Seed of the split, the search, training and augmentation."),
 ]
 SEARCH = [
-    _option(
+    option(
         "--head-units",
         type=Numbers(int, 64),
         default=_defaults(DEFAULT.space[0]),
         help="Units of the dense layer: a list, or a range FROM:TO[:STEP]. 0: no dense layer.",
     ),
-    _option(
+    option(
         "--dropout", type=Numbers(float, 0.1), default="0:0.5", help="Dropout rates: a list, or a range FROM:TO[:STEP]."
     ),
-    _option(
+    option(
         "--unfreeze",
         type=Numbers(int, 1),
         show_default=f"{_defaults(DEPTHS)} as far as the backbone goes",
         help="Numbers of backbone stages that are fine-tuned, counted from the output.",
     ),
-    _option(
+    option(
         "--views",
         type=int,
         show_default="as many as the longer stage has epochs, at most 8",
         help="Number of augmented views of each image.",
     ),
-    _option(
+    option(
         "--cache/--no-cache",
         default=DEFAULT.cache,
         help="Compute the frozen part of the backbone once for all trials, or train whole models.",
     ),
-    _option(
+    option(
         "--cache-dtype",
         type=Choice(["float16", "float32"]),
         default=DEFAULT.cache_dtype,
         help="Precision in which activations are stored.",
     ),
-    _option(
+    option(
         "--cache-limit",
         type=float,
         default=DEFAULT.cache_limit,
         help="Gigabytes of disk that the stored activations may take.",
     ),
-    _option(
+    option(
         "--cache-dir",
         type=LocalPath(),
         envvar="UNFREEZE_CACHE_DIR",
@@ -233,7 +215,7 @@ SEARCH = [
         show_default="RUN/cache",
         help="Folder for activations and decoded images. Searches on the same data can share one.",
     ),
-    _option(
+    option(
         "--oracle",
         type=Choice(ORACLES),
         default=DEFAULT.oracle,
@@ -241,7 +223,7 @@ SEARCH = [
         "fine-tuned for a third of the epochs, the better quarter to the end. The others are KerasTuner's; all but "
         "hyperband train every trial to the end.",
     ),
-    _option(
+    option(
         "--trials",
         type=int,
         default=DEFAULT.trials,
@@ -249,13 +231,13 @@ SEARCH = [
         "more trial, and the configurations stay fixed from then on. Hyperband ignores this: its schedule follows from "
         "the epochs.",
     ),
-    _option(
+    option(
         "--pick",
         type=Choice(["best", "smallest"]),
         default=DEFAULT.pick,
         help="Keep the best trial, or the smallest model among the trials that are statistically tied with it.",
     ),
-    _option(
+    option(
         "--refit",
         type=int,
         default=DEFAULT.refit,
@@ -263,9 +245,9 @@ SEARCH = [
     ),
 ]
 SINGLE = [
-    _option("--head-units", type=int, default=0, help="Units of a dense layer before the output. 0: no dense layer."),
-    _option("--dropout", type=float, default=0.2, help="Dropout rate."),
-    _option(
+    option("--head-units", type=int, default=0, help="Units of a dense layer before the output. 0: no dense layer."),
+    option("--dropout", type=float, default=0.2, help="Dropout rate."),
+    option(
         "--unfreeze",
         type=int,
         default=2,
@@ -278,8 +260,8 @@ def options(*groups: list[Callable]) -> Callable:
     """A decorator that adds groups of options to a command, in the order in which `--help` shows them."""
 
     def decorate(command: Callable) -> Callable:
-        for option in reversed([option for group in groups for option in group]):
-            command = option(command)
+        for add in reversed([one for group in groups for one in group]):
+            command = add(command)
         return command
 
     return decorate

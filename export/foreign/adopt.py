@@ -20,11 +20,12 @@ from export.foreign.wrap import wrap
 from export.runtimes.labels import class_names
 from export.runtimes.pixel_range import pixel_range
 from export.settings import Conversion
+from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, open_run, read_images
-from toolkit.settings import ADOPTED, SPLIT, Settings, Split
+from toolkit.settings import ADOPTED, Settings
 from toolkit.storage.files import file_digest
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, load_part
@@ -41,7 +42,7 @@ def adopt(
     *,
     pixels: str = "0..255",
     labels: Path | Sequence[str] | None = None,
-    split: Split = SPLIT,
+    reading: DataSettings = DATA_SETTINGS,
     strict: bool = False,
     progress: Progress = silent,
 ) -> Run:
@@ -63,7 +64,7 @@ def adopt(
         taken = entry_of(own, pixels)
     except UnfreezeError as error:
         raise UnfreezeError(f"{name}: {error}") from None
-    settings = Settings(backbone=ADOPTED, image_size=taken.size[0], weights="none", **asdict(split))
+    settings = Settings(backbone=ADOPTED, image_size=taken.size[0], weights="none", **asdict(reading))
     images = read_images(data, run, settings, strict=strict, classes=names, trains=False, progress=progress)
     units = int(np.prod(own.output_shape[1:]))
     if max(units, 2) != len(images.class_names):

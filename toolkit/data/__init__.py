@@ -1,6 +1,7 @@
 """DATA (a folder or a CSV) -> its images, each checked, with class and part; decoded once.
 
 sources          what DATA names: a folder with a sub-folder for each class, or a CSV
+settings         DataSettings: how DATA is read and divided
 image_set        DATA -> ImageSet, every file read and checked
 unlabelled       a folder of images without labels -> ImageSet
 image_columns    ImageSet <-> columns in run.json

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.errors import UnfreezeError, one_line
@@ -102,6 +103,7 @@ class ReadImage:
 
 def scan(
     data: Path,
+    settings: DataSettings = DATA_SETTINGS,
     *,
     strict: bool = False,
     classes: tuple[str, ...] | None = None,
@@ -115,7 +117,7 @@ def scan(
     after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
     `classes`, or if `strict` is true and a file has to be left out.
     """
-    listing = read_listing(data)
+    listing = read_listing(data, settings)
     images, broken = read_all(listing, progress or (lambda done, total: None))
     images, disputed = _without_disputed(images)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)

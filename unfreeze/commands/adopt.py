@@ -13,6 +13,7 @@ from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 from unfreeze.commands.tune_train import warn
+from unfreeze.data_options import SPLIT
 
 
 @click.command(short_help="Make a run of a Keras model from elsewhere.")
@@ -31,7 +32,7 @@ from unfreeze.commands.tune_train import warn
     type=o.LocalPath(),
     help="Text file, one class name a line, in the model's order.  [the folders' names, sorted]",
 )
-@o.options(o.SPLIT)
+@o.options(SPLIT)
 @o.STRICT
 @o.JSON
 @click.pass_obj
@@ -45,9 +46,9 @@ def adopt(screen: Any, model: Path, data: Path, run: Path, as_json: bool, **valu
     Images that MODEL was trained on do not test it: give DATA a test/ folder with other images. Without a train/ folder
     nothing can be calibrated, and export leaves the int8 files out.
     """
-    split = option_records.split(**{name: values.pop(name) for name in ("val", "test", "seed")})
+    reading = option_records.data_settings(values)
     listener = Listener(screen.progress, on_images=lambda images: warn(screen, images))
-    opened = api.adopt(model, data, run, split=split, listener=listener, **values)
+    opened = api.adopt(model, data, run, reading=reading, listener=listener, **values)
     from toolkit.storage.files import read_json
     from unfreeze.screen import tables
 

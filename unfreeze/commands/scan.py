@@ -13,18 +13,19 @@ from toolkit.progress import Listener
 from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
+from unfreeze.data_options import SPLIT
 
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
 @o.DATA
-@o.options(o.SPLIT)
+@o.options(SPLIT)
 @o.STRICT
 @o.JSON
 @click.pass_obj
-def scan(screen: Any, data: Path, val: float, test: float, seed: int, strict: bool, as_json: bool) -> None:
+def scan(screen: Any, data: Path, strict: bool, as_json: bool, **values: Any) -> None:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
     images = api.scan(
-        data, split=option_records.split(val, test, seed), strict=strict, listener=Listener(screen.progress)
+        data, reading=option_records.data_settings(values), strict=strict, listener=Listener(screen.progress)
     )
     from unfreeze.screen import tables
 

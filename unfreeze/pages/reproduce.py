@@ -12,13 +12,14 @@ import numpy as np
 from export.artefacts import UNSTATED
 from export.proof.parity import Parity
 from export.settings import CALIBRATION, MARGIN, PIXELS, ExportSettings
+from toolkit.data.settings import DataSettings
 from toolkit.models.applications import BACKBONES
 from toolkit.settings import SEARCH_ONLY, Settings
 from toolkit.stats.accuracy_lost import margin_of
 from unfreeze.pages.run_facts import RunFacts
 
 SINGLE = {"head_units": 0, "dropout": 0.2, "unfreeze": 2}  # the defaults of `unfreeze train`
-SPLIT = ("val", "test", "seed")
+SPLIT = tuple(field.name for field in fields(DataSettings))
 HERE = {"cache_dir"}  # left out: a folder of this machine
 
 
@@ -135,7 +136,7 @@ def _typed(name: str, value: object) -> list[str]:
         return [option if value else f"--no-{option[2:]}"]
     if isinstance(value, tuple):
         return [option, ",".join(map(_number, value))]
-    if name == "weights" and value not in ("imagenet", "starter", "none"):
+    if name == "image_dir" or (name == "weights" and value not in ("imagenet", "starter", "none")):
         return [option, Path(str(value)).name]
     return [option, _number(value)]
 

@@ -9,11 +9,12 @@ import csv
 import posixpath
 from pathlib import Path
 
+from toolkit.data.settings import DataSettings
 from toolkit.data.sources.listing import PARTS, Entry, Listing, Rejected, check_label
 from toolkit.errors import UnfreezeError, one_line
 
 
-def read_csv(file: Path) -> Listing:
+def read_csv(file: Path, settings: DataSettings) -> Listing:
     """The files that the CSV names. Raises UnfreezeError if it cannot be read or has no usable row."""
     listing = Listing(file.parent)
     seen: set[Entry] = set()

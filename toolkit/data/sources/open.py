@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.class_folders import read_folder
 from toolkit.data.sources.csv_file import read_csv
 from toolkit.data.sources.listing import Listing
@@ -11,12 +12,12 @@ from toolkit.data.sources.walk import is_true
 from toolkit.errors import UnfreezeError, one_line
 
 
-def read_listing(data: Path) -> Listing:
+def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
     """The entries of DATA sorted by path. Raises UnfreezeError if DATA has none of the three layouts."""
     if is_true(data.is_dir):
         listing = read_folder(data)
     elif is_true(data.is_file) and data.suffix.lower() == ".csv":
-        listing = read_csv(data)
+        listing = read_csv(data, settings)
     else:
         what = "is neither a folder nor a .csv file" if is_true(data.exists) else "does not exist"
         raise UnfreezeError(
