@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from toolkit.errors import one_line
 from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
+    from toolkit.stats.metrics import Evaluation
 
 COULD_NOT_RUN = "could not run"
 VERDICTS = {HOLDS: "holds", UNDECIDED: "too few images to tell", FAILS: "does not hold"}
@@ -24,6 +26,18 @@ def at_chance_words(parity: Parity) -> str:
         f"the reference is right on {parity.reference_accuracy:.1%} of {parity.images} images, no more than by "
         "chance, so the comparison shows nothing of the accuracy; are --pixels, --labels (their order) and the "
         "file the right ones?"
+    )
+
+
+def majority_words(evaluation: Evaluation) -> str:
+    """That the model is not shown to be right more often than one constant answer; "" if it is."""
+    if evaluation.beats_majority:
+        return ""
+    name, share = evaluation.majority
+    return (
+        f"the model does not beat the majority: always answering {one_line(name)} is right on {share:.1%} of these "
+        f"{evaluation.images:,} images, the model on {evaluation.accuracy:.1%}; its balanced accuracy is "
+        f"{evaluation.balanced_accuracy:.1%}"
     )
 
 

@@ -34,7 +34,7 @@ from unfreeze.pages.sentences import (
 from unfreeze.pages.svg_picture import Picture
 from unfreeze.pages.templating import template_environment
 from unfreeze.pages.thumbnails import mistakes
-from unfreeze.wording import COULD_NOT_RUN, verdict_words
+from unfreeze.wording import COULD_NOT_RUN, majority_words, verdict_words
 
 LISTED = 30  # files are named at most; the others are counted
 CHIPS = {  # verdict -> CSS class of the element that shows it
@@ -69,6 +69,7 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "margins": margins_words(facts),
         "evidence": evidence_sentences(facts),
         "undecided": sentence(undecided_words(facts.parities)),
+        "majority": sentence(majority_words(facts.evaluation)) if facts.evaluation else "",
         "chance": sentence(chance_words(facts.parities)),
         "quantisation": quantisation_sentences(facts),
         "recommendations": recommend(() if facts.outdated else facts.files),

@@ -14,7 +14,7 @@ from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
-from unfreeze.wording import backbone_words
+from unfreeze.wording import backbone_words, majority_words
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
     from tuning.results import SearchResult
@@ -107,6 +107,13 @@ def show_search(result: SearchResult) -> None:
 def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None:
     low, high = evaluation.accuracy_interval
     click.echo(f"{what} {evaluation.accuracy:.2%} ({low:.2%} to {high:.2%}, 95 % Wilson) on {evaluation.images} images")
+    name, share = evaluation.majority
+    click.echo(
+        f"balanced accuracy {evaluation.balanced_accuracy:.2%}, macro F1 {evaluation.macro_f1:.4f}; "
+        f"always answering {one_line(name)} would be right on {share:.2%}"
+    )
+    if words := majority_words(evaluation):
+        click.echo(f"WARNING: {words}")
     click.echo(
         f"log loss {evaluation.log_loss:.4f} nats, expected calibration error {evaluation.calibration_error:.4f}"
     )

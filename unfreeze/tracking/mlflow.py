@@ -105,7 +105,7 @@ def whole_run(run: Path) -> Logged:
     }
     found: dict[str, float | None] = {}
     if evaluation := read_metrics(run, tuple(stored["class_names"])):
-        names = ("accuracy", "log_loss", "calibration_error", "images")
+        names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "images")
         found = {f"test_{name}": getattr(evaluation, name) for name in names}
     for parity in read_parities(run / "parity.json"):
         found |= {f"{parity.artefact.name}/{name}": value for name, value in _parity_metrics(parity).items()}
