@@ -45,6 +45,7 @@ class ImageSet:
     sizes: np.ndarray  # int32 [N, 2], width and height in pixels, as shown
     rejected: tuple[Rejected, ...] = ()
     ignored: int = 0  # number of files without an image's suffix
+    notices: tuple[str, ...] = ()  # sentences for the user: what was decided when DATA was read
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -241,6 +242,7 @@ def image_set_of(
         sizes=np.array([image.size for image in images], np.int32),
         rejected=tuple(rejected),
         ignored=listing.ignored,
+        notices=tuple(listing.notices),
     )
 
 

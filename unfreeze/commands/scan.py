@@ -41,6 +41,7 @@ def scan(screen: Any, data: Path, strict: bool, as_json: bool, **values: Any) ->
         "duplicates": images.duplicates(),
         "leaks": tables.leaks(images),
         "ignored": images.ignored,
+        "notices": images.notices,
         "fingerprint": images.fingerprint(),
     }
     print_result(screen, as_json, listed, lambda: tables.show_folder(images))
