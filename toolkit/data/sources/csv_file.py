@@ -10,7 +10,8 @@ import posixpath
 from pathlib import Path
 
 from toolkit.data.settings import DataSettings
-from toolkit.data.sources.listing import PARTS, Entry, Listing, Rejected, check_label
+from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
+from toolkit.data.sources.part_names import part_of
 from toolkit.errors import UnfreezeError, one_line
 
 
@@ -42,13 +43,14 @@ def _unusable(entry: Entry, seen: set[Entry]) -> str:
 
 
 def _csv_entry(file: Path, line: int, row: dict[str, str]) -> Entry:
-    split = row.get("split", "").lower()
+    split = row.get("split", "")
+    part = part_of(split) if split else ""
     where = one_line(f"{file}, line {line}")
-    if split and split not in PARTS:
+    if part is None:
         raise UnfreezeError(f"{where}: split is {split[:40]!r}; write train, val, test or nothing")
     check_label(row["label"], where)
     path = posixpath.normpath(row["path"]) if row["path"] else ""
-    return Entry(path, row["label"], PARTS.get(split, ""))
+    return Entry(path, row["label"], part)
 
 
 def _csv_rows(file: Path) -> list[tuple[int, dict[str, str]]]:
