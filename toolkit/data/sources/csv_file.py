@@ -12,6 +12,7 @@ from pathlib import Path
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
 from toolkit.data.sources.part_names import part_of
+from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 
 
@@ -28,8 +29,8 @@ def read_csv(file: Path, settings: DataSettings) -> Listing:
             listing.entries.append(entry)
             listing.classes.add((entry.label, entry.part))
     if not listing.entries:
-        first = f" (the first: {listing.rejected[0].reason})" if listing.rejected else ""
-        raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{first}: add a row per image")
+        left = why(listing.rejected)
+        raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{left}: add a row per image")
     return listing
 
 
