@@ -1,4 +1,4 @@
-"""A folder of images without classes -> `Listing`: for `predict FOLDER` and for `--evidence`, by the rules of `walk`."""
+"""A folder of images without classes -> `Listing`, for `predict FOLDER` and `--evidence`, by the rules of `walk`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from toolkit.data.sources.part_names import says_data
-from toolkit.data.sources.walk import is_image, leads_back, visible, walk
+from toolkit.data.sources.walk import entries, is_image, leads_back, visible
 
 DEEPEST = 8  # folders in each other that are gone down at most
 
@@ -43,17 +43,24 @@ def is_around(folder: Path) -> bool:
 
 def sub_folders(folder: Path) -> list[Path]:
     """The folders in it, and links to folders but those that lead back to a folder around the link."""
-    return [inner for inner in visible(folder)[0] if not leads_back(inner)]
+    names = sorted(name for name, is_folder in entries(folder) if is_folder)
+    return [inner for inner in map(folder.joinpath, names) if not leads_back(inner)]
 
 
 def has_images(folder: Path) -> bool:
     """Whether an image lies directly in the folder."""
-    return any(map(is_image, visible(folder)[1]))
+    return any(not is_folder and is_image(folder / name) for name, is_folder in entries(folder))
 
 
 def holds_image(folder: Path) -> bool:
     """Whether there is an image in the folder or below it."""
-    return any(is_image(file) for files, _ in walk(folder) for file in files)
+    waiting = [folder]
+    while waiting:
+        one = waiting.pop()
+        if has_images(one):
+            return True
+        waiting += [inner for inner in sub_folders(one) if not inner.is_symlink()]
+    return False
 
 
 def files_of(levels: Iterable[Path]) -> list[Path]:
