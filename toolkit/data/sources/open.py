@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.sources.alike import refuse_alike
 from toolkit.data.sources.class_folders import read_folder
 from toolkit.data.sources.csv_file import read_csv
 from toolkit.data.sources.listing import Listing
@@ -23,5 +24,6 @@ def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
         raise UnfreezeError(
             f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
         )
+    refuse_alike(listing.classes, one_line(str(data)))
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
     return listing
