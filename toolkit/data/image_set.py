@@ -18,6 +18,8 @@ import numpy as np
 
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.alike import nearest
+from toolkit.data.sources.class_folders import classes_in_a_heap
+from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.reasons import why
@@ -119,7 +121,7 @@ def scan(
     after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
     `classes`, or if `strict` is true and a file has to be left out.
     """
-    listing = read_listing(data, settings)
+    listing = read_listing(data, settings, classes or ())
     images, broken = read_all(listing, progress or (lambda done, total: None))
     images, disputed = _without_disputed(images)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
@@ -206,6 +208,8 @@ def _class_names(
             raise UnfreezeError(
                 f"{where}: class {said[name]} is in {part} but not in train{hint}: add it there, rename it or remove it"
             )
+    if data.is_dir() and classes_in_a_heap(listing):
+        raise no_class_folders(data, [data / entry.path for entry in listing.entries])
     if len(names) < 2:
         found = f"only one class, {said[names[0]]}" if names else "no class to train on"
         left = why(rejected, listing.ignored)

@@ -5,6 +5,7 @@ A layout is read only if its names leave no doubt; otherwise `UndecidedError` sa
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.divided import divide
@@ -17,11 +18,11 @@ from toolkit.data.sources.part_names import parts_of
 from toolkit.data.sources.walk import LOOP, leads_back, visible
 
 
-def find_layout(root: Path, *, classes_outside: bool = False) -> Layout:
-    """Raises `UndecidedError` if people have to say what is a class. `classes_outside`: they said that the folders
-    inside the folders of classes are something else."""
+def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: bool = False) -> Layout:
+    """Raises `UndecidedError` if people have to say what is a class. `known`: names that are classes without doubt.
+    `classes_outside`: people said that the folders inside the folders of classes are something else."""
     layout = Layout(root)
-    top = _top(layout)
+    top = _top(layout, known)
     folders = sub_folders(top)
     layout.left += [(folder, LOOP) for folder in visible(top)[0] if leads_back(folder)]
     names = parts_of(folder.name for folder in folders)
@@ -34,20 +35,24 @@ def find_layout(root: Path, *, classes_outside: bool = False) -> Layout:
     if divided and ("train" in divided or not any(map(may_be_class, others))):
         divide(layout, parts, levels, others)
     else:
-        take_classes(layout, folders, classes_outside)
+        take_classes(layout, folders, classes_outside or _are_known(folders, known))
     if not layout.classes:
         raise no_class_folders(root, layout.loose)
     for part in order:
         own = [one.folder for one in layout.classes if one.part == part]
-        if (names_inside := recurring(own)) and not classes_outside:
+        if not (classes_outside or _are_known(own, known)) and (names_inside := recurring(own)):
             raise nested(root, own, names_inside)
     return layout
 
 
-def _top(layout: Layout) -> Path:
+def _are_known(folders: Sequence[Path], known: Collection[str]) -> bool:
+    return all(folder.name in known for folder in folders)
+
+
+def _top(layout: Layout, known: Collection[str]) -> Path:
     """The folder around the parts or the classes: `root`, or one further down. The files on the way are loose."""
 
-    levels = chain(layout.root, lambda inner: may_be_class(inner) and is_around(inner))
+    levels = chain(layout.root, lambda inner: inner.name not in known and may_be_class(inner) and is_around(inner))
     while len(levels) > 1 and not _is_around_several(levels[-1]):
         levels.pop()
     layout.loose += files_of(levels)

@@ -38,29 +38,29 @@ def no_class_folders(root: Path, files: Iterable[Path]) -> UndecidedError:
 
 def nested(root: Path, folders: Sequence[Path], inner: Sequence[str]) -> UndecidedError:
     """Most of the folders have the same sub-folders."""
-    outer = [folder.name for folder in folders]
+    outer, level = few(_names(folders)), len(folders[0].relative_to(root).parts)
     return UndecidedError(
-        f"{_where(root)}: {few(outer)} have the same sub-folders, {few(inner)}, and only one of the two can be "
-        f"the classes. To take one folder, give it: `unfreeze scan {_typed(folders[0])}`; to take all, type "
-        f"{_write_csv(root)} and name the column of the classes"
+        f"{_where(root)}: {outer} have the same sub-folders, {few(inner)}: which are the classes? For one of them, "
+        f"type `unfreeze scan {_typed(folders[0])}`; for all, {_write_csv(root)}, then `unfreeze run labels.csv RUN "
+        f"--label-column folder_{level + 1}` ({few(inner)}) or folder_{level} ({outer})"
     )
 
 
 def like_a_part(root: Path, like: Sequence[Path], plain: Sequence[Path]) -> UndecidedError:
     """Folders that would become classes are named like parts, some or all of them."""
     around = like[0].parent
-    if not plain:
-        return (
-            which_part(root, like)
-            if around == root
-            else UndecidedError(
-                f"{_where(root)}: {few(_names(like))} in {one_line(around.relative_to(root).as_posix())} are named like "
-                f"parts of the data: give the folder around them, `unfreeze scan {_typed(around)}`"
-            )
+    if not plain and around != root:
+        inner = one_line(around.relative_to(root).as_posix())
+        return UndecidedError(
+            f"{_where(root)}: {few(_names(like))} in {inner} are named like parts of the data: give the folder around "
+            f"them, `unfreeze scan {_typed(around)}`"
         )
+    if not plain:
+        return which_part(root, like)
     return UndecidedError(
-        f"{_where(root)}: {few(_names(like))} is named like a part of the data and stands beside {few(_names(plain))}: "
-        "if it is a part, put the classes into train/; if it is a class, rename it; if it has no classes, move it away"
+        f"{_where(root)}: beside {few(_names(plain))} stands what is named like a part of the data, "
+        f"{few(_names(like))}: if it is a part, put the classes into train/; if it is a class, rename it; if it has no "
+        "classes, move it away"
     )
 
 
