@@ -18,7 +18,7 @@ from tests.trees import content, grow
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
-from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of, parts_of
+from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, parts_of
 from toolkit.data.sources.walk import is_litter
 from toolkit.data.sources.write_csv import write_csv
 from toolkit.data.unlabelled import scan_unlabelled
@@ -151,6 +151,23 @@ def test_names_beside_each_other(names: list[str], parts: dict[str, str]) -> Non
     assert parts_of(names) == parts
 
 
+@pytest.mark.parametrize(
+    ("names", "shares"),
+    [
+        (["images_001", "images_002"], True),
+        (["HAM10000_images_part_1", "HAM10000_images_part_2"], True),
+        (["fold1", "fold2", "fold3"], True),
+        (["0", "1", "2"], False),
+        (["type_1", "type_2"], False),
+        (["Sample001", "Sample002"], False),
+        (["images_1", "masks_1"], False),
+        (["batch_1"], False),
+    ],
+)
+def test_names_of_shares(names: list[str], shares: bool) -> None:
+    assert are_shares(names) == shares
+
+
 @pytest.mark.parametrize("name", code(PAGE.partition("\n## What is skipped\n")[2].partition("\n## ")[0]))
 def test_litter_is_named_on_the_page(name: str) -> None:
     assert is_litter(name)
@@ -241,7 +258,7 @@ def test_sub_folders_that_are_groups(here: Path) -> None:
     assert scan(here / "data", DataSettings(group_by="folder")).class_names == ("cat", "dog")
 
 
-@pytest.mark.parametrize("patterns", [["{cat,dog}/{a,b}/*.jpg"], ["cat/{a,b}/*.jpg"], ["cat/{IMG,DSC}_*.jpg"]])
+@pytest.mark.parametrize("patterns", [["{cat,dog}/{a,b}/*.jpg"], ["cat/{a,b}/*.jpg"], ["cat/{rose,tulip}_*.jpg"]])
 def test_the_classes_of_a_model_are_known(here: Path, patterns: list[str]) -> None:
     """Nothing has to be guessed if a model says what its classes are."""
     images = scan(grow(here / "data", patterns), classes=("cat", "dog"))
@@ -323,6 +340,10 @@ def test_the_class_of_a_model_that_is_meant(here: Path, name: str, near: str | N
         ("2019_05.jpg", ""),
         ("cat.jpg", ""),
         ("(1).jpg", ""),
+        ("IMG_20190501_120000.jpg", ""),  # a camera
+        ("DSC00012.jpg", ""),
+        ("Train_7.jpg", ""),  # a part
+        ("image_0001.jpg", ""),
     ],
 )
 def test_a_class_in_a_name(file: str, name: str) -> None:
@@ -332,7 +353,7 @@ def test_a_class_in_a_name(file: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("files", "classes"),
     [
-        (["IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg"], {}),  # a camera
+        (["rose_1.jpg", "rose_2.jpg", "rose_3.jpg"], {}),  # a single class
         (["a1.jpg", "b1.jpg", "c1.jpg"], {}),  # no two alike
         (["dog.1.jpg", "cat.1.jpg", "cat.2.jpg", "dog.2.jpg", "cat.3.jpg"], {"cat": 3, "dog": 2}),
     ],

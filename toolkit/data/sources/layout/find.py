@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.divided import divide
-from toolkit.data.sources.layout.doubt import may_be_class
-from toolkit.data.sources.layout.nesting import chain, files_of, inside, is_around, recurring, sub_folders
+from toolkit.data.sources.layout.doubt import is_like_part, may_be_class
+from toolkit.data.sources.layout.nesting import chain, files_of, holds_image, inside, is_around, recurring, sub_folders
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.layout.undecided import few, nested, no_class_folders
 from toolkit.data.sources.layout.undivided import take_classes
@@ -23,7 +23,7 @@ def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: boo
     `classes_outside`: people said that the folders inside the folders of classes are something else."""
     layout = Layout(root)
     top = _top(layout, known)
-    folders = sub_folders(top)
+    folders = _without_empty(layout, sub_folders(top))
     layout.left += [(folder, LOOP) for folder in visible(top)[0] if leads_back(folder)]
     names = parts_of(folder.name for folder in folders)
     order = ("train", "val", "test")
@@ -43,6 +43,16 @@ def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: boo
         if not (classes_outside or _are_known(own, known)) and (names_inside := recurring(own)):
             raise nested(root, own, names_inside)
     return layout
+
+
+def _without_empty(layout: Layout, folders: list[Path]) -> list[Path]:
+    """Beside parts, a folder without any image, such as one of annotations, says nothing about the layout."""
+    if not any(map(is_like_part, folders)):
+        return folders
+    empty = [folder for folder in folders if may_be_class(folder) and not holds_image(folder)]
+    if empty:
+        layout.notices.append(f"there is no image in {few([layout.name(folder) for folder in empty])}")
+    return [folder for folder in folders if folder not in empty]
 
 
 def _are_known(folders: Sequence[Path], known: Collection[str]) -> bool:
