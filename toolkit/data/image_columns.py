@@ -22,6 +22,7 @@ def to_columns(images: ImageSet) -> dict[str, Any]:
         "sizes": images.sizes.tolist(),
         "rejected": [[left.path, left.reason] for left in images.rejected],
         "ignored": images.ignored,
+        "notices": list(images.notices),
     }
 
 
@@ -39,6 +40,7 @@ def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
         sizes=np.array(columns["sizes"], np.int32).reshape(-1, 2),
         rejected=tuple(Rejected(path, reason) for path, reason in columns["rejected"]),
         ignored=columns["ignored"],
+        notices=tuple(columns.get("notices", ())),  # an older run.json has none
     )
 
 
@@ -53,6 +55,6 @@ def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
         raise ValueError("its columns have different lengths")
     if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
         raise ValueError("a label is not the number of a class")
-    left = [text for row in columns["rejected"] for text in row]
-    if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in left):
-        raise ValueError("`rejected` or `ignored` has the wrong type")
+    said = [text for row in columns["rejected"] for text in row] + list(columns.get("notices", ()))
+    if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in said):
+        raise ValueError("`rejected`, `ignored` or `notices` has the wrong type")

@@ -12,14 +12,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.sources.alike import nearest
+from toolkit.data.sources.class_folders import classes_in_a_heap
+from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
+from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure
 from toolkit.process.cores import cores
@@ -45,6 +48,7 @@ class ImageSet:
     sizes: np.ndarray  # int32 [N, 2], width and height in pixels, as shown
     rejected: tuple[Rejected, ...] = ()
     ignored: int = 0  # number of files without an image's suffix
+    notices: tuple[str, ...] = ()  # sentences for the user: what was decided when DATA was read
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -117,7 +121,7 @@ def scan(
     after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
     `classes`, or if `strict` is true and a file has to be left out.
     """
-    listing = read_listing(data, settings)
+    listing = read_listing(data, settings, classes or ())
     images, broken = read_all(listing, progress or (lambda done, total: None))
     images, disputed = _without_disputed(images)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
@@ -127,11 +131,11 @@ def scan(
             f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
         )
     if classes is not None:
-        names = _known(data, listing, images, classes)
+        names = _known(data, listing, images, rejected, classes)
     else:
         parts = {part for _, part in listing.classes}
         sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
-        names = _class_names(data, listing, images, sources)
+        names = _class_names(data, listing, images, rejected, sources)
     return image_set_of(listing, names, images, rejected)
 
 
@@ -184,7 +188,9 @@ def _without_disputed(images: list[ReadImage]) -> tuple[list[ReadImage], list[Re
     return kept, disputed
 
 
-def _class_names(data: Path, listing: Listing, images: list[ReadImage], sources: tuple[str, ...]) -> tuple[str, ...]:
+def _class_names(
+    data: Path, listing: Listing, images: list[ReadImage], rejected: list[Rejected], sources: tuple[str, ...]
+) -> tuple[str, ...]:
     """The classes, sorted. Raises UnfreezeError if there are fewer than two, or if one has no image in the parts
     `sources`, which are those to train on, or what there is of a model that exists already."""
     where = one_line(str(data))
@@ -197,32 +203,46 @@ def _class_names(data: Path, listing: Listing, images: list[ReadImage], sources:
         raise UnfreezeError(f"{where} has {found} but no train/ with a sub-folder per class: add it")
     for name, part in sorted(listing.classes):
         if name not in given:
-            raise UnfreezeError(f"{where}: class {said[name]} is in {part} but not in train: add it there or remove it")
+            near = nearest(name, given)
+            hint = f", where there is {said[near]}" if near else ""
+            raise UnfreezeError(
+                f"{where}: class {said[name]} is in {part} but not in train{hint}: add it there, rename it or remove it"
+            )
+    if data.is_dir() and classes_in_a_heap(listing):
+        raise no_class_folders(data, [data / entry.path for entry in listing.entries])
     if len(names) < 2:
         found = f"only one class, {said[names[0]]}" if names else "no class to train on"
-        raise UnfreezeError(f"{where} has {found}: a classifier needs two or more")
+        left = why(rejected, listing.ignored)
+        raise UnfreezeError(f"{where} has {found}{left}: a classifier needs two or more")
     usable = {image.entry.label for image in images if image.entry.part in sources}
     for name in names:
         if name not in usable:
-            raise UnfreezeError(f"{where}: class {said[name]} has no usable image to train on: add some or remove it")
+            own = {entry.path for entry in listing.entries if entry.label == name}
+            left = why(one for one in rejected if one.path in own)
+            raise UnfreezeError(
+                f"{where}: class {said[name]} has no usable image to train on{left}: add some or remove it"
+            )
     return tuple(names)
 
 
-def _known(data: Path, listing: Listing, images: list[ReadImage], classes: tuple[str, ...]) -> tuple[str, ...]:
+def _known(
+    data: Path, listing: Listing, images: list[ReadImage], rejected: list[Rejected], classes: tuple[str, ...]
+) -> tuple[str, ...]:
     """The classes of the model. Raises UnfreezeError if DATA has a class that is not among them, or no usable image."""
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:
-            near = get_close_matches(name, classes, 1)
+            near = nearest(name, classes)
             few = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} others" if len(classes) > SHOWN else "")
-            hint = f"is it {near[0]}? Its classes are {few}" if near else f"its classes are {few}"
+            hint = f"is it {near}? Its classes are {few}" if near else f"its classes are {few}"
             raise UnfreezeError(
                 one_line(
                     f"{data}: the model has no class {name}; {hint}: rename or remove the folder, or give --labels"
                 )
             )
     if not images:
-        raise UnfreezeError(f"{one_line(str(data))} has no usable image: add some")
+        left = why(rejected, listing.ignored)
+        raise UnfreezeError(f"{one_line(str(data))} has no usable image{left}: add some")
     return classes
 
 
@@ -241,6 +261,7 @@ def image_set_of(
         sizes=np.array([image.size for image in images], np.int32),
         rejected=tuple(rejected),
         ignored=listing.ignored,
+        notices=tuple(listing.notices),
     )
 
 

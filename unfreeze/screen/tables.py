@@ -40,6 +40,8 @@ def show_folder(images: ImageSet) -> None:
         f"\nwidth {smallest[0]} to {largest[0]} px (median {middle[0]}), "
         f"height {smallest[1]} to {largest[1]} px (median {middle[1]})"
     )
+    for notice in images.notices:
+        click.echo(f"note: {one_line(notice)}")
     listed("left out", [f"{left.path}: {left.reason}" for left in images.rejected])
     listed("byte-identical", [", ".join(group) for group in images.duplicates()])
     listed("the same image in two given parts", leaks(images))
@@ -60,7 +62,8 @@ def leaks(images: ImageSet) -> list[str]:
 
 
 def warnings(images: ImageSet) -> Iterator[str]:
-    """Lines to show before a run: the files that are left out, and the images that are in two parts."""
+    """Lines to show before a run: what was decided, the files left out, and the images that are in two parts."""
+    yield from map(one_line, images.notices)
     for what, lines in {
         "left out": [f"{left.path}: {left.reason}" for left in images.rejected],
         "the same image in two parts, so the test is too easy": leaks(images),

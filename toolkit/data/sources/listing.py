@@ -8,16 +8,6 @@ from pathlib import Path
 
 from toolkit.errors import UnfreezeError, one_line
 
-PARTS = {  # the name that people write, in lower case -> the part's name in this project
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -43,6 +33,7 @@ class Listing:
     rejected: list[Rejected] = field(default_factory=list)
     classes: set[tuple[str, str]] = field(default_factory=set)  # (class name, part); empty folders count
     ignored: int = 0  # files without an image's suffix
+    notices: list[str] = field(default_factory=list)  # sentences: what was decided, such as which folder was taken
 
     def reject(self, path: Path, reason: str) -> None:
         name = path.relative_to(self.root).as_posix().encode("utf-8", "backslashreplace").decode()
