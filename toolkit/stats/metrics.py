@@ -92,8 +92,8 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[s
     confusion = confusion_matrix(labels, answers, len(class_names))
     right = int(np.trace(confusion))
     hits = np.diag(confusion)
-    precision = _ratio(hits, confusion.sum(axis=0))
-    recall = _ratio(hits, confusion.sum(axis=1))
+    precision = ratio(hits, confusion.sum(axis=0))
+    recall = ratio(hits, confusion.sum(axis=1))
     return Evaluation(
         images=len(labels),
         accuracy=right / len(labels),
@@ -105,7 +105,7 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[s
         precision=precision,
         recall=recall,
         recall_interval=recall_intervals(confusion),
-        f1=_ratio(2 * precision * recall, precision + recall),
+        f1=ratio(2 * precision * recall, precision + recall),
     )
 
 
@@ -152,5 +152,6 @@ def worst_mistakes(probabilities: np.ndarray, labels: np.ndarray, count: int) ->
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:count]
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """float64 [C]: the quotients, 0 where the divisor is."""
     return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
