@@ -210,6 +210,15 @@ def test_scan_writes_a_csv_and_says_how_to_go_on(
     assert json.loads(out)["columns"] == {"label": {"cat": 3, "dog": 3}}
 
 
+def test_what_scan_proposes_reads_the_data_as_it_did(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
+    given = ["--val", "0.25", "--seed", "7", "--levels", "full"]
+    err = typed(capsys, "scan", pictures, *given)[2]
+    call = shlex.split(err.partition("next: unfreeze ")[2].splitlines()[0])
+    assert call[:3] == ["run", str(pictures), "RUN"]
+    options = dict(zip(call[3::2], call[4::2], strict=True))
+    assert options == dict(zip(given[::2], given[1::2], strict=True))
+
+
 def test_scan_says_which_folder_was_taken(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     grow(tmp_path / "data", ["nested/{cat,dog}/*.jpg"])
     assert "\nnote: the classes are looked for in nested\n" in typed(capsys, "scan", tmp_path / "data")[1]
