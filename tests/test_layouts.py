@@ -443,6 +443,9 @@ def test_no_file_is_overwritten_and_none_is_left_half_written(here: Path) -> Non
     (here / "link.csv").symlink_to(here / "nowhere.csv")
     with pytest.raises(UnfreezeError, match=r"link\.csv exists already"):
         write_csv(here / "data", here / "link.csv", DataSettings())
+    (here / "data" / "stray.jpg").write_bytes(content("stray.jpg"))
+    with pytest.raises(UnfreezeError, match=r"1 left out, and --strict was given; the first is stray\.jpg: not in a"):
+        write_csv(here / "data", here / "new.csv", DataSettings(), strict=True)
     grow(here / "empty", ["notes.txt"])
     with pytest.raises(UnfreezeError, match="no image"):
         write_csv(here / "empty", here / "new.csv", DataSettings())

@@ -39,7 +39,7 @@ def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
     reading = option_records.data_settings(values)
     if write_csv:
-        table = api.write_csv(data, write_csv, reading=reading)
+        table = api.write_csv(data, write_csv, reading=reading, strict=strict)
         print_result(screen, as_json, {**asdict(table), "file": str(table.file)}, lambda: _show_table(table))
         more = "" if "label" in table.columns else f" --label-column {list(table.columns)[-1]}"
         screen.next(f"unfreeze scan {shlex.quote(str(write_csv))}{more}")
