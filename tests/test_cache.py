@@ -110,10 +110,10 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "IMAGES_PER_STEP", 8)  # from the start: the last bits depend on the size of a batch
     whole = {path.name: path.read_bytes() for path in computed(run)[1].folder.glob("*.npy")}
     for path in computed(run)[1].folder.iterdir():
         path.unlink()
-    monkeypatch.setattr(passes, "IMAGES_PER_STEP", 8)
     monkeypatch.setattr(passes, "MARK_SECONDS", -1.0)
     left = interrupted(monkeypatch)
     left[0] = 3
@@ -128,10 +128,10 @@ def test_a_pass_that_was_cut_short_goes_on(run: Run, monkeypatch: pytest.MonkeyP
 
 def test_a_mark_of_other_depths_is_not_gone_on_from(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut after a mark; then a pass over other depths, cut before its first; then the first again."""
+    monkeypatch.setattr(passes, "IMAGES_PER_STEP", 8)
     whole = {path.name: path.read_bytes() for path in computed(run, depths=(0, 1))[1].folder.glob("*.npy")}
     for path in computed(run, depths=(0, 1))[1].folder.iterdir():
         path.unlink()
-    monkeypatch.setattr(passes, "IMAGES_PER_STEP", 8)
     left = interrupted(monkeypatch)
     for depths, seconds, batches in (((0, 1), -1.0, 2), ((0, 2), 99.0, 1)):  # the second overwrites less than is marked
         left[0] = batches
