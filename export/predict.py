@@ -18,8 +18,7 @@ from export.runtimes.processes import FIRST_ANSWER_LIMIT, ArtefactProcess
 from export.settings import AS_IN_THE_FILE, Conversion
 from toolkit.data.sources.walk import is_image, walk
 from toolkit.errors import UnfreezeError
-from toolkit.pixels.decode import decode
-from toolkit.storage.safe_read import read
+from toolkit.pixels.decode import decode, read_picture
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
@@ -47,7 +46,9 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
     process = ArtefactProcess(path)  # a damaged file may crash its runtime, and then only that process
     try:
         process.load(0, conversion)
-        classifier = _Classifier(process, _names(process, conversion), _size(process))
+        classifier = _Classifier(
+            process, _names(process, conversion), _size(process), process.call(worker.image_levels)
+        )
         files = files_in(images)
         if not files:
             raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
@@ -64,6 +65,7 @@ class _Classifier:
     process: ArtefactProcess
     names: tuple[str, ...]
     size: tuple[int, int]  # height and width
+    levels: str  # how it takes 16-bit images
 
 
 def _names(process: ArtefactProcess, conversion: Conversion) -> tuple[str, ...]:
@@ -121,7 +123,7 @@ def files_in(images: Sequence[Path]) -> list[Path]:
 
 def _predict(classifier: _Classifier, image: Path) -> Prediction:
     try:
-        pixels = decode(read(image), classifier.size)
+        pixels = decode(read_picture(image), classifier.size, levels=classifier.levels)
     except OSError as error:
         return Prediction(str(image), error=f"cannot be read: {error.strerror}")
     except UnfreezeError as error:

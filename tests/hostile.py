@@ -498,7 +498,7 @@ def judged(suffix: str, data: bytes, size: int = 16) -> str:
     """ "ok" or "refused"; AssertionError where the decoder does anything else, or the check says otherwise."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        why = refusal(data, suffix)
+        why = refusal(data)
         try:
             pixels = decode(data, size)
         except UnfreezeError as error:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 from toolkit.data.image_set import ImageSet, image_set_of, read_all
 from toolkit.data.sources.listing import Entry, Listing
-from toolkit.data.sources.walk import is_image, walk
+from toolkit.data.sources.walk import walk
 from toolkit.errors import UnfreezeError, one_line
+from toolkit.pixels.levels import FULL
 
 
 def scan_unlabelled(
-    folder: Path, *, leave_out: Collection[str] = (), progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    *,
+    leave_out: Collection[str] = (),
+    levels: str = FULL,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Every usable image below a folder, each content once, but those whose SHA-256 is in `leave_out`. The label of all
-    is 0. Raises UnfreezeError if the folder cannot be read, or if no image is left."""
+    is 0. `levels`: how the model takes 16-bit images. Raises UnfreezeError if the folder cannot be read, or if no image
+    is left."""
     if not folder.is_dir():
         raise UnfreezeError(f"{one_line(str(folder))} is not a folder; give a folder of images")
     listing = Listing(folder)
     for files, _ in walk(folder):
-        named = [file for file in files if is_image(file)]
-        listing.ignored += len(files) - len(named)
+        named = listing.images(files)
         listing.entries += [Entry(file.relative_to(folder).as_posix(), "", "") for file in named]
     listing.entries.sort(key=lambda entry: entry.path)
     found, broken = read_all(listing, progress or (lambda done, total: None))
@@ -30,4 +36,4 @@ def scan_unlabelled(
     if not images:
         seen = f"{len(found)} images that are all in the run already" if found else "no usable image"
         raise UnfreezeError(f"{one_line(str(folder))} has {seen}; give a folder of other images")
-    return image_set_of(listing, ("",), images, broken)
+    return replace(image_set_of(listing, ("",), images, broken), levels=levels)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.sources.listing import PARTS, Entry, Listing, check_label
-from toolkit.data.sources.walk import is_image, visible, walk
+from toolkit.data.sources.walk import visible, walk
 from toolkit.errors import UnfreezeError, one_line
 
 
@@ -58,19 +58,12 @@ def _add_classes(listing: Listing, folders: list[Path], part: str) -> None:
 
 def _add_tree(listing: Listing, top: Path, label: str, part: str) -> None:
     for files, links in walk(top):
-        for file in _images(listing, files):
+        for file in listing.images(files):
             listing.entries.append(Entry(file.relative_to(listing.root).as_posix(), label, part))
         for link in links:
             listing.reject(link, "a symbolic link to a folder, which is not followed")
 
 
 def _reject_loose(listing: Listing, files: list[Path]) -> None:
-    for file in _images(listing, files):
+    for file in listing.images(files):
         listing.reject(file, "not in a class folder")
-
-
-def _images(listing: Listing, files: list[Path]) -> list[Path]:
-    """The files with an image's suffix. The others are counted in `listing.ignored`."""
-    images = [file for file in files if is_image(file)]
-    listing.ignored += len(files) - len(images)
-    return images

@@ -1,0 +1,53 @@
+"""What the files of DATA are: how their 16-bit samples are to be read, and sentences for the user about formats."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from toolkit.errors import one_line
+from toolkit.pixels.formats import SUFFIXES, is_unread
+from toolkit.pixels.levels import FULL, PERCENTILE, bits_used
+
+
+def resolved_levels(wanted: str, tops: Iterable[int]) -> tuple[str, list[str]]:
+    """The `levels` of a set (`toolkit.pixels.levels`) for the setting "auto", "full" or "percentile", and what to say.
+
+    `tops`: the largest sample of each training image; 0 for one of 8 bits. With "auto" the set's largest decides.
+    """
+    deep = [top for top in tops if top]
+    if not deep:
+        return (PERCENTILE if wanted == "percentile" else FULL), []
+    used = bits_used(max(deep))
+    levels = {"full": FULL, "percentile": PERCENTILE}.get(wanted, str(used))
+    images = f"{len(deep)} training images have 16 bits per sample and use {used} of them"
+    if levels == PERCENTILE:
+        return levels, [f"{images}: each is stretched to its own range, as --levels percentile says"]
+    if used == 16:
+        return levels, [images]
+    if levels == FULL:
+        return levels, [f"{images}, so with --levels full they are dark: --levels auto uses what there is"]
+    return levels, [f"{images}: they are read as {used}-bit ones (--levels full keeps all 16)"]
+
+
+def misnamed(forms: Iterable[tuple[str, str]]) -> list[str]:
+    """A sentence about the files whose suffix names another format than they have, of (path, format) of each; [] if
+    there are none."""
+    wrong = [(path, form) for path, form in forms if SUFFIXES.get(PurePosixPath(path).suffix.lower(), form) != form]
+    if not wrong:
+        return []
+    path, form = wrong[0]
+    return [f"{len(wrong)} files are read by their content, not their name; the first: {one_line(path)} is {form}"]
+
+
+def unread_formats(reasons: Iterable[str]) -> list[str]:
+    """A sentence with the number of files for each format that is not read, of the reasons why files are left out."""
+    counts = Counter(reason for reason in reasons if is_unread(reason))
+    return [f"{count} {'files are' if count > 1 else 'file is'} left out: {why}" for why, count in counts.most_common()]
+
+
+def ignored_words(suffixes: dict[str, int]) -> str:
+    """The files that are no images, by their suffixes: "3 .txt, 1 .csv, 2 without a suffix"."""
+    most = sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{count} {one_line(suffix) or 'without a suffix'}" for suffix, count in most)
