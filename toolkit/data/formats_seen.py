@@ -45,9 +45,3 @@ def unread_formats(reasons: Iterable[str]) -> list[str]:
     """A sentence with the number of files for each format that is not read, of the reasons why files are left out."""
     counts = Counter(reason for reason in reasons if is_unread(reason))
     return [f"{count} {'files are' if count > 1 else 'file is'} left out: {why}" for why, count in counts.most_common()]
-
-
-def ignored_words(suffixes: dict[str, int]) -> str:
-    """The files that are no images, by their suffixes: "3 .txt, 1 .csv, 2 without a suffix"."""
-    most = sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
-    return ", ".join(f"{count} {one_line(suffix) or 'without a suffix'}" for suffix, count in most)

@@ -21,6 +21,7 @@ from toolkit.data.formats_seen import misnamed, resolved_levels, unread_formats
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
+from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure, read_picture
 from toolkit.pixels.levels import FULL
@@ -136,11 +137,11 @@ def scan(
             f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
         )
     if classes is not None:
-        names = _known(data, listing, images, classes)
+        names = _known(data, listing, images, rejected, classes)
     else:
         parts = {part for _, part in listing.classes}
         sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
-        names = _class_names(data, listing, images, sources)
+        names = _class_names(data, listing, images, rejected, sources)
     listing.notices += misnamed((image.entry.path, image.form) for image in images)
     listing.notices += unread_formats(left.reason for left in rejected)
     if levels is None:
@@ -200,7 +201,9 @@ def _without_disputed(images: list[ReadImage]) -> tuple[list[ReadImage], list[Re
     return kept, disputed
 
 
-def _class_names(data: Path, listing: Listing, images: list[ReadImage], sources: tuple[str, ...]) -> tuple[str, ...]:
+def _class_names(
+    data: Path, listing: Listing, images: list[ReadImage], rejected: list[Rejected], sources: tuple[str, ...]
+) -> tuple[str, ...]:
     """The classes, sorted. Raises UnfreezeError if there are fewer than two, or if one has no image in the parts
     `sources`, which are those to train on, or what there is of a model that exists already."""
     where = one_line(str(data))
@@ -216,15 +219,22 @@ def _class_names(data: Path, listing: Listing, images: list[ReadImage], sources:
             raise UnfreezeError(f"{where}: class {said[name]} is in {part} but not in train: add it there or remove it")
     if len(names) < 2:
         found = f"only one class, {said[names[0]]}" if names else "no class to train on"
-        raise UnfreezeError(f"{where} has {found}: a classifier needs two or more")
+        left = why(rejected, listing.ignored)
+        raise UnfreezeError(f"{where} has {found}{left}: a classifier needs two or more")
     usable = {image.entry.label for image in images if image.entry.part in sources}
     for name in names:
         if name not in usable:
-            raise UnfreezeError(f"{where}: class {said[name]} has no usable image to train on: add some or remove it")
+            own = {entry.path for entry in listing.entries if entry.label == name}
+            left = why(one for one in rejected if one.path in own)
+            raise UnfreezeError(
+                f"{where}: class {said[name]} has no usable image to train on{left}: add some or remove it"
+            )
     return tuple(names)
 
 
-def _known(data: Path, listing: Listing, images: list[ReadImage], classes: tuple[str, ...]) -> tuple[str, ...]:
+def _known(
+    data: Path, listing: Listing, images: list[ReadImage], rejected: list[Rejected], classes: tuple[str, ...]
+) -> tuple[str, ...]:
     """The classes of the model. Raises UnfreezeError if DATA has a class that is not among them, or no usable image."""
     known = set(classes)
     for name, _ in sorted(listing.classes):
@@ -238,7 +248,8 @@ def _known(data: Path, listing: Listing, images: list[ReadImage], classes: tuple
                 )
             )
     if not images:
-        raise UnfreezeError(f"{one_line(str(data))} has no usable image: add some")
+        left = why(rejected, listing.ignored)
+        raise UnfreezeError(f"{one_line(str(data))} has no usable image{left}: add some")
     return classes
 
 

@@ -41,6 +41,8 @@ def scan(screen: Any, data: Path, strict: bool, as_json: bool, **values: Any) ->
         "duplicates": images.duplicates(),
         "leaks": tables.leaks(images),
         "ignored": images.ignored,
+        "ignored_suffixes": images.ignored_suffixes,
+        "levels": images.levels,
         "notices": images.notices,
         "fingerprint": images.fingerprint(),
     }

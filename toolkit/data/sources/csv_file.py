@@ -10,7 +10,9 @@ import posixpath
 from pathlib import Path
 
 from toolkit.data.settings import DataSettings
-from toolkit.data.sources.listing import PARTS, Entry, Listing, Rejected, check_label
+from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
+from toolkit.data.sources.part_names import part_of
+from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 
 
@@ -27,8 +29,8 @@ def read_csv(file: Path, settings: DataSettings) -> Listing:
             listing.entries.append(entry)
             listing.classes.add((entry.label, entry.part))
     if not listing.entries:
-        first = f" (the first: {listing.rejected[0].reason})" if listing.rejected else ""
-        raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{first}: add a row per image")
+        left = why(listing.rejected)
+        raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{left}: add a row per image")
     return listing
 
 
@@ -42,13 +44,14 @@ def _unusable(entry: Entry, seen: set[Entry]) -> str:
 
 
 def _csv_entry(file: Path, line: int, row: dict[str, str]) -> Entry:
-    split = row.get("split", "").lower()
+    split = row.get("split", "")
+    part = part_of(split) if split else ""
     where = one_line(f"{file}, line {line}")
-    if split and split not in PARTS:
+    if part is None:
         raise UnfreezeError(f"{where}: split is {split[:40]!r}; write train, val, test or nothing")
     check_label(row["label"], where)
     path = posixpath.normpath(row["path"]) if row["path"] else ""
-    return Entry(path, row["label"], PARTS.get(split, ""))
+    return Entry(path, row["label"], part)
 
 
 def _csv_rows(file: Path) -> list[tuple[int, dict[str, str]]]:

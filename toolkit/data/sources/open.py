@@ -15,7 +15,7 @@ from toolkit.errors import UnfreezeError, one_line
 def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
     """The entries of DATA sorted by path. Raises UnfreezeError if DATA has none of the three layouts."""
     if is_true(data.is_dir):
-        listing = read_folder(data)
+        listing = read_folder(data, settings)
     elif is_true(data.is_file) and data.suffix.lower() == ".csv":
         listing = read_csv(data, settings)
     else:
