@@ -158,7 +158,7 @@ def test_broken_empty_and_mistyped_files_are_left_out_with_a_reason(classes: Pat
         "stripes/nowhere.jpg": "cannot be read: No such file or directory",
     }
     assert len(folder) == 8
-    said = "2 files are read by their content, not their name; the first: stripes/scan.png is TIFF"
+    said = "2 files are read by the content, not the name; the first: stripes/scan.png is TIFF"
     assert folder.notices == (said,)
 
 

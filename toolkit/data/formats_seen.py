@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from toolkit.errors import one_line
-from toolkit.pixels.formats import SUFFIXES, is_unread
+from toolkit.pixels.formats import SUFFIXES, unread_form
 from toolkit.pixels.levels import FULL, PERCENTILE, bits_used
 
 
@@ -21,7 +21,7 @@ def resolved_levels(wanted: str, tops: Iterable[int]) -> tuple[str, list[str]]:
         return (PERCENTILE if wanted == "percentile" else FULL), []
     used = bits_used(max(deep))
     levels = {"full": FULL, "percentile": PERCENTILE}.get(wanted, str(used))
-    images = f"{len(deep)} training images have 16 bits per sample and use {used} of them"
+    images = f"{len(deep)} images have 16 bits per sample and use {used} of them"
     if levels == PERCENTILE:
         return levels, [f"{images}: each is stretched to its own range, as --levels percentile says"]
     if used == 16:
@@ -38,10 +38,21 @@ def misnamed(forms: Iterable[tuple[str, str]]) -> list[str]:
     if not wrong:
         return []
     path, form = wrong[0]
-    return [f"{len(wrong)} files are read by their content, not their name; the first: {one_line(path)} is {form}"]
+    files = "1 file is" if len(wrong) == 1 else f"{len(wrong)} files are"
+    return [f"{files} read by the content, not the name; the first: {one_line(path)} is {form}"]
 
 
 def unread_formats(reasons: Iterable[str]) -> list[str]:
-    """A sentence with the number of files for each format that is not read, of the reasons why files are left out."""
-    counts = Counter(reason for reason in reasons if is_unread(reason))
-    return [f"{count} {'files are' if count > 1 else 'file is'} left out: {why}" for why, count in counts.most_common()]
+    """A sentence for each remedy, with the number of files of each format that is not read, of the reasons why files
+    are left out."""
+    counts = Counter(reason for reason in reasons if unread_form(reason))
+    remedies: dict[str, list[str]] = defaultdict(list)
+    for reason, _ in counts.most_common():
+        remedies[reason.partition(": ")[2]].append(reason)
+    return [_left_out(remedy, {name: counts[name] for name in own}) for remedy, own in remedies.items()]
+
+
+def _left_out(remedy: str, counts: dict[str, int]) -> str:
+    """`counts`: reason -> number of files."""
+    named = ", ".join(f"{count} {unread_form(reason)}" for reason, count in counts.items())
+    return f"left out because their format is not read: {named}: {remedy}"

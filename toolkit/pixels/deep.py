@@ -23,7 +23,7 @@ _SWAPPED = {  # how Pillow takes the high bytes -> how it takes the low ones
 def is_deep(image: ImageFile.ImageFile) -> bool:
     """Whether the file has more than 8 bits per sample, in grey or in RGB. CMYK of 16 bits is taken as Pillow gives
     it: it comes from printing, which uses the whole range."""
-    return image.mode.startswith("I;16") or (";16" in _raw_mode(image) and image.mode in ("RGB", "RGBA"))
+    return image.mode.startswith("I;16") or (_raw_mode(image)[-4:] in _SWAPPED and image.mode in ("RGB", "RGBA"))
 
 
 def samples(open_: Open, low: bool = True) -> np.ndarray:

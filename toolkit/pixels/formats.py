@@ -119,10 +119,10 @@ def unread(form: str) -> str:
     return "" if form in READ else f"{form} is not supported: {_CONVERT}"
 
 
-def is_unread(reason: str) -> bool:
-    """Whether a reason is one that `unread` gives."""
-    names = {name for name, _, _ in (*_MAGIC, *_OTHER)} | {*READ, *_UNMARKED.values(), "SVG"}
-    return any(reason == unread(name) for name in names)
+def unread_form(reason: str) -> str | None:
+    """The format of which `unread` gives this reason; None if it is another reason."""
+    names = [name for name, _, _ in (*_MAGIC, *_OTHER)] + [*READ, *_UNMARKED.values(), "SVG"]
+    return next((name for name in names if reason.startswith(name) and reason == unread(name)), None)
 
 
 def unsupported(what: str) -> UnfreezeError:

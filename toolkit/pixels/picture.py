@@ -37,6 +37,16 @@ class _Jpeg(JpegImageFile):
         return Image.Exif()
 
 
+class _Tiff(TiffImageFile):
+    """A TIFF of which Pillow does not warn that it has more than 89 million pixels; without orientation, which it would
+    apply."""
+
+    def load_prepare(self) -> None:
+        if self._im is None:
+            self.im = Image.core.new(self.mode, self.size)
+        ImageFile.ImageFile.load_prepare(self)
+
+
 @dataclass(frozen=True)
 class Picture:
     """A file of which the header was read."""
@@ -119,9 +129,10 @@ def _bmp(form: str, data: bytes) -> Picture:
 
 def _tiff(form: str, data: bytes) -> Picture:
     page = tiff.first_page(data)
+    tiff.silence_libtiff()
     refuse_size(page.width, page.height)
     try:
-        opened = _picture(form, lambda: TiffImageFile(io.BytesIO(page.data)))
+        opened = _picture(form, lambda: _Tiff(io.BytesIO(page.data)))
     except SyntaxError as error:
         if "unknown" in str(error):  # a combination of tags that Pillow has no name for
             raise unsupported(f"a TIFF of {page.samples} x {page.bits} bits per pixel in this colour space") from error

@@ -6,8 +6,12 @@ is written that has no others. Orientation is taken out of it, because it is app
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from dataclasses import dataclass
+from functools import cache
+
+from PIL import Image
 
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.formats import unsupported
@@ -83,6 +87,17 @@ def first_page(data: bytes) -> Page:
         tags.get(COLOUR, (0,))[0] == 0,
         tags.get(EXTRA, (0,))[:1] == (1,),
     )
+
+
+@cache
+def silence_libtiff() -> None:
+    """Takes away its two functions that write to standard error what they think of a file: an exception tells it, too.
+    Pillow does not (seen with Pillow 13). Where libtiff is a part of Pillow's own library, as on Windows, it stays."""
+    library = ctypes.CDLL(Image.core.__file__)
+    for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+        if function := getattr(library, name, None):
+            function.restype, function.argtypes = ctypes.c_void_p, (ctypes.c_void_p,)
+            function(None)
 
 
 def _tags(data: bytes, order: str) -> tuple[Tags, dict[int, tuple[int, int, bytes]]]:
