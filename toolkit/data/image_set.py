@@ -12,13 +12,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from toolkit.data.formats_seen import misnamed, resolved_levels, unread_formats
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.sources.alike import nearest
+from toolkit.data.sources.class_folders import classes_in_a_heap
+from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.reasons import why
@@ -127,7 +129,7 @@ def scan(
     Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
     `classes`, or if `strict` is true and a file has to be left out.
     """
-    listing = read_listing(data, settings)
+    listing = read_listing(data, settings, classes or ())
     images, broken = read_all(listing, progress or (lambda done, total: None))
     images, disputed = _without_disputed(images)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
@@ -216,7 +218,13 @@ def _class_names(
         raise UnfreezeError(f"{where} has {found} but no train/ with a sub-folder per class: add it")
     for name, part in sorted(listing.classes):
         if name not in given:
-            raise UnfreezeError(f"{where}: class {said[name]} is in {part} but not in train: add it there or remove it")
+            near = nearest(name, given)
+            hint = f", where there is {said[near]}" if near else ""
+            raise UnfreezeError(
+                f"{where}: class {said[name]} is in {part} but not in train{hint}: add it there, rename it or remove it"
+            )
+    if data.is_dir() and classes_in_a_heap(listing):
+        raise no_class_folders(data, [data / entry.path for entry in listing.entries])
     if len(names) < 2:
         found = f"only one class, {said[names[0]]}" if names else "no class to train on"
         left = why(rejected, listing.ignored)
@@ -239,9 +247,9 @@ def _known(
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:
-            near = get_close_matches(name, classes, 1)
+            near = nearest(name, classes)
             few = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} others" if len(classes) > SHOWN else "")
-            hint = f"is it {near[0]}? Its classes are {few}" if near else f"its classes are {few}"
+            hint = f"is it {near}? Its classes are {few}" if near else f"its classes are {few}"
             raise UnfreezeError(
                 one_line(
                     f"{data}: the model has no class {name}; {hint}: rename or remove the folder, or give --labels"

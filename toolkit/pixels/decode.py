@@ -20,7 +20,7 @@ from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels import reasons
 from toolkit.pixels.formats import refuse_unread
 from toolkit.pixels.levels import FULL, to_eight, words
-from toolkit.pixels.picture import Picture, Pixels, open_picture
+from toolkit.pixels.picture import CHECK, Picture, Pixels, open_picture
 from toolkit.pixels.resize import Size, resize, sides
 from toolkit.storage.safe_read import read
 
@@ -114,7 +114,7 @@ def measure(data: bytes) -> Measured:
     """
     with _reasons(), _large(picture := open_picture(data)):
         # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time.
-        pixels = picture.load(8, False)
+        pixels = picture.load(CHECK, False)
         top = _top(pixels) if isinstance(pixels, np.ndarray) else 0
         corner = pixels[:1, :1] if isinstance(pixels, np.ndarray) else pixels.crop((0, 0, 1, 1))
         _rgb(corner, FULL)  # convert one pixel as `decode` will: this finds a broken palette

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from PIL import features
@@ -19,7 +19,7 @@ from toolkit.pixels.formats import unsupported
 
 REDUCED = 100_000_000  # pixels: a JPEG of more is decoded at the first of `SCALES` that gives no more
 SCALES = (1, 2, 4, 8)
-LARGEST = 1_000_000_000  # pixels, which take half a minute
+LARGEST = 1_000_000_000  # pixels, which take ten seconds
 MAX_SCANS = 100  # of up to `REDUCED` pixels; encoders write about ten. libjpeg goes over the whole image for each.
 MAX_COEFFICIENTS = 1_200_000_000  # bytes of a larger image
 START_OF_SCAN, LOSSLESS, PROGRESSIVE = 0xDA, 0xC3, (0xC2, 0xCA)
@@ -28,6 +28,8 @@ _KINDS = {  # start of frame -> what no decoder here knows
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG"),
     0xCB: "a lossless JPEG with arithmetic coding",
 }
+# the next marker; ff00 and the restart markers d0 to d7 belong to a scan's data
+_PLAIN = frozenset(bytes([second]) for second in (*range(0xC0, 0xD0), *range(0xDA, 0xFF)))
 # the next marker; ff00 and the restart markers d0 to d7 belong to a scan's data
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 
@@ -40,9 +42,8 @@ class Frame:
     bits: int  # per sample
     width: int  # pixels
     height: int
-    components: int
-    samples: float  # per pixel: 3 for RGB, 1.5 where the colours have half the width and height
-    together: bool = True  # whether the first scan has all components
+    factors: bytes  # of each component, how often it was sampled across (high 4 bits) and down (low 4 bits)
+    scanned: int  # components in the first scan
 
     @property
     def pixels(self) -> int:
@@ -61,8 +62,11 @@ class Frame:
     @property
     def coefficients(self) -> int:
         """Bytes of those that libjpeg keeps: all, unless it can decode line by line."""
-        whole = self.kind in PROGRESSIVE or not self.together
-        return round(2 * self.pixels * self.samples) if whole else 0
+        if self.kind not in PROGRESSIVE and self.scanned == len(self.factors):
+            return 0
+        across, down = [factor >> 4 for factor in self.factors], [factor & 15 for factor in self.factors]
+        most = max(1, max(across, default=1) * max(down, default=1))
+        return 2 * self.pixels * sum(map(int.__mul__, across, down)) // most
 
 
 def checked(data: bytes) -> Frame | None:
@@ -96,42 +100,44 @@ def _refuse_kind(frame: Frame) -> None:
 
 def _frame(data: bytes) -> Frame | None:
     """The first frame header; None if the file ends before its first scan."""
-    frame = None
+    kind = place = 0
     try:
         for marker, at in _segments(data):
             if marker == START_OF_SCAN:
-                return frame and replace(frame, together=data[at + 2] == frame.components)
+                return _frame_at(data, kind, place, data[at + 2]) if kind else None
             if marker in FRAMES:
-                frame = _frame_at(data, marker, at)
+                kind, place = marker, at
     except (struct.error, IndexError):
         pass
     return None
 
 
-def _frame_at(data: bytes, marker: int, at: int) -> Frame:
+def _frame_at(data: bytes, kind: int, at: int, scanned: int) -> Frame:
     bits, height, width, count = struct.unpack_from(">BHHB", data, at + 2)
-    factors = [divmod(data[at + 9 + 3 * number], 16) for number in range(count)]
-    largest = max((across for across, _ in factors), default=1) * max((down for _, down in factors), default=1)
-    samples = sum(across * down for across, down in factors) / max(1, largest)
-    return Frame(marker, bits, width, height, count, samples)
+    return Frame(kind, bits, width, height, data[at + 9 : at + 9 + 3 * count : 3], scanned)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
     """(marker, offset of its length) of each segment of the first picture."""
     at = 2
-    while (found := _MARKER.search(data, at)) and found[1] != b"\xd9":
-        at = found.end()
-        if found[1] not in (b"\x01", b"\xd8"):  # these markers have no length
-            yield found[1][0], at
-            at += max(2, struct.unpack_from(">H", data, at)[0])
+    while True:
+        mark = data[at : at + 2]  # a segment nearly always begins where the one before it ends
+        if mark[:1] == b"\xff" and mark[1:] in _PLAIN:
+            at += 2
+        elif found := _MARKER.search(data, at):
+            mark, at = b"\xff" + found[1], found.end()
+        else:
+            return
+        if mark == b"\xff\xd9":
+            return
+        if mark not in (b"\xff\x01", b"\xff\xd8"):  # these markers have no length
+            yield mark[1], at
+            at += max(2, int.from_bytes(data[at : at + 2], "big"))
 
 
 def _refuse_scans(data: bytes, most: int) -> None:
     if data.count(b"\xff\xda") <= most:  # fast, and decides for nearly every file
         return
-    try:
-        scans = (at for marker, at in _segments(data) if marker == START_OF_SCAN)
-        if next(islice(scans, most, None), None) is not None:
-            raise UnfreezeError(f"a JPEG of more than {most} scans: convert it to PNG")
-    except struct.error:  # the file is cut short, which the decoder reports
-        return
+    scans = (at for marker, at in _segments(data) if marker == START_OF_SCAN)
+    if next(islice(scans, most, None), None) is not None:
+        raise UnfreezeError(f"a JPEG of more than {most} scans: convert it to PNG")

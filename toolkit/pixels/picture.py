@@ -27,6 +27,7 @@ from toolkit.pixels import bmp, deep, extra_formats, jpeg, netpbm, tiff
 from toolkit.pixels.formats import refuse_unread, unsupported
 from toolkit.pixels.limits import png_pixels, refuse_bomb, refuse_size
 
+CHECK = 0  # for `load`: only to see whether it can be decoded; a JPEG at an eighth and in grey
 Pixels = Image.Image | np.ndarray  # 8 bits: Pillow's image; 16 bits: uint16 [H, W, C], C as in `levels.to_eight`
 
 
@@ -54,7 +55,7 @@ class Picture:
     form: str  # as `formats.content` names it
     width: int  # pixels, as stored
     height: int
-    # 1, 2, 4 or 8: the part of the size at which a JPEG is decoded; whether the low bytes of 16 bits are needed
+    # 1, 2, 4 or 8, the part of the size at which a JPEG is decoded, or CHECK; whether low bytes of 16 bits are needed
     load: Callable[[int, bool], Pixels]
     orientation: Callable[[], int]  # EXIF's, 1 to 8; of a PNG it may stand behind the pixels: load them first
     scale: int = 1  # at which it is decoded at least: 2, 4 or 8 for a huge JPEG
@@ -102,9 +103,9 @@ def _jpeg(form: str, data: bytes) -> Picture:
     scale = frame.scale if frame else 1
 
     def load(shrink: int, low: bool) -> Pixels:
-        shrink = max(shrink, scale)
-        if shrink > 1 and not (frame and frame.lossless):
-            image.draft(image.mode, (max(1, width // shrink), max(1, height // shrink)))
+        part = max(shrink or jpeg.SCALES[-1], scale)
+        if part > 1 and not (frame and frame.lossless):
+            image.draft(image.mode if shrink else "L", (max(1, width // part), max(1, height // part)))
         image.load()
         return image
 

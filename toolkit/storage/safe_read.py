@@ -10,12 +10,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from toolkit.errors import UnfreezeError
 
 MAX_BYTES = 500_000_000  # of one file; 100 million pixels without compression are 300 MB
+LARGE = 16_000_000  # bytes of a file that is looked at before it is read
 HEAD = 512  # bytes at its beginning, which tell what it is
 
 _KINDS = {
@@ -28,14 +29,14 @@ _KINDS = {
 
 
 def read(path: Path, look: Callable[[bytes], object] | None = None) -> bytes:
-    """The bytes of the whole file; links are followed. `look` is given the first `HEAD` bytes and may raise, before a
-    film of gigabytes is read or found too large. Raises UnfreezeError with the reason, without the path, if it is not a
-    regular file or too large; OSError if the system cannot open it; ValueError if no file can have this name."""
+    """The bytes of the whole file; links are followed. `look` is given the first `HEAD` bytes of one of more than
+    `LARGE` bytes and may raise, before a film of gigabytes is read or found too large. Raises UnfreezeError with the
+    reason, without the path, if it is not a regular file or too large; OSError if the system cannot open it; ValueError
+    if no file can have this name."""
     with _opened(path) as file:
-        if look is not None:
-            look(file.read(HEAD) or b"")
-            file.seek(0)
         size = os.fstat(file.fileno()).st_size
+        if look is not None and size > LARGE:
+            look(file.peek(HEAD)[:HEAD])
         if size > MAX_BYTES:
             length = f"{size / 1e6:,.0f} MB".replace(",", " ")
             raise UnfreezeError(f"{length} are more than {MAX_BYTES // 10**6} MB: convert it to JPEG or PNG")
@@ -49,7 +50,7 @@ def head(path: Path) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     _refuse_kind(os.stat(path))  # opening alone may act on a device
     with open(path, "rb", opener=_without_waiting) as file:
         _refuse_kind(os.fstat(file.fileno()))  # the name may point to another file by now

@@ -5,28 +5,45 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.errors import one_line
 from toolkit.progress import Listener
 from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 from unfreeze.data_options import SPLIT
 
+if TYPE_CHECKING:
+    from toolkit.data.sources.write_csv import Table
+
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
 @o.DATA
 @o.options(SPLIT)
 @o.STRICT
+@click.option(
+    "--write-csv",
+    type=o.LocalPath("a local file"),
+    metavar="FILE",
+    help="Open no image; write a CSV path,label,split of DATA, to look at, edit and give instead of it. Where DATA "
+    "does not say what is a class, the CSV has the classes that the files' names seem to name, or a column for each "
+    "level of folders.",
+)
 @o.JSON
 @click.pass_obj
-def scan(screen: Any, data: Path, strict: bool, as_json: bool, **values: Any) -> None:
+def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json: bool, **values: Any) -> None:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
-    images = api.scan(
-        data, reading=option_records.data_settings(values), strict=strict, listener=Listener(screen.progress)
-    )
+    reading = option_records.data_settings(values)
+    if write_csv:
+        table = api.write_csv(data, write_csv, reading=reading)
+        print_result(screen, as_json, {**asdict(table), "file": str(table.file)}, lambda: _show_table(table))
+        more = "" if "label" in table.columns else f" --label-column {list(table.columns)[-1]}"
+        screen.next(f"unfreeze scan {shlex.quote(str(write_csv))}{more}")
+        return
+    images = api.scan(data, reading=reading, strict=strict, listener=Listener(screen.progress))
     from unfreeze.screen import tables
 
     counts = {part: images.counts(part) for part in ("train", "val", "test")}
@@ -48,3 +65,13 @@ def scan(screen: Any, data: Path, strict: bool, as_json: bool, **values: Any) ->
     }
     print_result(screen, as_json, listed, lambda: tables.show_folder(images))
     screen.next(f"unfreeze run {shlex.quote(str(data))} RUN")
+
+
+def _show_table(table: Table) -> None:
+    """Print what the CSV holds: each column that may be the class, with the most frequent values."""
+    from unfreeze.screen.tables import listed
+
+    click.echo(one_line(f"{table.file}: {table.rows} images"))
+    for column, values in table.columns.items():
+        listed(column, [f"{name or '(nothing)'}: {count}" for name, count in values.items()])
+    listed("left out", [f"{left.path}: {left.reason}" for left in table.left_out])

@@ -7,6 +7,8 @@ open            DATA -> the function that reads it
 walk            which files and folders in a folder count
 layout          which folders stand for classes and parts
 class_folders   a folder -> the images of its classes
+alike           class names that are nearly the same
 any_folder      a folder of images without classes
 csv_file        a CSV `path,label[,split]`
+write_csv       DATA -> a CSV of it, to look at and to edit
 """

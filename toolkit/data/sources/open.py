@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.sources.alike import refuse_alike
 from toolkit.data.sources.class_folders import read_folder
 from toolkit.data.sources.csv_file import read_csv
 from toolkit.data.sources.listing import Listing
@@ -12,10 +14,11 @@ from toolkit.data.sources.walk import is_true
 from toolkit.errors import UnfreezeError, one_line
 
 
-def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
-    """The entries of DATA sorted by path. Raises UnfreezeError if DATA has none of the three layouts."""
+def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS, known: Collection[str] = ()) -> Listing:
+    """The entries of DATA sorted by path. `known`: the classes of a model that exists already. Raises UnfreezeError if
+    DATA is neither a folder of classes nor a CSV."""
     if is_true(data.is_dir):
-        listing = read_folder(data, settings)
+        listing = read_folder(data, settings, known)
     elif is_true(data.is_file) and data.suffix.lower() == ".csv":
         listing = read_csv(data, settings)
     else:
@@ -23,5 +26,6 @@ def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
         raise UnfreezeError(
             f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
         )
+    refuse_alike(listing.classes, one_line(str(data)))
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
     return listing

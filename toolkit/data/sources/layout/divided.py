@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
-from toolkit.data.sources.layout.nesting import chain, files_of, has_images, holds_image, is_around, sub_folders
+from toolkit.data.sources.layout.doubt import UNLABELLED, classes_of
+from toolkit.data.sources.layout.nesting import files_of, has_images, holds_image, sub_folders
 from toolkit.data.sources.layout.record import ClassFolder, Layout
 from toolkit.data.sources.layout.undecided import no_class_folders, part_or_class, two_of_a_part
-from toolkit.data.sources.part_names import PARTS, is_doubtful, is_unlabelled, part_of
+from toolkit.data.sources.part_names import PARTS, is_doubtful, is_unlabelled
 from toolkit.data.sources.walk import LOOP, leads_back, visible
 
-UNLABELLED = "its name says that its images have no class: rename it if it is one"
 DOUBTFUL = "its name does not say which part it is: name it train, val or test"
 BESIDE = "a folder beside train/ that is neither val/ nor test/"
 
 
-def inside(parts: dict[Path, str]) -> dict[Path, list[Path]]:
-    """For each folder of a part, the folder itself and those in it that lead to the one around its classes."""
-    found: dict[Path, list[Path]] = {}
-    known: set[str] = set()  # a class of train/ that stands alone in test/ is a class there, too
-    for folder, part in sorted(parts.items(), key=lambda item: item[1] != "train"):
-        found[folder] = chain(folder, partial(_goes_down, part, known))
-        if part == "train":
-            known |= {inner.name for inner in sub_folders(found[folder][-1])}
-    return found
-
-
-def _goes_down(part: str, known: set[str], inner: Path) -> bool:
-    return inner.name not in known and (part_of(inner.name) == part or is_around(inner))
-
-
 def divide(layout: Layout, parts: dict[Path, str], levels: dict[Path, list[Path]], others: list[Path]) -> None:
-    """Add the classes of each part. Raises `UndecidedError` if it is not plain that these are parts, or which."""
+    """Add the classes of each part. `levels`: the folders that lead to the one around its classes. Raises
+    `UndecidedError` if it is not plain that these are parts, or which."""
     _refuse_doubt(layout, parts, others)
     for folder, part in parts.items():
-        around = levels[folder][-1]
-        loose = files_of(levels[folder])
+        around, loose = levels[folder][-1], files_of(levels[folder])
         layout.loose += loose
         if part == "train" and not sub_folders(around) and holds_image(folder):
             raise no_class_folders(layout.root, loose)
-        layout.classes += [ClassFolder(inner, inner.name, part) for inner in sub_folders(around)]
+        layout.classes += [ClassFolder(one, one.name, part) for one in classes_of(layout, sub_folders(around))]
         layout.left += [(inner, LOOP) for inner in visible(around)[0] if leads_back(inner)]
     layout.left += [(folder, _why_not(folder)) for folder in others]
     read = {layout.name(levels[folder][-1]): part for folder, part in parts.items()}

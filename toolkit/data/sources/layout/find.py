@@ -5,53 +5,54 @@ A layout is read only if its names leave no doubt; otherwise `UndecidedError` sa
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from toolkit.data.sources.layout.divided import divide, inside
-from toolkit.data.sources.layout.nesting import chain, files_of, is_around, recurring, sub_folders
+from toolkit.data.sources.layout.divided import divide
+from toolkit.data.sources.layout.doubt import may_be_class
+from toolkit.data.sources.layout.nesting import chain, files_of, inside, is_around, recurring, sub_folders
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.layout.undecided import few, nested, no_class_folders
 from toolkit.data.sources.layout.undivided import take_classes
-from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of, parts_of
+from toolkit.data.sources.part_names import parts_of
 from toolkit.data.sources.walk import LOOP, leads_back, visible
 
 
-def find_layout(root: Path, *, classes_outside: bool = False) -> Layout:
-    """Raises `UndecidedError` if people have to say what is a class. `classes_outside`: they said that the folders
-    inside the folders of classes are something else."""
+def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: bool = False) -> Layout:
+    """Raises `UndecidedError` if people have to say what is a class. `known`: names that are classes without doubt.
+    `classes_outside`: people said that the folders inside the folders of classes are something else."""
     layout = Layout(root)
-    top = _top(layout)
+    top = _top(layout, known)
     folders = sub_folders(top)
     layout.left += [(folder, LOOP) for folder in visible(top)[0] if leads_back(folder)]
     names = parts_of(folder.name for folder in folders)
-    parts = {folder: names[folder.name] for folder in folders if folder.name in names}
+    order = ("train", "val", "test")
+    named = [folder for folder in folders if folder.name in names]
+    parts = {folder: names[folder.name] for folder in sorted(named, key=lambda one: order.index(names[one.name]))}
     others = [folder for folder in folders if folder not in parts]
     levels = inside(parts)
     divided = {part for folder, part in parts.items() if sub_folders(levels[folder][-1])}
-    if divided and ("train" in divided or not any(_may_be_class(folder) for folder in others)):
+    if divided and ("train" in divided or not any(map(may_be_class, others))):
         divide(layout, parts, levels, others)
     else:
-        take_classes(layout, parts, others, classes_outside)
+        take_classes(layout, folders, classes_outside or _are_known(folders, known))
     if not layout.classes:
         raise no_class_folders(root, layout.loose)
-    for part in ("train", "val", "test", ""):
+    for part in order:
         own = [one.folder for one in layout.classes if one.part == part]
-        if (names_inside := recurring(own)) and not classes_outside:
+        if not (classes_outside or _are_known(own, known)) and (names_inside := recurring(own)):
             raise nested(root, own, names_inside)
     return layout
 
 
-def _may_be_class(folder: Path) -> bool:
-    return not (is_unlabelled(folder.name) or is_doubtful(folder.name))
+def _are_known(folders: Sequence[Path], known: Collection[str]) -> bool:
+    return all(folder.name in known for folder in folders)
 
 
-def _top(layout: Layout) -> Path:
+def _top(layout: Layout, known: Collection[str]) -> Path:
     """The folder around the parts or the classes: `root`, or one further down. The files on the way are loose."""
 
-    def goes_down(inner: Path) -> bool:
-        return part_of(inner.name) is None and _may_be_class(inner) and is_around(inner)
-
-    levels = chain(layout.root, goes_down)
+    levels = chain(layout.root, lambda inner: inner.name not in known and may_be_class(inner) and is_around(inner))
     while len(levels) > 1 and not _is_around_several(levels[-1]):
         levels.pop()
     layout.loose += files_of(levels)
@@ -65,4 +66,4 @@ def _top(layout: Layout) -> Path:
 def _is_around_several(folder: Path) -> bool:
     """Whether a folder holds anything but a single class."""
     folders = sub_folders(folder)
-    return len(folders) != 1 or part_of(folders[0].name) is not None or not _may_be_class(folders[0])
+    return len(folders) != 1 or not may_be_class(folders[0])

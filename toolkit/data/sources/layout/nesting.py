@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from toolkit.data.sources.part_names import says_data
+from toolkit.data.sources.part_names import part_of, says_data
 from toolkit.data.sources.walk import entries, is_image, leads_back, visible
 
 DEEPEST = 8  # folders in each other that are gone down at most
@@ -23,6 +24,24 @@ def chain(folder: Path, goes_down: Callable[[Path], bool]) -> list[Path]:
     while len(found) < DEEPEST and (inner := _only(found[-1])) and goes_down(inner):
         found.append(inner)
     return found
+
+
+def inside(parts: dict[Path, str]) -> dict[Path, list[Path]]:
+    """For each folder of a part, train/ first, the folder itself and those in it that lead to the one around its
+    classes."""
+    found: dict[Path, list[Path]] = {}
+    known: set[str] = set()  # a class of train/ that stands alone in test/ is a class there, too
+    for folder, part in parts.items():
+        found[folder] = chain(folder, partial(_doubles, part, known))
+        if part == "train":
+            known |= {inner.name for inner in sub_folders(found[folder][-1])}
+    return found
+
+
+def _doubles(part: str, known: set[str], inner: Path) -> bool:
+    """Whether a folder in one of a part is no class, but the part once more or a folder around its classes."""
+    again = inner.name == inner.parent.name or part_of(inner.name) == part
+    return inner.name not in known and (again or is_around(inner))
 
 
 def _only(folder: Path) -> Path | None:
@@ -74,6 +93,8 @@ def recurring(folders: Iterable[Path]) -> list[str]:
     tops = list(folders)
     if len(tops) < 2 or any(map(has_images, tops)):
         return []
-    times = Counter(name for top in tops for name in {inner.name.casefold() for inner in sub_folders(top)})
-    often = sorted(name for name, count in times.items() if count > 1 and 2 * count > len(tops))
-    return often if len(often) > 1 else []
+    inner = [{one.name.casefold(): one for one in sub_folders(top)} for top in tops]
+    times = Counter(name for own in inner for name in own)
+    often = [name for name, count in sorted(times.items()) if count > 1 and 2 * count > len(tops)]
+    names = [name for name in often if any(holds_image(own[name]) for own in inner if name in own)]
+    return names if len(names) > 1 else []

@@ -28,8 +28,8 @@ def no_class_folders(root: Path, files: Iterable[Path]) -> UndecidedError:
             f"classes are {named}, type {_write_csv(root)}, then `unfreeze run labels.csv RUN`"
         )
     heaps = Counter(file.parent.relative_to(root).as_posix() for file in images)
-    seen = few([f"{count} in {_inside(name)}" for name, count in heaps.most_common()])
-    found = f" ({seen})" if images else ""
+    seen = few([f"{count} images{_inside(name)}" for name, count in heaps.most_common()])
+    found = f", but {seen}" if images else ""
     return UndecidedError(
         f"{_where(root)} has no class folders{found}: put each class's images into a sub-folder of its own, or give "
         f"{_csv(root)}"
@@ -38,19 +38,29 @@ def no_class_folders(root: Path, files: Iterable[Path]) -> UndecidedError:
 
 def nested(root: Path, folders: Sequence[Path], inner: Sequence[str]) -> UndecidedError:
     """Most of the folders have the same sub-folders."""
-    outer = [folder.name for folder in folders]
+    outer, level = few(_names(folders)), len(folders[0].relative_to(root).parts)
     return UndecidedError(
-        f"{_where(root)}: most of {few(outer)} have the same sub-folders {few(inner)}, and only one of the two can be "
-        f"the classes. To take one folder, give it: `unfreeze scan {_typed(folders[0])}`; to take all, type "
-        f"{_write_csv(root)} and name the column of the classes"
+        f"{_where(root)}: {outer} have the same sub-folders, {few(inner)}: which are the classes? For one of them, "
+        f"type `unfreeze scan {_typed(folders[0])}`; for all, {_write_csv(root)}, then `unfreeze run labels.csv RUN "
+        f"--label-column folder_{level + 1}` ({few(inner)}) or folder_{level} ({outer})"
     )
 
 
 def like_a_part(root: Path, like: Sequence[Path], plain: Sequence[Path]) -> UndecidedError:
-    """A folder is named like a part beside others that are named like classes."""
+    """Folders that would become classes are named like parts, some or all of them."""
+    around = like[0].parent
+    if not plain and around != root:
+        inner = one_line(around.relative_to(root).as_posix())
+        return UndecidedError(
+            f"{_where(root)}: {few(_names(like))} in {inner} are named like parts of the data: give the folder around "
+            f"them, `unfreeze scan {_typed(around)}`"
+        )
+    if not plain:
+        return which_part(root, like)
     return UndecidedError(
-        f"{_where(root)}: {few(_names(like))} is named like a part of the data and stands beside {few(_names(plain))}: "
-        "if it is a part, put the classes into train/; if it is a class, rename it; if it has no classes, move it away"
+        f"{_where(root)}: beside {few(_names(plain))} stands what is named like a part of the data, "
+        f"{few(_names(like))}: if it is a part, put the classes into train/; if it is a class, rename it; if it has no "
+        "classes, move it away"
     )
 
 
@@ -100,7 +110,7 @@ def _named(images: Sequence[Path], classes: dict[str, int]) -> str:
 
 
 def _inside(folder: str) -> str:
-    return "it" if folder == "." else f"{folder}/"
+    return "" if folder == "." else f" in {folder}/"
 
 
 def _csv(root: Path) -> str:

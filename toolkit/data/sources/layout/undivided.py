@@ -5,45 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.sources.layout import undecided
-from toolkit.data.sources.layout.divided import UNLABELLED, inside
-from toolkit.data.sources.layout.nesting import files_of, has_images, recurring, sub_folders
+from toolkit.data.sources.layout.doubt import classes_of, is_like_part, may_be_class
+from toolkit.data.sources.layout.nesting import files_of, has_images, inside, recurring, sub_folders
 from toolkit.data.sources.layout.record import ClassFolder, Layout
-from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of, says_only_data
+from toolkit.data.sources.part_names import part_of
 
 
-def take_classes(layout: Layout, parts: dict[Path, str], others: list[Path], classes_outside: bool) -> None:
+def take_classes(layout: Layout, folders: list[Path], classes_outside: bool) -> None:
     """Add the classes. Raises `UndecidedError` if one of the folders may be something else."""
-    like = [*parts, *(folder for folder in others if is_doubtful(folder.name))]
-    plain = [folder for folder in others if folder not in like and not is_unlabelled(folder.name)]
-    folders = sorted([*like, *plain])
-    _refuse_doubt(layout, like, plain, classes_outside)
-    layout.left += [(folder, UNLABELLED) for folder in others if is_unlabelled(folder.name)]
-    within = [inner for folder in folders for inner in sub_folders(folder)]
+    like = [folder for folder in folders if is_like_part(folder)]
+    if like and not any(map(may_be_class, folders)):
+        _refuse_parts(layout, like)
     if _parts_within(folders):
+        within = [inner for folder in folders for inner in sub_folders(folder)]
         layout.classes += [ClassFolder(inner, inner.parent.name, part_of(inner.name) or "") for inner in within]
         layout.notices.append(f"the parts are inside the classes, such as {layout.name(within[0])}")
         return
-    layout.classes += [ClassFolder(folder, folder.name, "") for folder in folders]
-    deep = [inner for inner in within if not has_images(inner.parent) and len(sub_folders(inner.parent)) > 1]
-    if deep:
-        layout.notices.append(f"folders inside a class, such as {layout.name(deep[0])}, are no classes of their own")
-
-
-def _refuse_doubt(layout: Layout, like: list[Path], plain: list[Path], classes_outside: bool) -> None:
-    """`like`: folders that are named like parts; `plain`: the others."""
-    folders = sorted([*like, *plain])
-    if (like or not classes_outside) and not _parts_within(folders) and (names := recurring(folders)):
+    if (like or not classes_outside) and (names := recurring(folders)):
         raise undecided.nested(layout.root, folders, names)
-    if like and not plain:
-        flat = [level for levels in inside(dict.fromkeys(like, "")).values() for level in levels if has_images(level)]
-        files = [*layout.loose, *files_of(flat)]
-        raise undecided.no_class_folders(layout.root, files) if flat else undecided.which_part(layout.root, like)
-    heaps = [folder for folder in plain if says_only_data(folder.name)]
-    if heaps and len(folders) > 1:
-        rest = [folder for folder in folders if folder not in heaps]
-        raise undecided.named_like_data(layout.root, heaps, rest)
-    if like and not (len(like) == 1 and like[0].name.lower() == "train" and has_images(like[0])):  # a vehicle
-        raise undecided.like_a_part(layout.root, like, plain)
+    classes = classes_of(layout, folders)
+    layout.classes += [ClassFolder(folder, folder.name, "") for folder in classes]
+    deep = [sub_folders(folder) for folder in classes if not has_images(folder)]
+    if names := [layout.name(inner[0]) for inner in deep if len(inner) > 1]:
+        layout.notices.append(f"folders inside a class, such as {names[0]}, are no classes of their own")
+
+
+def _refuse_parts(layout: Layout, like: list[Path]) -> None:
+    """All folders are named like parts, and no classes are in those that hold training images."""
+    if names := recurring(like):
+        raise undecided.nested(layout.root, like, names)
+    levels = inside({folder: part_of(folder.name) or "" for folder in like}).values()
+    if flat := [level for chain in levels for level in chain if has_images(level)]:
+        raise undecided.no_class_folders(layout.root, [*layout.loose, *files_of(flat)])
+    raise undecided.which_part(layout.root, like)
 
 
 def _parts_within(folders: list[Path]) -> bool:
