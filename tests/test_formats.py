@@ -130,6 +130,16 @@ def test_files_named_for_another_format_are_counted() -> None:
     assert misnamed(named[:1]) == []
 
 
+@pytest.mark.parametrize("form", ["AVIF", "JPEG 2000", "WebP"])
+def test_a_format_that_pillow_was_built_without_is_no_damage(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats.features, "check", lambda name: name != formats.BUILT[form])
+    data = SAMPLES[f"{form}, {'lossy' if form == 'WebP' else 'colour'}"].data
+    assert (
+        refusal(data)
+        == f"{form} is not in this build of Pillow: install Pillow from PyPI, or convert it to JPEG or PNG"
+    )
+
+
 def test_pillow_is_left_as_it_was() -> None:
     """The extra formats are not registered: `Image.open` of another program in the process still refuses them."""
     data = SAMPLES["HEIC, colour"].data

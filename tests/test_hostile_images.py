@@ -143,7 +143,7 @@ def test_a_canvas_that_is_too_large_is_refused_in_our_words(name: str) -> None:
     _, data = bombs()[name]
     why = refusal(data)
     assert why is not None
-    assert "pixels" in why
+    assert "pixels" in why or "do not fit its size" in why  # libheif compares two sizes that the file gives
     assert "decompression" not in why
 
 
@@ -192,7 +192,7 @@ def test_a_png_without_its_extras_has_the_same_pixels(name: str) -> None:
 
 
 def test_an_exif_of_thousands_of_entries_is_read_to_its_end() -> None:
-    tags = bytearray(hostile.tiff_of(5000))
+    tags = bytearray(hostile.tiff_of_exif(5000))
     tags[-12:] = struct.pack("<HHII", 0x0112, 3, 1, 6)
     data = hostile.with_exif(encode(Image.new("RGB", (20, 10))), bytes(tags))
     assert measure(data).size == (10, 20)

@@ -36,12 +36,12 @@ def masked(data: bytes) -> Masked | None:
 
 
 def read_masked(data: bytes, header: Masked) -> np.ndarray:
-    """uint8 [H, W, 3], or [H, W, 4] with alpha. Raises IndexError if the file is cut short, ValueError if a mask makes
+    """uint8 [H, W, 3], or [H, W, 4] with alpha. Raises EOFError if the file is cut short, ValueError if a mask makes
     no sense."""
     size = header.bits // 8
     row = (header.width * size + 3) // 4 * 4
     if header.width <= 0 or len(data) < header.start + row * header.height:
-        raise IndexError
+        raise EOFError("truncated pixels")
     packed = np.frombuffer(data, np.uint8, row * header.height, header.start).reshape(header.height, row)
     pixels = np.ascontiguousarray(packed[:, : header.width * size]).view(f"<u{size}")
     masks = header.masks if header.masks[3] else header.masks[:3]

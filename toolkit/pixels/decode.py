@@ -24,7 +24,7 @@ from toolkit.pixels.picture import CHECK, Picture, Pixels, open_picture
 from toolkit.pixels.resize import Size, resize, sides
 from toolkit.storage.safe_read import read
 
-DECODE_VERSION = 1  # raise it whenever the pixels of any image change: decoded caches and artefacts carry it
+DECODE_VERSION = 2  # raise it whenever the pixels of any image change: decoded caches and artefacts carry it
 RECIPE: dict[str, str | int] = {
     "version": DECODE_VERSION,
     "colour": "RGB",

@@ -53,7 +53,7 @@ def read_header(data: bytes) -> Netpbm:
 
 
 def read_samples(data: bytes, header: Netpbm) -> np.ndarray:
-    """uint8 or uint16 [H, W, C], scaled so that the largest value becomes 255 or 65535, rounded. Raises IndexError if
+    """uint8 or uint16 [H, W, C], scaled so that the largest value becomes 255 or 65535, rounded. Raises EOFError if
     the file is cut short."""
     count = header.width * header.height * header.channels
     if header.kind == 4:
@@ -63,7 +63,7 @@ def read_samples(data: bytes, header: Netpbm) -> np.ndarray:
     else:
         form = np.dtype(">u2" if header.bits == 16 else "u1")
         if len(data) < header.start + count * form.itemsize:
-            raise IndexError
+            raise EOFError("truncated pixels")
         samples = np.frombuffer(data, form, count, header.start)
     if header.kind == 1:
         samples = 1 - samples
@@ -74,7 +74,7 @@ def _bits(data: bytes, header: Netpbm) -> np.ndarray:
     """A row begins with a new byte; 1 is black."""
     row = (header.width + 7) // 8
     if len(data) < header.start + row * header.height:
-        raise IndexError
+        raise EOFError("truncated pixels")
     packed = np.frombuffer(data, np.uint8, row * header.height, header.start).reshape(header.height, row)
     return (1 - np.unpackbits(packed, axis=1)[:, : header.width, None]) * np.uint8(255)
 
@@ -83,7 +83,7 @@ def _text(data: bytes, header: Netpbm, count: int) -> np.ndarray:
     text = _COMMENT.sub(b"", data[header.start :])
     words = re.findall(rb"[01]", text) if header.kind == 1 else text.split(maxsplit=count)[:count]
     if len(words) < count:
-        raise IndexError
+        raise EOFError("truncated pixels")
     return np.array(words[:count]).astype(np.uint16)
 
 

@@ -70,7 +70,10 @@ def open_picture(data: bytes) -> Picture:
     if form is None:
         raise UnfreezeError("not an image")
     refuse_bomb(form, data)
-    return _OPENERS[form](form, data)
+    opened = _OPENERS[form](form, data)
+    if min(opened.width, opened.height) < 1:
+        raise ValueError("a size of 0")
+    return opened
 
 
 def _by_pillow(form: str, data: bytes) -> Picture:

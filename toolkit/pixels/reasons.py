@@ -11,7 +11,7 @@ _SIZES, _NONSENSE = "its parts do not fit its size", "its header makes no sense"
 DETAILS = (_HEADER, _PIXELS, _BROKEN, _SIZES, _NONSENSE)
 _WORDS = (  # the first that is found in a decoder's text
     (re.compile(r"truncated file read|buffer|only got|outside of file|end of file", re.IGNORECASE), _HEADER),
-    (re.compile(r"truncated", re.IGNORECASE), _PIXELS),
+    (re.compile(r"truncated", re.IGNORECASE), _PIXELS),  # so do the readers of this package
     (re.compile(r"tile cannot extend|dimension|size", re.IGNORECASE), _SIZES),
     (re.compile(r"stream|decod|decompress|checksum", re.IGNORECASE), _BROKEN),
 )
@@ -19,6 +19,8 @@ _WORDS = (  # the first that is found in a decoder's text
 
 def detail(error: Exception) -> str:
     """One of `DETAILS`."""
-    if isinstance(error, struct.error | IndexError | EOFError):
+    if isinstance(error, struct.error | IndexError):
+        return _HEADER
+    if isinstance(error, EOFError) and not str(error):
         return _HEADER
     return next((words for found, words in _WORDS if found.search(str(error))), _NONSENSE)

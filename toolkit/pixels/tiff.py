@@ -17,6 +17,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.pixels.formats import unsupported
 
 MAX_STRIPS = 100_000  # or tiles; a page of 100 million pixels has a few thousand
+MAX_SAMPLES = 6  # per pixel; Pillow logs an error for more
 MAX_TILE = 25_000_000  # pixels, if the page is smaller
 
 WIDTH, HEIGHT, BITS, COMPRESSION, COLOUR = 256, 257, 258, 259, 262
@@ -147,6 +148,8 @@ def _refuse_kind(tags: Tags, bits: int, samples: int) -> None:
     if form != {1} and not (form == {2} and bits == 8):
         kinds = {2: "signed numbers", 3: "floating-point numbers"}
         raise unsupported(f"a TIFF of {kinds.get(max(form), 'numbers of an unknown kind')}")
+    if samples > MAX_SAMPLES:
+        raise unsupported(f"a TIFF of {samples} samples per pixel")
     if bits > 16 or len(set(tags.get(BITS, (1,)))) > 1:
         raise unsupported(f"a TIFF of {' + '.join(map(str, tags[BITS]))} bits per sample")
     if colour not in (0, 1, 2, 3, 5, 6):
