@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export.description import levels as described_levels
+from export.description import read_description
+from export.predict import _Classifier, _predict
 from export.targets.snippets import snippets
 from tests.format_files import by_opencv
 from tests.hostile import png_chunk, png_of
@@ -23,6 +26,8 @@ from toolkit.data.settings import DataSettings
 from toolkit.data.split import split
 from toolkit.pixels import levels
 from toolkit.pixels.decode import RECIPE, decode, decode_both, decode_whole, measure, recipe
+from toolkit.run import prepare
+from toolkit.settings import Settings
 
 SIDE = 24
 Write = Callable[[np.ndarray], bytes]
@@ -234,3 +239,52 @@ def test_measure_tells_the_largest_value() -> None:
     for grey, name in KINDS:
         top = measure(write(grey, name, values(12, grey))).top
         assert levels.bits_used(top) == 12
+
+
+# A model of them.
+
+
+class Answering:
+    """Stands for the process of a model file; keeps what it is asked."""
+
+    path = Path("model.onnx")
+
+    def __init__(self) -> None:
+        self.asked: list[np.ndarray] = []
+
+    def call(self, function: object, pixels: np.ndarray, limit: float) -> np.ndarray:
+        self.asked.append(pixels)
+        return np.array([[0.75, 0.25]], np.float32)
+
+
+def test_predict_decodes_as_the_file_says(tmp_path: Path) -> None:
+    data = write(True, "png", values(12, True))
+    (tmp_path / "a.png").write_bytes(data)
+    process = Answering()
+    for how in ("12", "percentile"):
+        _predict(_Classifier(process, ("dark", "pale"), (16, 16), how), tmp_path / "a.png")  # type: ignore[arg-type]
+        np.testing.assert_array_equal(process.asked.pop()[0], decode(data, 16, levels=how))
+
+
+def test_a_description_names_its_levels_and_an_older_one_has_all_16() -> None:
+    entry = {"shape": ["batch", 8, 8, 3], **recipe(3, "12")}
+    described = {"class_names": ["a", "b"], "input": entry}
+    assert described_levels(read_description(json.dumps(described))) == "12"
+    del entry["levels"]
+    assert described_levels(read_description(json.dumps(described))) == "16"
+    assert described_levels(None) == "16"
+    entry["levels"] = "17"
+    with pytest.raises(ValueError, match="levels that are none of 8, 9"):
+        read_description(json.dumps(described))
+
+
+def test_a_run_that_was_begun_with_all_16_bits_goes_on_with_them(tmp_path: Path) -> None:
+    data, folder = twelve_bits(tmp_path / "data"), tmp_path / "run"
+    assert prepare(data, folder, Settings()).images.levels == "12"
+    (folder / "model.keras").write_bytes(b"")
+    assert prepare(data, folder, Settings()).images.levels == "12"
+    for name in ("run.json", ".run.json"):
+        stored = json.loads((folder / name).read_text())
+        del stored["data"]["levels"]
+        (folder / name).write_text(json.dumps(stored))
+    assert prepare(data, folder, Settings()).images.levels == "16"
