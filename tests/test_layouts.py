@@ -14,15 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.predict import files_in
-from tests.trees import content, grow
+from tests.trees import content, grow, paths
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
-from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of, parts_of
-from toolkit.data.sources.walk import is_litter
-from toolkit.data.sources.write_csv import write_csv
+from toolkit.data.sources.listing import Rejected
+from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, parts_of
+from toolkit.data.sources.walk import LINK, LOOP, is_litter
+from toolkit.data.sources.write_csv import Table, write_csv
 from toolkit.data.unlabelled import scan_unlabelled
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 DATA = Path("DATA")
@@ -151,6 +152,23 @@ def test_names_beside_each_other(names: list[str], parts: dict[str, str]) -> Non
     assert parts_of(names) == parts
 
 
+@pytest.mark.parametrize(
+    ("names", "shares"),
+    [
+        (["images_001", "images_002"], True),
+        (["HAM10000_images_part_1", "HAM10000_images_part_2"], True),
+        (["fold1", "fold2", "fold3"], True),
+        (["0", "1", "2"], False),
+        (["type_1", "type_2"], False),
+        (["Sample001", "Sample002"], False),
+        (["images_1", "masks_1"], False),
+        (["batch_1"], False),
+    ],
+)
+def test_names_of_shares(names: list[str], shares: bool) -> None:
+    assert are_shares(names) == shares
+
+
 @pytest.mark.parametrize("name", code(PAGE.partition("\n## What is skipped\n")[2].partition("\n## ")[0]))
 def test_litter_is_named_on_the_page(name: str) -> None:
     assert is_litter(name)
@@ -227,6 +245,59 @@ def test_a_decorated_tree_is_read_as_the_plain_one(drawn: tuple[list[str], dict[
         shutil.rmtree(root)
 
 
+POOL = ["train", "test", "val", "Train", "test1", "trainval", "images", "data", "pred", "cat", "dog", "2019", "cat.1"]
+FILES = ["0.jpg", "cat.1.png", "dog_2.jpg", "cat.3.jpg", "notes.txt", "Thumbs.db"]
+
+
+BASES = [
+    "{cat,dog}/*.jpg",
+    "{train,test}/{cat,dog}/*.jpg",
+    "{cat,dog}/{train,val}/*.jpg",
+    "a/images/{cat,dog}/*.jpg",
+    "",
+]
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> set[str]:
+    """A layout that is read, and some files anywhere; or only these."""
+    folders = st.lists(st.sampled_from(POOL), max_size=3)
+    files = st.builds(lambda around, file: "/".join([*around, file]), folders, st.sampled_from(FILES))
+    base = draw(st.sampled_from(BASES))
+    return {*(paths(base) if base else []), *draw(st.sets(files, min_size=1, max_size=4 if base else 14))}
+
+
+@settings(max_examples=300, deadline=None)
+@given(trees())
+def test_no_image_of_any_tree_is_lost_without_a_word(tree: set[str]) -> None:
+    """Used, or left out by name, itself or a folder around it; or the whole is refused in one line, and the CSV has
+    it."""
+    there = {path for path in tree if path.endswith(("jpg", "png"))}
+    root = Path(tempfile.mkdtemp())
+    try:
+        data = grow(root / "data", tree)
+        for found in (tried(lambda: scan(data)), tried(lambda: write_csv(data, root / "a.csv", DataSettings()))):
+            if isinstance(found, UnfreezeError):
+                assert str(found) == one_line(str(found))
+                continue
+            left = found.rejected if isinstance(found, ImageSet) else found.left_out
+            told = {one.path for one in left}
+            kept = {path for path in there if not told & {path, *map(str, Path(path).parents)}}
+            if isinstance(found, ImageSet):
+                assert set(found.paths) == kept
+            else:
+                assert found.rows == len(kept)
+    finally:
+        shutil.rmtree(root)
+
+
+def tried(call: Callable[[], ImageSet | Table]) -> ImageSet | Table | UnfreezeError:
+    try:
+        return call()
+    except UnfreezeError as error:
+        return error
+
+
 def test_a_run_keeps_paths_below_data(here: Path) -> None:
     images = scan(grow(here / "data", ["nested/PetImages/{Cat,Dog}/*.jpg"]))
     assert images.root == here / "data"
@@ -241,7 +312,7 @@ def test_sub_folders_that_are_groups(here: Path) -> None:
     assert scan(here / "data", DataSettings(group_by="folder")).class_names == ("cat", "dog")
 
 
-@pytest.mark.parametrize("patterns", [["{cat,dog}/{a,b}/*.jpg"], ["cat/{a,b}/*.jpg"], ["cat/{IMG,DSC}_*.jpg"]])
+@pytest.mark.parametrize("patterns", [["{cat,dog}/{a,b}/*.jpg"], ["cat/{a,b}/*.jpg"], ["cat/{rose,tulip}_*.jpg"]])
 def test_the_classes_of_a_model_are_known(here: Path, patterns: list[str]) -> None:
     """Nothing has to be guessed if a model says what its classes are."""
     images = scan(grow(here / "data", patterns), classes=("cat", "dog"))
@@ -261,6 +332,20 @@ def test_links_stand_for_classes_parts_and_the_folder_around_them(here: Path) ->
     (here / "around").mkdir()
     (here / "around" / "PetImages").symlink_to(here / "far" / "deep")
     assert scan(here / "around").class_names == ("cat", "dog")
+
+
+def test_links_are_followed_by_the_same_rule_everywhere(here: Path) -> None:
+    grow(here / "far", ["dog/*.jpg", "more/*.png"])
+    data = grow(here / "data", ["cat/*.jpg"])
+    (data / "dog").symlink_to(here / "far" / "dog")
+    (data / "cat" / "more").symlink_to(here / "far" / "more")
+    (data / "round").symlink_to(here)
+    images, alone = scan(data), scan_unlabelled(data)
+    assert len(images) == 6
+    assert sorted(images.paths) == sorted(alone.paths)
+    assert files_in([data]) == [data / path for path in sorted(images.paths)]
+    assert images.rejected == (Rejected("cat/more", LINK), Rejected("round", LOOP))
+    assert sorted(alone.rejected, key=lambda left: left.path) == list(images.rejected)
 
 
 def test_links_in_a_circle_end(here: Path) -> None:
@@ -323,6 +408,10 @@ def test_the_class_of_a_model_that_is_meant(here: Path, name: str, near: str | N
         ("2019_05.jpg", ""),
         ("cat.jpg", ""),
         ("(1).jpg", ""),
+        ("IMG_20190501_120000.jpg", ""),  # a camera
+        ("DSC00012.jpg", ""),
+        ("Train_7.jpg", ""),  # a part
+        ("image_0001.jpg", ""),
     ],
 )
 def test_a_class_in_a_name(file: str, name: str) -> None:
@@ -332,7 +421,7 @@ def test_a_class_in_a_name(file: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("files", "classes"),
     [
-        (["IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg"], {}),  # a camera
+        (["rose_1.jpg", "rose_2.jpg", "rose_3.jpg"], {}),  # a single class
         (["a1.jpg", "b1.jpg", "c1.jpg"], {}),  # no two alike
         (["dog.1.jpg", "cat.1.jpg", "cat.2.jpg", "dog.2.jpg", "cat.3.jpg"], {"cat": 3, "dog": 2}),
     ],
@@ -407,6 +496,9 @@ def test_no_file_is_overwritten_and_none_is_left_half_written(here: Path) -> Non
     (here / "link.csv").symlink_to(here / "nowhere.csv")
     with pytest.raises(UnfreezeError, match=r"link\.csv exists already"):
         write_csv(here / "data", here / "link.csv", DataSettings())
+    (here / "data" / "stray.jpg").write_bytes(content("stray.jpg"))
+    with pytest.raises(UnfreezeError, match=r"1 left out, and --strict was given; the first is stray\.jpg: not in a"):
+        write_csv(here / "data", here / "new.csv", DataSettings(), strict=True)
     grow(here / "empty", ["notes.txt"])
     with pytest.raises(UnfreezeError, match="no image"):
         write_csv(here / "empty", here / "new.csv", DataSettings())

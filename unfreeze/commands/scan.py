@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import one_line
 from toolkit.progress import Listener
 from unfreeze import api, option_records
@@ -38,7 +39,7 @@ def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
     reading = option_records.data_settings(values)
     if write_csv:
-        table = api.write_csv(data, write_csv, reading=reading)
+        table = api.write_csv(data, write_csv, reading=reading, strict=strict)
         print_result(screen, as_json, {**asdict(table), "file": str(table.file)}, lambda: _show_table(table))
         more = "" if "label" in table.columns else f" --label-column {list(table.columns)[-1]}"
         screen.next(f"unfreeze scan {shlex.quote(str(write_csv))}{more}")
@@ -64,7 +65,14 @@ def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json:
         "fingerprint": images.fingerprint(),
     }
     print_result(screen, as_json, listed, lambda: tables.show_folder(images))
-    screen.next(f"unfreeze run {shlex.quote(str(data))} RUN")
+    screen.next(f"unfreeze run {shlex.quote(str(data))} RUN{_typed(reading)}")
+
+
+def _typed(reading: DataSettings) -> str:
+    """The options that were given and say how DATA is read: a run has to read it so, too."""
+    default = asdict(DATA_SETTINGS)
+    given = {name: value for name, value in asdict(reading).items() if value != default[name]}
+    return "".join(f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
 
 
 def _show_table(table: Table) -> None:

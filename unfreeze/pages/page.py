@@ -180,6 +180,7 @@ def _data(facts: RunFacts) -> dict[str, Any]:
         "sizes": f"{width[0]} to {width[2]} px wide (median {width[1]}), "
         f"{height[0]} to {height[2]} px high (median {height[1]})",
         "lists": [
+            ("How the data were read", [shorten(notice) for notice in images.notices], ""),
             ("Left out", rejected, "Every file could be used."),
             ("Byte-identical", duplicates, "No two files are byte-identical."),
             ("In two parts as they were given, so the test is too easy", leaks, ""),

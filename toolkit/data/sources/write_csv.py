@@ -21,6 +21,7 @@ from toolkit.data.sources.layout.undecided import UndecidedError
 from toolkit.data.sources.listing import Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of
+from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.storage.files import atomic
 
@@ -39,25 +40,35 @@ class Table:
     left_out: tuple[Rejected, ...]
 
 
-def write_csv(data: Path, file: Path, settings: DataSettings) -> Table:
-    """Write the CSV; no image is opened. Raises UnfreezeError if the file exists, or if DATA has no image."""
+def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = False) -> Table:
+    """Write the CSV; no image is opened. Raises UnfreezeError if the file exists, if DATA has no image, or if `strict`
+    is true and an image has to be left out."""
     if os.path.lexists(file):
         raise UnfreezeError(f"{one_line(str(file))} exists already and is not overwritten: give another name")
     root, rows, left = _rows(data, settings)
     kept = [row for row in rows if not _unwritable(row["path"])]
     left += [Rejected(row["path"], "a CSV cannot hold its path") for row in rows if _unwritable(row["path"])]
     if not kept:
-        raise UnfreezeError(f"{one_line(str(data))} has no image for a CSV: give a folder with images")
-    with atomic(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as lines:
-        writer = csv.DictWriter(lines, list(kept[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | {"path": _path(root, row["path"], file)} for row in kept)
+        raise UnfreezeError(f"{one_line(str(data))} has no image for a CSV{why(left)}: give a folder with images")
+    if strict and left:
+        raise UnfreezeError(
+            f"{one_line(str(data))}: {len(left)} left out, and --strict was given; the first is "
+            f"{one_line(left[0].path)}: {left[0].reason}"
+        )
+    _save(file, [row | {"path": _path(root, row["path"], file)} for row in kept])
     labels = [name for name in kept[0] if name not in ("path", "split")]
     counts = {name: dict(Counter(row[name] for row in kept).most_common()) for name in labels}
     return Table(file, len(kept), counts, tuple(left))
 
 
 Row = dict[str, str]  # path, relative to the root; label or folder_1, folder_2, ...; split
+
+
+def _save(file: Path, rows: Sequence[Row]) -> None:
+    with atomic(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _rows(data: Path, settings: DataSettings) -> tuple[Path, list[Row], list[Rejected]]:

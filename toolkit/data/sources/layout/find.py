@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.divided import divide
-from toolkit.data.sources.layout.doubt import may_be_class
-from toolkit.data.sources.layout.nesting import chain, files_of, inside, is_around, recurring, sub_folders
+from toolkit.data.sources.layout.doubt import is_like_part, may_be_class, refuse_recurring
+from toolkit.data.sources.layout.nesting import chain, files_of, holds_image, inside, is_around, sub_folders
 from toolkit.data.sources.layout.record import Layout
-from toolkit.data.sources.layout.undecided import few, nested, no_class_folders
+from toolkit.data.sources.layout.undecided import few, no_class_folders
 from toolkit.data.sources.layout.undivided import take_classes
 from toolkit.data.sources.part_names import parts_of
 from toolkit.data.sources.walk import LOOP, leads_back, visible
@@ -23,7 +23,7 @@ def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: boo
     `classes_outside`: people said that the folders inside the folders of classes are something else."""
     layout = Layout(root)
     top = _top(layout, known)
-    folders = sub_folders(top)
+    folders = _without_empty(layout, sub_folders(top))
     layout.left += [(folder, LOOP) for folder in visible(top)[0] if leads_back(folder)]
     names = parts_of(folder.name for folder in folders)
     order = ("train", "val", "test")
@@ -40,9 +40,19 @@ def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: boo
         raise no_class_folders(root, layout.loose)
     for part in order:
         own = [one.folder for one in layout.classes if one.part == part]
-        if not (classes_outside or _are_known(own, known)) and (names_inside := recurring(own)):
-            raise nested(root, own, names_inside)
+        if not (classes_outside or _are_known(own, known)):
+            refuse_recurring(root, own)
     return layout
+
+
+def _without_empty(layout: Layout, folders: list[Path]) -> list[Path]:
+    """Beside parts, a folder without any image, such as one of annotations, says nothing about the layout."""
+    if not any(map(is_like_part, folders)):
+        return folders
+    empty = [folder for folder in folders if may_be_class(folder) and not holds_image(folder)]
+    if empty:
+        layout.notices.append(f"there is no image in {few([layout.name(folder) for folder in empty])}")
+    return [folder for folder in folders if folder not in empty]
 
 
 def _are_known(folders: Sequence[Path], known: Collection[str]) -> bool:
