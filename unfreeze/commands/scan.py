@@ -42,6 +42,7 @@ def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json:
         table = api.write_csv(data, write_csv, reading=reading, strict=strict)
         print_result(screen, as_json, {**asdict(table), "file": str(table.file)}, lambda: _show_table(table))
         more = "" if "label" in table.columns else f" --label-column {list(table.columns)[-1]}"
+        more += " --group-by column:group" if table.grouped else ""
         screen.next(f"unfreeze scan {shlex.quote(str(write_csv))}{more}")
         return
     images = api.scan(data, reading=reading, strict=strict, listener=Listener(screen.progress))
