@@ -54,15 +54,15 @@ test-wheel: $(VENV)/ready
 		code=$$?; cd "$(CURDIR)" && rm -f $(VENV)/ready; exit $$code  # no longer an editable installation
 
 # The versions that pyproject.toml allows: our own dependencies' lowest, or everything's highest.
-PART := tests/test_run.py tests/test_export.py tests/test_verify.py tests/test_search.py tests/test_cli.py
+PART := tests/test_run.py tests/test_export.py tests/test_verify.py tests/test_search.py tests/test_cli.py tests/test_levels.py
 
 oldest newest:
 	rm -rf build/$@
 	$(PYTHON) -m venv build/$@
 	build/$@/bin/python -m pip install --quiet --disable-pip-version-check packaging
 	build/$@/bin/python scripts/bounds.py > build/$@/oldest.txt
-	build/$@/bin/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[mlflow]' \
-		'pytest>=9,<10' 'pytest-xdist>=3.8,<4' 'pyyaml>=6,<7' $(if $(filter oldest,$@),--constraint build/$@/oldest.txt)
+	build/$@/bin/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[formats,mlflow]' \
+		'pytest>=9,<10' 'pytest-xdist>=3.8,<4' 'pyyaml>=6,<7' 'pillow-heif>=1.1,<2' $(if $(filter oldest,$@),--constraint build/$@/oldest.txt)
 	build/$@/bin/python -m pytest -W default::DeprecationWarning $(PART)
 
 # Of what `pip install unfreeze` brings; a package that could not be looked up is a failure, too. CI does not call this.

@@ -124,7 +124,7 @@ def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, An
     fingerprint, shape = run.images.fingerprint(), ["batch", image_size, image_size, run.settings.channels]
     return {
         "class_names": list(run.images.class_names),
-        "input": {"name": INPUT, "dtype": "uint8", "shape": shape, **recipe(run.settings.channels)},
+        "input": {"name": INPUT, "dtype": "uint8", "shape": shape, **recipe(run.settings.channels, run.images.levels)},
         "output": {
             "name": OUTPUT,
             "dtype": "float32",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+
+from toolkit.pixels.levels import FULL, LEVELS
 
 LONGEST_DESCRIPTION = 4 << 20  # characters: 10,000 class names of 100 letters have 1 MB
 LARGEST_SIDE = 8192  # pixels
@@ -29,7 +32,15 @@ def read_description(text: str | None) -> dict[str, Any] | None:
         shape = None
     if shape is None or shape[3] not in (1, 3):
         raise ValueError(f"its description gives no input of [batch, 1..{LARGEST_SIDE}, 1..{LARGEST_SIDE}, 3 or 1]")
+    if isinstance(entry, dict) and entry.get("levels", FULL) not in LEVELS:
+        raise ValueError(f"its description gives levels that are none of {', '.join(LEVELS)}")
     return description
+
+
+def levels(description: Mapping[str, Any] | None) -> str:
+    """How the described model takes 16-bit images (`toolkit.pixels.levels`); without a description, by their high
+    bytes, as all models of earlier versions do."""
+    return FULL if description is None else str(description["input"].get("levels", FULL))
 
 
 def channels(description: dict[str, Any]) -> int:

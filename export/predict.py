@@ -4,6 +4,7 @@ Keras files."""
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,7 @@ from export.settings import AS_IN_THE_FILE, Conversion
 from toolkit.data.sources.any_folder import read_any
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError
-from toolkit.pixels.decode import decode
-from toolkit.storage.safe_read import read
+from toolkit.pixels.decode import decode, read_picture
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
@@ -48,7 +48,9 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
     process = ArtefactProcess(path)  # a damaged file may crash its runtime, and then only that process
     try:
         process.load(0, conversion)
-        classifier = _Classifier(process, _names(process, conversion), _size(process))
+        classifier = _Classifier(
+            process, _names(process, conversion), _size(process), process.call(worker.image_levels)
+        )
         files, links = _look(images)
         if not files:
             raise _no_image(images)
@@ -65,6 +67,7 @@ class _Classifier:
     process: ArtefactProcess
     names: tuple[str, ...]
     size: tuple[int, int]  # height and width
+    levels: str  # how it takes 16-bit images
 
 
 def _names(process: ArtefactProcess, conversion: Conversion) -> tuple[str, ...]:
@@ -132,13 +135,13 @@ def _look(images: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
 def _no_image(images: Sequence[Path]) -> UnfreezeError:
     """Says what there is in the folders instead."""
     listings = [read_any(path) for path in images]
-    left = why([left for one in listings for left in one.rejected], sum(one.ignored for one in listings))
+    left = why([left for one in listings for left in one.rejected], sum((one.ignored for one in listings), Counter()))
     return UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}{left}; give images")
 
 
 def _predict(classifier: _Classifier, image: Path) -> Prediction:
     try:
-        pixels = decode(read(image), classifier.size)
+        pixels = decode(read_picture(image), classifier.size, levels=classifier.levels)
     except OSError as error:
         return Prediction(str(image), error=f"cannot be read: {error.strerror}")
     except UnfreezeError as error:

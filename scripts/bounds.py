@@ -1,6 +1,6 @@
 """The lowest versions that pyproject.toml allows, as pip's constraints: `python scripts/bounds.py > constraints.txt`.
 
-Of our own dependencies and those of the extra `mlflow`; what those bring is the newest that fits.
+Of our own dependencies and those of the extras `formats` and `mlflow`; what those bring is the newest that fits.
 """
 
 from __future__ import annotations
@@ -22,5 +22,6 @@ def lowest(line: str) -> str:
 
 if __name__ == "__main__":
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    for line in (*project["dependencies"], *project["optional-dependencies"]["mlflow"]):
+    extras = project["optional-dependencies"]
+    for line in (*project["dependencies"], *extras["formats"], *extras["mlflow"]):
         print(lowest(line))

@@ -4,7 +4,7 @@
     python scripts/licences.py --pins      prints NAME==VERSION for each, as pip and pip-audit read it
 
 Read from each package's own metadata (importlib.metadata): `License-Expression` (PEP 639), else the classifiers,
-else the field `License`. Extras (docs, mlflow, dev) are left out.
+else the field `License`. Extras (docs, formats, mlflow, dev) are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REASONS = {  # of each package whose licence is unknown or copyleft: why it may 
 HEAD = """# Licences
 
 What `pip install unfreeze` installs: {direct} packages that it names itself and {others} that those need. Each
-package's licence is what its own metadata say; extras (`docs`, `mlflow`, `dev`) are left out. Written by
+package's licence is what its own metadata say; extras (`docs`, `formats`, `mlflow`, `dev`) are left out. Written by
 `python scripts/licences.py`; versions are not part of the page, as they move within the bounds of `pyproject.toml`.
 Unfreeze itself is under the MIT licence.
 
@@ -38,6 +38,10 @@ A wheel may carry libraries under licences of their own, which its metadata do n
 opencv-python-headless bring libgfortran and libquadmath (GPL-3.0 with the GCC runtime exception, LGPL-2.1), and
 opencv-python-headless brings FFmpeg (LGPL-2.1), linked dynamically. Who redistributes an environment, in a container
 say, redistributes those too.
+
+The extra `formats` brings decoders alone: pi-heif (BSD-3-Clause) with libheif and libde265 (LGPL-3.0), and imagecodecs
+(BSD-3-Clause) with libjxl and others. The packages that people know for HEIC and JPEG XL in Pillow, pillow-heif with
+x265 and pillow-jxl-plugin, bring the GPL.
 
 | package | named by | licence |
 |---|---|---|

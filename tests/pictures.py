@@ -37,10 +37,10 @@ def encode(image: Image.Image | np.ndarray, form: str = "JPEG", **options: Any) 
     return buffer.getvalue()
 
 
-def refusal(data: bytes, suffix: str) -> str | None:
-    """Why `measure` refuses a file with these bytes and this suffix (".jpg"); None if it accepts it."""
+def refusal(data: bytes) -> str | None:
+    """Why `measure` refuses a file with these bytes; None if it accepts it."""
     try:
-        measure(data, suffix)
+        measure(data)
     except UnfreezeError as error:
         return str(error)
     return None

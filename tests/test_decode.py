@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from tests.pictures import draw, encode, refusal
 from toolkit.errors import UnfreezeError
-from toolkit.pixels.decode import DECODE_VERSION, RECIPE, SUFFIXES, decode, measure
+from toolkit.pixels.decode import DECODE_VERSION, RECIPE, decode, measure
 from toolkit.pixels.resize import resize
 
 COLOUR = (200, 100, 40)
@@ -161,13 +161,13 @@ def test_first_frame_of_an_animation() -> None:
     for form in ("GIF", "WEBP", "PNG"):
         data = encode(frames[0], form, save_all=True, append_images=frames[1:])
         assert np.abs(decode(data, 2).astype(int) - COLOUR).max() <= 5
-        assert measure(data, f".{form}") == (8, 8)
+        assert measure(data).size == (8, 8)
 
 
 def test_a_phones_multi_picture_jpeg_is_a_jpeg() -> None:
     data = encode(plain(), "MPO", save_all=True, append_images=[plain()])
     assert Image.open(io.BytesIO(data)).format == "MPO"
-    assert refusal(data, ".jpg") is None
+    assert refusal(data) is None
 
 
 # EXIF.
@@ -179,7 +179,7 @@ def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
     data = encode(draw(1, 40, np.random.default_rng(0))[:, :24], form, exif=exif(orientation))
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     assert (decode(data, 16) == resize(np.asarray(upright), 16)).all()
-    assert measure(data, f".{form}") == upright.size
+    assert measure(data).size == upright.size
 
 
 def test_orientation_6_is_turned_clockwise() -> None:
@@ -195,7 +195,7 @@ def test_orientations_that_do_not_exist_are_left_alone(orientation: int) -> None
     pixels = noise(6, 4)
     data = encode(pixels, "PNG", exif=exif(orientation))
     assert (decode(data, 5) == resize(pixels, 5)).all()
-    assert measure(data, ".png") == (4, 6)
+    assert measure(data).size == (4, 6)
 
 
 def test_corrupt_exif_costs_neither_the_image_nor_a_warning() -> None:
@@ -204,7 +204,7 @@ def test_corrupt_exif_costs_neither_the_image_nor_a_warning() -> None:
     data = data.replace(b"JFIF", b"JFIX")  # with a JFIF resolution Pillow would not look into EXIF
     with pytest.warns(UserWarning, match="Tag data larger than file"):
         Image.open(io.BytesIO(data))
-    assert refusal(data, ".jpg") is None
+    assert refusal(data) is None
     assert np.abs(decode(data, 4).astype(int) - COLOUR).max() <= 5
 
 
@@ -222,32 +222,22 @@ def bomb() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("data", "suffix", "reason"),
+    ("data", "reason"),
     [
-        (b"", ".jpg", "the file is empty"),
-        (b"hello", ".jpg", "not an image"),
-        (b"\0" * 100, ".png", "not an image"),
-        (b"\xff\xd8\xff", ".jpg", "cut short or damaged"),
-        (b"BM, as a text may begin", ".bmp", "cut short or damaged"),
-        (encode(plain(), "PNG"), ".jpg", "named .jpg but its content is PNG"),
-        (encode(plain(), "JPEG"), ".GIF", "named .GIF but its content is JPEG"),
-        (encode(plain(), "TIFF"), ".png", "named .png but its content is TIFF"),
-        (encode(plain(), "TIFF"), ".tif", "TIFF is not supported: convert it to JPEG or PNG"),
-        (b"\0\0\0\x18ftypheic", ".heic", "HEIC is not supported"),
-        (bomb(), ".png", "20000 x 20000 pixels are more than 100 million"),
+        (b"", "the file is empty"),
+        (b"hello", "not an image"),
+        (b"\0" * 100, "not an image"),
+        (b"\xff\xd8\xff", "cut short or damaged"),
+        (b"BM, as a text may begin", "not an image"),
+        (b"8BPS" + bytes(100), "Photoshop (PSD) is not supported: convert it to JPEG or PNG"),
+        (bomb(), "20000 x 20000 pixels are more than 100 million"),
     ],
 )
-def test_check_gives_the_reason(data: bytes, suffix: str, reason: str) -> None:
-    got = refusal(data, suffix)
+def test_check_gives_the_reason(data: bytes, reason: str) -> None:
+    got = refusal(data)
     assert got is not None
     assert got.startswith(reason)
     assert "\n" not in got
-
-
-@pytest.mark.parametrize("suffix", [*SUFFIXES, ".JPG", ".Png", "", ".dat"])
-def test_check_passes_what_is_right(suffix: str) -> None:
-    form = SUFFIXES.get(suffix.lower(), "JPEG")
-    assert refusal(encode(plain(), form), suffix) is None
 
 
 FILES = {
@@ -275,7 +265,7 @@ def test_a_file_cut_anywhere_is_found_by_check_and_by_decode(name: str) -> None:
     data, suffix = FILES[name], Path(name).suffix
     behind = {".png": 20, ".gif": 2, ".bmp": 3}.get(suffix, 0)  # bytes behind the last pixel
     for length in range(0, len(data) - behind, 31):
-        assert refusal(data[:length], suffix), length
+        assert refusal(data[:length]), length
         assert fails(data[:length]), length
 
 
@@ -288,7 +278,7 @@ def test_damaged_bytes_never_raise_anything_else_and_check_knows_what_decode_doe
         reach = len(damaged) if trial % 2 else 200  # the header, every other time
         for at in rng.integers(0, reach, 4):
             damaged[at] = rng.integers(0, 256)
-        reason = refusal(bytes(damaged), Path(name).suffix)
+        reason = refusal(bytes(damaged))
         assert (reason is not None) == fails(bytes(damaged)), reason
         found += reason is not None
     assert found > 0

@@ -39,6 +39,7 @@ from toolkit.data.sources.open import read_listing
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.evaluation import plots
 from toolkit.pixels import decode as images
+from toolkit.pixels import formats
 from toolkit.pixels import limits as containers
 from toolkit.pixels.decode import decode, measure
 from toolkit.pixels.resize import WIDE, resize
@@ -93,7 +94,11 @@ def test_bytes_may_be_any(name: str, edits: list[tuple[int, int]]) -> None:
 
 
 @examples(300)
-@given(st.sampled_from(sorted(images.SUFFIXES)), st.sampled_from(containers._MAGIC), st.binary(max_size=200))
+@given(
+    st.sampled_from(sorted(formats.SUFFIXES)),
+    st.sampled_from((*formats._MAGIC, *formats._OTHER)),
+    st.binary(max_size=200),
+)
 def test_a_first_line_and_then_anything(suffix: str, magic: tuple[str, int, bytes], rest: bytes) -> None:
     judged(suffix, bytes(magic[1]) + magic[2] + rest)
 
@@ -135,10 +140,10 @@ def test_bombs(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in bombs() if "50000" in name or name.startswith("webp")])
 def test_a_canvas_that_is_too_large_is_refused_in_our_words(name: str) -> None:
-    suffix, data = bombs()[name]
-    why = refusal(data, suffix)
+    _, data = bombs()[name]
+    why = refusal(data)
     assert why is not None
-    assert "pixels" in why
+    assert "pixels" in why or "do not fit its size" in why  # libheif compares two sizes that the file gives
     assert "decompression" not in why
 
 
@@ -150,22 +155,22 @@ def test_a_picture_of_one_row_is_resized_without_its_rows_in_between() -> None:
 
 
 def test_scans_of_a_jpeg_are_counted_in_the_picture_alone() -> None:
-    assert "more than 100 scans" in (refusal(jpeg_of_scans(64, 64, 200), ".jpg") or "")
-    assert refusal(jpeg_of_scans(64, 64, 50), ".jpg") is None
+    assert "more than 100 scans" in (refusal(jpeg_of_scans(64, 64, 200)) or "")
+    assert refusal(jpeg_of_scans(64, 64, 50)) is None
     picture = seeds()["jpg progressive"][1]
     film = picture + b"\xff\xda\0\4\0\0" * 500  # as a phone appends a film
     comment = picture[:2] + b"\xff\xfe" + struct.pack(">H", 2002) + b"\xff\xda" * 1000 + picture[2:]
-    assert refusal(film, ".jpg") is None
-    assert refusal(comment, ".jpg") is None
+    assert refusal(film) is None
+    assert refusal(comment) is None
 
 
 def test_a_run_length_encoded_bmp_is_bounded_and_others_are_not() -> None:
-    assert "run-length" in (refusal(bmp_of(90_000_000, 1, 8, 1, b"\1\1\0\0"), ".bmp") or "")
-    assert "run-length" not in (refusal(bmp_of(90_000_000, 1, 8, 0, b"\1\1\0\0"), ".bmp") or "")
+    assert "run-length" in (refusal(bmp_of(90_000_000, 1, 8, 1, b"\1\1\0\0")) or "")
+    assert "run-length" not in (refusal(bmp_of(90_000_000, 1, 8, 0, b"\1\1\0\0")) or "")
 
 
 def test_a_gif_whose_frame_reaches_far_out_is_refused_before_pillow_warns() -> None:
-    why = refusal(gif_framed((8, 8), (9_000, 10_000, 8, 8)), ".gif")
+    why = refusal(gif_framed((8, 8), (9_000, 10_000, 8, 8)))
     assert why == "a canvas of 8 x 8 pixels whose first frame reaches to 9008 x 10008"
 
 
@@ -175,7 +180,7 @@ def test_a_text_in_a_png_is_not_taken_for_a_property(word: bytes) -> None:
     rows = encode(Image.fromarray(draw(1, 8, np.random.default_rng(0))), "PNG")
     for chunk in (png_chunk(b"tEXt", word + b"\0x"), png_chunk(b"iTXt", word + b"\0\0\0\0\0x")):
         data = rows[:33] + chunk + rows[33:]
-        assert refusal(data, ".png") is None
+        assert refusal(data) is None
         assert (decode(data, 8) == decode(rows, 8)).all()
 
 
@@ -187,10 +192,10 @@ def test_a_png_without_its_extras_has_the_same_pixels(name: str) -> None:
 
 
 def test_an_exif_of_thousands_of_entries_is_read_to_its_end() -> None:
-    tags = bytearray(hostile.tiff_of(5000))
+    tags = bytearray(hostile.tiff_of_exif(5000))
     tags[-12:] = struct.pack("<HHII", 0x0112, 3, 1, 6)
     data = hostile.with_exif(encode(Image.new("RGB", (20, 10))), bytes(tags))
-    assert measure(data, ".jpg") == (10, 20)
+    assert measure(data).size == (10, 20)
 
 
 def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +226,7 @@ def test_a_palette_png_without_its_palette_is_left_out_by_the_scan() -> None:
     """Found by the fuzzer: the scan let it in and the training failed."""
     data = png_of(4, 4, 8, 3, bytes(20))
     assert judged(".png", data) == "refused"
-    assert refusal(data, ".png") == "cut short or damaged (its colours are missing)"
+    assert refusal(data) == "cut short or damaged (its colours are missing)"
 
 
 # Files that are none.

@@ -15,6 +15,7 @@ from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import split
 from toolkit.errors import UnfreezeError, one_line
+from toolkit.pixels.levels import FULL
 from toolkit.progress import Progress, silent
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.storage.files import file_digest, read_json, remove, write_json, write_text
@@ -67,6 +68,7 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     if file.exists() and any((path / name).exists() for name in ("search", "model.keras")):
         stored = _stored(path)
         _refuse_another(path, stored, images, settings, searches)
+        images = replace(images, levels=stored["data"].get("levels", FULL))  # an older version took all 16 bits
         versions = _with_earlier(stored, versions[0])
     elif path.is_dir() and any(_shown(path)) and not file.exists():
         lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""

@@ -66,7 +66,8 @@ def verify_foreign(
         looks = look_at(conversions, processes, progress)
         given = class_names(conversions[reference])
         _check_number(reference, looks[reference], given)
-        images = _images(data, given or _labels_inside(reference, looks), progress)
+        levels = looks[reference].process.call(worker.image_levels)
+        images = _images(data, given or _labels_inside(reference, looks), levels, progress)
         more = _more_images(settings, images, progress)
         pixels = _decode(images, more, Path(folder), {look.size for look in looks.values()}, progress)
         tasks = {Task(path, pixels[look.size].files, conversions[path]): look.process for path, look in looks.items()}
@@ -130,9 +131,9 @@ def _labels_inside(reference: Path, looks: dict[Path, Look]) -> tuple[str, ...] 
     return next(iter(inside.values()), None)
 
 
-def _images(data: Path, names: tuple[str, ...] | None, progress: Progress) -> ImageSet:
-    """The images of the test part, or all images if there is none."""
-    images = scan(data, classes=names, trains=False, progress=partial(progress, "scanning"))
+def _images(data: Path, names: tuple[str, ...] | None, levels: str, progress: Progress) -> ImageSet:
+    """The images of the test part, or all images if there is none. `levels`: how the reference takes 16-bit ones."""
+    images = scan(data, classes=names, trains=False, levels=levels, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images
 
 
@@ -141,7 +142,8 @@ def _more_images(settings: VerifySettings, images: ImageSet, progress: Progress)
     if settings.evidence is None:
         return None
     known = frozenset(images.digests)
-    return scan_unlabelled(Path(settings.evidence), leave_out=known, progress=partial(progress, "scanning evidence"))
+    told = partial(progress, "scanning evidence")
+    return scan_unlabelled(Path(settings.evidence), leave_out=known, levels=images.levels, progress=told)
 
 
 def _decode(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,8 @@ from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED, compar
 from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_record
 
+Whole = Callable[..., np.ndarray]  # `decode_whole` of one file, which takes its options
+
 BATCH = 32
 RESIZE = "resize.json"  # in the run folder; only this module writes and reads it
 
@@ -40,9 +43,8 @@ class Client:
     """One way in which an app turns an image file into pixels."""
 
     name: str
-    pixels: Callable[
-        [np.ndarray, bytes, int], np.ndarray
-    ]  # (upright RGB [H, W, 3], the file's bytes, S) -> uint8 [S, S, 3], or [S, S, 1] for a model that takes grey
+    # (upright RGB [H, W, 3], how the file is decoded, S) -> uint8 [S, S, 3], or [S, S, 1] for a model that takes grey
+    pixels: Callable[[np.ndarray, Whole, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,11 @@ class StoredSensitivity:
     rows: tuple[Sensitivity, ...]
 
 
-def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
+def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, Whole, int], np.ndarray]:
     return lambda rgb, _, size: np.asarray(Image.fromarray(rgb).resize((size, size), method))
 
 
-def _opencv(method: int) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
+def _opencv(method: int) -> Callable[[np.ndarray, Whole, int], np.ndarray]:
     return lambda rgb, _, size: cv2.resize(rgb, (size, size), interpolation=method)
 
 
@@ -108,14 +110,10 @@ CLIENTS = (
         "bilinear without half-pixel centers: MediaPipe Tasks", lambda rgb, _, size: resize(rgb, size, centers=False)
     ),
     Client("nearest: keras.utils.load_img", _pillow(Image.Resampling.NEAREST)),
-    Client(
-        "JPEG decoded at half size: Android inSampleSize=2", lambda _, data, size: resize(decode_whole(data, 2), size)
-    ),
+    Client("JPEG decoded at half size: Android inSampleSize=2", lambda _, whole, size: resize(whole(shrink=2), size)),
     Client("centre crop instead of stretching", lambda rgb, _, size: resize(_cropped(rgb), size)),
     Client("letterbox instead of stretching", lambda rgb, _, size: resize(_letterboxed(rgb), size)),
-    Client(
-        "EXIF orientation of these files ignored", lambda _, data, size: resize(decode_whole(data, upright=False), size)
-    ),
+    Client("EXIF orientation of these files ignored", lambda _, whole, size: resize(whole(upright=False), size)),
     Client(
         "every image on its side: a phone's photographs, EXIF ignored", lambda rgb, _, size: resize(np.rot90(rgb), size)
     ),
@@ -127,10 +125,10 @@ LUMA_709 = np.array([[0.2126], [0.7152], [0.0722]])
 
 def _then_grey(client: Client) -> Client:
     """The client that makes grey of these pixels as training did."""
-    return Client(client.name, lambda rgb, data, size: to_grey(client.pixels(rgb, data, size)))
+    return Client(client.name, lambda rgb, whole, size: to_grey(client.pixels(rgb, whole, size)))
 
 
-def _weighted(weights: np.ndarray) -> Callable[[np.ndarray, bytes, int], np.ndarray]:
+def _weighted(weights: np.ndarray) -> Callable[[np.ndarray, Whole, int], np.ndarray]:
     return lambda rgb, _, size: np.rint(resize(rgb, size) @ weights).astype(np.uint8)
 
 
@@ -206,9 +204,9 @@ def _batches(images: ImageSet, size: int, clients: Sequence[Client]) -> Iterator
     """Batches of images, decoded on all cores: (number of images before it, client's name -> uint8 [B, S, S, C])."""
 
     def variants(row: int) -> dict[str, np.ndarray]:
-        data = read_unchanged(images, row)
-        rgb = decode_whole(data)
-        return {client.name: client.pixels(rgb, data, size) for client in clients}
+        whole = partial(decode_whole, read_unchanged(images, row), levels=images.levels)
+        rgb = whole()
+        return {client.name: client.pixels(rgb, whole, size) for client in clients}
 
     with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(images), BATCH):

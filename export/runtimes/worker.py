@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export.description import levels
 from export.runtimes.answers import to_probabilities
 from export.runtimes.runners import Runner, import_runtime, load
 from export.runtimes.tensors import Tensor, tensors
@@ -88,6 +89,11 @@ def reload() -> float:
 def image_size() -> tuple[int, int]:
     """Height and width in pixels of the images that the artefact takes."""
     return _runner.input.size
+
+
+def image_levels() -> str:
+    """How the artefact takes 16-bit images, as `toolkit.pixels.levels` names it."""
+    return levels(_runner.loaded.description)
 
 
 def predict(images: np.ndarray) -> np.ndarray:

@@ -15,6 +15,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from toolkit.pixels.levels import FULL, words
+
 INPUT, OUTPUT = "image", "probabilities"
 TEMPLATES = Path(__file__).parent / "snippet_templates"
 # Kotlin uses InterpreterApi, not CompiledModel: the files take any number of images at once, and CompiledModel refuses
@@ -68,20 +70,29 @@ def snippets(
     class_names: Sequence[str],
     description: Mapping[str, Any],
     colour: str = "rgb",
+    levels: str = FULL,
 ) -> tuple[Snippet, ...]:
     """For the artefact RUN/export/`name` of a format ("saved_model", "tflite", "onnx"), or "keras": RUN/model.keras.
 
     `image_size` in pixels. `description`: what the artefact says of itself, {} before an export. `colour`: of the
-    images that it takes, "rgb" or "grey".
+    images that it takes, "rgb" or "grey". `levels`: how it takes 16-bit ones (`toolkit.pixels.levels`).
     """
     entry = description.get("input", {}).get("name", INPUT)
     answer = description.get("output", {}).get("name", OUTPUT)
     names = tuple(description.get("class_names") or class_names)
     values = _Values(name, image_size, names, entry, answer, colour)
     return tuple(
-        Snippet(title, language, needs, _filled(template, values, LITERALS[language]))
+        Snippet(title, language, needs, _note(levels, language) + _filled(template, values, LITERALS[language]))
         for title, language, needs, template in WAYS[form]
     )
+
+
+def _note(levels: str, language: str) -> str:
+    """A comment for a model that was trained on 16-bit images of which the decoders used here give the high byte."""
+    if levels == FULL:
+        return ""
+    mark = "#" if language == "python" else "//"
+    return f"{mark} Give 8-bit images. The model was trained on 16-bit ones, made so:\n{mark} {words(levels)}.\n"
 
 
 def python_literal(text: str) -> str:

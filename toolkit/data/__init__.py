@@ -2,6 +2,7 @@
 
 sources          what DATA names: a folder with a sub-folder for each class, or a CSV
 settings         DataSettings: how DATA is read and divided
+formats_seen     which formats the files have, and how their 16-bit samples are read
 image_set        DATA -> ImageSet, every file read and checked
 unlabelled       a folder of images without labels -> ImageSet
 image_columns    ImageSet <-> columns in run.json

@@ -1,8 +1,8 @@
 """Decoded images on disk: each image is decoded once, in threads, and read from a memory-mapped array from then on.
 
 Arrays are kept in a run's `cache/`. An array's name is a digest of what it depends on (contents and order of the files,
-size, colour, way of resizing, version of the recipe), so a changed image or size gives another array. The folder may be
-deleted at any time.
+size, colour, levels, way of resizing, version of the recipe), so a changed image or size gives another array. The
+folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import DECODE_VERSION, decode, decode_both
 from toolkit.pixels.grey import to_grey
+from toolkit.pixels.levels import FULL
 from toolkit.pixels.resize import Size, sides
 from toolkit.process.cores import cores
 from toolkit.storage.files import remove, reserve
@@ -97,8 +98,9 @@ def _is_array(path: Path) -> bool:
 
 def _path(images: ImageSet, cache: Path, form: Form, antialias: bool) -> Path:
     size, channels = form
-    grey = "" if channels == 3 else "grey "  # RGB is not named, as in caches of earlier versions
-    what = f"{DECODE_VERSION} {size} {antialias} {grey}" + " ".join(images.digests)
+    grey = "" if channels == 3 else "grey "  # RGB and all 16 bits are not named, as in caches of earlier versions
+    levels = "" if images.levels == FULL else f"{images.levels} levels "
+    what = f"{DECODE_VERSION} {size} {antialias} {grey}{levels}" + " ".join(images.digests)
     return cache / f"images-{hashlib.sha256(what.encode()).hexdigest()[:16]}.npy"
 
 
@@ -119,7 +121,7 @@ def _write(images: ImageSet, paths: dict[bool, Path], form: Form, progress: Coun
         def fill(start: int) -> int:
             stop = min(start + CHUNK, total)
             for row in range(start, stop):
-                for kind, pixels in _decoded_as(read_unchanged(images, row), size, tuple(arrays)):
+                for kind, pixels in _decoded_as(read_unchanged(images, row), size, tuple(arrays), images.levels):
                     arrays[kind][row] = pixels if channels == 3 else to_grey(pixels)
             return stop - start
 
@@ -135,10 +137,10 @@ def _write(images: ImageSet, paths: dict[bool, Path], form: Form, progress: Coun
             os.replace(parts[kind], paths[kind])
 
 
-def _decoded_as(content: bytes, size: Size, kinds: tuple[bool, ...]) -> Iterable[tuple[bool, np.ndarray]]:
+def _decoded_as(content: bytes, size: Size, kinds: tuple[bool, ...], levels: str) -> Iterable[tuple[bool, np.ndarray]]:
     if len(kinds) == 1:
-        return [(kinds[0], decode(content, size, kinds[0]))]
-    return zip((False, True), decode_both(content, size), strict=True)
+        return [(kinds[0], decode(content, size, kinds[0], levels))]
+    return zip((False, True), decode_both(content, size, levels), strict=True)
 
 
 @contextmanager

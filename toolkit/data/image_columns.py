@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit.data.image_set import ImageSet
 from toolkit.data.sources.listing import Rejected
+from toolkit.pixels.levels import FULL, LEVELS
 
 
 def to_columns(images: ImageSet) -> dict[str, Any]:
@@ -22,6 +23,8 @@ def to_columns(images: ImageSet) -> dict[str, Any]:
         "sizes": images.sizes.tolist(),
         "rejected": [[left.path, left.reason] for left in images.rejected],
         "ignored": images.ignored,
+        "ignored_suffixes": images.ignored_suffixes,
+        "levels": images.levels,
         "notices": list(images.notices),
     }
 
@@ -40,7 +43,9 @@ def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
         sizes=np.array(columns["sizes"], np.int32).reshape(-1, 2),
         rejected=tuple(Rejected(path, reason) for path, reason in columns["rejected"]),
         ignored=columns["ignored"],
-        notices=tuple(columns.get("notices", ())),  # an older run.json has none
+        ignored_suffixes=dict(columns.get("ignored_suffixes", {})),  # an older run.json has none of these three
+        levels=columns.get("levels", FULL),
+        notices=tuple(columns.get("notices", ())),
     )
 
 
@@ -55,6 +60,10 @@ def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
         raise ValueError("its columns have different lengths")
     if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
         raise ValueError("a label is not the number of a class")
+    if columns.get("levels", FULL) not in LEVELS:
+        raise ValueError("`levels` is not a number of bits from 8 to 16 or percentile")
+    if not all(type(count) is int for count in columns.get("ignored_suffixes", {}).values()):
+        raise ValueError("`ignored_suffixes` holds no numbers")
     said = [text for row in columns["rejected"] for text in row] + list(columns.get("notices", ()))
     if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in said):
         raise ValueError("`rejected`, `ignored` or `notices` has the wrong type")

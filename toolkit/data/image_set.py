@@ -11,11 +11,12 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from toolkit.data.formats_seen import misnamed, resolved_levels, unread_formats
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.alike import nearest
 from toolkit.data.sources.class_folders import classes_in_a_heap
@@ -24,7 +25,8 @@ from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.pixels.decode import measure
+from toolkit.pixels.decode import measure, read_picture
+from toolkit.pixels.levels import FULL
 from toolkit.process.cores import cores
 from toolkit.storage.safe_read import read
 
@@ -47,7 +49,9 @@ class ImageSet:
     parts: tuple[str, ...]  # "train" | "val" | "test" | "": not given
     sizes: np.ndarray  # int32 [N, 2], width and height in pixels, as shown
     rejected: tuple[Rejected, ...] = ()
-    ignored: int = 0  # number of files without an image's suffix
+    ignored: int = 0  # number of files that are no images
+    ignored_suffixes: dict[str, int] = field(default_factory=dict)  # of these files -> how many
+    levels: str = FULL  # how 16-bit samples become 8 bits, as `toolkit.pixels.levels` says
     notices: tuple[str, ...] = ()  # sentences for the user: what was decided when DATA was read
 
     def __len__(self) -> int:
@@ -103,6 +107,8 @@ class ReadImage:
     entry: Entry
     digest: str
     size: tuple[int, int]  # pixels, width and height
+    form: str  # such as "JPEG"
+    top: int  # largest sample of an image of more than 8 bits, else 0
 
 
 def scan(
@@ -112,13 +118,15 @@ def scan(
     strict: bool = False,
     classes: tuple[str, ...] | None = None,
     trains: bool = True,
+    levels: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Read every image of DATA once, in threads, and check that it can be decoded.
 
     `classes`: the classes of a model that exists already; DATA may have only some of them. `trains`: False for a model
-    that exists already, of which DATA may have test images alone. `progress(done, total)` is called in this thread
-    after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
+    that exists already, of which DATA may have test images alone. `levels`: how that model takes 16-bit images; without
+    it, the settings and the training images say. `progress(done, total)` is called in this thread after each file.
+    Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
     `classes`, or if `strict` is true and a file has to be left out.
     """
     listing = read_listing(data, settings, classes or ())
@@ -136,7 +144,13 @@ def scan(
         parts = {part for _, part in listing.classes}
         sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
         names = _class_names(data, listing, images, rejected, sources)
-    return image_set_of(listing, names, images, rejected)
+    listing.notices += misnamed((image.entry.path, image.form) for image in images)
+    listing.notices += unread_formats(left.reason for left in rejected)
+    if levels is None:
+        trained = [image for image in images if image.entry.part in TRAINED] or images
+        levels, said = resolved_levels(settings.levels, (image.top for image in trained))
+        listing.notices += said
+    return replace(image_set_of(listing, names, images, rejected), levels=levels)
 
 
 def read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[ReadImage], list[Rejected]]:
@@ -160,8 +174,9 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
     path = root / entry.path
     try:
         entry.path.encode()
-        content = read(path)
-        return ReadImage(entry, hashlib.sha256(content).hexdigest(), measure(content, path.suffix))
+        data = read_picture(path)
+        found = measure(data)
+        return ReadImage(entry, hashlib.sha256(data).hexdigest(), found.size, found.form, found.top)
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
@@ -260,7 +275,8 @@ def image_set_of(
         parts=tuple(image.entry.part for image in images),
         sizes=np.array([image.size for image in images], np.int32),
         rejected=tuple(rejected),
-        ignored=listing.ignored,
+        ignored=sum(listing.ignored.values()),
+        ignored_suffixes=dict(listing.ignored),
         notices=tuple(listing.notices),
     )
 

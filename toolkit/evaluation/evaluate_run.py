@@ -41,7 +41,8 @@ def evaluate_run(run: Run, *, progress: Progress = silent) -> Evaluation:
 def evaluate_folder(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
     """Evaluate the run's model on the test part of another folder, or on all its images if it has no test part. Only
     decoded images are written, into the run's cache."""
-    images = scan(data, classes=run.images.class_names, progress=partial(progress, "scanning"))
+    levels, told = run.images.levels, partial(progress, "scanning")
+    images = scan(data, classes=run.images.class_names, levels=levels, progress=told)
     if "test" in images.parts:
         images = images.select("test")
     model = load_model(run)

@@ -1,8 +1,18 @@
 """An image file -> uint8 [S, S, 3], or [S, S, 1] in grey.
 
-limits    checks of a file's header before any decoder runs
-decode    the one decoder
-resize    bilinear resampling, in numpy
-grey      RGB -> one channel
-augment   one augmented view of one image
+formats         what a file is, by its first bytes, and what is read
+limits          checks of a file's header before any decoder runs
+jpeg            the same for a JPEG, and the scale at which it is decoded
+tiff            the same for a TIFF, and its first page alone
+netpbm          PBM, PGM and PPM, in numpy
+bmp             BMPs with unusual masks, in numpy
+extra_formats   HEIC and JPEG XL, by the packages of unfreeze[formats]
+deep            all 16 bits of Pillow's images
+picture         the bytes of a file -> its size, and its pixels when they are asked for
+levels          16 bits -> 8
+reasons         what a decoder says of a damaged file -> words
+decode          the one decoder
+resize          bilinear resampling, in numpy
+grey            RGB -> one channel
+augment         one augmented view of one image
 """

@@ -1,47 +1,22 @@
-"""Checks of an image file's header before any decoder runs: its format, and the memory and time that it would take.
+"""Checks of an image file's header before any decoder runs: the memory and time that it would take.
 
 A file of a kilobyte can make a decoder use gigabytes or minutes. Such files are refused here, with the reason. A PNG is
-reduced to the chunks that hold its pixels. Decoding is left to `toolkit.pixels.decode`.
+reduced to the chunks that hold its pixels. JPEG and TIFF have modules of their own. Decoding is left to
+`toolkit.pixels.decode`.
 """
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Iterator
 
 from toolkit.errors import UnfreezeError
 
 MAX_PIXELS = 100_000_000
-MAX_SCANS = 100  # of a JPEG; encoders write about ten. libjpeg goes over the whole image for each.
 MAX_RUNS = 10_000_000  # pixels of a run-length encoded BMP, which Pillow decodes in Python: 0.1 us each
 
-_MAGIC = (  # name, offset, the bytes that stand there
-    ("JPEG", 0, b"\xff\xd8\xff"),
-    ("PNG", 0, b"\x89PNG\r\n\x1a\n"),
-    ("GIF", 0, b"GIF8"),
-    ("BMP", 0, b"BM"),
-    ("WebP", 8, b"WEBP"),
-    ("TIFF", 0, b"II*\0"),
-    ("TIFF", 0, b"MM\0*"),
-    ("AVIF", 4, b"ftypavif"),
-    ("HEIC", 4, b"ftyphei"),
-    ("HEIC", 4, b"ftypmif1"),
-    ("JPEG 2000", 4, b"jP  "),
-    ("JPEG XL", 4, b"JXL "),
-    ("JPEG XL", 0, b"\xff\x0a"),
-    ("PDF", 0, b"%PDF"),
-)
 # Text, colour profiles and animation are removed: they may inflate without end, and a text with the keyword
 # "transparency" or "exif" would be taken for the image's transparency or EXIF by Pillow.
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"IEND")
-# the next JPEG marker; ff00 and the restart markers d0 to d7 belong to a scan's data
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
-
-
-def content(data: bytes) -> str | None:
-    """The format by its magic bytes, such as "JPEG"; None if they are not those of an image."""
-    return next((name for name, at, magic in _MAGIC if data.startswith(magic, at)), None)
 
 
 def refuse_size(width: int, height: int) -> None:
@@ -54,9 +29,7 @@ def refuse_bomb(name: str, data: bytes) -> None:
     """Raises UnfreezeError if a file of format `name` would take more memory or time than an image of `MAX_PIXELS`. The
     size in pixels is checked here only for formats in which Pillow allocates memory for it on opening."""
     try:
-        if name == "JPEG":
-            _refuse_scans(data)
-        elif name == "GIF":
+        if name == "GIF":
             _refuse_grown(data)
         elif name == "BMP":
             _refuse_runs(data)
@@ -78,24 +51,6 @@ def png_pixels(data: bytes) -> bytes:
             kept.append(data[at:end])
         at = end
     return b"".join([*kept, data[at:]])
-
-
-def _refuse_scans(data: bytes) -> None:
-    if data.count(b"\xff\xda") <= MAX_SCANS:  # fast, and decides for nearly every file
-        return
-    if any(number >= MAX_SCANS for number, _ in enumerate(_jpeg_scans(data))):
-        raise UnfreezeError(f"a JPEG of more than {MAX_SCANS} scans: convert it to PNG")
-
-
-def _jpeg_scans(data: bytes) -> Iterator[int]:
-    """The offset of each scan of the first picture."""
-    at = 2
-    while (found := _MARKER.search(data, at)) and found[1] != b"\xd9":
-        at = found.end()
-        if found[1] not in (b"\x01", b"\xd8"):  # these markers have no length
-            if found[1] == b"\xda":
-                yield at
-            at += max(2, struct.unpack_from(">H", data, at)[0])
 
 
 def _refuse_runs(data: bytes) -> None:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from toolkit.errors import UnfreezeError
 
 MAX_BYTES = 500_000_000  # of one file; 100 million pixels without compression are 300 MB
+LARGE = 16_000_000  # bytes of a file that is looked at before it is read
+HEAD = 512  # bytes at its beginning, which tell what it is
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -23,23 +28,39 @@ _KINDS = {
 }
 
 
-def read(path: Path) -> bytes:
-    """The bytes of the whole file; links are followed. Raises UnfreezeError with the reason, without the path, if it is
-    not a regular file or too large; OSError if the system cannot open it; ValueError if no file can have this name."""
-    _refuse(os.stat(path))  # opening alone may act on a device
+def read(path: Path, look: Callable[[bytes], object] | None = None) -> bytes:
+    """The bytes of the whole file; links are followed. `look` is given the first `HEAD` bytes of one of more than
+    `LARGE` bytes and may raise, before a film of gigabytes is read or found too large. Raises UnfreezeError with the
+    reason, without the path, if it is not a regular file or too large; OSError if the system cannot open it; ValueError
+    if no file can have this name."""
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if look is not None and size > LARGE:
+            look(file.peek(HEAD)[:HEAD])
+        if size > MAX_BYTES:
+            length = f"{size / 1e6:,.0f} MB".replace(",", " ")
+            raise UnfreezeError(f"{length} are more than {MAX_BYTES // 10**6} MB: convert it to JPEG or PNG")
+        return file.read(size + 1) or b""
+
+
+def head(path: Path) -> bytes:
+    """The first `HEAD` bytes of a file of any length. Raises as `read` does."""
+    with _opened(path) as file:
+        return file.read(HEAD) or b""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    _refuse_kind(os.stat(path))  # opening alone may act on a device
     with open(path, "rb", opener=_without_waiting) as file:
-        status = os.fstat(file.fileno())  # the name may point to another file by now
-        _refuse(status)
-        return file.read(status.st_size + 1) or b""
+        _refuse_kind(os.fstat(file.fileno()))  # the name may point to another file by now
+        yield file
 
 
-def _refuse(status: os.stat_result) -> None:
+def _refuse_kind(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
         raise UnfreezeError(f"not a file but {kind}")
-    if status.st_size > MAX_BYTES:
-        size = f"{status.st_size / 1e6:,.0f} MB".replace(",", " ")
-        raise UnfreezeError(f"{size} are more than {MAX_BYTES // 10**6} MB: convert it to JPEG or PNG")
 
 
 def _without_waiting(path: str, flags: int) -> int:

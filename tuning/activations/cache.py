@@ -29,6 +29,7 @@ from toolkit.models.build import backbone_weights, cut_tensor
 from toolkit.models.spec import ModelSpec
 from toolkit.pixels.augment import VERSION as AUGMENT_VERSION
 from toolkit.pixels.decode import DECODE_VERSION
+from toolkit.pixels.levels import FULL
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
@@ -111,7 +112,8 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
         settings.seed,
         settings.cache_dtype,
         runtime,
-        *([settings.colour] if spec.channels != 3 else []),  # RGB is not named, as in caches of earlier versions
+        *([settings.colour] if spec.channels != 3 else []),  # RGB and all 16 bits are not named, as in
+        *([run.images.levels] if run.images.levels != FULL else []),  # caches of earlier versions
     ]
     digest = hashlib.sha256(json.dumps([*digests, *told]).encode())
     for name, arrays in backbone_weights(model).items():

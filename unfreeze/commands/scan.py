@@ -60,6 +60,8 @@ def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json:
         "duplicates": images.duplicates(),
         "leaks": tables.leaks(images),
         "ignored": images.ignored,
+        "ignored_suffixes": images.ignored_suffixes,
+        "levels": images.levels,
         "notices": images.notices,
         "fingerprint": images.fingerprint(),
     }

@@ -42,4 +42,5 @@ def snippets_of(facts: RunFacts, name: str, form: str) -> tuple[Snippet, ...]:
         class_names=facts.class_names,
         description=facts.description,
         colour=facts.run.settings.colour,
+        levels=facts.run.images.levels,
     )

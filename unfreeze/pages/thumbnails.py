@@ -56,8 +56,9 @@ def mistakes(facts: RunFacts) -> tuple[Mistake, ...]:
 def _picture(facts: RunFacts, row: int, copies: np.ndarray | None) -> str:
     """The image file if it is still there, else its decoded copy, else "". As a data URI."""
     assert facts.answers is not None
+    images = facts.answers.images
     try:
-        pixels = decode_whole(read_unchanged(facts.answers.images, int(row)))
+        pixels = decode_whole(read_unchanged(images, int(row)), levels=images.levels)
     except UnfreezeError:
         if copies is None:
             return ""

@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from toolkit.data.image_set import ImageSet
+from toolkit.data.sources.reasons import by_suffix
 from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
@@ -47,7 +48,8 @@ def show_folder(images: ImageSet) -> None:
     listed("byte-identical", [", ".join(group) for group in images.duplicates()])
     listed("the same image in two given parts", leaks(images))
     if images.ignored:
-        click.echo(f"ignored (no image suffix): {images.ignored}")
+        kinds = by_suffix(images.ignored_suffixes) or images.ignored  # an older run.json has the number alone
+        click.echo(f"ignored (no image): {kinds}")
     click.echo(f"fingerprint {images.fingerprint()[:16]}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.sources.listing import Entry, Listing
-from toolkit.data.sources.walk import LINK, LOOP, is_image, leads_back, visible, walk
+from toolkit.data.sources.walk import LINK, LOOP, leads_back, visible, walk
 
 
 def read_any(folder: Path) -> Listing:
@@ -24,6 +24,5 @@ def read_any(folder: Path) -> Listing:
 
 
 def _add(listing: Listing, files: list[Path]) -> None:
-    named = [file for file in files if is_image(file)]
-    listing.ignored += len(files) - len(named)
+    named = listing.images(files)
     listing.entries += [Entry(file.relative_to(listing.root).as_posix(), "", "") for file in named]

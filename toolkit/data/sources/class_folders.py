@@ -16,7 +16,7 @@ from toolkit.data.sources.layout.class_in_name import classes_in_names
 from toolkit.data.sources.layout.find import find_layout
 from toolkit.data.sources.layout.record import ClassFolder
 from toolkit.data.sources.listing import Entry, Listing, check_label
-from toolkit.data.sources.walk import LINK, is_image, walk
+from toolkit.data.sources.walk import LINK, walk
 from toolkit.errors import one_line
 
 
@@ -31,24 +31,17 @@ def read_folder(root: Path, settings: DataSettings = DATA_SETTINGS, known: Colle
         _add_tree(listing, one)
     for folder, reason in layout.left:
         listing.reject(folder, reason)
-    for file in _images(listing, layout.loose):
+    for file in listing.images(layout.loose):
         listing.reject(file, "not in a class folder")
     return listing
 
 
 def _add_tree(listing: Listing, top: ClassFolder) -> None:
     for files, links in walk(top.folder):
-        for file in _images(listing, files):
+        for file in listing.images(files):
             listing.entries.append(Entry(file.relative_to(listing.root).as_posix(), top.label, top.part))
         for link in links:
             listing.reject(link, LINK)
-
-
-def _images(listing: Listing, files: list[Path]) -> list[Path]:
-    """The files with an image's suffix. The others are counted in `listing.ignored`."""
-    images = [file for file in files if is_image(file)]
-    listing.ignored += len(files) - len(images)
-    return images
 
 
 def classes_in_a_heap(listing: Listing) -> dict[str, int]:

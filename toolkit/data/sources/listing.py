@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toolkit.data.sources.walk import is_image
 from toolkit.errors import UnfreezeError, one_line
 
 
@@ -32,8 +34,15 @@ class Listing:
     entries: list[Entry] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     classes: set[tuple[str, str]] = field(default_factory=set)  # (class name, part); empty folders count
-    ignored: int = 0  # files without an image's suffix
+    ignored: Counter[str] = field(default_factory=Counter)  # files that are no images, by their suffixes in lower case
     notices: list[str] = field(default_factory=list)  # sentences: what was decided, such as which folder was taken
+
+    def images(self, files: list[Path]) -> list[Path]:
+        """The files that are images. The others are counted in `ignored`."""
+        found = [file for file in files if is_image(file)]
+        others = set(files).difference(found)
+        self.ignored.update(one_line(file.suffix.lower()) for file in others)
+        return found
 
     def reject(self, path: Path, reason: str) -> None:
         name = path.relative_to(self.root).as_posix().encode("utf-8", "backslashreplace").decode()

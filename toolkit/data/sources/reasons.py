@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from toolkit.data.sources.listing import Rejected
 from toolkit.errors import one_line
 
 SHOWN = 3  # kinds of reasons in a message at most
+NONE: Mapping[str, int] = MappingProxyType({})
 LONGEST = 120  # characters of a reason or a path
 
 
-def why(rejected: Iterable[Rejected], ignored: int = 0) -> str:
+def why(rejected: Iterable[Rejected], ignored: Mapping[str, int] = NONE) -> str:
     """The most frequent reasons, each with a count and an example: " (40 files: 38 are empty, ...)"; "" if there is
-    none. `ignored`: files that were not looked at, because nothing says that they are images."""
+    none. `ignored`: suffix -> number of files that are no images."""
     kinds: dict[str, list[Rejected]] = defaultdict(list)
     for left in rejected:
         kinds[kind(left.reason)].append(left)
@@ -23,8 +25,16 @@ def why(rejected: Iterable[Rejected], ignored: int = 0) -> str:
     if hidden := sum(map(len, most[SHOWN:])):
         told.append(f"{hidden} for other reasons")
     if ignored:
-        told.append(f"{ignored} without an image's suffix")
+        told.append(f"{sum(ignored.values())} no images ({by_suffix(ignored)})")
     return f" (left out: {'; '.join(told)})" if told else ""
+
+
+def by_suffix(files: Mapping[str, int]) -> str:
+    """Suffix -> number of files, as words: "3 .txt, 1 .csv, 2 without a suffix", the most first."""
+    most = sorted(files.items(), key=lambda pair: (-pair[1], pair[0]))
+    told = [f"{count} {suffix or 'without a suffix'}" for suffix, count in most[: 2 * SHOWN]]
+    others = sum(count for _, count in most[2 * SHOWN :])
+    return one_line(", ".join([*told, f"{others} others"] if others else told))
 
 
 def kind(reason: str) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.pixels.decode import SUFFIXES
+from toolkit.pixels.formats import SUFFIXES, picture
+from toolkit.storage.safe_read import head
 
 LITTER = {  # in lower case: what macOS, Windows, file systems and network drives put beside people's files
     *("icon\r", "network trash folder", "temporary items"),
@@ -69,8 +70,17 @@ def leads_back(folder: Path) -> bool:
 
 
 def is_image(file: Path) -> bool:
-    """Whether the file has an image's suffix. The content is not read."""
-    return file.suffix.lower() in SUFFIXES
+    """Whether the file has a picture's suffix, or begins as one, of a format that is read here or of another."""
+    suffix = file.suffix.lower()
+    return suffix in SUFFIXES or picture(_head(file), suffix) is not None
+
+
+def _head(file: Path) -> bytes:
+    """The first bytes; none if the file cannot be read, or is none."""
+    try:
+        return head(file)
+    except (OSError, ValueError, UnfreezeError):
+        return b""
 
 
 def is_true(ask: Callable[[], bool]) -> bool:
