@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit.checks import Number, Rule, check, one_of
+from toolkit.data.groups import is_group_by
 from toolkit.storage.local_path import local_path
 
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
@@ -15,7 +16,7 @@ DATA_RULES = {
     "label_column": Rule(str, "the name of a column, or an empty text"),
     "image_dir": Rule(str, "the path of a folder as text"),
     "suffix": Rule(str, "the end of the files' names, such as .jpg"),
-    "group_by": Rule(str, "column:NAME, folder, folder:N, a regular expression, or none"),
+    "group_by": Rule(str, "column:NAME, folder, folder:N, a regular expression, or none", is_group_by),
     "near_duplicates": one_of(NEAR_DUPLICATES),
     "levels": one_of(LEVELS),
     "val": FRACTION,

@@ -4,5 +4,8 @@ listing         Entry, Rejected, Listing; the names that people give to parts
 open            DATA -> the function that reads it
 walk            which files and folders in a folder count
 class_folders   a folder with a sub-folder for each class, or with train/, val/, test/ above them
-csv_file        a CSV `path,label[,split]`
+csv_file        a CSV with a row for each image
+csv_table       the text of a CSV -> rows and columns
+csv_columns     which column has the paths, which the classes, parts and groups
+csv_paths       the paths in a CSV -> files that are there
 """

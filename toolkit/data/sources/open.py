@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toolkit.data.groups import with_groups
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.class_folders import read_folder
 from toolkit.data.sources.csv_file import read_csv
@@ -16,12 +17,13 @@ def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
     """The entries of DATA sorted by path. Raises UnfreezeError if DATA has none of the three layouts."""
     if is_true(data.is_dir):
         listing = read_folder(data)
-    elif is_true(data.is_file) and data.suffix.lower() == ".csv":
+    elif is_true(data.is_file) and data.suffix.lower() in (".csv", ".tsv"):
         listing = read_csv(data, settings)
     else:
         what = "is neither a folder nor a .csv file" if is_true(data.exists) else "does not exist"
         raise UnfreezeError(
             f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
         )
-    listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
+    listing = with_groups(listing, settings.group_by, str(data))
+    listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part, entry.group))
     return listing
