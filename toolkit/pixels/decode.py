@@ -7,11 +7,13 @@ of many images are made by `toolkit.data.decoded_arrays`, and normalisation is i
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from toolkit.errors import UnfreezeError, one_line
+from toolkit.pixels.look import Look, look_at
 from toolkit.pixels.limits import content, png_pixels, refuse_bomb, refuse_size
 from toolkit.pixels.resize import Size, resize, sides
 from toolkit.storage.safe_read import read
@@ -118,8 +121,22 @@ def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True)
         return np.asarray(_upright_rgb(image) if upright else _rgb(image))
 
 
-def measure(data: bytes, suffix: str) -> tuple[int, int]:
-    """Width and height in pixels, as shown, of a usable file; of any other, `UnfreezeError` says why not.
+@dataclass(frozen=True)
+class Measured:
+    """What `measure` found in a usable file."""
+
+    width: int  # pixels, as shown
+    height: int
+    look: Look
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as shown."""
+        return self.width, self.height
+
+
+def measure(data: bytes, suffix: str) -> Measured:
+    """What a usable file is; of any other, `UnfreezeError` says why not.
 
     If the suffix is a known one, the content must have that format. The whole image is decoded, which alone finds a
     file that is cut short.
@@ -127,10 +144,30 @@ def measure(data: bytes, suffix: str) -> tuple[int, int]:
     with _reasons(), _large(image := _opened(data, named=SUFFIXES.get(suffix.lower()), suffix=suffix)):
         width, height = image.size
         # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time.
-        image.draft("L", (max(1, width // 8), max(1, height // 8)))
+        image.draft(image.mode, (max(1, width // 8), max(1, height // 8)))
         image.load()
-        _rgb(image.crop((0, 0, 1, 1)))  # convert one pixel as `decode` will: this finds a broken palette
-        return (height, width) if _orientation(image) in (5, 6, 7, 8) else (width, height)
+        turn = _TURNS.get(_orientation(image))
+        if _orientation(image) in (5, 6, 7, 8):
+            width, height = height, width
+        deep = image.mode.startswith("I")
+        _rgb(image.crop((0, 0, 1, 1)))
+        return Measured(width, height, look_at(np.asarray(image) if deep else _rgb(image), turn, (width, height)))
+
+
+def pixel_digest(source: Path | bytes) -> str:
+    """SHA-256 of the upright pixels, all of them, hex: of 8 bits as RGB, of 16 as they are."""
+    with _reasons(source), _large(image := _opened(_bytes(source))):
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        upright = (image if image.mode.startswith("I") else _rgb(image)) if turn is None else _rgb(image).transpose(turn)
+        return hashlib.sha256(f"{upright.mode} {upright.size}".encode() + upright.tobytes()).hexdigest()
+
+
+def thumbnail(source: Path | bytes, side: int) -> np.ndarray:
+    """uint8 [side, side, 3], antialiased: of a JPEG it is decoded at a reduced size."""
+    with _reasons(source), _large(image := _opened(_bytes(source))):
+        image.draft(image.mode, (max(2 * side, image.width // 8), max(2 * side, image.height // 8)))
+        return _antialiased(_upright_rgb(image), side)
 
 
 @contextmanager
