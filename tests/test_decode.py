@@ -161,7 +161,7 @@ def test_first_frame_of_an_animation() -> None:
     for form in ("GIF", "WEBP", "PNG"):
         data = encode(frames[0], form, save_all=True, append_images=frames[1:])
         assert np.abs(decode(data, 2).astype(int) - COLOUR).max() <= 5
-        assert measure(data, f".{form}") == (8, 8)
+        assert measure(data, f".{form}").size == (8, 8)
 
 
 def test_a_phones_multi_picture_jpeg_is_a_jpeg() -> None:
@@ -179,7 +179,7 @@ def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
     data = encode(draw(1, 40, np.random.default_rng(0))[:, :24], form, exif=exif(orientation))
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     assert (decode(data, 16) == resize(np.asarray(upright), 16)).all()
-    assert measure(data, f".{form}") == upright.size
+    assert measure(data, f".{form}").size == upright.size
 
 
 def test_orientation_6_is_turned_clockwise() -> None:
@@ -195,7 +195,7 @@ def test_orientations_that_do_not_exist_are_left_alone(orientation: int) -> None
     pixels = noise(6, 4)
     data = encode(pixels, "PNG", exif=exif(orientation))
     assert (decode(data, 5) == resize(pixels, 5)).all()
-    assert measure(data, ".png") == (4, 6)
+    assert measure(data, ".png").size == (4, 6)
 
 
 def test_corrupt_exif_costs_neither_the_image_nor_a_warning() -> None:

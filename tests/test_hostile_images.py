@@ -190,7 +190,7 @@ def test_an_exif_of_thousands_of_entries_is_read_to_its_end() -> None:
     tags = bytearray(hostile.tiff_of(5000))
     tags[-12:] = struct.pack("<HHII", 0x0112, 3, 1, 6)
     data = hostile.with_exif(encode(Image.new("RGB", (20, 10))), bytes(tags))
-    assert measure(data, ".jpg") == (10, 20)
+    assert measure(data, ".jpg").size == (10, 20)
 
 
 def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -427,8 +427,8 @@ def test_folders_that_will_not_do(classes: Path, change: object, message: str) -
         ("path,label\n", "has no row with a path and a label"),
         ("path,label\n,\n", "has no row with a path and a label"),
         (
-            "path,label,split\ndots/000.jpg,a,dev\n",
-            "line 2: split is 'dev'; write train, val, test or nothing",
+            "path,label,split\ndots/000.jpg,a,fold1\n",
+            "line 2: split is 'fold1'; write train, val, test or nothing",
         ),
         ("path,label\ndots/000.jpg,a\n", "only one class, a"),
         ("path,label,split\ndots/000.jpg,a,test\n", "class a is in test but not in train"),

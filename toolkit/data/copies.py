@@ -116,7 +116,8 @@ def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """float32 [P]: root mean square of the difference of pictures [P, H, W, C], as a share of the smaller contrast."""
     first, second = one.astype(np.float32), other.astype(np.float32)
     contrast = np.minimum(*(pixels.std(axis=(1, 2)).mean(axis=1) for pixels in (first, second)))
-    return np.sqrt(((first - second) ** 2).mean(axis=(1, 2, 3))) / np.maximum(contrast, 1e-3)
+    apart = np.sqrt(((first - second) ** 2).mean(axis=(1, 2, 3)))
+    return np.where(contrast > 1, apart / np.maximum(contrast, 1), np.inf)
 
 
 def _near_pairs(files: Sequence[Seen]) -> Iterator[Pair]:

@@ -23,6 +23,9 @@ def to_columns(images: ImageSet) -> dict[str, Any]:
         "rejected": [[left.path, left.reason] for left in images.rejected],
         "ignored": images.ignored,
         "notices": list(images.notices),
+        "groups": list(images.groups),
+        "same_pixels": [list(alike) for alike in images.same],
+        "nearly_the_same": [list(pair) for pair in images.near],
     }
 
 
@@ -40,7 +43,10 @@ def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
         sizes=np.array(columns["sizes"], np.int32).reshape(-1, 2),
         rejected=tuple(Rejected(path, reason) for path, reason in columns["rejected"]),
         ignored=columns["ignored"],
-        notices=tuple(columns.get("notices", ())),  # an older run.json has none
+        notices=tuple(columns.get("notices", ())),  # an older run.json has none of these
+        groups=tuple(columns.get("groups", ())),
+        same=tuple(map(tuple, columns.get("same_pixels", ()))),
+        near=tuple((one, other) for one, other in columns.get("nearly_the_same", ())),
     )
 
 
@@ -55,6 +61,10 @@ def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
         raise ValueError("its columns have different lengths")
     if not all(type(label) is int and 0 <= label < len(class_names) for label in columns["labels"]):
         raise ValueError("a label is not the number of a class")
-    said = [text for row in columns["rejected"] for text in row] + list(columns.get("notices", ()))
+    if columns.get("groups") and len(columns["groups"]) != len(columns["paths"]):
+        raise ValueError("`groups` has another length than `paths`")
+    said = list(columns.get("groups", ()))
+    said += [text for name in ("same_pixels", "nearly_the_same") for row in columns.get(name, ()) for text in row]
+    said += [text for row in columns["rejected"] for text in row] + list(columns.get("notices", ()))
     if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in said):
-        raise ValueError("`rejected`, `ignored` or `notices` has the wrong type")
+        raise ValueError("`rejected`, `ignored`, `notices`, `groups` or a list of copies has the wrong type")

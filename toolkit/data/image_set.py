@@ -17,11 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.data.copies import Copies, Seen, find_copies
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
+from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure
+from toolkit.pixels.look import Look
 from toolkit.process.cores import cores
 from toolkit.storage.safe_read import read
 
@@ -46,6 +49,9 @@ class ImageSet:
     rejected: tuple[Rejected, ...] = ()
     ignored: int = 0  # number of files without an image's suffix
     notices: tuple[str, ...] = ()  # sentences for the user: what was decided when DATA was read
+    groups: tuple[str, ...] = ()  # what each image has in common with others, "": nothing; (): not asked for
+    same: tuple[tuple[str, ...], ...] = ()  # sets of digests of files that differ, with the same pixels
+    near: tuple[tuple[str, str], ...] = ()  # pairs of digests that link nearly the same pictures
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -60,11 +66,11 @@ class ImageSet:
         return np.bincount(self.labels[np.array(chosen, bool)], minlength=len(self.class_names))
 
     def duplicates(self) -> tuple[tuple[str, ...], ...]:
-        """The paths of each group of byte-identical files."""
+        """The paths of each set of files with the same pixels."""
         return tuple(tuple(self.paths[i] for i in rows) for rows in self._same() if len(rows) > 1)
 
     def leaks(self) -> tuple[tuple[str, ...], ...]:
-        """The groups of identical files that DATA puts into two parts or more."""
+        """The sets of files with the same pixels that DATA puts into two parts or more."""
         return tuple(
             tuple(self.paths[i] for i in rows) for rows in self._same() if len({self.parts[i] for i in rows} - {""}) > 1
         )
@@ -76,11 +82,16 @@ class ImageSet:
         return hashlib.sha256(json.dumps([self.class_names, rows]).encode()).hexdigest()
 
     def _same(self) -> Iterable[list[int]]:
-        """The row numbers of each group of byte-identical files, in the order of their first paths."""
+        """The row numbers of each set of files with the same pixels, in the order of their first paths."""
         rows: dict[str, list[int]] = defaultdict(list)
-        for i, digest in enumerate(self.digests):
-            rows[digest].append(i)
+        for i, picture in enumerate(self.pictures()):
+            rows[picture].append(i)
         return rows.values()
+
+    def pictures(self) -> tuple[str, ...]:
+        """For each image a key that images with the same pixels share."""
+        first = {digest: alike[0] for alike in self.same for digest in alike}
+        return tuple(first.get(digest, digest) for digest in self.digests)
 
     def _rows(self, chosen: list[int]) -> ImageSet:
         return replace(
@@ -90,6 +101,7 @@ class ImageSet:
             digests=tuple(self.digests[i] for i in chosen),
             parts=tuple(self.parts[i] for i in chosen),
             sizes=self.sizes[chosen],
+            groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
         )
 
 
@@ -100,6 +112,7 @@ class ReadImage:
     entry: Entry
     digest: str
     size: tuple[int, int]  # pixels, width and height
+    look: Look
 
 
 def scan(
@@ -120,7 +133,9 @@ def scan(
     """
     listing = read_listing(data, settings)
     images, broken = read_all(listing, progress or (lambda done, total: None))
-    images, disputed = _without_disputed(images)
+    seen = [Seen(listing.root / image.entry.path, image.digest, image.size, image.look) for image in images]
+    copies = find_copies(seen, near=settings.near_duplicates != "off")
+    images, disputed = _without_disputed(images, copies)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
     if strict and rejected:
         first = f"{one_line(rejected[0].path)}: {rejected[0].reason}"
@@ -128,12 +143,13 @@ def scan(
             f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
         )
     if classes is not None:
-        names = _known(data, listing, images, classes)
+        names = _known(data, listing, images, rejected, classes)
     else:
         parts = {part for _, part in listing.classes}
         sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
-        names = _class_names(data, listing, images, sources)
-    return image_set_of(listing, names, images, rejected)
+        names = _class_names(data, listing, images, rejected, sources)
+    found = image_set_of(listing, names, images, rejected)
+    return replace(found, same=copies.same, near=copies.near)
 
 
 def read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[ReadImage], list[Rejected]]:
@@ -158,7 +174,8 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
     try:
         entry.path.encode()
         content = read(path)
-        return ReadImage(entry, hashlib.sha256(content).hexdigest(), measure(content, path.suffix))
+        measured = measure(content, path.suffix)
+        return ReadImage(entry, hashlib.sha256(content).hexdigest(), measured.size, measured.look)
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
@@ -169,23 +186,28 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
         return Rejected(entry.path, "not a path that a file can have")
 
 
-def _without_disputed(images: list[ReadImage]) -> tuple[list[ReadImage], list[Rejected]]:
-    """Leave out byte-identical files that have different labels, because nothing says which label is right."""
-    labelled: dict[str, dict[str, str]] = defaultdict(dict)  # digest -> label -> first path
+def _without_disputed(images: list[ReadImage], copies: Copies) -> tuple[list[ReadImage], list[Rejected]]:
+    """Leave out files with the same pixels that have different labels, because nothing says which label is right."""
+    first = {digest: alike[0] for alike in copies.same for digest in alike}
+    labelled: dict[str, dict[str, ReadImage]] = defaultdict(dict)  # picture -> label -> first image
     for image in images:
-        labelled[image.digest].setdefault(image.entry.label, image.entry.path)
+        labelled[first.get(image.digest, image.digest)].setdefault(image.entry.label, image)
     kept, disputed = [], []
     for image in images:
-        others = [pair for pair in labelled[image.digest].items() if pair[0] != image.entry.label]
+        of_picture = labelled[first.get(image.digest, image.digest)]
+        others = [other for label, other in of_picture.items() if label != image.entry.label]
         if others:
-            label, path = others[0]
-            disputed.append(Rejected(image.entry.path, one_line(f"the same file as {path}, which is labelled {label}")))
+            what = "the same file as" if others[0].digest == image.digest else "with the same pixels as"
+            told = f"{what} {others[0].entry.path}, which is labelled {others[0].entry.label}"
+            disputed.append(Rejected(image.entry.path, one_line(told)))
         else:
             kept.append(image)
     return kept, disputed
 
 
-def _class_names(data: Path, listing: Listing, images: list[ReadImage], sources: tuple[str, ...]) -> tuple[str, ...]:
+def _class_names(
+    data: Path, listing: Listing, images: list[ReadImage], rejected: list[Rejected], sources: tuple[str, ...]
+) -> tuple[str, ...]:
     """The classes, sorted. Raises UnfreezeError if there are fewer than two, or if one has no image in the parts
     `sources`, which are those to train on, or what there is of a model that exists already."""
     where = one_line(str(data))
@@ -201,15 +223,22 @@ def _class_names(data: Path, listing: Listing, images: list[ReadImage], sources:
             raise UnfreezeError(f"{where}: class {said[name]} is in {part} but not in train: add it there or remove it")
     if len(names) < 2:
         found = f"only one class, {said[names[0]]}" if names else "no class to train on"
-        raise UnfreezeError(f"{where} has {found}: a classifier needs two or more")
+        left = why(rejected, listing.ignored)
+        raise UnfreezeError(f"{where} has {found}{left}: a classifier needs two or more")
     usable = {image.entry.label for image in images if image.entry.part in sources}
     for name in names:
         if name not in usable:
-            raise UnfreezeError(f"{where}: class {said[name]} has no usable image to train on: add some or remove it")
+            own = {entry.path for entry in listing.entries if entry.label == name}
+            left = why(one for one in rejected if one.path in own)
+            raise UnfreezeError(
+                f"{where}: class {said[name]} has no usable image to train on{left}: add some or remove it"
+            )
     return tuple(names)
 
 
-def _known(data: Path, listing: Listing, images: list[ReadImage], classes: tuple[str, ...]) -> tuple[str, ...]:
+def _known(
+    data: Path, listing: Listing, images: list[ReadImage], rejected: list[Rejected], classes: tuple[str, ...]
+) -> tuple[str, ...]:
     """The classes of the model. Raises UnfreezeError if DATA has a class that is not among them, or no usable image."""
     known = set(classes)
     for name, _ in sorted(listing.classes):
@@ -223,7 +252,8 @@ def _known(data: Path, listing: Listing, images: list[ReadImage], classes: tuple
                 )
             )
     if not images:
-        raise UnfreezeError(f"{one_line(str(data))} has no usable image: add some")
+        left = why(rejected, listing.ignored)
+        raise UnfreezeError(f"{one_line(str(data))} has no usable image{left}: add some")
     return classes
 
 
@@ -243,7 +273,13 @@ def image_set_of(
         rejected=tuple(rejected),
         ignored=listing.ignored,
         notices=tuple(listing.notices),
+        groups=_groups(images),
     )
+
+
+def _groups(images: list[ReadImage]) -> tuple[str, ...]:
+    groups = tuple(image.entry.group for image in images)
+    return groups if any(groups) else ()
 
 
 def read_unchanged(images: ImageSet, row: int) -> bytes:

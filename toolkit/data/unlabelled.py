@@ -7,6 +7,7 @@ from pathlib import Path
 
 from toolkit.data.image_set import ImageSet, image_set_of, read_all
 from toolkit.data.sources.listing import Entry, Listing
+from toolkit.data.sources.reasons import why
 from toolkit.data.sources.walk import is_image, walk
 from toolkit.errors import UnfreezeError, one_line
 
@@ -29,5 +30,6 @@ def scan_unlabelled(
     images = sorted(kept.values(), key=lambda image: image.entry.path)
     if not images:
         seen = f"{len(found)} images that are all in the run already" if found else "no usable image"
+        seen += why(broken, listing.ignored)
         raise UnfreezeError(f"{one_line(str(folder))} has {seen}; give a folder of other images")
     return image_set_of(listing, ("",), images, broken)

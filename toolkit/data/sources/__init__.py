@@ -1,6 +1,8 @@
 """What DATA names, before any image is opened: each source is a function from a path to a `Listing`.
 
-listing         Entry, Rejected, Listing; the names that people give to parts
+listing         Entry, Rejected, Listing
+part_names      the names that people give to parts
+reasons         why files were left out, for messages that say that nothing is left
 open            DATA -> the function that reads it
 walk            which files and folders in a folder count
 class_folders   a folder with a sub-folder for each class, or with train/, val/, test/ above them

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toolkit.data.sources.listing import PARTS, Entry, Listing, check_label
+from toolkit.data.sources.listing import Entry, Listing, check_label
+from toolkit.data.sources.part_names import part_of
 from toolkit.data.sources.walk import is_image, visible, walk
 from toolkit.errors import UnfreezeError, one_line
 
@@ -20,7 +21,7 @@ def read_folder(root: Path) -> Listing:
     read."""
     listing = Listing(root)
     folders, loose = visible(root)
-    parts = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}
+    parts = {folder: part for folder in folders if (part := part_of(folder.name))}
     # A class may itself be called "train": it then holds images, not folders.
     divided = {part for folder, part in parts.items() if visible(folder)[0]}
     if divided and ("train" in divided or len(parts) == len(folders)):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from toolkit.data.groups import column_of
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.csv_table import Table
-from toolkit.data.sources.listing import PARTS
+from toolkit.data.sources.part_names import part_of
 from toolkit.errors import UnfreezeError, one_line
 
 # Names in small letters without blanks and underscores; those of an earlier row go before those of a later one.
@@ -167,8 +167,7 @@ def is_one(cell: str) -> bool:
 def _part(table: Table, taken: set[int | None]) -> int | None:
     """A column with another name than `split` that holds nothing but names of parts."""
     found = [n for n, name in enumerate(table.columns) if _key(name) in PART_NAMES[1].split() and n not in taken]
-    names = {*PARTS, ""}
-    plain = [n for n in found if (values := {cell.lower() for cell in table.values(n)}) <= names and values != {""}]
+    plain = [n for n in found if (names := {*table.values(n)} - {""}) and all(map(part_of, names))]
     return plain[0] if len(plain) == 1 else None
 
 

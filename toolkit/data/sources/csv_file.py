@@ -14,7 +14,9 @@ from toolkit.data.settings import DataSettings
 from toolkit.data.sources.csv_columns import Columns, choose_columns, is_one
 from toolkit.data.sources.csv_paths import locate
 from toolkit.data.sources.csv_table import Table, read_table
-from toolkit.data.sources.listing import PARTS, Entry, Listing, Rejected, check_label
+from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
+from toolkit.data.sources.part_names import part_of
+from toolkit.data.sources.reasons import why
 from toolkit.data.sources.walk import is_image
 from toolkit.errors import UnfreezeError, one_line
 
@@ -36,8 +38,8 @@ def read_csv(file: Path, settings: DataSettings) -> Listing:
     groups = table.values(columns.group) if columns.group is not None else [""] * len(paths)
     _fill(listing, table, [Entry(*row) for row in zip(paths, labels, parts, groups, strict=True)])
     if not listing.entries:
-        first = f" (the first: {listing.rejected[0].reason})" if listing.rejected else ""
-        raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{first}: add a row per image")
+        left = why(listing.rejected)
+        raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{left}: add a row per image")
     return listing
 
 
@@ -78,12 +80,13 @@ def _label(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) ->
 
 
 def _part(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) -> str:
-    name = "" if columns.part is None else cells[columns.part].lower()
-    if name and name not in PARTS:
+    name = "" if columns.part is None else cells[columns.part]
+    part = part_of(name) if name else ""
+    if part is None:
         raise UnfreezeError(
             one_line(f"{table.file}, line {line}: split is {name[:40]!r}; write train, val, test or nothing")
         )
-    return PARTS.get(name, "")
+    return part
 
 
 def _refuse_without_header(table: Table) -> None:

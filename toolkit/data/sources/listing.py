@@ -8,16 +8,6 @@ from pathlib import Path
 
 from toolkit.errors import UnfreezeError, one_line
 
-PARTS = {  # the name that people write, in lower case -> the part's name in this project
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-
 
 @dataclass(frozen=True)
 class Entry:

@@ -1,0 +1,91 @@
+"""The names that people give to the parts of a data set -> "train", "val" or "test".
+
+A name is cut into words at blanks, `_`, `-`, `.` and where a small letter is followed by a capital; capitals do not
+count. It names a part (`part_of`) if one of its words is one of `PARTS`, and the others are of `AFFIXES` or a year:
+`Training`, `test_set`, `seg_train`, `validation images`, `train2017`. An affix may be written without a gap:
+`trainset`, `testimages`.
+
+Names with other words are read together (`parts_of`): they name parts if they are alike but for the word of the part,
+as `chest_xray_train` and `chest_xray_test` are. Alone, `train_station` is a class.
+
+A name is doubtful (`is_doubtful`) if it consists of such words and of numbers or single letters, but does not say which
+part it is: `test1`, `train_a`, `trainval`, `eval`. `UNLABELLED` are the names of folders whose images have no class:
+`seg_pred`, `unlabeled`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+PARTS = {  # a word, in lower case -> the part's name in this project
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+AFFIXES = {
+    *("set", "sets", "data", "dataset", "split", "part", "dir", "folder", "seg", "the"),
+    *("img", "imgs", "image", "images", "pic", "pics", "picture", "pictures", "photo", "photos", "jpg", "jpeg", "png"),
+}
+UNLABELLED = {"pred", "prediction", "predictions", "predict", "unlabeled", "unlabelled", "unlabel", "unsup"}
+DOUBTFUL = {"eval", "evaluation", "holdout", "heldout", "trainval", "trainvalid", "traintest", "testval"}
+_YEAR = re.compile(r"(19|20)\d\d")
+_GAPS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|[\s_.\-]+")  # between words, and before a number
+_TOGETHER = re.compile(f"({'|'.join(PARTS)})({'|'.join(AFFIXES)})|({'|'.join(AFFIXES)})({'|'.join(PARTS)})")
+
+
+def part_of(name: str) -> str | None:
+    """The part that a name alone stands for without doubt."""
+    part, rest = _read(name)
+    return part if all(word in AFFIXES or _YEAR.fullmatch(word) for word in rest) else None
+
+
+def parts_of(names: Iterable[str]) -> dict[str, str]:
+    """name -> part, for those of the names of folders beside each other that stand for a part."""
+    read = {name: _read(name) for name in names}
+    found = {name: part for name in read if (part := part_of(name))}
+    others = {name: (part, rest) for name, (part, rest) in read.items() if part and name not in found}
+    named = [part for part, _ in others.values()]
+    alike = len({tuple(rest) for _, rest in others.values()}) == 1
+    if alike and len(set(named)) == len(named) > 1 and "train" in named and not found:
+        return {name: part for name, (part, _) in others.items() if part}
+    return found
+
+
+def is_doubtful(name: str) -> bool:
+    """Whether a name is put together of the words of parts, but does not say which part it is."""
+    words = _words(name)
+    own = [word for word in words if word in PARTS or word in DOUBTFUL]
+    rest = [word for word in words if word not in own and word not in AFFIXES]
+    return bool(own) and part_of(name) is None and all(word.isdecimal() or len(word) == 1 for word in rest)
+
+
+def is_unlabelled(name: str) -> bool:
+    """Whether a name says that the images in a folder have no class."""
+    words = _words(name)
+    return bool(UNLABELLED & set(words)) and all(
+        word in UNLABELLED or word in AFFIXES or word in PARTS or word.isdecimal() for word in words
+    )
+
+
+def _read(name: str) -> tuple[str | None, list[str]]:
+    """(the part whose word is in the name, the other words). There is no part if there are two such words."""
+    words = _words(name)
+    own = [word for word in words if word in PARTS]
+    rest = [word for word in words if word not in PARTS]
+    return (PARTS[own[0]], rest) if len(own) == 1 else (None, rest)
+
+
+def _words(name: str) -> list[str]:
+    """The words in lower case. A part's word and an affix that are written together are two."""
+    words: list[str] = []
+    for word in _GAPS.split(name):
+        small = word.lower()
+        together = _TOGETHER.fullmatch(small)
+        words += [part for part in together.groups() if part] if together else [small] if small else []
+    return words
