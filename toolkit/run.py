@@ -131,6 +131,7 @@ def read_images(
         val=settings.val,
         test=settings.test,
         seed=settings.seed,
+        near=settings.near_duplicates == "keep-together",
     )
 
 

@@ -105,7 +105,8 @@ def scan(
     found = image_set.scan(
         local_path(data, DATA), reading, strict=strict, progress=partial(listener.progress, "scanning")
     )
-    return divide(found, val=reading.val, test=reading.test, seed=reading.seed)
+    near = reading.near_duplicates == "keep-together"
+    return divide(found, val=reading.val, test=reading.test, seed=reading.seed, near=near)
 
 
 def tune(

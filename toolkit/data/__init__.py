@@ -6,6 +6,7 @@ image_set        DATA -> ImageSet, every file read and checked
 groups           what keeps images in one part: a column, a folder, a part of the path
 copies           files with the same pixels, and nearly the same pictures
 together         images that must stay in one part
+draw             sets of images for parts, by class and content
 unlabelled       a folder of images without labels -> ImageSet
 image_columns    ImageSet <-> columns in run.json
 split            train, val and test: stratified, seeded, by content

@@ -144,14 +144,15 @@ def measure(data: bytes, suffix: str) -> Measured:
     with _reasons(), _large(image := _opened(data, named=SUFFIXES.get(suffix.lower()), suffix=suffix)):
         width, height = image.size
         # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time.
-        image.draft(image.mode, (max(1, width // 8), max(1, height // 8)))
+        image.draft("L", (max(1, width // 8), max(1, height // 8)))
         image.load()
         turn = _TURNS.get(_orientation(image))
         if _orientation(image) in (5, 6, 7, 8):
             width, height = height, width
+        _rgb(image.crop((0, 0, 1, 1)))  # convert one pixel as `decode` will: this finds a broken palette
         deep = image.mode.startswith("I")
-        _rgb(image.crop((0, 0, 1, 1)))
-        return Measured(width, height, look_at(np.asarray(image) if deep else _rgb(image), turn, (width, height)))
+        seen = np.asarray(image) if deep else image if image.mode == "L" else _rgb(image)
+        return Measured(width, height, look_at(seen, turn, (width, height)))
 
 
 def pixel_digest(source: Path | bytes) -> str:
