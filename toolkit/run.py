@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
-from toolkit.data.split import split
+from toolkit.data.split import divide_by
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.progress import Progress, silent
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
@@ -126,13 +126,7 @@ def read_images(
             f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "
             "still be kept and shown: merge classes"
         )
-    return split(
-        images,
-        val=settings.val,
-        test=settings.test,
-        seed=settings.seed,
-        near=settings.near_duplicates == "keep-together",
-    )
+    return divide_by(images, settings, strict=strict)
 
 
 def _refuse_inside(data: Path, path: Path, why: str) -> None:

@@ -100,13 +100,12 @@ def scan(
     from functools import partial
 
     from toolkit.data import image_set
-    from toolkit.data.split import split as divide
+    from toolkit.data.split import divide_by
 
     found = image_set.scan(
         local_path(data, DATA), reading, strict=strict, progress=partial(listener.progress, "scanning")
     )
-    near = reading.near_duplicates == "keep-together"
-    return divide(found, val=reading.val, test=reading.test, seed=reading.seed, near=near)
+    return divide_by(found, reading, strict=strict)
 
 
 def tune(

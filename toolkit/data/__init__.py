@@ -4,6 +4,7 @@ sources          what DATA names: a folder with a sub-folder for each class, or 
 settings         DataSettings: how DATA is read and divided
 image_set        DATA -> ImageSet, every file read and checked
 groups           what keeps images in one part: a column, a folder, a part of the path
+read_image       an entry whose file was read; labels that copies dispute
 copies           files with the same pixels, and nearly the same pictures
 together         images that must stay in one part
 draw             sets of images for parts, by class and content

@@ -2,9 +2,9 @@
 
 Two files have the same pixels if all of them are equal once they are decoded; only those whose reduced pixels are equal
 are decoded for that. Two pictures are nearly the same if their perceptual hashes differ in at most `FAR` bits and their
-colours, at 32 x 32 pixels, differ by at most `DIFFERENT` of their contrast.
+colours, at 16 x 16 pixels, differ by at most `DIFFERENT` of their contrast.
 
-Hashes are compared where one of four 16-bit parts differs in at most one bit, which finds every pair within FAR = 7 bits
+Hashes are compared where one of their five bands differs in at most one bit, which finds every pair within FAR = 9 bits
 (multi-index hashing: M. Norouzi, A. Punjani, D. Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", 2012).
 """
 
@@ -24,12 +24,14 @@ from toolkit.pixels.decode import pixel_digest, thumbnail
 from toolkit.pixels.look import Look
 from toolkit.process.cores import cores
 
-FAR = 7  # bits of 64
-DIFFERENT = 0.2  # of the contrast
-SIDE = 32  # pixels
+FAR = 9  # bits of 64
+BANDS = ((0, 13), (13, 13), (26, 13), (39, 13), (52, 12))  # first bit, number of bits
+DIFFERENT = 0.12  # of the contrast
+SIDE = 16  # pixels
 LEADERS = 16  # different pictures with one hash that others are compared with, at most
 AT_ONCE = 2_000_000  # pairs of hashes that are compared together
 COMPARED = 1024  # pairs of pictures that are
+MOST = 50  # comparisons for each picture; where it takes more, all pictures look alike, and the search ends
 
 Pair = tuple[int, int]
 
@@ -50,18 +52,22 @@ class Copies:
 
     same: tuple[tuple[str, ...], ...] = ()  # sets with the same pixels
     near: tuple[tuple[str, str], ...] = ()  # pairs that link nearly the same pictures; not all pairs of a chain
+    crowded: bool = False  # whether the search for these was ended because too many pictures look alike
 
 
 def find_copies(files: Sequence[Seen], *, near: bool = True) -> Copies:
     """The copies among files. `near`: nearly the same pictures are looked for, too."""
     distinct = sorted({seen.digest: seen for seen in files}.values(), key=lambda seen: seen.digest)
-    pairs = list(_near_pairs(distinct)) if near else []
+    pairs, crowded = _near_pairs(distinct) if near else ([], False)
     same = _same(distinct, pairs)
     first = {digest: row[0] for row in same for digest in row}
-    links = dict.fromkeys(
-        tuple(sorted(first.get(distinct[i].digest, distinct[i].digest) for i in pair)) for pair in pairs
-    )
-    return Copies(same, tuple((one, other) for one, other in sorted(links) if one != other))
+    links = {
+        (min(one, other), max(one, other))
+        for pair in pairs
+        for one, other in [[first.get(distinct[row].digest, distinct[row].digest) for row in pair]]
+        if one != other
+    }
+    return Copies(same, tuple(sorted(links)), crowded)
 
 
 def _same(distinct: Sequence[Seen], near: Sequence[Pair]) -> tuple[tuple[str, ...], ...]:
@@ -120,26 +126,30 @@ def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.where(contrast > 1, apart / np.maximum(contrast, 1), np.inf)
 
 
-def _near_pairs(files: Sequence[Seen]) -> Iterator[Pair]:
-    """Pairs that connect each set of nearly the same pictures."""
+def _near_pairs(files: Sequence[Seen]) -> tuple[list[Pair], bool]:
+    """(pairs that connect each set of nearly the same pictures, whether the search was ended because too many pictures
+    look alike)."""
     hashed = np.array([row for row, seen in enumerate(files) if seen.look.hash is not None], np.int64)
     hashes = np.array([files[row].look.hash for row in hashed], np.uint64)
     thumbnails = _Thumbnails(files)
-    leaders, linked = _with_equal_hash(hashes, lambda pairs: thumbnails.near(hashed[pairs]))
-    yield from ((int(hashed[one]), int(hashed[other])) for one, other in linked)
+    leaders, found = _with_equal_hash(hashes, lambda pairs: thumbnails.near(hashed[pairs]))
     top = np.arange(len(leaders))  # the set that each leader is in so far
     tried: set[Pair] = set()
-    for i, j in _close(hashes[leaders]):
-        for start in range(0, len(i), COMPARED):
-            pairs = np.stack([i[start : start + COMPARED], j[start : start + COMPARED]], 1)
-            pairs = pairs[top[pairs[:, 0]] != top[pairs[:, 1]]]
-            pairs = np.array([pair for pair in map(tuple, pairs.tolist()) if pair not in tried], np.int64).reshape(-1, 2)
-            tried |= {*map(tuple, pairs.tolist())}
-            rows = hashed[leaders[pairs]]
-            for one, other in pairs[thumbnails.near(rows)] if len(pairs) else ():
-                if top[one] != top[other]:
-                    top[top == top[other]] = top[one]
-                    yield int(hashed[leaders[one]]), int(hashed[leaders[other]])
+    for pairs in _close(hashes[leaders]):
+        apart = pairs[top[pairs[:, 0]] != top[pairs[:, 1]]].tolist()
+        new = np.array([pair for one, other in apart if (pair := (one, other)) not in tried], np.int64)
+        tried |= {(one, other) for one, other in new.tolist()}
+        if len(tried) > MOST * len(files):
+            return _numbered(found, hashed), True
+        for one, other in new[thumbnails.near(hashed[leaders[new]])].tolist() if len(new) else ():
+            if top[one] != top[other]:
+                top[top == top[other]] = top[one]
+                found.append((int(leaders[one]), int(leaders[other])))
+    return _numbered(found, hashed), False
+
+
+def _numbered(pairs: Sequence[Pair], rows: np.ndarray) -> list[Pair]:
+    return [(int(rows[one]), int(rows[other])) for one, other in pairs]
 
 
 def _with_equal_hash(hashes: np.ndarray, near: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, list[Pair]]:
@@ -161,22 +171,22 @@ def _with_equal_hash(hashes: np.ndarray, near: Callable[[np.ndarray], np.ndarray
     return np.array(sorted(leaders), np.int64), pairs
 
 
-def _close(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of row numbers, i < j, whose hashes differ in at most FAR bits, as two arrays, piece by piece. Pairs may
-    come several times."""
-    for band in range(4):
-        values = (hashes >> np.uint64(16 * band)).astype(np.int64) & 0xFFFF
+def _close(hashes: np.ndarray) -> Iterator[np.ndarray]:
+    """int64 [P, 2], P <= COMPARED: row numbers, i < j, whose hashes differ in at most FAR bits, piece by piece. Pairs
+    may come several times."""
+    for at, bits in BANDS:
+        values = (hashes >> np.uint64(at) & np.uint64(2**bits - 1)).astype(np.int64)
         order = np.argsort(values, kind="stable")
-        starts = np.searchsorted(values[order], np.arange(2**16 + 1))
-        for flipped in (0, *(1 << bit for bit in range(16))):
+        starts = np.searchsorted(values[order], np.arange(2**bits + 1))
+        for flipped in (0, *(1 << bit for bit in range(bits))):
             first, last = starts[values ^ flipped], starts[(values ^ flipped) + 1]
             for rows in _pieces(last - first):
                 counts = (last - first)[rows]
                 i = np.repeat(rows, counts)
                 j = order[np.arange(counts.sum()) + np.repeat(first[rows] - (np.cumsum(counts) - counts), counts)]
                 close = (i < j) & (np.bitwise_count(hashes[i] ^ hashes[j]) <= FAR)
-                if close.any():
-                    yield i[close], j[close]
+                pairs = np.stack([i[close], j[close]], axis=1)
+                yield from (pairs[start : start + COMPARED] for start in range(0, len(pairs), COMPARED))
 
 
 def _pieces(counts: np.ndarray) -> Iterator[np.ndarray]:

@@ -30,7 +30,8 @@ def divide(sets: Sequence[Together], wanted: Mapping[str, float], seed: int) -> 
 
     Every class has an image in each part, and in the rest. Raises UnfreezeError if no draw was found that does this.
     """
-    left, drawn = list(sets), {}
+    left = list(sets)
+    drawn: dict[int, str] = {}
     for later, (part, share) in enumerate(wanted.items()):
         taken = _draw(left, share, len(wanted) - later, seed)
         if taken is None:

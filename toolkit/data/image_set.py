@@ -17,20 +17,22 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.data.copies import Copies, Seen, find_copies
+from toolkit.data.read_image import ReadImage, copies_among, without_disputed
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure
-from toolkit.pixels.look import Look
 from toolkit.process.cores import cores
 from toolkit.storage.safe_read import read
 
 SHOWN = 10  # class names in a message at most
 AT_A_TIME = 1024  # files that are handed to the threads together
-
+CROWDED = (
+    "so many images look alike that the search for nearly the same ones was ended: some may be missing; "
+    "--near-duplicates off leaves it out"
+)
 
 TRAINED = ("train", "")  # parts that a model is trained on; "": no part given
 
@@ -105,16 +107,6 @@ class ImageSet:
         )
 
 
-@dataclass(frozen=True)
-class ReadImage:
-    """An entry of the listing whose file was read and can be used."""
-
-    entry: Entry
-    digest: str
-    size: tuple[int, int]  # pixels, width and height
-    look: Look
-
-
 def scan(
     data: Path,
     settings: DataSettings = DATA_SETTINGS,
@@ -133,9 +125,8 @@ def scan(
     """
     listing = read_listing(data, settings)
     images, broken = read_all(listing, progress or (lambda done, total: None))
-    seen = [Seen(listing.root / image.entry.path, image.digest, image.size, image.look) for image in images]
-    copies = find_copies(seen, near=settings.near_duplicates != "off")
-    images, disputed = _without_disputed(images, copies)
+    copies = copies_among(listing.root, images, near=settings.near_duplicates != "off")
+    images, disputed = without_disputed(images, copies)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
     if strict and rejected:
         first = f"{one_line(rejected[0].path)}: {rejected[0].reason}"
@@ -149,7 +140,8 @@ def scan(
         sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
         names = _class_names(data, listing, images, rejected, sources)
     found = image_set_of(listing, names, images, rejected)
-    return replace(found, same=copies.same, near=copies.near)
+    notices = (*found.notices, *([CROWDED] if copies.crowded else []))
+    return replace(found, same=copies.same, near=copies.near, notices=notices)
 
 
 def read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[ReadImage], list[Rejected]]:
@@ -184,25 +176,6 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
         return Rejected(entry.path.encode("utf-8", "backslashreplace").decode(), "its name is not UTF-8: rename it")
     except ValueError:  # a null byte, from a CSV
         return Rejected(entry.path, "not a path that a file can have")
-
-
-def _without_disputed(images: list[ReadImage], copies: Copies) -> tuple[list[ReadImage], list[Rejected]]:
-    """Leave out files with the same pixels that have different labels, because nothing says which label is right."""
-    first = {digest: alike[0] for alike in copies.same for digest in alike}
-    labelled: dict[str, dict[str, ReadImage]] = defaultdict(dict)  # picture -> label -> first image
-    for image in images:
-        labelled[first.get(image.digest, image.digest)].setdefault(image.entry.label, image)
-    kept, disputed = [], []
-    for image in images:
-        of_picture = labelled[first.get(image.digest, image.digest)]
-        others = [other for label, other in of_picture.items() if label != image.entry.label]
-        if others:
-            what = "the same file as" if others[0].digest == image.digest else "with the same pixels as"
-            told = f"{what} {others[0].entry.path}, which is labelled {others[0].entry.label}"
-            disputed.append(Rejected(image.entry.path, one_line(told)))
-        else:
-            kept.append(image)
-    return kept, disputed
 
 
 def _class_names(

@@ -12,11 +12,25 @@ import numpy as np
 
 from toolkit.data.draw import Together, divide
 from toolkit.data.image_set import TRAINED, ImageSet
-from toolkit.data.together import together
+from toolkit.data.settings import DataSettings
+from toolkit.data.together import split_groups, together
 from toolkit.errors import UnfreezeError, one_line
 
 SOURCES = TRAINED  # parts that a missing val or test part is drawn from
 CHAIN = 0.2  # share of the images that are linked to one another, from which it is said
+
+
+def divide_by(images: ImageSet, settings: DataSettings, *, strict: bool = False) -> ImageSet:
+    """`split` by the settings. Raises UnfreezeError also if `strict` is true and DATA gives a group two parts."""
+    torn = split_groups(images)
+    if strict and torn:
+        group, parts = next(iter(torn.items()))
+        raise UnfreezeError(
+            one_line(f"{len(torn)} groups are in two parts, and --strict was given; the first, {group}, is in ")
+            + " and ".join(parts)
+        )
+    near = settings.near_duplicates == "keep-together"
+    return split(images, val=settings.val, test=settings.test, seed=settings.seed, near=near)
 
 
 def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0, near: bool = True) -> ImageSet:

@@ -1,4 +1,4 @@
-"""Images that must stay together, in one part or one fold: those with the same pixels, of one group, or nearly the same.
+"""Images that must stay together, in a part or a fold: those with the same pixels, of a group, or nearly the same.
 
 What holds for two pairs holds for the chain: the sets are the connected components. `toolkit.data.copies` finds copies,
 `toolkit.data.groups` groups.
@@ -31,9 +31,7 @@ def near_duplicates(images: ImageSet) -> tuple[Paths, ...]:
     """The paths of each set of nearly the same images, where they are not all the same."""
     pictures = images.pictures()
     return tuple(
-        tuple(images.paths[i] for i in rows)
-        for rows in _near_rows(images)
-        if len({pictures[i] for i in rows}) > 1
+        tuple(images.paths[i] for i in rows) for rows in _near_rows(images) if len({pictures[i] for i in rows}) > 1
     )
 
 
@@ -77,10 +75,12 @@ def _equal(keys: Sequence[Hashable]) -> Iterable[tuple[int, int]]:
 
 def _near_sets(images: ImageSet) -> list[Hashable]:
     """The number of the set of nearly the same images that each image is in."""
-    number = {digest: i for i, digest in enumerate(dict.fromkeys(images.digests))}
-    pairs = [(number[one], number[other]) for one, other in images.near if one in number and other in number]
+    pictures = images.pictures()
+    number = {picture: i for i, picture in enumerate(dict.fromkeys(pictures))}
+    own = {digest: number[picture] for digest, picture in zip(images.digests, pictures, strict=True)}
+    pairs = [(own[one], own[other]) for one, other in images.near if one in own and other in own]
     linked = connected(len(number), pairs).tolist()
-    return [linked[number[digest]] for digest in images.digests]
+    return [linked[number[picture]] for picture in pictures]
 
 
 def _near_rows(images: ImageSet) -> Iterable[list[int]]:

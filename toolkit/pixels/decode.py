@@ -25,8 +25,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.pixels.look import Look, look_at
 from toolkit.pixels.limits import content, png_pixels, refuse_bomb, refuse_size
+from toolkit.pixels.look import Look, look_at
 from toolkit.pixels.resize import Size, resize, sides
 from toolkit.storage.safe_read import read
 
@@ -55,6 +55,7 @@ SUFFIXES = {
 LARGE = (
     25_000_000  # pixels from which images are decoded one at a time, whatever the number of threads: up to 2 GB each
 )
+LOOKED_AT = 40  # pixels
 
 _one_large = threading.RLock()
 
@@ -143,8 +144,9 @@ def measure(data: bytes, suffix: str) -> Measured:
     """
     with _reasons(), _large(image := _opened(data, named=SUFFIXES.get(suffix.lower()), suffix=suffix)):
         width, height = image.size
-        # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time.
-        image.draft("L", (max(1, width // 8), max(1, height // 8)))
+        # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time. At least
+        # LOOKED_AT pixels are left, which its look is made of.
+        image.draft("L", (max(LOOKED_AT, width // 8), max(LOOKED_AT, height // 8)))
         image.load()
         turn = _TURNS.get(_orientation(image))
         if _orientation(image) in (5, 6, 7, 8):
@@ -160,14 +162,16 @@ def pixel_digest(source: Path | bytes) -> str:
     with _reasons(source), _large(image := _opened(_bytes(source))):
         image.load()
         turn = _TURNS.get(_orientation(image))
-        upright = (image if image.mode.startswith("I") else _rgb(image)) if turn is None else _rgb(image).transpose(turn)
+        upright = (
+            (image if image.mode.startswith("I") else _rgb(image)) if turn is None else _rgb(image).transpose(turn)
+        )
         return hashlib.sha256(f"{upright.mode} {upright.size}".encode() + upright.tobytes()).hexdigest()
 
 
 def thumbnail(source: Path | bytes, side: int) -> np.ndarray:
     """uint8 [side, side, 3], antialiased: of a JPEG it is decoded at a reduced size."""
     with _reasons(source), _large(image := _opened(_bytes(source))):
-        image.draft(image.mode, (max(2 * side, image.width // 8), max(2 * side, image.height // 8)))
+        image.draft(image.mode, (max(8 * side, image.width // 8), max(8 * side, image.height // 8)))
         return _antialiased(_upright_rgb(image), side)
 
 

@@ -1,4 +1,4 @@
-"""What tells a copy of a picture from another one: `Look`, of the pixels that the check of a file has decoded anyway."""
+"""What tells a copy of a picture from another one: `Look`, of the pixels that the check of a file decodes anyway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from toolkit.pixels.perceptual_hash import perceptual_hash
 
 @dataclass(frozen=True)
 class Look:
-    """Files with the same pixels have the same `pixels`. The converse does not hold: of a JPEG they are reduced ones."""
+    """Files of one format with the same pixels have the same `pixels`; of JPEGs with the same, others may differ."""
 
     pixels: str  # digest of the upright pixels that were decoded, hex
     hash: int | None  # perceptual hash; None if there is too little detail

@@ -11,25 +11,29 @@ import numpy as np
 from PIL import Image
 
 GRID = 32  # pixels: side of the picture that is transformed
-LOW = 8  # frequencies in each direction
-LEAST_SIDE = 32  # pixels: a smaller picture has too little detail to tell a copy from another picture
-LEAST_CONTRAST = 6.0  # levels, standard deviation of the low frequencies: below it the bits are noise
+LOW, FINE = 8, 20  # frequencies in each direction: those compared, and those from which detail is fine
+LEAST_SIDE = 32  # pixels
+LEAST_CONTRAST = 6.0  # levels, standard deviation
+LEAST_DETAIL = 0.001  # of the variance is fine: an enlarged small picture has less, a photograph ten times as much
 
 _AT = (2 * np.arange(GRID) + 1) * np.pi / (2 * GRID)
-_COSINES = (np.cos(np.arange(LOW)[:, None] * _AT) * np.sqrt(2 / GRID)).astype(np.float32)  # [LOW, GRID]
+_COSINES = (np.cos(np.arange(FINE)[:, None] * _AT) * np.sqrt(2 / GRID)).astype(np.float32)  # [FINE, GRID]
+_COSINES[0] /= np.sqrt(2)  # orthonormal: the transform keeps the sum of squares
 
 
 def perceptual_hash(grey: Image.Image, size: tuple[int, int]) -> int | None:
-    """The hash of a grey picture, which may be a reduced one; `size` is that of the whole, in pixels. None if it has too
-    little detail."""
+    """The hash of a grey picture, which may be a reduced one; `size`: that of the whole, in pixels. None if the picture
+    is too small, too flat or too smooth to tell a copy from another picture."""
     if min(size) < LEAST_SIDE:
         return None
     reduced = grey.resize((GRID, GRID), Image.Resampling.BILINEAR).tobytes()
     pixels = np.frombuffer(reduced, np.uint8).reshape(GRID, GRID).astype(np.float32)
-    low = (_COSINES @ pixels @ _COSINES.T).ravel()
-    low[0] = 0  # the mean brightness
-    if float(low @ low) < (LEAST_CONTRAST * GRID) ** 2:  # the transform keeps the sum of squares
+    pixels -= pixels.mean()
+    coarse = _COSINES @ pixels @ _COSINES.T
+    total = float(np.vdot(pixels, pixels))
+    if total < (LEAST_CONTRAST * GRID) ** 2 or 1 - float(np.vdot(coarse, coarse)) / total < LEAST_DETAIL:
         return None
+    low = coarse[:LOW, :LOW].ravel()
     bits = low > sorted(low[1:].tolist())[(LOW * LOW - 1) // 2]
-    bits[0] = False
+    bits[0] = False  # the mean brightness
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
