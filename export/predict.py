@@ -16,7 +16,8 @@ from export.runtimes.kind import kind_of
 from export.runtimes.labels import class_names
 from export.runtimes.processes import FIRST_ANSWER_LIMIT, ArtefactProcess
 from export.settings import AS_IN_THE_FILE, Conversion
-from toolkit.data.sources.walk import is_image, walk
+from toolkit.data.sources.any_folder import read_any
+from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
 from toolkit.storage.safe_read import read
@@ -48,13 +49,13 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
     try:
         process.load(0, conversion)
         classifier = _Classifier(process, _names(process, conversion), _size(process))
-        files = files_in(images)
+        files, links = _look(images)
         if not files:
-            raise UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}; give images")
+            raise _no_image(images)
     except BaseException:
         process.end()
         raise
-    return _predictions(classifier, files)
+    return _predictions(classifier, files, links)
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ def _size(process: ArtefactProcess) -> tuple[int, int]:
     return size
 
 
-def _predictions(classifier: _Classifier, files: Sequence[Path]) -> Iterator[Prediction]:
+def _predictions(classifier: _Classifier, files: Sequence[Path], unread: Sequence[Prediction]) -> Iterator[Prediction]:
     try:
+        yield from unread
         for image in files:
             yield _predict(classifier, image)
     finally:
@@ -108,15 +110,30 @@ def default_artefact(names: Sequence[str]) -> str:
 
 
 def files_in(images: Sequence[Path]) -> list[Path]:
-    """The files of `images`; a folder stands for the images below it, sorted, by the rules of `scan` (no hidden files,
-    no links to folders). Raises UnfreezeError if a folder cannot be read."""
-    found: list[Path] = []
+    """The files of `images`; a folder stands for the images below it, sorted, by the rules of `scan`. Raises
+    UnfreezeError if a folder cannot be read."""
+    return _look(images)[0]
+
+
+def _look(images: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
+    """(the files, an answer for each link to a folder that is not followed)."""
+    files: list[Path] = []
+    links: list[Prediction] = []
     for path in images:
-        inside = (
-            (file for files, _ in walk(path) for file in files if is_image(file)) if os.path.isdir(path) else [path]
-        )
-        found += sorted(inside)
-    return found
+        if os.path.isdir(path):
+            listing = read_any(path)
+            files += sorted(path / entry.path for entry in listing.entries)
+            links += [Prediction(str(path / left.path), error=left.reason) for left in listing.rejected]
+        else:
+            files.append(path)
+    return files, links
+
+
+def _no_image(images: Sequence[Path]) -> UnfreezeError:
+    """Says what there is in the folders instead."""
+    listings = [read_any(path) for path in images]
+    left = why([left for one in listings for left in one.rejected], sum(one.ignored for one in listings))
+    return UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}{left}; give images")
 
 
 def _predict(classifier: _Classifier, image: Path) -> Prediction:

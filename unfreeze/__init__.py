@@ -30,7 +30,7 @@ from toolkit.data.settings import DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Listener
 from toolkit.settings import Settings
-from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune
+from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune, write_csv
 from unfreeze.artefact_api import export, inspect, predict, sensitivity, verify, verify_foreign
 from unfreeze.digits_demo import demo
 
@@ -60,4 +60,5 @@ __all__ = [
     "tune",
     "verify",
     "verify_foreign",
+    "write_csv",
 ]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
     from export.proof.parity import Parity
     from toolkit.data.image_set import ImageSet
+    from toolkit.data.sources.write_csv import Table
     from toolkit.run import Run
     from toolkit.stats.metrics import Evaluation
     from toolkit.training.history import History
@@ -106,6 +107,15 @@ def scan(
         local_path(data, DATA), reading, strict=strict, progress=partial(listener.progress, "scanning")
     )
     return divide_by(found, reading, strict=strict)
+
+
+def write_csv(data: PathLike, file: PathLike, *, reading: DataSettings = DATA_SETTINGS) -> Table:
+    """Write a CSV `path,label,split` of DATA, to look at, edit and give instead of it. No image is opened. Where DATA
+    does not say what is a class, the CSV has the classes that the files' names seem to name, or a column for each level
+    of folders: `Table.columns` says which."""
+    from toolkit.data.sources import write_csv as written
+
+    return written.write_csv(local_path(data, DATA), local_path(file), reading)
 
 
 def tune(

@@ -12,13 +12,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
 from toolkit.data.read_image import ReadImage, copies_among, without_disputed
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.sources.alike import nearest
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.reasons import why
@@ -193,7 +193,11 @@ def _class_names(
         raise UnfreezeError(f"{where} has {found} but no train/ with a sub-folder per class: add it")
     for name, part in sorted(listing.classes):
         if name not in given:
-            raise UnfreezeError(f"{where}: class {said[name]} is in {part} but not in train: add it there or remove it")
+            near = nearest(name, given)
+            hint = f", where there is {said[near]}" if near else ""
+            raise UnfreezeError(
+                f"{where}: class {said[name]} is in {part} but not in train{hint}: add it there, rename it or remove it"
+            )
     if len(names) < 2:
         found = f"only one class, {said[names[0]]}" if names else "no class to train on"
         left = why(rejected, listing.ignored)
@@ -216,9 +220,9 @@ def _known(
     known = set(classes)
     for name, _ in sorted(listing.classes):
         if name not in known:
-            near = get_close_matches(name, classes, 1)
+            near = nearest(name, classes)
             few = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} others" if len(classes) > SHOWN else "")
-            hint = f"is it {near[0]}? Its classes are {few}" if near else f"its classes are {few}"
+            hint = f"is it {near}? Its classes are {few}" if near else f"its classes are {few}"
             raise UnfreezeError(
                 one_line(
                     f"{data}: the model has no class {name}; {hint}: rename or remove the folder, or give --labels"

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from toolkit.data.image_set import ImageSet, image_set_of, read_all
-from toolkit.data.sources.listing import Entry, Listing
+from toolkit.data.sources.any_folder import read_any
 from toolkit.data.sources.reasons import why
-from toolkit.data.sources.walk import is_image, walk
 from toolkit.errors import UnfreezeError, one_line
 
 
@@ -19,17 +18,12 @@ def scan_unlabelled(
     is 0. Raises UnfreezeError if the folder cannot be read, or if no image is left."""
     if not folder.is_dir():
         raise UnfreezeError(f"{one_line(str(folder))} is not a folder; give a folder of images")
-    listing = Listing(folder)
-    for files, _ in walk(folder):
-        named = [file for file in files if is_image(file)]
-        listing.ignored += len(files) - len(named)
-        listing.entries += [Entry(file.relative_to(folder).as_posix(), "", "") for file in named]
-    listing.entries.sort(key=lambda entry: entry.path)
+    listing = read_any(folder)
     found, broken = read_all(listing, progress or (lambda done, total: None))
     kept = {image.digest: image for image in reversed(found) if image.digest not in leave_out}
     images = sorted(kept.values(), key=lambda image: image.entry.path)
     if not images:
         seen = f"{len(found)} images that are all in the run already" if found else "no usable image"
-        seen += why(broken, listing.ignored)
+        seen += why([*listing.rejected, *broken], listing.ignored)
         raise UnfreezeError(f"{one_line(str(folder))} has {seen}; give a folder of other images")
-    return image_set_of(listing, ("",), images, broken)
+    return image_set_of(listing, ("",), images, [*listing.rejected, *broken])

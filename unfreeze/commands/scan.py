@@ -5,15 +5,19 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.errors import one_line
 from toolkit.progress import Listener
 from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 from unfreeze.data_options import SPLIT
+
+if TYPE_CHECKING:
+    from toolkit.data.sources.write_csv import Table
 
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
@@ -25,17 +29,32 @@ from unfreeze.data_options import SPLIT
     help="File for a picture of the copies that were found, side by side: FILE.png.",
 )
 @o.STRICT
+@click.option(
+    "--write-csv",
+    type=o.LocalPath("a local file"),
+    metavar="FILE",
+    help="Open no image; write a CSV path,label,split of DATA, to look at, edit and give instead of it. Where DATA "
+    "does not say what is a class, the CSV has the classes that the files' names seem to name, or a column for each "
+    "level of folders.",
+)
 @o.JSON
 @click.pass_obj
-def scan(screen: Any, data: Path, sheet: Path | None, strict: bool, as_json: bool, **values: Any) -> None:
+def scan(
+    screen: Any, data: Path, strict: bool, sheet: Path | None, write_csv: Path | None, as_json: bool, **values: Any
+) -> None:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
+    reading = option_records.data_settings(values)
+    if write_csv:
+        table = api.write_csv(data, write_csv, reading=reading)
+        print_result(screen, as_json, {**asdict(table), "file": str(table.file)}, lambda: _show_table(table))
+        more = "" if "label" in table.columns else f" --label-column {list(table.columns)[-1]}"
+        screen.next(f"unfreeze scan {shlex.quote(str(write_csv))}{more}")
+        return
     if sheet:
         from unfreeze.pages.pair_sheet import check_sheet
 
         check_sheet(sheet)
-    images = api.scan(
-        data, reading=option_records.data_settings(values), strict=strict, listener=Listener(screen.progress)
-    )
+    images = api.scan(data, reading=reading, strict=strict, listener=Listener(screen.progress))
     from toolkit.data.together import near_duplicates, near_leaks, split_groups
     from unfreeze.screen import tables
 
@@ -65,3 +84,13 @@ def scan(screen: Any, data: Path, sheet: Path | None, strict: bool, as_json: boo
         drawn = draw_pairs(images, sheet)
         screen.say(f"{sheet}: {drawn} pairs of copies" if drawn else f"no copies, so {sheet} was not written")
     screen.next(f"unfreeze run {shlex.quote(str(data))} RUN")
+
+
+def _show_table(table: Table) -> None:
+    """Print what the CSV holds: each column that may be the class, with the most frequent values."""
+    from unfreeze.screen.tables import listed
+
+    click.echo(one_line(f"{table.file}: {table.rows} images"))
+    for column, values in table.columns.items():
+        listed(column, [f"{name or '(nothing)'}: {count}" for name, count in values.items()])
+    listed("left out", [f"{left.path}: {left.reason}" for left in table.left_out])

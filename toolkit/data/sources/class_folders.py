@@ -1,4 +1,4 @@
-"""A folder -> `Listing`: a sub-folder for each class, or train/, val/ and test/ with a sub-folder for each class.
+"""A folder -> `Listing`: the images in the folders that stand for classes, as `toolkit.data.sources.layout` finds them.
 
 No image is opened: `toolkit.data.image_set` checks the files, and whether the classes can be learned.
 
@@ -10,64 +10,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.sources.layout.class_in_name import classes_in_names
+from toolkit.data.sources.layout.find import find_layout
+from toolkit.data.sources.layout.record import ClassFolder
+from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, check_label
-from toolkit.data.sources.part_names import part_of
-from toolkit.data.sources.walk import is_image, visible, walk
-from toolkit.errors import UnfreezeError, one_line
+from toolkit.data.sources.walk import LINK, is_image, walk
+from toolkit.errors import one_line
 
 
-def read_folder(root: Path) -> Listing:
-    """The files that the folder names. Raises UnfreezeError if it has no class folder, or if a folder in it cannot be
-    read."""
-    listing = Listing(root)
-    folders, loose = visible(root)
-    parts = {folder: part for folder in folders if (part := part_of(folder.name))}
-    # A class may itself be called "train": it then holds images, not folders.
-    divided = {part for folder, part in parts.items() if visible(folder)[0]}
-    if divided and ("train" in divided or len(parts) == len(folders)):
-        _add_parts(listing, folders, parts)
-    else:
-        _add_classes(listing, folders, "")
-    _reject_loose(listing, loose)
-    if not listing.classes:
-        raise UnfreezeError(
-            f"{one_line(str(root))} has no class folders: put each class's images into a sub-folder of its own"
-        )
+def read_folder(root: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
+    """The files that the folder names. Raises UnfreezeError if a folder in it cannot be read, or if its layout does not
+    say what is a class."""
+    layout = find_layout(root, classes_outside=settings.group_by.partition(":")[0] == "folder")
+    listing = Listing(root, notices=layout.notices)
+    for one in layout.classes:
+        check_label(one.label, one_line(str(root)))
+        listing.classes.add((one.label, one.part))
+        _add_tree(listing, one)
+    for folder, reason in layout.left:
+        listing.reject(folder, reason)
+    for file in _images(listing, layout.loose):
+        listing.reject(file, "not in a class folder")
+    _refuse_heap(listing)
     return listing
 
 
-def _add_parts(listing: Listing, folders: list[Path], parts: dict[Path, str]) -> None:
-    for folder in folders:
-        if folder in parts:
-            classes, loose = visible(folder)
-            _add_classes(listing, classes, parts[folder])
-            _reject_loose(listing, loose)
-        else:
-            listing.reject(folder, "a folder beside train/ that is neither val/ nor test/")
-
-
-def _add_classes(listing: Listing, folders: list[Path], part: str) -> None:
-    for folder in folders:
-        outer = folder.parent.resolve()
-        if folder.is_symlink() and folder.resolve() in (outer, *outer.parents):
-            listing.reject(folder, "a symbolic link to a folder that it is in, which is not followed")
-            continue
-        check_label(folder.name, one_line(str(listing.root)))
-        listing.classes.add((folder.name, part))
-        _add_tree(listing, folder, folder.name, part)
-
-
-def _add_tree(listing: Listing, top: Path, label: str, part: str) -> None:
-    for files, links in walk(top):
+def _add_tree(listing: Listing, top: ClassFolder) -> None:
+    for files, links in walk(top.folder):
         for file in _images(listing, files):
-            listing.entries.append(Entry(file.relative_to(listing.root).as_posix(), label, part))
+            listing.entries.append(Entry(file.relative_to(listing.root).as_posix(), top.label, top.part))
         for link in links:
-            listing.reject(link, "a symbolic link to a folder, which is not followed")
-
-
-def _reject_loose(listing: Listing, files: list[Path]) -> None:
-    for file in _images(listing, files):
-        listing.reject(file, "not in a class folder")
+            listing.reject(link, LINK)
 
 
 def _images(listing: Listing, files: list[Path]) -> list[Path]:
@@ -75,3 +50,10 @@ def _images(listing: Listing, files: list[Path]) -> list[Path]:
     images = [file for file in files if is_image(file)]
     listing.ignored += len(files) - len(images)
     return images
+
+
+def _refuse_heap(listing: Listing) -> None:
+    """Raises `UndecidedError` if there is a single class, and the names of its files seem to name more."""
+    files = [listing.root / entry.path for entry in listing.entries]
+    if len({label for label, _ in listing.classes}) == 1 and classes_in_names(files):
+        raise no_class_folders(listing.root, files)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from toolkit.data.groups import with_groups
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.sources.alike import refuse_alike
 from toolkit.data.sources.class_folders import read_folder
 from toolkit.data.sources.csv_file import read_csv
 from toolkit.data.sources.listing import Listing
@@ -16,7 +17,7 @@ from toolkit.errors import UnfreezeError, one_line
 def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
     """The entries of DATA sorted by path. Raises UnfreezeError if DATA has none of the three layouts."""
     if is_true(data.is_dir):
-        listing = read_folder(data)
+        listing = read_folder(data, settings)
     elif is_true(data.is_file) and data.suffix.lower() in (".csv", ".tsv"):
         listing = read_csv(data, settings)
     else:
@@ -24,6 +25,7 @@ def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
         raise UnfreezeError(
             f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
         )
+    refuse_alike(listing.classes, one_line(str(data)))
     listing = with_groups(listing, settings.group_by, str(data))
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part, entry.group))
     return listing

@@ -1,16 +1,17 @@
 """The names that people give to the parts of a data set -> "train", "val" or "test".
 
-A name is cut into words at blanks, `_`, `-`, `.` and where a small letter is followed by a capital; capitals do not
-count. It names a part (`part_of`) if one of its words is one of `PARTS`, and the others are of `AFFIXES` or a year:
-`Training`, `test_set`, `seg_train`, `validation images`, `train2017`. An affix may be written without a gap:
-`trainset`, `testimages`.
+A name is cut into words at blanks, `_`, `-`, `.`, between letters and numbers, and where a small letter is followed by
+a capital; capitals do not count otherwise. It names a part (`part_of`) if one of its words is one of `PARTS`, and the
+others are of `AFFIXES` or a year: `Training`, `test_set`, `seg_train`, `validation images`, `train2017`. An affix may
+be written without a gap: `trainset`, `testimages`.
 
 Names with other words are read together (`parts_of`): they name parts if they are alike but for the word of the part,
 as `chest_xray_train` and `chest_xray_test` are. Alone, `train_station` is a class.
 
 A name is doubtful (`is_doubtful`) if it consists of such words and of numbers or single letters, but does not say which
-part it is: `test1`, `train_a`, `trainval`, `eval`. `UNLABELLED` are the names of folders whose images have no class:
-`seg_pred`, `unlabeled`.
+part it is: `test1`, `train_a`, `trainval`, `eval`. A folder is without classes (`is_unlabelled`) if it is called
+`seg_pred` or `unlabeled`. `images` and `PetImages` say that data are inside (`says_data`), `images` nothing else
+(`says_only_data`).
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ PARTS = {  # a word, in lower case -> the part's name in this project
     "test": "test",
     "testing": "test",
 }
+DATA_WORDS = {"data", "dataset", "img", "imgs", "image", "images"}
 AFFIXES = {
-    *("set", "sets", "data", "dataset", "split", "part", "dir", "folder", "seg", "the"),
-    *("img", "imgs", "image", "images", "pic", "pics", "picture", "pictures", "photo", "photos", "jpg", "jpeg", "png"),
+    *DATA_WORDS,
+    *("set", "sets", "split", "part", "dir", "folder", "seg", "the"),
+    *("pic", "pics", "picture", "pictures", "photo", "photos", "jpg", "jpeg", "png"),
 }
-UNLABELLED = {"pred", "prediction", "predictions", "predict", "unlabeled", "unlabelled", "unlabel", "unsup"}
+UNLABELLED = {"pred", "prediction", "predictions", "predict", "unlabeled", "unlabelled"}
 DOUBTFUL = {"eval", "evaluation", "holdout", "heldout", "trainval", "trainvalid", "traintest", "testval"}
 _YEAR = re.compile(r"(19|20)\d\d")
-_GAPS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|[\s_.\-]+")  # between words, and before a number
+_GAPS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|[\s_.\-]+")
 _TOGETHER = re.compile(f"({'|'.join(PARTS)})({'|'.join(AFFIXES)})|({'|'.join(AFFIXES)})({'|'.join(PARTS)})")
 
 
@@ -67,10 +70,18 @@ def is_doubtful(name: str) -> bool:
 
 def is_unlabelled(name: str) -> bool:
     """Whether a name says that the images in a folder have no class."""
-    words = _words(name)
-    return bool(UNLABELLED & set(words)) and all(
-        word in UNLABELLED or word in AFFIXES or word in PARTS or word.isdecimal() for word in words
-    )
+    words = set(_words(name))
+    return bool(UNLABELLED & words) and all(word.isdecimal() for word in words - UNLABELLED - AFFIXES - PARTS.keys())
+
+
+def says_data(name: str) -> bool:
+    """Whether a name has a word such as `images` or `data`, so that it may be the folder around the classes."""
+    return bool(DATA_WORDS & set(_words(name)))
+
+
+def says_only_data(name: str) -> bool:
+    """Whether a name has no other words, as `images` and `data_set` have not."""
+    return says_data(name) and set(_words(name)) <= DATA_WORDS | {"set"}
 
 
 def _read(name: str) -> tuple[str | None, list[str]]:
@@ -84,8 +95,8 @@ def _read(name: str) -> tuple[str | None, list[str]]:
 def _words(name: str) -> list[str]:
     """The words in lower case. A part's word and an affix that are written together are two."""
     words: list[str] = []
-    for word in _GAPS.split(name):
+    for word in filter(None, _GAPS.split(name)):
         small = word.lower()
         together = _TOGETHER.fullmatch(small)
-        words += [part for part in together.groups() if part] if together else [small] if small else []
+        words += [part for part in together.groups() if part] if together else [small]
     return words

@@ -1,17 +1,27 @@
-"""A folder -> the files and folders in it that count, for `scan` and for `predict FOLDER`.
+"""A folder -> the files and folders in it that count, for `scan`, for `predict FOLDER` and for `--evidence`.
 
-Hidden entries and `__MACOSX`, which macOS adds to archives, are left out. A link to a file counts as the file, wherever
-it leads. A link to a folder below the one that was named is not followed, because it may lead back to a folder above,
-in a loop.
+Hidden entries and what systems leave behind are left out (`is_litter`). A link to a file counts as the file, wherever
+it leads. A link to a folder that stands beside the classes is followed; one further down is not, because it may lead
+back to a folder above, in a loop.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import SUFFIXES
+
+LITTER = {  # in lower case: what macOS, Windows, file systems and network drives put beside people's files
+    *("icon\r", "network trash folder", "temporary items"),
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information"),
+    *("lost+found", "__pycache__"),
+    *("@eadir", "@recycle", "@recently-snapshot", "@__thumb", "@tmp", "#recycle", "#snapshot"),
+}
+LINK = "a symbolic link to a folder, which is not followed"
+LOOP = "a symbolic link to a folder that it is in, which is not followed"
 
 
 def walk(top: Path) -> Iterator[tuple[list[Path], list[Path]]]:
@@ -29,12 +39,33 @@ def walk(top: Path) -> Iterator[tuple[list[Path], list[Path]]]:
 
 def visible(folder: Path) -> tuple[list[Path], list[Path]]:
     """Sub-folders, links to folders among them, and files, each sorted. Raises UnfreezeError if it cannot be read."""
+    found = sorted(entries(folder))
+    return [folder / name for name, inner in found if inner], [folder / name for name, inner in found if not inner]
+
+
+def entries(folder: Path) -> Iterator[tuple[str, bool]]:
+    """(name, whether it is a folder) of what counts in a folder, in any order: quick, as no path is made of it."""
     try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+        with os.scandir(folder) as found:  # it knows what is a folder without asking for each file
+            for one in found:
+                if not is_litter(one.name):
+                    yield one.name, is_true(one.is_dir)
     except OSError as error:
         raise UnfreezeError(f"{one_line(str(folder))} cannot be read: {error.strerror}") from error
-    kinds = [(path, is_true(path.is_dir)) for path in paths]
-    return [path for path, is_folder in kinds if is_folder], [path for path, is_folder in kinds if not is_folder]
+
+
+def is_litter(name: str) -> bool:
+    """Whether an entry of this name is no one's data: hidden, or left behind by a system."""
+    small = name.lower()
+    return small.startswith((".", "__macosx")) or small in LITTER
+
+
+def leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to a folder that contains it."""
+    if not folder.is_symlink():
+        return False
+    outer = folder.parent.resolve()
+    return folder.resolve() in (outer, *outer.parents)
 
 
 def is_image(file: Path) -> bool:

@@ -1,0 +1,64 @@
+"""DATA -> `Layout`: which of its folders stand for classes, and in which part.
+
+A layout is read only if its names leave no doubt; otherwise `UndecidedError` says what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.data.sources.layout.divided import divide
+from toolkit.data.sources.layout.doubt import may_be_class
+from toolkit.data.sources.layout.nesting import chain, files_of, inside, is_around, recurring, sub_folders
+from toolkit.data.sources.layout.record import Layout
+from toolkit.data.sources.layout.undecided import few, nested, no_class_folders
+from toolkit.data.sources.layout.undivided import take_classes
+from toolkit.data.sources.part_names import parts_of
+from toolkit.data.sources.walk import LOOP, leads_back, visible
+
+
+def find_layout(root: Path, *, classes_outside: bool = False) -> Layout:
+    """Raises `UndecidedError` if people have to say what is a class. `classes_outside`: they said that the folders
+    inside the folders of classes are something else."""
+    layout = Layout(root)
+    top = _top(layout)
+    folders = sub_folders(top)
+    layout.left += [(folder, LOOP) for folder in visible(top)[0] if leads_back(folder)]
+    names = parts_of(folder.name for folder in folders)
+    order = ("train", "val", "test")
+    named = [folder for folder in folders if folder.name in names]
+    parts = {folder: names[folder.name] for folder in sorted(named, key=lambda one: order.index(names[one.name]))}
+    others = [folder for folder in folders if folder not in parts]
+    levels = inside(parts)
+    divided = {part for folder, part in parts.items() if sub_folders(levels[folder][-1])}
+    if divided and ("train" in divided or not any(map(may_be_class, others))):
+        divide(layout, parts, levels, others)
+    else:
+        take_classes(layout, folders, classes_outside)
+    if not layout.classes:
+        raise no_class_folders(root, layout.loose)
+    for part in order:
+        own = [one.folder for one in layout.classes if one.part == part]
+        if (names_inside := recurring(own)) and not classes_outside:
+            raise nested(root, own, names_inside)
+    return layout
+
+
+def _top(layout: Layout) -> Path:
+    """The folder around the parts or the classes: `root`, or one further down. The files on the way are loose."""
+
+    levels = chain(layout.root, lambda inner: may_be_class(inner) and is_around(inner))
+    while len(levels) > 1 and not _is_around_several(levels[-1]):
+        levels.pop()
+    layout.loose += files_of(levels)
+    if len(levels) > 1:
+        beside = [other.name for level in levels[1:] for other in sub_folders(level.parent) if other != level]
+        without = f"; there is no image in {few(beside)}" if beside else ""
+        layout.notices.append(f"the classes are looked for in {layout.name(levels[-1])}{without}")
+    return levels[-1]
+
+
+def _is_around_several(folder: Path) -> bool:
+    """Whether a folder holds anything but a single class."""
+    folders = sub_folders(folder)
+    return len(folders) != 1 or not may_be_class(folders[0])

@@ -1,0 +1,131 @@
+"""What is refused because only people know what is a class, and in which words. Each says which call is meant."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from toolkit.data.sources.layout.class_in_name import classes_in_names
+from toolkit.data.sources.walk import is_image, visible
+from toolkit.errors import UnfreezeError, one_line
+
+SHOWN = 3  # names in a message at most
+
+
+class UndecidedError(UnfreezeError):
+    """The names in a folder do not say what is a class. A CSV may."""
+
+
+def no_class_folders(root: Path, files: Iterable[Path]) -> UndecidedError:
+    """The images lie together."""
+    images = [file for file in files if is_image(file)]
+    if classes := classes_in_names(images):
+        named = few([f"{name} ({count})" for name, count in classes.items()])
+        return UndecidedError(
+            f"{_where(root)} has no class folders, but files such as {one_line(_named(images, classes))}: if the "
+            f"classes are {named}, type {_write_csv(root)}, then `unfreeze run labels.csv RUN`"
+        )
+    heaps = Counter(file.parent.relative_to(root).as_posix() for file in images)
+    seen = few([f"{count} images{_inside(name)}" for name, count in heaps.most_common()])
+    found = f", but {seen}" if images else ""
+    return UndecidedError(
+        f"{_where(root)} has no class folders{found}: put each class's images into a sub-folder of its own, or give "
+        f"{_csv(root)}"
+    )
+
+
+def nested(root: Path, folders: Sequence[Path], inner: Sequence[str]) -> UndecidedError:
+    """Most of the folders have the same sub-folders."""
+    outer = [folder.name for folder in folders]
+    return UndecidedError(
+        f"{_where(root)}: {few(outer)} have the same sub-folders, {few(inner)}, and only one of the two can be "
+        f"the classes. To take one folder, give it: `unfreeze scan {_typed(folders[0])}`; to take all, type "
+        f"{_write_csv(root)} and name the column of the classes"
+    )
+
+
+def like_a_part(root: Path, like: Sequence[Path], plain: Sequence[Path]) -> UndecidedError:
+    """Folders that would become classes are named like parts, some or all of them."""
+    around = like[0].parent
+    if not plain:
+        return (
+            which_part(root, like)
+            if around == root
+            else UndecidedError(
+                f"{_where(root)}: {few(_names(like))} in {one_line(around.relative_to(root).as_posix())} are named like "
+                f"parts of the data: give the folder around them, `unfreeze scan {_typed(around)}`"
+            )
+        )
+    return UndecidedError(
+        f"{_where(root)}: {few(_names(like))} is named like a part of the data and stands beside {few(_names(plain))}: "
+        "if it is a part, put the classes into train/; if it is a class, rename it; if it has no classes, move it away"
+    )
+
+
+def part_or_class(root: Path, train: Path, heaps: Sequence[Path]) -> UndecidedError:
+    """train/ has sub-folders, and there are images in a folder beside it."""
+    return UndecidedError(
+        f"{_where(root)}: {few([train.name])} has sub-folders like a part of the data, and beside it are images in "
+        f"{few(_names(heaps))}: if it is a part, give `unfreeze scan {_typed(train)}`; if it is a class, rename it"
+    )
+
+
+def two_of_a_part(root: Path, part: str, folders: Sequence[Path]) -> UndecidedError:
+    return UndecidedError(
+        f"{_where(root)}: {few(_names(folders))} are both named like the {part} part: put their images together, or "
+        "move one of them away"
+    )
+
+
+def which_part(root: Path, folders: Sequence[Path]) -> UndecidedError:
+    return UndecidedError(
+        f"{_where(root)}: {few(_names(folders))}: named like parts of the data, but not which: name them train, val "
+        "and test, or give one of them"
+    )
+
+
+def named_like_data(root: Path, heaps: Sequence[Path], others: Sequence[Path]) -> UndecidedError:
+    return UndecidedError(
+        f"{_where(root)}: {few(_names(heaps))} is not named like a class and stands beside {few(_names(others))}: give "
+        f"the folder around the classes, such as `unfreeze scan {_typed(heaps[0])}`, or rename it"
+    )
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return one_line(", ".join(names[:SHOWN]) + more)
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    return [folder.name for folder in folders]
+
+
+def _named(images: Sequence[Path], classes: dict[str, int]) -> str:
+    """A file for each of two classes."""
+    firsts = [next(image.name for image in images if image.name.startswith(name)) for name in list(classes)[:2]]
+    return " and ".join(firsts)
+
+
+def _inside(folder: str) -> str:
+    return "" if folder == "." else f" in {folder}/"
+
+
+def _csv(root: Path) -> str:
+    """What to give instead: the CSV that lies in the folder, if there is one."""
+    files = [file for file in visible(root)[1] if file.suffix.lower() in (".csv", ".tsv")]
+    return f"the CSV that names them: `unfreeze scan {_typed(files[0])}`" if files else "a CSV path,label"
+
+
+def _write_csv(root: Path) -> str:
+    return f"`unfreeze scan {_typed(root)} --write-csv labels.csv`"
+
+
+def _typed(path: Path) -> str:
+    return one_line(shlex.quote(str(path)))
+
+
+def _where(root: Path) -> str:
+    return one_line(str(root))

@@ -1,0 +1,111 @@
+"""DATA -> a CSV `path,label,split` that people can look at, edit, and give instead of DATA.
+
+Where DATA does not say what is a class, the CSV has what there is to choose from: the classes that the files' names
+seem to name, or a column for each level of folders.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.data.settings import DataSettings
+from toolkit.data.sources.any_folder import read_any
+from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
+from toolkit.data.sources.layout.undecided import UndecidedError
+from toolkit.data.sources.listing import Rejected
+from toolkit.data.sources.open import read_listing
+from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of
+from toolkit.errors import UnfreezeError, one_line
+from toolkit.storage.files import atomic
+
+LEVELS = 6  # columns for folders at most
+NO_NUMBER = "its name does not begin or end with a number, so that it names no class"
+UNLABELLED = "the name of its folder says that it has no class, or does not say which part it is"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV that was written."""
+
+    file: Path
+    rows: int
+    columns: dict[str, dict[str, int]]  # each column that may be the class -> its values -> rows with it
+    left_out: tuple[Rejected, ...]
+
+
+def write_csv(data: Path, file: Path, settings: DataSettings) -> Table:
+    """Write the CSV; no image is opened. Raises UnfreezeError if the file exists, or if DATA has no image."""
+    if os.path.lexists(file):
+        raise UnfreezeError(f"{one_line(str(file))} exists already and is not overwritten: give another name")
+    root, rows, left = _rows(data, settings)
+    kept = [row for row in rows if not _unwritable(row["path"])]
+    left += [Rejected(row["path"], "a CSV cannot hold its path") for row in rows if _unwritable(row["path"])]
+    if not kept:
+        raise UnfreezeError(f"{one_line(str(data))} has no image for a CSV: give a folder with images")
+    with atomic(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, list(kept[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | {"path": _path(root, row["path"], file)} for row in kept)
+    labels = [name for name in kept[0] if name not in ("path", "split")]
+    counts = {name: dict(Counter(row[name] for row in kept).most_common()) for name in labels}
+    return Table(file, len(kept), counts, tuple(left))
+
+
+Row = dict[str, str]  # path, relative to the root; label or folder_1, folder_2, ...; split
+
+
+def _rows(data: Path, settings: DataSettings) -> tuple[Path, list[Row], list[Rejected]]:
+    """(what the paths are relative to, the rows, what is left out)."""
+    try:
+        listing = read_listing(data, settings)
+    except UndecidedError:
+        return _rows_to_decide(data)
+    rows = [{"path": entry.path, "label": entry.label, "split": entry.part} for entry in listing.entries]
+    return listing.root, rows, listing.rejected
+
+
+def _rows_to_decide(data: Path) -> tuple[Path, list[Row], list[Rejected]]:
+    listing = read_any(data)
+    paths = [entry.path for entry in listing.entries]
+    labelled = [path for path in paths if not _is_unlabelled(path)]
+    names = classes_in_names(map(Path, labelled))
+    if not names:
+        return data, list(_by_folders(paths)), listing.rejected
+    rows = [{"path": path, "label": class_in_name(Path(path)), "split": _part(path)} for path in labelled]
+    left = [Rejected(path, UNLABELLED) for path in paths if _is_unlabelled(path)]
+    left += [Rejected(row["path"], NO_NUMBER) for row in rows if not row["label"]]
+    return data, [row for row in rows if row["label"]], [*listing.rejected, *left]
+
+
+def _by_folders(paths: Sequence[str]) -> Iterator[Row]:
+    levels = min(LEVELS, max((path.count("/") for path in paths), default=0))
+    for path in paths:
+        folders = [*path.split("/")[:-1], *[""] * levels]
+        columns = {f"folder_{number + 1}": folders[number] for number in range(levels)}
+        yield {"path": path, **columns, "split": _part(path)}
+
+
+def _part(path: str) -> str:
+    """The part that a folder around the file stands for."""
+    return next((part for folder in path.split("/")[:-1] if (part := part_of(folder))), "")
+
+
+def _is_unlabelled(path: str) -> bool:
+    return any(is_unlabelled(folder) or is_doubtful(folder) for folder in path.split("/")[:-1])
+
+
+def _unwritable(path: str) -> bool:
+    """Whether a path would not be read as it is: blanks around a value do not count, and a CSV is lines of UTF-8."""
+    return path != path.strip() or any(letter in "\n\r\0" or "\ud800" <= letter <= "\udfff" for letter in path)
+
+
+def _path(root: Path, path: str, file: Path) -> str:
+    """Relative to the CSV's folder if it is below, otherwise absolute."""
+    absolute, folder = (os.path.abspath(one) for one in (root / path, file.parent))
+    inside = os.path.commonpath([absolute, folder]) == folder
+    return Path(absolute).relative_to(folder).as_posix() if inside else Path(absolute).as_posix()
