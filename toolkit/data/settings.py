@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from toolkit.checks import Number, Rule, check, one_of
-from toolkit.data.groups import is_group_by
+from toolkit.data.groups import NONE, is_group_by
 from toolkit.storage.local_path import local_path
 
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
@@ -49,3 +49,10 @@ class DataSettings:
 
 
 DATA_SETTINGS = DataSettings()
+
+
+def undivided(settings: DataSettings = DATA_SETTINGS, **changed: str) -> DataSettings:
+    """How data are read of which nothing is divided, with the columns and levels of `settings`: groups and copies are
+    not looked for."""
+    known = {field.name: getattr(settings, field.name) for field in fields(DataSettings)}
+    return DataSettings(**known | changed | {"group_by": NONE, "near_duplicates": "off"})
