@@ -173,11 +173,15 @@ def load_run(path: Path, data: Path | None = None) -> Run:
         raise UnfreezeError(
             f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder"
         ) from None
-    return Run(path, replace(images, root=_root(data)) if data else images, settings)
+    return Run(path, replace(images, root=_root(data, settings)) if data else images, settings)
 
 
-def _root(data: Path) -> Path:
+def _root(data: Path, settings: Settings) -> Path:
     """The folder to which the paths in DATA are relative."""
+    if settings.image_dir and data.is_file():
+        raise UnfreezeError(
+            one_line(f"the paths of this run are relative to {settings.image_dir}, not to {data}; give that folder")
+        )
     if not data.exists():
         raise UnfreezeError(f"{data} does not exist; give the folder or the CSV that the run was made of")
     return data if data.is_dir() else data.parent

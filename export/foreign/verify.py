@@ -133,9 +133,8 @@ def _labels_inside(reference: Path, looks: dict[Path, Look]) -> tuple[str, ...] 
 
 def _images(data: Path, names: tuple[str, ...] | None, settings: VerifySettings, progress: Progress) -> ImageSet:
     """The images of the test part, or all images if there is none."""
-    images = scan(
-        data, settings.reading or undivided(), classes=names, trains=False, progress=partial(progress, "scanning")
-    )
+    reading = settings.reading or undivided()
+    images = scan(data, reading, classes=names, trains=False, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images
 
 

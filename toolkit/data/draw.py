@@ -126,7 +126,7 @@ def _counts(sets: Iterable[Together]) -> Counter[int]:
     found: Counter[int] = Counter()
     for one in sets:
         found.update(one.counts)
-    return found
+    return Counter(dict(sorted(found.items())))  # in an order that does not depend on that of the files
 
 
 def _rank(seed: str, digest: str) -> str:

@@ -46,6 +46,10 @@ def with_groups(listing: Listing, group_by: str, where: str) -> Listing:
         entries = [replace(entry, group=group or ALONE) for entry, group in zip(listing.entries, groups, strict=True)]
     else:
         entries = listing.entries
+        if not any(entry.group for entry in entries):
+            raise UnfreezeError(
+                one_line(f"{where}: --group-by {group_by} finds no group: column:NAME is for a CSV that has one")
+            )
     _refuse_classes(entries, group_by, where)
     return replace(listing, entries=entries)
 

@@ -49,22 +49,28 @@ def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 
             raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")
     sets = together(folder, near=near).tolist()
     given = {one: part for one, part in zip(sets, folder.parts, strict=True) if part not in SOURCES}
-    drawn = [one for one in _sets(folder, sets) if one.number not in given]
+    stay = {picture for picture, part in zip(folder.pictures(), folder.parts, strict=True) if part not in SOURCES}
+    free = [
+        part in SOURCES and picture not in stay and (part != "" or one not in given)
+        for one, picture, part in zip(sets, folder.pictures(), folder.parts, strict=True)
+    ]
+    drawn = _sets(folder, sets, free)
     _refuse_few(folder, drawn, wanted)
     moved = divide(drawn, wanted, seed) if wanted else {}
     parts = (
-        moved.get(one, "train" if part else given.get(one, "train")) if part in SOURCES else part
-        for one, part in zip(sets, folder.parts, strict=True)
+        moved.get(one, "train") if drawable else part or given.get(one, "train")
+        for one, part, drawable in zip(sets, folder.parts, free, strict=True)
     )
     done = replace(folder, parts=tuple(parts))
     return replace(done, notices=(*folder.notices, *_notices(done, sets, bool(wanted), near)))
 
 
-def _sets(folder: ImageSet, sets: list[int]) -> list[Together]:
+def _sets(folder: ImageSet, sets: list[int], free: list[bool]) -> list[Together]:
     """The sets of images that may be drawn for another part; images that have the same pixels count once."""
     pictures: dict[int, dict[str, int]] = {}
-    for one, picture, label, given in zip(sets, folder.pictures(), folder.labels.tolist(), folder.parts, strict=True):
-        if given in SOURCES:
+    rows = zip(sets, folder.pictures(), folder.labels.tolist(), free, strict=True)
+    for one, picture, label, drawable in rows:
+        if drawable:
             pictures.setdefault(one, {})[picture] = label
     return [
         Together(number, min(own), {label: [*own.values()].count(label) for label in own.values()})

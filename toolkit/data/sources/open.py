@@ -26,6 +26,5 @@ def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
             f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
         )
     refuse_alike(listing.classes, one_line(str(data)))
-    listing = with_groups(listing, settings.group_by, str(data))
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part, entry.group))
-    return listing
+    return with_groups(listing, settings.group_by, str(data))
