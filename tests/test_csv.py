@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from tests.pictures import write_pictures
 from toolkit.data.groups import is_group_by
 from toolkit.data.image_set import scan
 from toolkit.data.settings import DataSettings
-from toolkit.data.sources.csv_columns import GROUP_NAMES, LABEL_NAMES, PATH_NAMES
+from toolkit.data.sources.csv_columns import GROUP_NAMES, LABEL_NAMES, PART_NAMES, PATH_NAMES
 from toolkit.data.sources.csv_table import DELIMITERS, read_table
 from toolkit.data.sources.listing import Listing
 from toolkit.data.sources.open import read_listing
@@ -59,133 +61,80 @@ def listing_of(folder: Path, text: str, name: str = "images.csv", encoding: str 
     return read_listing(folder / name, DataSettings(**settings))  # type: ignore[arg-type]
 
 
+PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 TRAIN = [f"train/{name}.jpg" for name in NAMES]
 CAT_DOG = ["cat", "dog"] * 3
-READ = {  # what it is -> (header, row, options, paths, classes, what is said)
-    "the documented columns": ("path,label", "train/{}.jpg,[cat/dog]", {}, TRAIN, CAT_DOG, []),
-    "Kaggle: ids without an ending, beside train/": (
-        *("id,breed", "{},[cat/dog]", {}, TRAIN, CAT_DOG),
-        ["read column `id` as the path, column `breed` as the class", "000 was found as train/000.jpg"],
-    ),
-    "file names without their folder": (
-        *("filename,class", "{}.jpg,[cat/dog]", {}, TRAIN, CAT_DOG),
-        ["column `class` as the class", "000.jpg was found as train/000.jpg"],
-    ),
-    "the same with options": (
-        *("id,class", "{},[cat/dog]", {"image_dir": "train", "suffix": ".jpg"}, [f"{name}.jpg" for name in NAMES]),
-        *(CAT_DOG, ["column `class` as the class"]),
-    ),
-    "a path of Windows and of another machine": (
-        *("path,label", r"C:\data\train\{}.jpg,[cat/dog]", {}, TRAIN, CAT_DOG),
-        [r"C:\data\train\000.jpg was found as train/000.jpg"],
-    ),
-    "a path with the folder that the CSV is in": (
-        *("path,label", "data/train/{}.jpg,[cat/dog]", {}, TRAIN, CAT_DOG, ["was found as train/000.jpg"]),
-    ),
-    "./ before the path": ("path,label", "./train/{}.jpg,[cat/dog]", {}, TRAIN, CAT_DOG, []),
-    "images in two folders, each name once": (
-        *("image_id,dx", "h{},[cat/dog]", {}),
-        [f"{'one' if number % 2 else 'two'}/h{name}.jpg" for number, name in enumerate(NAMES)],
-        *(CAT_DOG, ["`dx` as the class", "found its paths in the folders one, two"]),
-    ),
-    "a column of 0 and 1 for each class": (
-        *("image_id,cat,dog,age", "train/{}.jpg,[1/0],[0/1],[7/8/9]", {}, TRAIN, CAT_DOG),
-        ["the one of the columns cat, dog that is 1 as the class", "not read: column age"],
-    ),
-    "a single column of 0 and 1": (
-        *("id,has_cactus", "train/{}.jpg,[0/1]", {}, TRAIN, ["0", "1"] * 3),
-        ["column `has_cactus` as the class", "the classes are numbers, whose names are the texts 0, 1"],
-    ),
-    "two columns, of which one is plainly the path": (
-        *("Image,Id", "train/{}.jpg,[w_1/w_2]", {}, TRAIN, ["w_1", "w_2"] * 3, ["column `Id` as the class"]),
-    ),
-    "columns that nobody reads": (
-        *("path,age,label,sex", "train/{}.jpg,[1/2/3],[cat/dog],[f/f/m]", {}, TRAIN, CAT_DOG, ["columns age, sex"]),
-    ),
-    "what pandas adds in front": (",path,label", "[0/1/2],train/{}.jpg,[cat/dog]", {}, TRAIN, CAT_DOG, ["(no name)"]),
-    "options say which": (
-        *("a,b,c", "[x/y],train/{}.jpg,[cat/dog]", {"image_column": "b", "label_column": "C"}, TRAIN, CAT_DOG),
-        ["read column `b` as the path, column `c` as the class", "not read: column a"],
-    ),
-    "a group that does not matter": (
-        *("path,label,site", "train/{}.jpg,[cat/dog],[a/a/b]", {"group_by": "none"}, TRAIN, CAT_DOG, ["column site"]),
-    ),
-    "an id that no two images share": (
-        "path,label,scan_id",
-        "train/{}.jpg,[cat/dog],{}",
-        {},
-        TRAIN,
-        CAT_DOG,
-        ["scan_id"],
-    ),
-    "an id that is the class": (
-        *("path,label,class_id", "train/{}.jpg,[cat/dog],[0/1]", {}, TRAIN, CAT_DOG, ["not read: column class_id"]),
-    ),
-    "names of classes with blanks": (
-        *("path,label", "train/{}.jpg,[golden retriever/dog]", {}, TRAIN, ["golden retriever", "dog"] * 3, []),
-    ),
-}
 
 
-@pytest.mark.parametrize("what", READ)
-def test_what_is_read_as_what(folder: Path, what: str) -> None:
-    header, row, options, paths, classes, said = READ[what]
-    options = options | ({"image_dir": str(folder / options["image_dir"])} if "image_dir" in options else {})
-    listing = listing_of(folder, table(header, row), **options)
-    assert {entry.path: entry.label for entry in listing.entries} == dict(zip(paths, classes, strict=True))
+def rows_of(heading: str) -> list[Any]:
+    """The rows of the first table below a heading of the page: the same that people read."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\|(.*)\|$", section, re.MULTILINE)[2:]
+    cells = [[cell.strip() for cell in row.split(" | ")] for row in rows]
+    return [pytest.param(*row, id=row[0]) for row in cells]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def options_of(cell: str, folder: Path) -> dict[str, str]:
+    """The options in a cell, as fields of the settings."""
+    typed = [option.split(" ", 1) for option in code(cell)]
+    found = {name.removeprefix("--").replace("-", "_"): value for name, value in typed}
+    return found | ({"image_dir": str(folder / found["image_dir"])} if "image_dir" in found else {})
+
+
+@pytest.mark.parametrize(
+    ("what", "columns", "row", "options", "path", "classes", "notes"), rows_of("CSVs that are read")
+)
+def test_what_is_read_as_what(
+    folder: Path, what: str, columns: str, row: str, options: str, path: str, classes: str, notes: str
+) -> None:
+    listing = listing_of(folder, table(*code(columns), *code(row)), **options_of(options, folder))
     assert listing.rejected == []
-    assert all((listing.root / path).is_file() for path in paths)
-    assert len(listing.notices) == len(said)
-    for notice, words in zip(listing.notices, said, strict=True):
-        assert words in notice
+    assert len(listing.entries) == 6
+    assert listing.entries[0].path == code(path)[0]
+    assert sorted({entry.label for entry in listing.entries}) == code(classes)
+    assert " <br> ".join(listing.notices) == notes
+    for entry in listing.entries:  # the oracle: the number in the name is that of the row
+        number = int(re.findall(r"\d+", entry.path)[-1])
+        assert (listing.root / entry.path).is_file()
+        assert code(row)[0].count("[") == 0 or entry.label == wanted(code(columns)[0], code(row)[0], number)
 
 
-REFUSED = {  # what it is -> (header, row, options, words of the error)
-    "no known name": ("where,what,why", "train/{}.jpg,cat,x", {}, "found where, what, why: name them so, or give --"),
-    "two that may be the class": (
-        *("path,species,breed", "train/{}.jpg,cat,[a/b]", {}),
-        "the columns species, breed may each be meant; say which: --image-column NAME --label-column NAME",
-    ),
-    "a column that is not there": (
-        *("path,label", "train/{}.jpg,cat", {"label_column": "breed"}),
-        "has no column breed, which --label-column names; it has path, label",
-    ),
-    "a group of the CSV that is not there": (
-        *("path,label", "train/{}.jpg,cat", {"group_by": "column:p"}),
-        "has no column p, which --group-by column: names",
-    ),
-    "no header": ("train/100.jpg,cat", "train/{}.jpg,cat", {}, "put the line path,label above it"),
-    "several classes in columns": (
-        *("id,cat,dog", "train/{}.jpg,1,[0/1]", {}),
-        "line 3: cat, dog are 1 at once, and a classifier gives one class for an image: keep the rows that have one",
-    ),
-    "several classes in a text": (
-        *("path,label", "train/{}.jpg,[cat/dog/cat dog]", {}),
-        "line 4: cat dog names several classes, cat and dog, which other images have alone",
-    ),
-    "the same with bars": ("path,label", "train/{}.jpg,[cat/dog/cat|dog]", {}, "cat|dog names several classes"),
-    "no file at all": (
-        *("path,label", "gone/x{}.jpg,cat", {}),
-        "none of its 6 paths is a file in",
-    ),
-    "some files in a folder": (
-        *("id,label", "[000/001/002/no],[cat/dog]", {}),
-        "3 are with --image-dir",
-    ),
-    "a patient": (
-        *("path,label,Patient ID", "train/{}.jpg,[cat/dog],[p1/p1/p2]", {}),
-        "give --group-by column:'Patient ID', or --group-by none",
-    ),
-}  # fmt: skip
+def wanted(columns: str, row: str, number: int) -> str:
+    """The class of a row, read off the table without the code that is tested."""
+    choices = {
+        column: cell.strip("[]").split("/") for column, cell in zip(columns.split(","), row.split(","), strict=True)
+    }
+    if {"cat", "dog"} <= {*choices}:
+        return "cat" if choices["cat"][number % 2] == "1" else "dog"
+    named = [cell for column, cell in choices.items() if column not in ("age", "sex", "a", "site", "class_id", "")]
+    values = next(cell for cell in reversed(named) if len(cell) > 1 and "{}" not in "".join(cell))
+    return values[number % len(values)]
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_refused_in_which_words(folder: Path, what: str) -> None:
-    header, row, options, words = REFUSED[what]
-    with pytest.raises(UnfreezeError) as error:
-        listing_of(folder, table(header, row), **options)
-    assert words in str(error.value)
-    assert "\n" not in str(error.value)
+@pytest.mark.parametrize(("what", "columns", "row", "options", "error"), rows_of("CSVs that are refused"))
+def test_what_is_refused_in_which_words(
+    folder: Path, what: str, columns: str, row: str, options: str, error: str
+) -> None:
+    with pytest.raises(UnfreezeError) as raised:
+        listing_of(folder, table(*code(columns), *code(row)), **options_of(options, folder))
+    assert str(raised.value).replace(str(folder), "DATA") == error
+
+
+def test_classes_with_bars_between_them(folder: Path) -> None:
+    with pytest.raises(UnfreezeError, match=r"cat\|dog names several classes, cat and dog, which"):
+        listing_of(folder, table("path,label", "train/{}.jpg,[cat/dog/cat|dog]"))
+
+
+def test_the_page_names_every_column_that_is_known() -> None:
+    """The rows of the first table, in the order in which they are tried."""
+    known = [row[1] for row in (param.values for param in rows_of("CSV"))]
+    for names, cell in zip((PATH_NAMES, LABEL_NAMES, PART_NAMES), known, strict=False):
+        assert [" ".join(code(line)) for line in cell.split(" <br> ")] == [*names]
+    assert " ".join(code(known[3].partition(";")[0])) == GROUP_NAMES
 
 
 def test_two_folders_that_fit(folder: Path, tmp_path: Path) -> None:

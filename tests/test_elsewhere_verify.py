@@ -50,7 +50,9 @@ def folder(made: Families, tmp_path_factory: pytest.TempPathFactory) -> Path:
     to_onnx(model, folder / "plain.onnx")
     for kind, name in {"float32": "plain", "float16": "half", "int8": "int8", "dynamic": "dynamic"}.items():
         to_tflite(model, folder / f"{name}.tflite", kind=kind, images=made.images)
-    quantize_static(folder / "plain.onnx", folder / "qdq.onnx", Images(made.images), per_channel=True)
+    quantize_static(
+        folder / "plain.onnx", folder / "qdq.onnx", Images(made.images), per_channel=True, reduce_range=True
+    )
     write_scaled(folder, made)
     return folder
 

@@ -9,6 +9,7 @@ import pytest
 
 from export.artefacts import read_manifest, read_reference
 from export.predict import predict
+from toolkit.data.sources.walk import LINK, LOOP
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run
 
@@ -35,6 +36,17 @@ def test_every_source_answers_as_the_model_does(kind: str, finished: Run) -> Non
 def test_a_folder_stands_for_the_images_in_it(finished: Run, pictures: Path) -> None:
     answers = list(predict(finished.path, [pictures / "dots", pictures / "stripes" / "000.jpg"]))
     assert [Path(answer.path).name for answer in answers] == [*(f"{n:03}.jpg" for n in range(20)), "000.jpg"]
+
+
+def test_a_link_that_is_not_followed_has_its_own_line(finished: Run, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "old").mkdir(parents=True)
+    (tmp_path / "photos" / "old" / "more").symlink_to(pictures / "dots")
+    (tmp_path / "photos" / "beside").symlink_to(pictures / "dots")
+    (tmp_path / "photos" / "round").symlink_to(tmp_path)
+    answers = {answer.path: answer for answer in predict(finished.path, [tmp_path / "photos"])}
+    assert answers[str(tmp_path / "photos" / "old" / "more")].error == LINK
+    assert answers[str(tmp_path / "photos" / "round")].error == LOOP
+    assert sum(answer.error is None for answer in answers.values()) == 20  # those of the link in the folder itself
 
 
 def test_a_broken_file_has_its_own_line_and_the_others_are_answered(finished: Run, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ import numpy as np
 from toolkit.data.read_image import ReadImage, copies_among, without_disputed
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.alike import nearest
+from toolkit.data.sources.class_folders import classes_in_a_heap
+from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.reasons import why
@@ -123,7 +125,7 @@ def scan(
     after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
     `classes`, or if `strict` is true and a file has to be left out.
     """
-    listing = read_listing(data, settings)
+    listing = read_listing(data, settings, classes or ())
     images, broken = read_all(listing, progress or (lambda done, total: None))
     copies = copies_among(listing.root, images, near=settings.near_duplicates != "off")
     images, disputed = without_disputed(images, copies)
@@ -198,6 +200,8 @@ def _class_names(
             raise UnfreezeError(
                 f"{where}: class {said[name]} is in {part} but not in train{hint}: add it there, rename it or remove it"
             )
+    if data.is_dir() and classes_in_a_heap(listing):
+        raise no_class_folders(data, [data / entry.path for entry in listing.entries])
     if len(names) < 2:
         found = f"only one class, {said[names[0]]}" if names else "no class to train on"
         left = why(rejected, listing.ignored)

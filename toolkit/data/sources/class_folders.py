@@ -8,22 +8,22 @@ a part, because data sets are often put together in this way; but not if it lead
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.layout.class_in_name import classes_in_names
 from toolkit.data.sources.layout.find import find_layout
 from toolkit.data.sources.layout.record import ClassFolder
-from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, check_label
 from toolkit.data.sources.walk import LINK, is_image, walk
 from toolkit.errors import one_line
 
 
-def read_folder(root: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
-    """The files that the folder names. Raises UnfreezeError if a folder in it cannot be read, or if its layout does not
-    say what is a class."""
-    layout = find_layout(root, classes_outside=settings.group_by.partition(":")[0] == "folder")
+def read_folder(root: Path, settings: DataSettings = DATA_SETTINGS, known: Collection[str] = ()) -> Listing:
+    """The files that the folder names. `known`: names that are classes without doubt. Raises UnfreezeError if a folder
+    in it cannot be read, or if its layout does not say what is a class."""
+    layout = find_layout(root, known=known, classes_outside=settings.group_by.partition(":")[0] == "folder")
     listing = Listing(root, notices=layout.notices)
     for one in layout.classes:
         check_label(one.label, one_line(str(root)))
@@ -33,7 +33,6 @@ def read_folder(root: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
         listing.reject(folder, reason)
     for file in _images(listing, layout.loose):
         listing.reject(file, "not in a class folder")
-    _refuse_heap(listing)
     return listing
 
 
@@ -52,8 +51,7 @@ def _images(listing: Listing, files: list[Path]) -> list[Path]:
     return images
 
 
-def _refuse_heap(listing: Listing) -> None:
-    """Raises `UndecidedError` if there is a single class, and the names of its files seem to name more."""
-    files = [listing.root / entry.path for entry in listing.entries]
-    if len({label for label, _ in listing.classes}) == 1 and classes_in_names(files):
-        raise no_class_folders(listing.root, files)
+def classes_in_a_heap(listing: Listing) -> dict[str, int]:
+    """class -> number of files that name it, if there is a single class of folders and the files seem to name more."""
+    single = len({label for label, _ in listing.classes}) == 1
+    return classes_in_names(Path(entry.path) for entry in listing.entries) if single else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from toolkit.data.groups import with_groups
@@ -14,10 +15,11 @@ from toolkit.data.sources.walk import is_true
 from toolkit.errors import UnfreezeError, one_line
 
 
-def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS) -> Listing:
-    """The entries of DATA sorted by path. Raises UnfreezeError if DATA has none of the three layouts."""
+def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS, known: Collection[str] = ()) -> Listing:
+    """The entries of DATA sorted by path. `known`: the classes of a model that exists already. Raises UnfreezeError if
+    DATA is neither a folder of classes nor a CSV."""
     if is_true(data.is_dir):
-        listing = read_folder(data, settings)
+        listing = read_folder(data, settings, known)
     elif is_true(data.is_file) and data.suffix.lower() in (".csv", ".tsv"):
         listing = read_csv(data, settings)
     else:

@@ -11,13 +11,13 @@ as `chest_xray_train` and `chest_xray_test` are. Alone, `train_station` is a cla
 A name is doubtful (`is_doubtful`) if it consists of such words and of numbers or single letters, but does not say which
 part it is: `test1`, `train_a`, `trainval`, `eval`. A folder is without classes (`is_unlabelled`) if it is called
 `seg_pred` or `unlabeled`. `images` and `PetImages` say that data are inside (`says_data`), `images` nothing else
-(`says_only_data`).
+(`says_only_data`); `images_1` and `images_2` are shares of a heap (`are_shares`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 PARTS = {  # a word, in lower case -> the part's name in this project
     "train": "train",
@@ -35,6 +35,7 @@ AFFIXES = {
     *("set", "sets", "split", "part", "dir", "folder", "seg", "the"),
     *("pic", "pics", "picture", "pictures", "photo", "photos", "jpg", "jpeg", "png"),
 }
+SHARES = {"part", "batch", "chunk", "fold", "folder", "shard", "split", "subset", "vol", "volume"}
 UNLABELLED = {"pred", "prediction", "predictions", "predict", "unlabeled", "unlabelled"}
 DOUBTFUL = {"eval", "evaluation", "holdout", "heldout", "trainval", "trainvalid", "traintest", "testval"}
 _YEAR = re.compile(r"(19|20)\d\d")
@@ -80,8 +81,16 @@ def says_data(name: str) -> bool:
 
 
 def says_only_data(name: str) -> bool:
-    """Whether a name has no other words, as `images` and `data_set` have not."""
-    return says_data(name) and set(_words(name)) <= DATA_WORDS | {"set"}
+    """Whether a name has no other words but numbers, as `images` and `data_set_2` have not."""
+    words = {word for word in _words(name) if not word.isdecimal()}
+    return bool(words & DATA_WORDS) and words <= DATA_WORDS | {"set"}
+
+
+def are_shares(names: Collection[str]) -> bool:
+    """Whether several names differ only in a number, and say that data or a share of them are inside."""
+    words = [_words(name) for name in names]
+    alike = {tuple(word for word in own if not word.isdecimal()) for own in words}
+    return len(words) > 1 and len(alike) == 1 and bool((DATA_WORDS | SHARES) & {*alike.pop()})
 
 
 def _read(name: str) -> tuple[str | None, list[str]]:

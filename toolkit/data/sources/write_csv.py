@@ -15,6 +15,7 @@ from pathlib import Path
 
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.any_folder import read_any
+from toolkit.data.sources.class_folders import classes_in_a_heap
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.layout.undecided import UndecidedError
 from toolkit.data.sources.listing import Rejected
@@ -64,6 +65,8 @@ def _rows(data: Path, settings: DataSettings) -> tuple[Path, list[Row], list[Rej
     try:
         listing = read_listing(data, settings)
     except UndecidedError:
+        return _rows_to_decide(data)
+    if data.is_dir() and classes_in_a_heap(listing):
         return _rows_to_decide(data)
     rows = [{"path": entry.path, "label": entry.label, "split": entry.part} for entry in listing.entries]
     return listing.root, rows, listing.rejected

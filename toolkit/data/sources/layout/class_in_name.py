@@ -10,6 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from toolkit.data.sources.part_names import part_of, says_only_data
+
+CAMERAS = {"dsc", "dscn", "dscf", "mvi", "pxl", "frame", "photo", "picture", "scan", "screenshot"}
 _ENDS = (  # what is cut off, the first that fits: numbers after a gap, numbers at the end, numbers at the beginning
     re.compile(r"(?:[\s._\-(]+\d+\)?)+$"),
     re.compile(r"\d+$"),
@@ -18,12 +21,18 @@ _ENDS = (  # what is cut off, the first that fits: numbers after a gap, numbers 
 
 
 def class_in_name(file: Path) -> str:
-    """The name of the file without its number; "" if it has no number, or nothing else."""
+    """The name of the file without its number; "" if it has no number, if nothing else is in it, or if it names a
+    camera, a part, or no more than an image."""
     for end in _ENDS:
         name, cut = end.subn("", file.stem)
         if cut:
-            return name.strip(" ._-") if any(map(str.isalpha, name)) else ""
+            return "" if _says_nothing(name) else name.strip(" ._-")
     return ""
+
+
+def _says_nothing(name: str) -> bool:
+    words = name.strip(" ._-").lower()
+    return not any(map(str.isalpha, words)) or words in CAMERAS or says_only_data(words) or part_of(words) is not None
 
 
 def classes_in_names(files: Iterable[Path]) -> dict[str, int]:

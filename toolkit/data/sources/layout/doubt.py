@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.sources.layout import undecided
-from toolkit.data.sources.layout.nesting import has_images
+from toolkit.data.sources.layout.nesting import files_of, has_images, sub_folders
 from toolkit.data.sources.layout.record import Layout
-from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of, says_only_data
+from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, says_only_data
 
 UNLABELLED = "its name says that its images have no class: rename it if it is one"
 
@@ -27,14 +27,30 @@ def classes_of(layout: Layout, folders: list[Path]) -> list[Path]:
     kept = [folder for folder in folders if not is_unlabelled(folder.name)]
     like = [folder for folder in kept if is_like_part(folder)]
     plain = [folder for folder in kept if folder not in like]
-    if like and not (plain and _is_vehicle(like)):
+    if like and not _is_class(like, plain):
         raise undecided.like_a_part(layout.root, like, plain)
-    heaps = [folder for folder in plain if says_only_data(folder.name)]
-    if heaps and len(kept) > 1:
-        raise undecided.named_like_data(layout.root, heaps, [folder for folder in kept if folder not in heaps])
+    _refuse_heaps(layout, kept)
+    for folder in kept:
+        if len(again := sorted({inner.name for inner in sub_folders(folder)} & {one.name for one in kept})) > 1:
+            raise undecided.copy_inside(layout.root, folder, again)
     return kept
 
 
-def _is_vehicle(like: list[Path]) -> bool:
-    """Whether "train" may be a class: it holds images, and nothing else is named like a part."""
-    return [folder.name.lower() for folder in like] == ["train"] and has_images(like[0])
+def _refuse_heaps(layout: Layout, folders: list[Path]) -> None:
+    """Raises `UndecidedError` if folders hold images of any class, by their names."""
+    heaps = [folder for folder in folders if says_only_data(folder.name)]
+    shares = are_shares([folder.name for folder in folders])
+    if shares and all(map(has_images, folders)):
+        raise undecided.no_class_folders(layout.root, [*layout.loose, *files_of(folders)])
+    if shares or (heaps and len(folders) > 1):
+        named = folders if shares else heaps
+        raise undecided.named_like_data(layout.root, named, [folder for folder in folders if folder not in named])
+
+
+def _is_class(like: list[Path], plain: list[Path]) -> bool:
+    """Whether what is named like a part may be a class, because nothing else is: "train", a vehicle, and "valid" beside
+    "invalid", if they hold images."""
+    names = [folder.name.lower() for folder in like]
+    if not plain or not has_images(like[0]):
+        return False
+    return names == ["train"] or (names == ["valid"] and any(folder.name.lower() == "invalid" for folder in plain))

@@ -5,11 +5,12 @@ A layout is read only if its names leave no doubt; otherwise `UndecidedError` sa
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.divided import divide
-from toolkit.data.sources.layout.doubt import may_be_class
-from toolkit.data.sources.layout.nesting import chain, files_of, inside, is_around, recurring, sub_folders
+from toolkit.data.sources.layout.doubt import is_like_part, may_be_class
+from toolkit.data.sources.layout.nesting import chain, files_of, holds_image, inside, is_around, recurring, sub_folders
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.layout.undecided import few, nested, no_class_folders
 from toolkit.data.sources.layout.undivided import take_classes
@@ -17,12 +18,12 @@ from toolkit.data.sources.part_names import parts_of
 from toolkit.data.sources.walk import LOOP, leads_back, visible
 
 
-def find_layout(root: Path, *, classes_outside: bool = False) -> Layout:
-    """Raises `UndecidedError` if people have to say what is a class. `classes_outside`: they said that the folders
-    inside the folders of classes are something else."""
+def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: bool = False) -> Layout:
+    """Raises `UndecidedError` if people have to say what is a class. `known`: names that are classes without doubt.
+    `classes_outside`: people said that the folders inside the folders of classes are something else."""
     layout = Layout(root)
-    top = _top(layout)
-    folders = sub_folders(top)
+    top = _top(layout, known)
+    folders = _without_empty(layout, sub_folders(top))
     layout.left += [(folder, LOOP) for folder in visible(top)[0] if leads_back(folder)]
     names = parts_of(folder.name for folder in folders)
     order = ("train", "val", "test")
@@ -34,20 +35,34 @@ def find_layout(root: Path, *, classes_outside: bool = False) -> Layout:
     if divided and ("train" in divided or not any(map(may_be_class, others))):
         divide(layout, parts, levels, others)
     else:
-        take_classes(layout, folders, classes_outside)
+        take_classes(layout, folders, classes_outside or _are_known(folders, known))
     if not layout.classes:
         raise no_class_folders(root, layout.loose)
     for part in order:
         own = [one.folder for one in layout.classes if one.part == part]
-        if (names_inside := recurring(own)) and not classes_outside:
+        if not (classes_outside or _are_known(own, known)) and (names_inside := recurring(own)):
             raise nested(root, own, names_inside)
     return layout
 
 
-def _top(layout: Layout) -> Path:
+def _without_empty(layout: Layout, folders: list[Path]) -> list[Path]:
+    """Beside parts, a folder without any image, such as one of annotations, says nothing about the layout."""
+    if not any(map(is_like_part, folders)):
+        return folders
+    empty = [folder for folder in folders if may_be_class(folder) and not holds_image(folder)]
+    if empty:
+        layout.notices.append(f"there is no image in {few([layout.name(folder) for folder in empty])}")
+    return [folder for folder in folders if folder not in empty]
+
+
+def _are_known(folders: Sequence[Path], known: Collection[str]) -> bool:
+    return all(folder.name in known for folder in folders)
+
+
+def _top(layout: Layout, known: Collection[str]) -> Path:
     """The folder around the parts or the classes: `root`, or one further down. The files on the way are loose."""
 
-    levels = chain(layout.root, lambda inner: may_be_class(inner) and is_around(inner))
+    levels = chain(layout.root, lambda inner: inner.name not in known and may_be_class(inner) and is_around(inner))
     while len(levels) > 1 and not _is_around_several(levels[-1]):
         levels.pop()
     layout.loose += files_of(levels)

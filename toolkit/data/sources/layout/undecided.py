@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from toolkit.data.sources.layout.class_in_name import classes_in_names
+from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.walk import is_image, visible
 from toolkit.errors import UnfreezeError, one_line
 
@@ -32,35 +32,35 @@ def no_class_folders(root: Path, files: Iterable[Path]) -> UndecidedError:
     found = f", but {seen}" if images else ""
     return UndecidedError(
         f"{_where(root)} has no class folders{found}: put each class's images into a sub-folder of its own, or give "
-        f"{_csv(root)}"
+        f"{_csv(root, {file.parent for file in images})}"
     )
 
 
 def nested(root: Path, folders: Sequence[Path], inner: Sequence[str]) -> UndecidedError:
     """Most of the folders have the same sub-folders."""
-    outer = [folder.name for folder in folders]
+    outer, level = few(_names(folders)), len(folders[0].relative_to(root).parts)
     return UndecidedError(
-        f"{_where(root)}: {few(outer)} have the same sub-folders, {few(inner)}, and only one of the two can be "
-        f"the classes. To take one folder, give it: `unfreeze scan {_typed(folders[0])}`; to take all, type "
-        f"{_write_csv(root)} and name the column of the classes"
+        f"{_where(root)}: {outer} have the same sub-folders, {few(inner)}: which are the classes? For one of them, "
+        f"type `unfreeze scan {_typed(folders[0])}`; for all, {_write_csv(root)}, then `unfreeze run labels.csv RUN "
+        f"--label-column folder_{level + 1}` ({few(inner)}) or folder_{level} ({outer})"
     )
 
 
 def like_a_part(root: Path, like: Sequence[Path], plain: Sequence[Path]) -> UndecidedError:
     """Folders that would become classes are named like parts, some or all of them."""
     around = like[0].parent
-    if not plain:
-        return (
-            which_part(root, like)
-            if around == root
-            else UndecidedError(
-                f"{_where(root)}: {few(_names(like))} in {one_line(around.relative_to(root).as_posix())} are named like "
-                f"parts of the data: give the folder around them, `unfreeze scan {_typed(around)}`"
-            )
+    if not plain and around != root:
+        inner = one_line(around.relative_to(root).as_posix())
+        return UndecidedError(
+            f"{_where(root)}: {few(_names(like))} in {inner} are named like parts of the data: give the folder around "
+            f"them, `unfreeze scan {_typed(around)}`"
         )
+    if not plain:
+        return which_part(root, like)
     return UndecidedError(
-        f"{_where(root)}: {few(_names(like))} is named like a part of the data and stands beside {few(_names(plain))}: "
-        "if it is a part, put the classes into train/; if it is a class, rename it; if it has no classes, move it away"
+        f"{_where(root)}: beside {few(_names(plain))} stands what is named like a part of the data, "
+        f"{few(_names(like))}: if it is a part, put the classes into train/; if it is a class, rename it; if it has no "
+        "classes, move it away"
     )
 
 
@@ -87,9 +87,18 @@ def which_part(root: Path, folders: Sequence[Path]) -> UndecidedError:
 
 
 def named_like_data(root: Path, heaps: Sequence[Path], others: Sequence[Path]) -> UndecidedError:
+    beside = f" beside {few(_names(others))}" if others else ""
     return UndecidedError(
-        f"{_where(root)}: {few(_names(heaps))} is not named like a class and stands beside {few(_names(others))}: give "
-        f"the folder around the classes, such as `unfreeze scan {_typed(heaps[0])}`, or rename it"
+        f"{_where(root)}: expected folders that are named like classes, found {few(_names(heaps))}{beside}: give the "
+        f"folder around the classes, such as `unfreeze scan {_typed(heaps[0])}`, or rename it"
+    )
+
+
+def copy_inside(root: Path, folder: Path, names: Sequence[str]) -> UndecidedError:
+    """A folder holds folders of the same names as those beside it."""
+    return UndecidedError(
+        f"{_where(root)}: {few([folder.name])} holds {few(names)}, which are also beside it: if it is a copy, move it "
+        f"away; if it is the data, give `unfreeze scan {_typed(folder)}`"
     )
 
 
@@ -105,7 +114,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _named(images: Sequence[Path], classes: dict[str, int]) -> str:
     """A file for each of two classes."""
-    firsts = [next(image.name for image in images if image.name.startswith(name)) for name in list(classes)[:2]]
+    firsts = [next(image.name for image in images if class_in_name(image) == name) for name in list(classes)[:2]]
     return " and ".join(firsts)
 
 
@@ -113,9 +122,10 @@ def _inside(folder: str) -> str:
     return "" if folder == "." else f" in {folder}/"
 
 
-def _csv(root: Path) -> str:
-    """What to give instead: the CSV that lies in the folder, if there is one."""
-    files = [file for file in visible(root)[1] if file.suffix.lower() in (".csv", ".tsv")]
+def _csv(root: Path, heaps: Iterable[Path]) -> str:
+    """What to give instead: the CSV that lies in the folder or beside the images, if there is one."""
+    folders = [root, *sorted(heaps)]
+    files = [file for one in folders for file in visible(one)[1] if file.suffix.lower() in (".csv", ".tsv")]
     return f"the CSV that names them: `unfreeze scan {_typed(files[0])}`" if files else "a CSV path,label"
 
 
