@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from tests.pictures import write_pictures
 from tests.tiny import OPTIONS
+from tests.trees import grow
 from toolkit.errors import NoAnswerError
 from toolkit.run import Run
 from unfreeze import cli
@@ -184,6 +186,44 @@ def test_scan(pictures: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
     code, _, err = typed(capsys, "scan", data, "--strict")
     assert code == 2
     assert "broken.jpg" in err
+
+
+def test_scan_writes_a_csv_and_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    grow(tmp_path / "data", ["train/{cat,dog}.*.jpg", "train/odd.jpg"])
+    code, _, err = typed(capsys, "scan", "data")
+    assert code == 2
+    call = re.findall("`unfreeze ([^`]+)`", err)[0].split()
+    assert call == ["scan", "data", "--write-csv", "labels.csv"]
+    code, out, err = typed(capsys, *call)
+    assert code == 0
+    assert out.splitlines()[:4] == ["labels.csv: 6 images", "label: 2", "  cat: 3", "  dog: 3"]
+    assert "train/odd.jpg: its name" in out
+    assert "next: unfreeze scan labels.csv\n" in err
+    code, out, _ = typed(capsys, "scan", "labels.csv", "--json")
+    assert json.loads(out)["classes"] == {name: {"train": 1, "val": 1, "test": 1} for name in ("cat", "dog")}
+    code, out, _ = typed(capsys, *call, "--json")
+    assert (code, json.loads(out)["exit"]) == (2, 2)
+    code, out, _ = typed(capsys, "scan", "data", "--write-csv", "more/x.csv", "--json")
+    assert json.loads(out)["columns"] == {"label": {"cat": 3, "dog": 3}}
+
+
+def test_what_scan_proposes_reads_the_data_as_it_did(capsys: pytest.CaptureFixture[str], pictures: Path) -> None:
+    given = ["--val", "0.25", "--seed", "7", "--levels", "full"]
+    err = typed(capsys, "scan", pictures, *given)[2]
+    call = shlex.split(err.partition("next: unfreeze ")[2].splitlines()[0])
+    assert call[:3] == ["run", str(pictures), "RUN"]
+    options = dict(zip(call[3::2], call[4::2], strict=True))
+    assert options == dict(zip(given[::2], given[1::2], strict=True))
+
+
+def test_scan_says_which_folder_was_taken(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    grow(tmp_path / "data", ["nested/{cat,dog}/*.jpg"])
+    assert "\nnote: the classes are looked for in nested\n" in typed(capsys, "scan", tmp_path / "data")[1]
+    notices = json.loads(typed(capsys, "scan", tmp_path / "data", "--json")[1])["notices"]
+    assert notices == ["the classes are looked for in nested"]
 
 
 def test_evaluate_on_the_test_part_and_on_another_folder(

@@ -18,8 +18,9 @@ from tests.trees import content, grow
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
+from toolkit.data.sources.listing import Rejected
 from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, parts_of
-from toolkit.data.sources.walk import is_litter
+from toolkit.data.sources.walk import LINK, LOOP, is_litter
 from toolkit.data.sources.write_csv import write_csv
 from toolkit.data.unlabelled import scan_unlabelled
 from toolkit.errors import UnfreezeError
@@ -278,6 +279,20 @@ def test_links_stand_for_classes_parts_and_the_folder_around_them(here: Path) ->
     (here / "around").mkdir()
     (here / "around" / "PetImages").symlink_to(here / "far" / "deep")
     assert scan(here / "around").class_names == ("cat", "dog")
+
+
+def test_links_are_followed_by_the_same_rule_everywhere(here: Path) -> None:
+    grow(here / "far", ["dog/*.jpg", "more/*.png"])
+    data = grow(here / "data", ["cat/*.jpg"])
+    (data / "dog").symlink_to(here / "far" / "dog")
+    (data / "cat" / "more").symlink_to(here / "far" / "more")
+    (data / "round").symlink_to(here)
+    images, alone = scan(data), scan_unlabelled(data)
+    assert len(images) == 6
+    assert sorted(images.paths) == sorted(alone.paths)
+    assert files_in([data]) == [data / path for path in sorted(images.paths)]
+    assert images.rejected == (Rejected("cat/more", LINK), Rejected("round", LOOP))
+    assert sorted(alone.rejected, key=lambda left: left.path) == list(images.rejected)
 
 
 def test_links_in_a_circle_end(here: Path) -> None:

@@ -112,19 +112,20 @@ def test_a_folder_of_evidence_without_a_usable_image(tmp_path: Path) -> None:
     assert all(words.format("") in text for words in WORDS)
 
 
-def test_a_csv_whose_paths_lead_nowhere(tmp_path: Path) -> None:
+def test_a_csv_with_paths_that_lead_nowhere(tmp_path: Path) -> None:
     grow(tmp_path, ["images/*.jpg"])
-    rows = [f"{number}.jpg,{label}" for number, label in enumerate(("cat", "dog", "cat"))]
-    (tmp_path / "a.csv").write_text("\n".join(["path,label", *rows, ",cat", "0.jpg,"]))
+    rows = ["images/0.jpg,dog", "images/1.jpg,dog", "gone1.jpg,cat", "gone2.jpg,cat", ",cat"]
+    (tmp_path / "a.csv").write_text("\n".join(["path,label", *rows]))
     text = refusal(lambda: scan(tmp_path / "a.csv"))
     assert "class cat has no usable image to train on" in text
-    assert "2, such as 0.jpg: cannot be read: No such file or directory" in text
+    assert "2, such as gone1.jpg: cannot be read: No such file or directory" in text
 
 
 def test_a_csv_without_a_usable_row(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("path,label\na.jpg,\nb.jpg,\n,cat\n")
+    grow(tmp_path, ["images/*.jpg"])
+    (tmp_path / "a.csv").write_text("path,label\nimages/0.jpg,\nimages/1.jpg,\n,cat\n")
     text = refusal(lambda: scan(tmp_path / "a.csv"))
-    assert "2, such as a.jpg: line 2 of a.csv has no label; line 4 of a.csv has no path" in text
+    assert "2, such as images/0.jpg: line 2 of a.csv has no label; line 4 of a.csv has no path" in text
 
 
 def test_predict_without_an_image(tmp_path: Path, finished: object) -> None:

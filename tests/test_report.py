@@ -447,6 +447,7 @@ def renamed(path: Path, names: tuple[str, ...], prefix: str) -> Path:
     renaming = {name: f"{prefix}{name}" for name in run["data"]["paths"]}
     run["data"]["paths"] = list(renaming.values())
     run["data"]["rejected"] = [[f"{prefix}broken.jpg", f"cut short {prefix}"]]
+    run["data"]["notices"] = [f"{prefix} was taken"]
     run["data"]["sha256"][1] = run["data"]["sha256"][0]  # a duplicate, whose paths are shown
     (path / "run.json").write_text(json.dumps(run))
     metrics = json.loads((path / "metrics.json").read_text())

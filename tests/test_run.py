@@ -12,6 +12,7 @@ from toolkit.run import load_run, prepare
 from toolkit.settings import Settings
 from toolkit.storage.files import atomic, read_json, write_json
 from unfreeze import api
+from unfreeze.screen.tables import warnings
 
 SETTINGS = Settings(weights="none")
 
@@ -50,6 +51,23 @@ def test_a_run_is_read_back_as_it_was(pictures: Path, tmp_path: Path) -> None:
         "val": 6,
         "test": 8,
     }
+
+
+def test_what_was_decided_about_the_data_is_kept_and_told(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "data" / "nested", per_class=4, size=16)
+    made = prepare(tmp_path / "data", tmp_path / "run", SETTINGS)
+    assert made.images.notices == ("the classes are looked for in nested",)
+    assert load_run(tmp_path / "run").images.notices == made.images.notices
+    assert next(warnings(made.images)) == "the classes are looked for in nested"
+
+
+def test_a_run_json_of_an_older_version_has_no_notices(pictures: Path, tmp_path: Path) -> None:
+    made = prepare(pictures, tmp_path / "run", SETTINGS)
+    stored = read_json(tmp_path / "run" / "run.json")
+    del stored["data"]["notices"]
+    write_json(tmp_path / "run" / "run.json", stored)
+    assert load_run(tmp_path / "run").images.fingerprint() == made.images.fingerprint()
+    assert load_run(tmp_path / "run").images.notices == ()
 
 
 def begun(data: Path, folder: Path, settings: Settings = SETTINGS) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import one_line
 from toolkit.progress import Listener
 from unfreeze import api, option_records
@@ -83,7 +84,14 @@ def scan(
 
         drawn = draw_pairs(images, sheet)
         screen.say(f"{sheet}: {drawn} pairs of copies" if drawn else f"no copies, so {sheet} was not written")
-    screen.next(f"unfreeze run {shlex.quote(str(data))} RUN")
+    screen.next(f"unfreeze run {shlex.quote(str(data))} RUN{_typed(reading)}")
+
+
+def _typed(reading: DataSettings) -> str:
+    """The options that were given and say how DATA is read: a run has to read it so, too."""
+    default = asdict(DATA_SETTINGS)
+    given = {name: value for name, value in asdict(reading).items() if value != default[name]}
+    return "".join(f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
 
 
 def _show_table(table: Table) -> None:

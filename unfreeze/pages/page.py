@@ -187,13 +187,13 @@ def _data(facts: RunFacts) -> dict[str, Any]:
         "sizes": f"{width[0]} to {width[2]} px wide (median {width[1]}), "
         f"{height[0]} to {height[2]} px high (median {height[1]})",
         "lists": [
+            ("How the data were read", [shorten(notice) for notice in images.notices], ""),
             ("Left out", rejected, "Every file could be used."),
             ("With the same pixels", duplicates, "No two files have the same pixels."),
             ("Nearly the same (resized, or encoded anew)", near, ""),
             ("In two parts as they were given, so the test is too easy", leaks, ""),
             ("Nearly the same image in two parts, so the test is too easy", near_apart, ""),
             ("A group in two parts, so the test is too easy", torn, ""),
-            ("How the data were read", list(images.notices), ""),
         ],
         "ignored": images.ignored,
     }

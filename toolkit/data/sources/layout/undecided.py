@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
+from toolkit.data.sources.part_names import part_of
 from toolkit.data.sources.walk import is_image, visible
 from toolkit.errors import UnfreezeError, one_line
 
@@ -39,10 +40,12 @@ def no_class_folders(root: Path, files: Iterable[Path]) -> UndecidedError:
 def nested(root: Path, folders: Sequence[Path], inner: Sequence[str]) -> UndecidedError:
     """Most of the folders have the same sub-folders."""
     outer, level = few(_names(folders)), len(folders[0].relative_to(root).parts)
+    either = f"folder_{level + 1}` ({few(inner)}) or folder_{level} ({outer})"
+    column = f"folder_{level + 2}`" if all(map(part_of, inner)) else either
     return UndecidedError(
         f"{_where(root)}: {outer} have the same sub-folders, {few(inner)}: which are the classes? For one of them, "
         f"type `unfreeze scan {_typed(folders[0])}`; for all, {_write_csv(root)}, then `unfreeze run labels.csv RUN "
-        f"--label-column folder_{level + 1}` ({few(inner)}) or folder_{level} ({outer})"
+        f"--label-column {column}"
     )
 
 
