@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from toolkit.process.quiet import start_tensorflow
+from toolkit.process.keras_start import start_tensorflow
 
 start_tensorflow()
 import keras  # noqa: E402

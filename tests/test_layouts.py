@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.predict import files_in
-from tests.trees import content, grow
+from tests.trees import content, grow, paths
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.listing import Rejected
 from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, parts_of
 from toolkit.data.sources.walk import LINK, LOOP, is_litter
-from toolkit.data.sources.write_csv import write_csv
+from toolkit.data.sources.write_csv import Table, write_csv
 from toolkit.data.unlabelled import scan_unlabelled
-from toolkit.errors import UnfreezeError
+from toolkit.errors import UnfreezeError, one_line
 
 PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 DATA = Path("DATA")
@@ -245,6 +245,59 @@ def test_a_decorated_tree_is_read_as_the_plain_one(drawn: tuple[list[str], dict[
         shutil.rmtree(root)
 
 
+POOL = ["train", "test", "val", "Train", "test1", "trainval", "images", "data", "pred", "cat", "dog", "2019", "cat.1"]
+FILES = ["0.jpg", "cat.1.png", "dog_2.jpg", "cat.3.jpg", "notes.txt", "Thumbs.db"]
+
+
+BASES = [
+    "{cat,dog}/*.jpg",
+    "{train,test}/{cat,dog}/*.jpg",
+    "{cat,dog}/{train,val}/*.jpg",
+    "a/images/{cat,dog}/*.jpg",
+    "",
+]
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> set[str]:
+    """A layout that is read, and some files anywhere; or only these."""
+    folders = st.lists(st.sampled_from(POOL), max_size=3)
+    files = st.builds(lambda around, file: "/".join([*around, file]), folders, st.sampled_from(FILES))
+    base = draw(st.sampled_from(BASES))
+    return {*(paths(base) if base else []), *draw(st.sets(files, min_size=1, max_size=4 if base else 14))}
+
+
+@settings(max_examples=300, deadline=None)
+@given(trees())
+def test_no_image_of_any_tree_is_lost_without_a_word(tree: set[str]) -> None:
+    """Used, or left out by name, itself or a folder around it; or the whole is refused in one line, and the CSV has
+    it."""
+    there = {path for path in tree if path.endswith(("jpg", "png"))}
+    root = Path(tempfile.mkdtemp())
+    try:
+        data = grow(root / "data", tree)
+        for found in (tried(lambda: scan(data)), tried(lambda: write_csv(data, root / "a.csv", DataSettings()))):
+            if isinstance(found, UnfreezeError):
+                assert str(found) == one_line(str(found))
+                continue
+            left = found.rejected if isinstance(found, ImageSet) else found.left_out
+            told = {one.path for one in left}
+            kept = {path for path in there if not told & {path, *map(str, Path(path).parents)}}
+            if isinstance(found, ImageSet):
+                assert set(found.paths) == kept
+            else:
+                assert found.rows == len(kept)
+    finally:
+        shutil.rmtree(root)
+
+
+def tried(call: Callable[[], ImageSet | Table]) -> ImageSet | Table | UnfreezeError:
+    try:
+        return call()
+    except UnfreezeError as error:
+        return error
+
+
 def test_a_run_keeps_paths_below_data(here: Path) -> None:
     images = scan(grow(here / "data", ["nested/PetImages/{Cat,Dog}/*.jpg"]))
     assert images.root == here / "data"
@@ -443,6 +496,9 @@ def test_no_file_is_overwritten_and_none_is_left_half_written(here: Path) -> Non
     (here / "link.csv").symlink_to(here / "nowhere.csv")
     with pytest.raises(UnfreezeError, match=r"link\.csv exists already"):
         write_csv(here / "data", here / "link.csv", DataSettings())
+    (here / "data" / "stray.jpg").write_bytes(content("stray.jpg"))
+    with pytest.raises(UnfreezeError, match=r"1 left out, and --strict was given; the first is stray\.jpg: not in a"):
+        write_csv(here / "data", here / "new.csv", DataSettings(), strict=True)
     grow(here / "empty", ["notes.txt"])
     with pytest.raises(UnfreezeError, match="no image"):
         write_csv(here / "empty", here / "new.csv", DataSettings())

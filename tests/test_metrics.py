@@ -8,9 +8,11 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from toolkit.errors import UnfreezeError
 from toolkit.evaluation.results import read_metrics, write_metrics
-from toolkit.stats.metrics import calibration_error, evaluate, wilson, worst_mistakes
+from toolkit.stats.metrics import Evaluation, calibration_error, evaluate, wilson, worst_mistakes
 from unfreeze.screen.tables import show_evaluation
+from unfreeze.wording import majority_words
 
 NAMES = ("a", "b", "c")
 
@@ -33,8 +35,70 @@ def test_against_scikit_learn(seed: int) -> None:
     clipped = np.clip(probabilities.astype(np.float64), np.finfo(np.float32).eps, 1)
     own = -np.log(clipped[np.arange(len(labels)), labels]).mean()
     assert got.log_loss == pytest.approx(own)
+    assert got.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(labels, said))
+    assert got.macro_f1 == pytest.approx(metrics.f1_score(labels, said, average="macro"))
     exact = clipped / clipped.sum(axis=1, keepdims=True)
     assert got.log_loss == pytest.approx(metrics.log_loss(labels, exact), rel=1e-5)
+
+
+@pytest.mark.parametrize("classes", [(0, 1), (0, 2), (1, 2)])
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_means_over_classes_leave_out_those_without_images(classes: tuple[int, int]) -> None:
+    probabilities, labels = answers(7)
+    labels = np.array(classes)[labels % 2]
+    got, said = evaluate(probabilities, labels, NAMES), probabilities.argmax(1)
+    assert got.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(labels, said))
+    assert got.macro_f1 == pytest.approx(metrics.f1_score(labels, said, average="macro"))
+
+
+def of_confusion(confusion: list[list[int]]) -> Evaluation:
+    pairs = [(true, said) for true, row in enumerate(confusion) for said, count in enumerate(row) for _ in range(count)]
+    labels, said = np.array(pairs).T
+    return evaluate(np.eye(len(confusion))[said], labels, NAMES[: len(confusion)])
+
+
+@pytest.mark.parametrize(
+    ("confusion", "beaten"),
+    [
+        ([[400, 0], [20, 0]], False),  # the answer is always the first class
+        ([[400, 0], [16, 4]], False),  # four more right: one in sixteen by chance
+        ([[400, 0], [15, 5]], True),
+        ([[398, 2], [15, 5]], False),
+        ([[0, 20], [0, 400]], False),
+        ([[50, 50], [50, 50]], False),
+        ([[80, 20], [20, 80]], True),
+        ([[5, 0, 0], [0, 4, 1], [0, 0, 5]], True),
+        ([[0, 10], [10, 0]], False),
+    ],
+)
+def test_a_model_beats_the_majority_if_chance_does_not_do_as_well(confusion: list[list[int]], beaten: bool) -> None:
+    got = of_confusion(confusion)
+    rows = np.array(confusion).sum(1)
+    common = int(rows.argmax())
+    assert got.majority == (NAMES[common], pytest.approx(rows.max() / rows.sum()))
+    gained, lost = int(np.trace(confusion)) - confusion[common][common], int(rows[common]) - confusion[common][common]
+    oracle = gained + lost > 0 and binomtest(gained, gained + lost, alternative="greater").pvalue <= 0.05
+    assert got.beats_majority == oracle == beaten
+    assert bool(majority_words(got)) == (not beaten)
+
+
+def test_the_terminal_names_the_majority_and_warns(capsys: pytest.CaptureFixture[str]) -> None:
+    show_evaluation(of_confusion([[400, 0], [18, 2]]))
+    out = capsys.readouterr().out
+    assert "always answering a would be right on 95.24%" in out
+    assert "WARNING: the model does not beat the majority" in out
+    assert "balanced accuracy 55.00%" in out
+    show_evaluation(of_confusion([[400, 0], [2, 18]]))
+    assert "WARNING" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("confusion", [[[0, 0], [0, 0]], [[5, -1], [3, 4]], [[1, 1], [1, 1]]], ids=str)
+def test_metrics_that_do_not_fit_together_are_damaged(confusion: list[list[int]], tmp_path: Path) -> None:
+    write_metrics(tmp_path, of_confusion([[5, 1], [1, 4]]))
+    stored = json.loads((tmp_path / "metrics.json").read_text())
+    (tmp_path / "metrics.json").write_text(json.dumps(stored | {"confusion": confusion}))
+    with pytest.raises(UnfreezeError, match=r"metrics\.json is damaged"):
+        read_metrics(tmp_path, NAMES[:2])
 
 
 def test_a_class_never_answered_and_one_without_images() -> None:

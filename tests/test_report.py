@@ -26,6 +26,7 @@ from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run, load_run
 from toolkit.stats.accuracy_lost import HOLDS, UNDECIDED
+from toolkit.stats.metrics import evaluate
 from tuning.results import SearchResult
 from unfreeze import cli
 from unfreeze.pages.card import render_card
@@ -667,3 +668,15 @@ def test_what_hides_or_reverses_text_is_written_as_an_escape() -> None:
     assert isinstance(escape_controls(Markup("\u2066")), Markup)
     assert escape_controls("größe 猫 👩\u200d🔬") == "größe 猫 👩\u200d🔬"
     assert escape_controls(5) == 5
+
+
+@pytest.mark.parametrize(("few", "beaten"), [(0, False), (3, False), (18, True)])
+def test_page_and_card_say_where_the_majority_is_not_beaten(few: int, beaten: bool, finished: Run) -> None:
+    """400 of one class and 20 of the other, of which the model knows `few`."""
+    names = ("dots", "stripes")
+    labels = np.repeat([0, 1], [400, 20])
+    said = np.where(np.arange(420) < 420 - few, 0, 1)
+    facts = replace(read_run_facts(finished), evaluation=evaluate(np.eye(2)[said], labels, names), answers=None)
+    for text in (render_page(facts), render_card(facts)):
+        assert ("does not beat the majority" in text) == (not beaten)
+        assert "95.24%" in text or "95.2%" in text

@@ -53,11 +53,11 @@ def register() -> None:
 
 if __name__ == "__main__":
     from toolkit.process.interrupt import own_temporary_folder
-    from toolkit.process.quiet import start_tensorflow
+    from toolkit.process.keras_start import start_keras
     from unfreeze.cli import main
 
     own_temporary_folder()  # Keras imports matplotlib, which may make a temporary folder at once
-    start_tensorflow()
+    start_keras()
     register()
     sys.argv[0] = "unfreeze"
     main()

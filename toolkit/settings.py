@@ -17,7 +17,7 @@ from toolkit.storage.local_path import local_path
 
 AUGMENTATIONS = ("none", "light", "strong")
 COLOURS = {"rgb": 3, "grey": 1}  # name -> channels of the images that a model takes
-OBJECTIVES = ("val_loss", "val_accuracy")
+OBJECTIVES = ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_f1", "val_auc")  # toolkit.stats.scores
 ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
 ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
 SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no option for them
@@ -105,7 +105,7 @@ class Settings(DataSettings):
     cache_limit: float = 50.0  # GB that the activations may take
     cache_dir: str = ""  # of decoded images and activations; "": the run's own
     class_weights: str = "balanced"  # or "none"
-    objective: str = "val_loss"  # or "val_accuracy": what decides which epoch and which trial is the best
+    objective: str = "val_loss"  # one of OBJECTIVES: what decides which epoch and which trial is the best
     oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": chooses the point that is tried next
     trials: int = 8  # at most so many points of the search space are tried
     pick: str = "best"  # or "smallest": the smallest model of the trials tied with the best one

@@ -36,6 +36,7 @@ class Trial:
     message: str  # why it failed
     parent: str = ""  # the trial whose weights it started with, under halving and hyperband
     mark: str = ""  # "best", "tied" with the best
+    score: float | None = None  # the objective at the best epoch; earlier versions did not write it
 
     @property
     def number(self) -> int:
@@ -49,8 +50,8 @@ class Trial:
         return Point(self.head_units, self.dropout, self.unfreeze)
 
     def value(self, objective: str) -> float | None:
-        """Its "val_loss" or "val_accuracy"; None if it did not complete."""
-        return self.val_loss if objective == "val_loss" else self.val_accuracy
+        """Its objective, a name of SCORES, at the best epoch; None if it did not complete."""
+        return {"val_loss": self.val_loss, "val_accuracy": self.val_accuracy}.get(objective, self.score)
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def _trial_of(row: Mapping[str, str]) -> Trial:
         name: int(row[name]) if row[name] else None for name in ("head_units", "unfreeze", "best_epoch", "parameters")
     }
     numbers = {name: _finite(row[name]) for name in ("dropout", "val_loss", "val_accuracy", "seconds")}
+    numbers["score"] = _finite(row.get("score") or "")  # earlier versions had none
     return Trial(**values, **whole, **numbers)  # type: ignore[arg-type]  # each column by its name
 
 

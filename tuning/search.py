@@ -19,6 +19,7 @@ from toolkit.errors import NoAnswerError
 from toolkit.models.spec import POINT
 from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
+from toolkit.stats.scores import SCORES
 from toolkit.storage.files import write_json
 from toolkit.training.batches import load_part
 from toolkit.training.history import Row
@@ -27,7 +28,7 @@ from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, write_trials
 from tuning.save_taken import save_taken
 from tuning.search_space import hyperparameters, model_spec
-from tuning.selection import Candidate, choose_trial, standard_error
+from tuning.selection import Candidate, choose_trial
 from tuning.trial_curves import TrialCurves
 from tuning.trial_files import trial_folder
 from tuning.trial_model import Data, TrialModel
@@ -79,10 +80,11 @@ def search(run: Run, listener: Listener = SILENT) -> SearchResult:
 
 def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
     settings = run.settings
+    balanced = settings.class_weights == "balanced"
 
     def error(one: OracleTrial, other: OracleTrial) -> float:
         first, second = (trial_folder(run, trial.trial_id).answers() for trial in (one, other))
-        return standard_error(first, second, labels, settings.objective)
+        return SCORES[settings.objective].standard_error(first, second, labels, balanced)
 
     return make_oracle(
         settings.oracle,
@@ -118,7 +120,7 @@ def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchR
     for trial in completed(oracle):
         points.setdefault(tuple(trial.hyperparameters.get(name) for name in POINT), trial)
     candidates = [_candidate(run, trial) for trial in points.values()]
-    choice = choose_trial(candidates, labels, objective=run.settings.objective, pick=run.settings.pick)
+    choice = choose_trial(candidates, labels, run.settings)
     marks = {other.trial: "tied" for other in choice.tied} | {choice.best.trial: "best"}
     point = oracle.trials[choice.taken.trial].hyperparameters
     return SearchResult(
@@ -154,6 +156,7 @@ def _row(run: Run, trial: Any, mark: str) -> Trial:
         message=(trial.message or "").partition("\n")[0],
         parent=trial.hyperparameters.values.get("tuner/trial_id") or "",
         mark=mark,
+        score=_finite(best.get(run.settings.objective)),
     )
 
 

@@ -1,19 +1,22 @@
 """Which trials are statistically tied with the best one, and which of them to take.
 
 All trials are judged on the same validation images, so two of them are compared image by image: their accuracies by the
-exact McNemar test, their log losses by the mean of the differences and its standard error. Tied means that they do not
+exact McNemar test, all else by the difference and its standard error. Tied means that they do not
 differ at the 5 % level.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
+from toolkit.settings import Settings
 from toolkit.stats.accuracy_lost import compare_answers
-from toolkit.stats.metrics import Z95, log_losses
+from toolkit.stats.metrics import Z95
+from toolkit.stats.scores import SCORES
+
+ROUNDING = 1e-9  # a standard error below it is one of equal differences
 
 
 @dataclass(frozen=True)
@@ -37,41 +40,23 @@ class Choice:
     recommended: Candidate  # the smallest of the best one and the tied ones
 
 
-def choose_trial(candidates: list[Candidate], labels: np.ndarray, *, objective: str, pick: str) -> Choice:
-    """Choose one of `candidates`, which are sorted, the best first.
-
-    `labels`: int32 [N], of the validation images. `pick`: "best", or "smallest" for the one that is recommended.
-    """
+def choose_trial(candidates: list[Candidate], labels: np.ndarray, settings: Settings) -> Choice:
+    """Choose one of `candidates`, which are sorted, the best first, by `settings.pick`: "best", or "smallest" for the
+    one that is recommended. `labels`: int32 [N], of the validation images."""
     best, *others = candidates
-    equal = [other for other in others if tied(best, other, labels, objective)]
+    equal = [other for other in others if tied(best, other, labels, settings)]
     recommended = smallest([best, *equal])
-    return Choice(best if pick == "best" else recommended, best, tuple(equal), recommended)
+    return Choice(best if settings.pick == "best" else recommended, best, tuple(equal), recommended)
 
 
-def tied(best: Candidate, other: Candidate, labels: np.ndarray, objective: str) -> bool:
+def tied(best: Candidate, other: Candidate, labels: np.ndarray, settings: Settings) -> bool:
     """Whether the two trials do not differ at the 5 % level. `labels`: int32 [N], of the validation images."""
-    if objective == "val_accuracy":
+    if settings.objective == "val_accuracy":
         return compare_answers(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels).p_value > 0.05
-    gap = _gap(best.answers, other.answers, labels, objective)
-    if np.allclose(gap, gap[0]):
-        return bool(abs(gap[0]) < 1e-12)
-    return bool(abs(gap.mean()) <= Z95 * gap.std(ddof=1) / sqrt(len(gap)))
-
-
-def standard_error(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objective: str) -> float:
-    """The standard error of the difference of two trials' objectives, which are means over the same images.
-
-    `one` and `other`: their probabilities, float32 [N, C]. In nats for "val_loss", a fraction for "val_accuracy".
-    """
-    gap = _gap(one, other, labels, objective)
-    return float(gap.std(ddof=1) / sqrt(len(gap))) if len(gap) > 1 else 0.0
-
-
-def _gap(one: np.ndarray, other: np.ndarray, labels: np.ndarray, objective: str) -> np.ndarray:
-    """float64 [N]: for each image, the objective of `other` minus that of `one`."""
-    if objective == "val_accuracy":
-        return (other.argmax(1) == labels).astype(float) - (one.argmax(1) == labels)
-    return log_losses(other, labels) - log_losses(one, labels)
+    score, balanced = SCORES[settings.objective], settings.class_weights == "balanced"
+    gap = score.of(other.answers, labels, balanced) - score.of(best.answers, labels, balanced)
+    error = score.standard_error(best.answers, other.answers, labels, balanced)
+    return abs(gap) < 1e-12 if error < ROUNDING else abs(gap) <= Z95 * error
 
 
 def smallest(candidates: list[Candidate]) -> Candidate:

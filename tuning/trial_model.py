@@ -22,7 +22,7 @@ from toolkit.models.spec import ModelSpec
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.training.batches import Part, Source
-from toolkit.training.history import COLUMNS, History, Row, is_finite
+from toolkit.training.history import History, Row, is_finite
 from toolkit.training.staged_training import StagedTraining
 from toolkit.training.train import whole_stages
 from tuning.activations.cache import Activations, compute_activations
@@ -148,6 +148,6 @@ def as_keras_history(history: History) -> keras.callbacks.History:
     rows = [row for row in history.rows if is_finite(row)] or [history.rows[0] | {history.objective: math.nan}]
     merged = keras.callbacks.History()
     merged.epoch = [row["epoch"] for row in rows]
-    names = [name for name in rows[0] if name in COLUMNS[2:6]]
+    names = [name for name in rows[0] if name in history.measured]
     merged.history = {name: [row[name] for row in rows] for name in names}
     return merged

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from toolkit.evaluation.plots import save
 from toolkit.run import Run
+from toolkit.stats.scores import axis_label
 from tuning.results import Trial, read_trials
 
 
@@ -35,7 +36,7 @@ def trials_figure(trials: Sequence[Trial], objective: str) -> Figure:
     for trial, place in zip(done, places, strict=True):
         if trial.mark:
             axes.annotate(trial.mark, place, xytext=(5, 5), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="trial", ylabel=objective.replace("_", " ") + (" (nats)" if objective == "val_loss" else ""))
+    axes.set(xlabel="trial", ylabel=axis_label(objective))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.margins(0.12, 0.15)

@@ -109,13 +109,13 @@ def scan(
     return divide_by(found, reading, strict=strict)
 
 
-def write_csv(data: PathLike, file: PathLike, *, reading: DataSettings = DATA_SETTINGS) -> Table:
+def write_csv(data: PathLike, file: PathLike, *, reading: DataSettings = DATA_SETTINGS, strict: bool = False) -> Table:
     """Write a CSV `path,label,split` of DATA, to look at, edit and give instead of it. No image is opened. Where DATA
     does not say what is a class, the CSV has the classes that the files' names seem to name, or a column for each level
-    of folders: `Table.columns` says which."""
+    of folders: `Table.columns` says which. `strict`: an image that has to be left out is an error."""
     from toolkit.data.sources import write_csv as written
 
-    return written.write_csv(local_path(data, DATA), local_path(file), reading)
+    return written.write_csv(local_path(data, DATA), local_path(file), reading, strict=strict)
 
 
 def tune(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from export.runtimes.kind import EXPECTED
 from export.settings import AS_IN_THE_FILE, EXPORT, MARGIN, VERIFY, Conversion, ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
-from toolkit.process.quiet import start_tensorflow
+from toolkit.process.keras_start import start_keras
 from toolkit.progress import SILENT, Listener, Progress
 from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
@@ -149,9 +149,10 @@ def load(run: PathLike, data: PathLike | None = None) -> Run:
 
 
 def start(progress: Progress) -> None:
-    """Import TensorFlow, which takes seconds, once."""
-    if "tensorflow" in sys.modules:
+    """Import TensorFlow and Keras, which takes seconds, once."""
+    if "keras" in sys.modules:
+        start_keras()  # it is set as Unfreeze needs it
         return
     progress("starting TensorFlow", 0, 1)
-    start_tensorflow()
+    start_keras()
     progress("starting TensorFlow", 1, 1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from toolkit.errors import one_line
 from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
+from toolkit.stats.scores import SCORES, shown
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
+    from toolkit.stats.metrics import Evaluation
 
 COULD_NOT_RUN = "could not run"
 VERDICTS = {HOLDS: "holds", UNDECIDED: "too few images to tell", FAILS: "does not hold"}
@@ -25,6 +29,26 @@ def at_chance_words(parity: Parity) -> str:
         "chance, so the comparison shows nothing of the accuracy; are --pixels, --labels (their order) and the "
         "file the right ones?"
     )
+
+
+def majority_words(evaluation: Evaluation) -> str:
+    """That the model is not shown to be right more often than one constant answer; "" if it is."""
+    if evaluation.beats_majority:
+        return ""
+    name, share = evaluation.majority
+    return (
+        f"the model does not beat the majority: always answering {one_line(name)} is right on {share:.1%} of these "
+        f"{evaluation.images:,} images, the model on {evaluation.accuracy:.1%}; its balanced accuracy is "
+        f"{evaluation.balanced_accuracy:.1%}"
+    )
+
+
+def validation_words(row: Mapping[str, Any]) -> str:
+    """The scores of an epoch on the validation images, as a clause: accuracy, loss, and the objective if it is
+    another."""
+    others = [name for name in SCORES if name in row and name not in ("val_loss", "val_accuracy")]
+    more = "".join(f", {SCORES[name].words} {shown(name, row[name])}" for name in others)
+    return f"validation accuracy {row['val_accuracy']:.2%}, loss {row['val_loss']:.4f}{more}"
 
 
 def backbone_words(unfreeze: int, stage: str) -> str:

@@ -32,7 +32,7 @@ from toolkit.data.settings import undivided
 from toolkit.data.sources.open import read_listing
 from toolkit.data.unlabelled import scan_unlabelled
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.process.quiet import start_tensorflow
+from toolkit.process.keras_start import start_keras
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import remove
 
@@ -205,7 +205,7 @@ def _located(
 
 def _keras_reference(path: Path, conversion: Conversion) -> tuple[Any, Callable[[np.ndarray], np.ndarray]]:
     """The reference as a model in this process, and the function from uint8 [N, H, W, 3] to what it takes."""
-    start_tensorflow()
+    start_keras()
     from export.foreign.load_keras import load_keras, model_and_input
 
     return model_and_input(load_keras(path, "--reference", conversion.output), conversion)

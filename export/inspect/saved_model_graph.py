@@ -29,7 +29,7 @@ LARGEST_FILE = 1 << 31  # bytes of a protobuf
 def read_graph(path: Path) -> Any:
     """The MetaGraphDef of a SavedModel folder that is for serving, or the first. Raises ValueError if its file is
     damaged."""
-    from toolkit.process.quiet import start_tensorflow
+    from toolkit.process.keras_start import start_tensorflow
 
     start_tensorflow()
     from tensorflow.core.protobuf import saved_model_pb2

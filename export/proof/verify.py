@@ -31,7 +31,7 @@ from export.variants import ALL_VARIANTS, choose_written_variants, export_advice
 from toolkit.data.decoded_arrays import decoded
 from toolkit.errors import UnfreezeError
 from toolkit.evaluation import plots
-from toolkit.process.quiet import start_tensorflow
+from toolkit.process.keras_start import start_keras
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.storage.files import file_digest, remove
@@ -170,7 +170,7 @@ def _with_divergences(
         remove(picture_paths(run.path / "plots", parity.artefact.name)[1])
     if not rows_of or not (run.path / "model.keras").is_file():
         return list(parities)
-    start_tensorflow()  # loaded only if layers have to be compared
+    start_keras()  # loaded only if layers have to be compared
     from export.proof.locate import locate
     from toolkit.training.model_file import load_model
 

@@ -19,7 +19,8 @@ from export.runtimes.model_input import ModelInput
 from export.settings import Conversion
 from export.variants import export_advice
 from toolkit.errors import UnfreezeError, short_reason
-from toolkit.process.quiet import hushed, start_tensorflow
+from toolkit.process.keras_start import start_tensorflow
+from toolkit.process.quiet import hushed
 
 Predict = Callable[[np.ndarray], np.ndarray]
 LOADERS = {name: f"export.runtimes.loaders.{name}" for name in ("onnx", "tflite", "saved_model", "keras")}

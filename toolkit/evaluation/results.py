@@ -39,8 +39,11 @@ def _evaluation_of(stored: dict[str, Any], class_names: tuple[str, ...]) -> Eval
     confusion = np.array(stored["confusion"], np.int64)
     if confusion.shape != (len(classes), len(classes)):
         raise ValueError(f"its confusion matrix has the shape {confusion.shape}")
+    images = int(stored["images"])
+    if confusion.min() < 0 or not 0 < images == confusion.sum():
+        raise ValueError(f"its confusion matrix is not that of {images} images")
     return Evaluation(
-        images=int(stored["images"]),
+        images=images,
         accuracy=float(stored["accuracy"]),
         accuracy_interval=(float(low), float(high)),
         log_loss=float(stored["log_loss"]),

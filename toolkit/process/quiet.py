@@ -1,4 +1,4 @@
-"""Hold back what native libraries write to standard error, and start TensorFlow without its notes.
+"""Hold back what native libraries write to standard error.
 
 If a library fails, its exception says what went wrong.
 """
@@ -55,12 +55,3 @@ def _restore() -> None:
                 sys.stderr.flush()
             os.dup2(_kept, 2)
             os.close(_kept)
-
-
-def start_tensorflow() -> None:
-    """Import TensorFlow without its start-up notes (oneDNN, no GPU) and its hints about retracing."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with hushed():
-        import tensorflow
-
-        tensorflow.get_logger().setLevel("ERROR")

@@ -31,6 +31,33 @@ class Evaluation:
     f1: np.ndarray  # float64 [C]
     trained_on: int | None = None  # how many of the images the model was trained or chosen on; None: the run's own test
 
+    @property
+    def balanced_accuracy(self) -> float:
+        """The mean recall of the classes that have images (Brodersen et al., 2010)."""
+        return float(self.recall[self.confusion.sum(axis=1) > 0].mean())
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean F1 of the classes that have images or answers."""
+        return float(self.f1[self.confusion.sum(axis=0) + self.confusion.sum(axis=1) > 0].mean())
+
+    @property
+    def majority(self) -> tuple[str, float]:
+        """The class with the most of these images, and its share of them: the accuracy of answering nothing else."""
+        images = self.confusion.sum(axis=1)
+        return self.class_names[int(images.argmax())], float(images.max() / self.images)
+
+    @property
+    def beats_majority(self) -> bool:
+        """Whether the model is shown to be right more often than the answer of the majority, at the one-sided 5 % level
+        of the exact McNemar test on the same images."""
+        from scipy.special import bdtrc
+
+        common = int(self.confusion.sum(axis=1).argmax())
+        gained = int(np.trace(self.confusion) - self.confusion[common, common])
+        lost = int(self.confusion[common].sum() - self.confusion[common, common])
+        return gained > 0 and float(bdtrc(gained - 1, gained + lost, 0.5)) <= 0.05
+
     def to_json(self) -> dict[str, object]:
         """The content of metrics.json, with a record for each class."""
         images = self.confusion.sum(axis=1)
@@ -38,6 +65,9 @@ class Evaluation:
         values = asdict(self) | {
             "accuracy_interval": list(self.accuracy_interval),
             "confusion": self.confusion.tolist(),
+            "balanced_accuracy": self.balanced_accuracy,
+            "macro_f1": self.macro_f1,
+            "majority": {"class": self.majority[0], "accuracy": self.majority[1], "beaten": self.beats_majority},
             "classes": {
                 name: {
                     "precision": float(p),
@@ -62,8 +92,8 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[s
     confusion = confusion_matrix(labels, answers, len(class_names))
     right = int(np.trace(confusion))
     hits = np.diag(confusion)
-    precision = _ratio(hits, confusion.sum(axis=0))
-    recall = _ratio(hits, confusion.sum(axis=1))
+    precision = ratio(hits, confusion.sum(axis=0))
+    recall = ratio(hits, confusion.sum(axis=1))
     return Evaluation(
         images=len(labels),
         accuracy=right / len(labels),
@@ -75,7 +105,7 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[s
         precision=precision,
         recall=recall,
         recall_interval=recall_intervals(confusion),
-        f1=_ratio(2 * precision * recall, precision + recall),
+        f1=ratio(2 * precision * recall, precision + recall),
     )
 
 
@@ -122,5 +152,6 @@ def worst_mistakes(probabilities: np.ndarray, labels: np.ndarray, count: int) ->
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:count]
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """float64 [C]: the quotients, 0 where the divisor is."""
     return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)

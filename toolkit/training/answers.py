@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import keras
@@ -10,19 +9,19 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.process.tf32 import without_tf32
-from toolkit.stats.metrics import log_losses
+from toolkit.settings import Settings
+from toolkit.stats.scores import SCORES
 from toolkit.training.batches import Part, Source, in_order, unaugmented
 
 Logs = dict[str, float]
 Inference = Callable[[np.ndarray], tf.Tensor]
 
 
-def scores(answers: np.ndarray, labels: np.ndarray) -> Logs:
-    """val_loss (nats) and val_accuracy of the answers float32 [N, C] to images with the labels int32 [N]."""
-    return {
-        "val_loss": float(log_losses(answers, labels).mean()),
-        "val_accuracy": float((answers.argmax(1) == labels).mean()) if np.isfinite(answers).all() else math.nan,
-    }
+def scores(answers: np.ndarray, labels: np.ndarray, settings: Settings) -> Logs:
+    """val_loss (nats), val_accuracy and the objective of the answers float32 [N, C] to images with the labels int32
+    [N]. In the loss, classes weigh as they do in training."""
+    wanted = dict.fromkeys(("val_loss", "val_accuracy", settings.objective))
+    return {name: SCORES[name].of(answers, labels, settings.class_weights == "balanced") for name in wanted}
 
 
 def inference_function(model: keras.Model) -> Inference:

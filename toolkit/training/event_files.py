@@ -23,6 +23,7 @@ from typing import Any
 
 from toolkit.models.spec import POINT
 from toolkit.settings import Settings
+from toolkit.stats.scores import SCORES
 from toolkit.storage.files import remove
 
 FOLDER = "tensorboard"  # of a run
@@ -63,7 +64,7 @@ class CurveWriter:
     def _is_better(self, row: Row) -> bool:
         if not all(math.isfinite(row[name]) for name in SCALARS[:4]):
             return False
-        sign = 1 if self.objective == "val_loss" else -1
+        sign = -1 if SCORES[self.objective].rises else 1
         return self.best is None or sign * row[self.objective] < sign * self.best[self.objective]
 
 
@@ -102,7 +103,7 @@ def has_events(folder: Path) -> bool:
 def _scalars(row: Row, best: Row | None = None) -> Any:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    values = {name: row[name] for name in SCALARS}
+    values = {name: row[name] for name in dict.fromkeys((*SCALARS, *SCORES)) if name in row}
     values |= {tag: best[name] for tag, name in BEST.items()} if best is not None else {}
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
 

@@ -36,9 +36,9 @@ def fit(
 
     Of the settings only batch size, seed and class weights are used. `owner`: the model that the callbacks were given,
     of which `model` is a part (None: `model` itself). The callbacks get epoch begin and end; calling `on_train_begin`
-    and `on_train_end` is up to the caller. The logs of an epoch are loss, accuracy, val_loss (nats), val_accuracy and
-    seconds; the probabilities for the validation part, float32 [N, C], are `owner.answers`. Training that diverges ends
-    with its epoch.
+    and `on_train_end` is up to the caller. The logs of an epoch are loss, accuracy, val_loss (nats), val_accuracy, the
+    objective and seconds; the probabilities for the validation part, float32 [N, C], are `owner.answers`. Training that
+    diverges ends with its epoch.
     """
     owner = owner or model
     optimizer.build(model.trainable_variables)
@@ -55,7 +55,7 @@ def fit(
         ]
         loss, right = (float(total) / len(train.labels) for total in np.sum(np.array(totals), axis=0))
         owner.answers = predict_source(infer, val, settings.batch_size)
-        logs: Logs = {"loss": loss, "accuracy": right, **scores(owner.answers, val.labels)}
+        logs: Logs = {"loss": loss, "accuracy": right, **scores(owner.answers, val.labels, settings)}
         logs["seconds"] = time.perf_counter() - started
         for callback in callbacks:
             callback.on_epoch_end(epoch, dict(logs))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError, first_line
+from toolkit.stats.scores import SCORES
 from toolkit.storage.files import write_text
 
 COLUMNS = ("epoch", "stage", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
@@ -19,21 +20,26 @@ Row = dict[str, Any]
 
 @dataclass
 class History:
-    """The learning curve of one training: a row for each epoch, with the columns COLUMNS."""
+    """The learning curve of one training: a row for each epoch, with the columns COLUMNS and the objective."""
 
     objective: str
     rows: list[Row] = field(default_factory=list)
 
     @property
+    def measured(self) -> tuple[str, ...]:
+        """The columns with losses and scores, the objective among them."""
+        return measured(self.objective)
+
+    @property
     def best(self) -> Row | None:
         """The first epoch with the best objective, of those with finite numbers; None if there is none."""
         finite = [row for row in self.rows if is_finite(row)]
-        pick = min if self.objective == "val_loss" else max
+        pick = max if SCORES[self.objective].rises else min
         return pick(finite, key=lambda row: row[self.objective], default=None)
 
     def write(self, path: Path) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+        writer = csv.DictWriter(text, dict.fromkeys((*COLUMNS, self.objective)), extrasaction="ignore")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(path, text.getvalue())
@@ -42,16 +48,21 @@ class History:
 def read_history(path: Path) -> list[Row]:
     """The rows of a `history.csv`; the epoch is an int, other numbers are floats. Raises UnfreezeError if the file is
     missing or damaged."""
-    numbers = COLUMNS[2:]
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows: list[Row] = list(csv.DictReader(file))
         if not rows:
             raise ValueError("it has no epoch")
+        numbers = [name for name in dict.fromkeys((*COLUMNS, *rows[0])) if name not in COLUMNS[:2]]
         return [row | {name: float(row[name]) for name in numbers} | {"epoch": int(row["epoch"])} for row in rows]
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         why = first_line(error)
         raise UnfreezeError(f"{path} cannot be read ({why}); repeat the training that writes it") from None
+
+
+def measured(objective: str) -> tuple[str, ...]:
+    """The columns of losses and scores, those of COLUMNS and the objective."""
+    return tuple(dict.fromkeys((*COLUMNS[2:6], objective)))
 
 
 def is_finite(row: Row) -> bool:

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 
 from toolkit.settings import Settings
+from toolkit.stats.scores import SCORES
 from toolkit.training.batches import Source
 from toolkit.training.fit import fit
-from toolkit.training.history import COLUMNS, History, Row
+from toolkit.training.history import History, Row
 
 STAGES = ("head", "tune")
 WARM_UP = 0.1  # fraction of the fine-tuning steps
@@ -70,7 +71,7 @@ class StagedTraining:
         self.resume(rows, answers)
         if best := self.history.best:
             for callback in self.callbacks:
-                callback.on_epoch_end(best["epoch"], {name: best[name] for name in COLUMNS[2:6]})
+                callback.on_epoch_end(best["epoch"], {name: best[name] for name in self.history.measured})
         for row in rows:
             self.recorder.on_epoch(row)
 
@@ -97,7 +98,7 @@ class StagedTraining:
 
     def _patience(self) -> keras.callbacks.EarlyStopping:
         """Stops a stage after `settings.patience` epochs without improvement. Each stage counts anew."""
-        mode = "min" if self.settings.objective == "val_loss" else "max"
+        mode = "max" if SCORES[self.settings.objective].rises else "min"
         patience = keras.callbacks.EarlyStopping(self.settings.objective, patience=self.settings.patience, mode=mode)
         patience.set_model(self.owner)
         patience.on_train_begin()
@@ -163,7 +164,7 @@ class Recorder(keras.callbacks.Callback):
         self.stage = ""
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        numbers = {name: float((logs or {}).get(name, math.nan)) for name in COLUMNS[2:6]}
+        numbers = {name: float((logs or {}).get(name, math.nan)) for name in self.record.measured}
         row = {
             "epoch": epoch,
             "stage": self.stage,

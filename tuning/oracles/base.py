@@ -18,12 +18,13 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial as OracleTrial
 from keras_tuner.engine.trial import TrialStatus
 
+from toolkit.stats.scores import SCORES
 from toolkit.storage.files import write_json, write_text
 from tuning import keras_tuner_private
 from tuning.search_space import Values, all_points, draw
 from tuning.trial_records import DEATHS, FINISHED, completed, read_oracle_trials, read_record, starts, trial_seed
 
-DIRECTIONS = {"val_loss": "min", "val_accuracy": "max"}
+DIRECTIONS = {name: "max" if score.rises else "min" for name, score in SCORES.items()}
 WORST_LOSS = -math.log(1e-7)  # nats: the largest crossentropy of one image, as Keras clips probabilities at 1e-7
 DRAWS = 100  # after so many random points that were tried already, the untried points are listed
 

@@ -31,7 +31,7 @@ def make_oracle(
 ) -> keras_tuner.Oracle:
     """The oracle `kind`: "random", "bayesian", "hyperband", "grid" or "halving".
 
-    `objective`: "val_loss" or "val_accuracy". Random, Bayesian and grid search stop after `max_trials` trials, failed
+    `objective`: a name of SCORES. Random, Bayesian and grid search stop after `max_trials` trials, failed
     ones included, or when every point was tried. Hyperband runs the schedule that follows from `max_epochs`, whatever
     `max_trials` is. Halving tries `max_trials` points in more trials than that, because a trial that goes on with
     another one's weights is a trial of its own. Its `max_epochs` include the `head_epochs` of the first rung, and

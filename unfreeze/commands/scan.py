@@ -46,9 +46,10 @@ def scan(
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
     reading = option_records.data_settings(values)
     if write_csv:
-        table = api.write_csv(data, write_csv, reading=reading)
+        table = api.write_csv(data, write_csv, reading=reading, strict=strict)
         print_result(screen, as_json, {**asdict(table), "file": str(table.file)}, lambda: _show_table(table))
         more = "" if "label" in table.columns else f" --label-column {list(table.columns)[-1]}"
+        more += " --group-by column:group" if table.grouped else ""
         screen.next(f"unfreeze scan {shlex.quote(str(write_csv))}{more}")
         return
     if sheet:

@@ -26,6 +26,7 @@ from unfreeze.pages.sentences import (
     test_images_words,
 )
 from unfreeze.pages.templating import template_environment
+from unfreeze.wording import majority_words
 
 LICENSES = (  # identifiers that model hubs know: the most frequent ones
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "isc", "unlicense", "cc0-1.0", "openrail"),
@@ -61,6 +62,7 @@ def render_card(facts: RunFacts) -> str:
         margins=margins_words(facts),
         evidence=evidence_sentences(facts),
         undecided=sentence(undecided_words(facts.parities)),
+        majority=sentence(majority_words(facts.evaluation)) if facts.evaluation else "",
         chance=sentence(chance_words(facts.parities)),
         quantisation=quantisation_sentences(facts),
         recommendations=recommend(() if facts.outdated else facts.files),
@@ -127,7 +129,8 @@ def front_matter(facts: RunFacts) -> str:
     lines += ["        metrics:"]
     for kind, name, value in (
         ("accuracy", "Test accuracy", facts.evaluation.accuracy),
-        ("f1", "Macro F1", float(facts.evaluation.f1.mean())),
+        ("balanced_accuracy", "Balanced accuracy", facts.evaluation.balanced_accuracy),
+        ("f1", "Macro F1", facts.evaluation.macro_f1),
     ):
         lines += [
             f"          - type: {kind}",

@@ -46,7 +46,7 @@ class Effect:
 
 
 def effects(trials: Sequence[Trial], objective: str, head_epochs: int, ends: Mapping[str, int]) -> tuple[Effect, ...]:
-    """The effect of each setting on `objective`, "val_loss" or "val_accuracy", over the completed trials.
+    """The effect of each setting on `objective`, a name of SCORES, over the completed trials.
 
     `ends`: by trial, the epoch at which the oracle ended it, as far as that is known.
     """

@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit.data.together import near_duplicates, near_leaks, split_groups
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
+from toolkit.stats.scores import SCORES, shown
 from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages import result_pictures, search_pictures
 from unfreeze.pages.effects import effects
@@ -35,7 +36,7 @@ from unfreeze.pages.sentences import (
 from unfreeze.pages.svg_picture import Picture
 from unfreeze.pages.templating import template_environment
 from unfreeze.pages.thumbnails import mistakes
-from unfreeze.wording import COULD_NOT_RUN, verdict_words
+from unfreeze.wording import COULD_NOT_RUN, majority_words, verdict_words
 
 LISTED = 30  # files are named at most; the others are counted
 CHIPS = {  # verdict -> CSS class of the element that shows it
@@ -70,6 +71,7 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "margins": margins_words(facts),
         "evidence": evidence_sentences(facts),
         "undecided": sentence(undecided_words(facts.parities)),
+        "majority": sentence(majority_words(facts.evaluation)) if facts.evaluation else "",
         "chance": sentence(chance_words(facts.parities)),
         "quantisation": quantisation_sentences(facts),
         "recommendations": recommend(() if facts.outdated else facts.files),
@@ -112,6 +114,7 @@ def _search(facts: RunFacts) -> dict[str, Any]:
         return {}
     taken = int(facts.search["taken"]) if facts.search.get("taken") else None
     found = effects(facts.trials, objective, facts.run.settings.head_epochs, facts.trial_epochs)
+    drawn = dict.fromkeys(("val_accuracy", "val_loss", objective))
     seconds = [trial.seconds for trial in facts.trials if trial.seconds is not None]
     return {
         "done": len(done),
@@ -119,14 +122,25 @@ def _search(facts: RunFacts) -> dict[str, Any]:
         "configurations": len({trial.point for trial in facts.trials if trial.point}),
         "seconds": sum(seconds),
         "taken": next((trial for trial in done if trial.number == taken and trial.point), None),
+        "objective": SCORES[objective].words,
+        "score": _other_score(facts),
         "backbone": backbone_sentence(facts),
         "tied": [int(name) for name in facts.search.get("tied", [])],
-        "scores": [search_pictures.trial_scores(done, name, taken) for name in ("val_accuracy", "val_loss")],
+        "scores": [search_pictures.trial_scores(done, name, taken) for name in drawn],
         "parallel": search_pictures.parallel(done, objective, taken) if len(done) > 1 else None,
         "effects": search_pictures.effect_bars(found) if any(effect.share is not None for effect in found) else None,
         "conclusions": search_conclusions(found),
         "costs": search_pictures.trial_costs(facts.trials) if seconds else None,
     }
+
+
+def _other_score(facts: RunFacts) -> str:
+    """The objective of the epoch that was kept, if it is neither loss nor accuracy."""
+    name = facts.run.settings.objective
+    value = facts.best_epoch.get(name)
+    if name in ("val_loss", "val_accuracy") or not isinstance(value, float):
+        return ""
+    return f", {SCORES[name].words} {shown(name, value)}"
 
 
 def _curves(facts: RunFacts) -> list[Picture]:

@@ -11,15 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from toolkit.evaluation.plots import TRAIN, VAL
+from toolkit.stats.scores import SCORES, axis_label, shown
 from tuning.results import Trial
 from unfreeze.pages.effects import SETTINGS, Effect
 from unfreeze.pages.svg_picture import INK, SOFT, Picture, percent_axis, picture
 
 
 def trial_scores(trials: Sequence[Trial], name: str, taken: int | None) -> Picture:
-    """`name`, "val_accuracy" or "val_loss", of each completed trial. A ring marks a trial whose best epoch is of the
+    """`name`, a score in SCORES, of each completed trial. A ring marks a trial whose best epoch is of the
     head stage, a filled dot one that fine-tuning improved; `taken` is the number of the trial that was kept."""
-    done = [trial for trial in trials if trial.value(name) is not None]
+    done, score = [trial for trial in trials if trial.value(name) is not None], SCORES[name]
 
     def draw() -> Figure:
         figure = Figure(figsize=(4.9, 3.1))
@@ -37,9 +38,9 @@ def trial_scores(trials: Sequence[Trial], name: str, taken: int | None) -> Pictu
                 axes.scatter(x, y, s=42, facecolors=fill, edgecolors=VAL, linewidths=1.4, zorder=3, label=label)
         if taken in place:
             axes.scatter([taken], [place[taken]], s=190, facecolors="none", edgecolors=INK, zorder=4, label="taken")
-        axes.set(xlabel="trial", ylabel="validation " + name[4:] + (" (nats)" if name == "val_loss" else ""))
+        axes.set(xlabel="trial", ylabel=axis_label(name))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if name == "val_accuracy":
+        if not score.nats:
             percent_axis(axes.yaxis)
         axes.grid(axis="y")
         axes.set_axisbelow(True)
@@ -47,14 +48,13 @@ def trial_scores(trials: Sequence[Trial], name: str, taken: int | None) -> Pictu
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.17), ncols=3, fontsize=8.5, handletextpad=0.3)
         return figure
 
-    shown = "{:.2%}" if name == "val_accuracy" else "{:.4f} nats"
     values = [float(trial.value(name) or 0.0) for trial in done]
-    best = (max if name == "val_accuracy" else min)(done, key=lambda trial: float(trial.value(name) or 0.0))
+    best = (max if score.rises else min)(done, key=lambda trial: float(trial.value(name) or 0.0))
     text = (
-        f"Validation {name[4:]} of {len(done)} trials, from {shown.format(min(values))} to "
-        f"{shown.format(max(values))}; the best is trial {best.number}."
+        f"Validation {score.words} of {len(done)} trials, from {shown(name, min(values))} to "
+        f"{shown(name, max(values))}; the best is trial {best.number}."
     )
-    return picture(draw, text, "Accuracy against trial" if name == "val_accuracy" else "Loss against trial")
+    return picture(draw, text, f"{score.words[0].upper()}{score.words[1:]} against trial")
 
 
 def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Picture:
@@ -62,7 +62,7 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
     score, the stronger the colour."""
     done = [trial for trial in trials if trial.point and trial.value(objective) is not None]
     values = np.array([trial.value(objective) for trial in done], np.float64)
-    good = -values if objective == "val_loss" else values
+    good = values if SCORES[objective].rises else -values
     strength = (good.argsort().argsort() + 1) / len(
         good
     )  # by rank, so that one very bad trial does not make all others look the same
@@ -88,9 +88,10 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
                 axes.text(x - 0.03, place, label, ha="right", va="center", fontsize=9)
         axes.axvline(3, color=INK, linewidth=0.8)
         for place, value in ((1, good.max()), (0, good.min())):
-            shown = f"{abs(value):.1%}" if objective == "val_accuracy" else f"{abs(value):.4f}"
-            axes.text(3.03, place, shown, ha="left", va="center", fontsize=9)
-        labels = [*SETTINGS.values(), "validation " + objective[4:]]
+            axes.text(
+                3.03, place, shown(objective, abs(value), 1).removesuffix(" nats"), ha="left", va="center", fontsize=9
+            )
+        labels = [*SETTINGS.values(), "validation " + SCORES[objective].words]
         axes.set_xticks(range(4), labels)
         axes.tick_params(axis="x", length=0, pad=8)
         axes.set(yticks=[], ylim=(-0.06, 1.06), xlim=(-0.15, 3.2))

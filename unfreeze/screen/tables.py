@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
-from unfreeze.wording import backbone_words
+from unfreeze.wording import backbone_words, majority_words, validation_words
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
     from tuning.results import SearchResult
@@ -109,7 +110,7 @@ def show_search(result: SearchResult) -> None:
     head = f"{spec.head_units} head units" if spec.head_units else "no dense head"
     click.echo(
         f"taken: trial {trial.number}, {head}, dropout {spec.dropout:g}, unfreeze depth {spec.unfreeze}: "
-        f"validation accuracy {trial.val_accuracy:.2%}, loss {trial.val_loss:.4f}"
+        f"{validation_words(asdict(trial) if result.refit or not result.kept else result.kept)}"
     )
     stage = result.kept.get("stage", trial.best_stage)
     if spec.unfreeze and stage == "head":
@@ -121,7 +122,7 @@ def show_search(result: SearchResult) -> None:
         click.echo(f"smallest of them: trial {int(result.recommended)} (--pick smallest takes it)")
     if result.refit:
         kept = result.kept
-        better = f"validation accuracy {kept['val_accuracy']:.2%}, loss {kept['val_loss']:.4f}"
+        better = validation_words(kept)
         told = better if kept["stage"] == "refit" else "no epoch was better than the trial, whose weights are kept"
         click.echo(f"refit for {result.refit} epochs: {told}")
 
@@ -129,6 +130,13 @@ def show_search(result: SearchResult) -> None:
 def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None:
     low, high = evaluation.accuracy_interval
     click.echo(f"{what} {evaluation.accuracy:.2%} ({low:.2%} to {high:.2%}, 95 % Wilson) on {evaluation.images} images")
+    name, share = evaluation.majority
+    click.echo(
+        f"balanced accuracy {evaluation.balanced_accuracy:.2%}, macro F1 {evaluation.macro_f1:.4f}; "
+        f"always answering {one_line(name)} would be right on {share:.2%}"
+    )
+    if words := majority_words(evaluation):
+        click.echo(f"WARNING: {words}")
     click.echo(
         f"log loss {evaluation.log_loss:.4f} nats, expected calibration error {evaluation.calibration_error:.4f}"
     )
@@ -164,8 +172,7 @@ def show_places(run: Path) -> None:
 
 
 def show_training(best: dict[str, Any]) -> None:
-    numbers = f"validation accuracy {best['val_accuracy']:.2%}, loss {best['val_loss']:.4f}"
-    click.echo(f"best epoch {best['epoch'] + 1}: {numbers}")
+    click.echo(f"best epoch {best['epoch'] + 1}: {validation_words(best)}")
 
 
 ACCURACIES = {"val": "validation", "train": "training", "test": "test"}  # the part that adopt looks at

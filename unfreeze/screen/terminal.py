@@ -135,7 +135,9 @@ def trial_line(trial: Any) -> str:
 
 
 def _note(trial: Any) -> str:
+    other = trial.score is not None and trial.score not in (trial.val_loss, trial.val_accuracy)
     notes = [
+        f"objective {trial.score:.4f}" if other else "",
         f"goes on from {int(trial.parent)}" if trial.parent else "",
         "best so far" if trial.mark else trial.message[:WIDTH],
     ]

@@ -16,6 +16,7 @@ from export.proof.parity import Parity, read_parities
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.evaluation.results import read_metrics
 from toolkit.models.spec import POINT
+from toolkit.stats.scores import SCORES
 from toolkit.storage.files import read_json
 from toolkit.training.history import read_history
 from tuning.results import Trial, ancestors, read_trials
@@ -25,7 +26,7 @@ FILES = (  # files of a run that are logged, if they exist
     *("report.html", "report.md", "model.keras", "model.json", "history.csv", "trials.csv", "metrics.json"),
     *("parity.json", "export", "plots"),
 )
-CURVE = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+CURVE = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", *SCORES))
 METRICS_AT_ONCE = 1000  # limit of MLflow for one request
 
 Metric = tuple[str, float, int]  # name, value, epoch
@@ -105,7 +106,7 @@ def whole_run(run: Path) -> Logged:
     }
     found: dict[str, float | None] = {}
     if evaluation := read_metrics(run, tuple(stored["class_names"])):
-        names = ("accuracy", "log_loss", "calibration_error", "images")
+        names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "calibration_error", "images")
         found = {f"test_{name}": getattr(evaluation, name) for name in names}
     for parity in read_parities(run / "parity.json"):
         found |= {f"{parity.artefact.name}/{name}": value for name, value in _parity_metrics(parity).items()}
@@ -146,7 +147,7 @@ def _trial_run(run: Path, trial: Trial, before: list[str]) -> Logged:
 def _curve(path: Path) -> list[Metric]:
     """The finite numbers in a history.csv; [] if there is no such file, as for a failed trial."""
     rows = read_history(path) if path.is_file() else []
-    return [(name, row[name], row["epoch"]) for row in rows for name in CURVE if math.isfinite(row[name])]
+    return [(name, row[name], row["epoch"]) for row in rows for name in CURVE if math.isfinite(row.get(name, math.nan))]
 
 
 def _text(value: Any) -> str:

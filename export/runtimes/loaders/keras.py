@@ -9,11 +9,13 @@ import numpy as np
 
 from export.runtimes.loaders.loaded import Loaded, only_input, output_names, tensorflow, the_output
 from export.runtimes.model_input import model_input
+from toolkit.process.keras_start import start_keras
 from toolkit.process.tf32 import without_tf32
 
 
 def load(path: Path, threads: int | None, output: str | None) -> Loaded:
     tensorflow(threads)
+    start_keras()
     from toolkit.untrusted.keras_file import read_model
 
     return loaded_model(read_model(path), output)

@@ -10,7 +10,7 @@ import numpy as np
 
 from export.runtimes.model_input import ModelInput
 from toolkit.errors import UnfreezeError
-from toolkit.process.quiet import start_tensorflow
+from toolkit.process.keras_start import start_tensorflow
 
 
 @dataclass

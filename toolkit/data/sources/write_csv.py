@@ -10,7 +10,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from toolkit.data.settings import DataSettings
@@ -18,12 +18,14 @@ from toolkit.data.sources.any_folder import read_any
 from toolkit.data.sources.class_folders import classes_in_a_heap
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.layout.undecided import UndecidedError
-from toolkit.data.sources.listing import Rejected
+from toolkit.data.sources.listing import Entry, Rejected
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of
+from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.storage.files import atomic
 
+FOLDER = "folder_"  # column of the outermost: folder_1
 LEVELS = 6  # columns for folders at most
 NO_NUMBER = "its name does not begin or end with a number, so that it names no class"
 UNLABELLED = "the name of its folder says that it has no class, or does not say which part it is"
@@ -36,28 +38,39 @@ class Table:
     file: Path
     rows: int
     columns: dict[str, dict[str, int]]  # each column that may be the class -> its values -> rows with it
+    grouped: bool  # whether it has a column `group`
     left_out: tuple[Rejected, ...]
 
 
-def write_csv(data: Path, file: Path, settings: DataSettings) -> Table:
-    """Write the CSV; no image is opened. Raises UnfreezeError if the file exists, or if DATA has no image."""
+def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = False) -> Table:
+    """Write the CSV; no image is opened. Raises UnfreezeError if the file exists, if DATA has no image, or if `strict`
+    is true and an image has to be left out."""
     if os.path.lexists(file):
         raise UnfreezeError(f"{one_line(str(file))} exists already and is not overwritten: give another name")
     root, rows, left = _rows(data, settings)
     kept = [row for row in rows if not _unwritable(row["path"])]
     left += [Rejected(row["path"], "a CSV cannot hold its path") for row in rows if _unwritable(row["path"])]
     if not kept:
-        raise UnfreezeError(f"{one_line(str(data))} has no image for a CSV: give a folder with images")
-    with atomic(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as lines:
-        writer = csv.DictWriter(lines, list(kept[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | {"path": _path(root, row["path"], file)} for row in kept)
-    labels = [name for name in kept[0] if name not in ("path", "split")]
+        raise UnfreezeError(f"{one_line(str(data))} has no image for a CSV{why(left)}: give a folder with images")
+    if strict and left:
+        raise UnfreezeError(
+            f"{one_line(str(data))}: {len(left)} left out, and --strict was given; the first is "
+            f"{one_line(left[0].path)}: {left[0].reason}"
+        )
+    _save(file, [row | {"path": _path(root, row["path"], file)} for row in kept])
+    labels = [name for name in kept[0] if name == "label" or name.startswith(FOLDER)]
     counts = {name: dict(Counter(row[name] for row in kept).most_common()) for name in labels}
-    return Table(file, len(kept), counts, tuple(left))
+    return Table(file, len(kept), counts, "group" in kept[0], tuple(left))
 
 
-Row = dict[str, str]  # path, relative to the root; label or folder_1, folder_2, ...; split
+Row = dict[str, str]  # path, relative to the root; label and perhaps group, or folder_1, folder_2, ...; split
+
+
+def _save(file: Path, rows: Sequence[Row]) -> None:
+    with atomic(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _rows(data: Path, settings: DataSettings) -> tuple[Path, list[Row], list[Rejected]]:
@@ -68,8 +81,22 @@ def _rows(data: Path, settings: DataSettings) -> tuple[Path, list[Row], list[Rej
         return _rows_to_decide(data)
     if data.is_dir() and classes_in_a_heap(listing):
         return _rows_to_decide(data)
-    rows = [{"path": entry.path, "label": entry.label, "split": entry.part} for entry in listing.entries]
-    return listing.root, rows, listing.rejected
+    more = _more(listing.entries)
+    return listing.root, [_row(entry, more) for entry in listing.entries], listing.rejected
+
+
+def _row(entry: Entry, more: Sequence[str]) -> Row:
+    return (
+        {"path": entry.path, "label": entry.label}
+        | {name: getattr(entry, name) for name in more}
+        | {"split": entry.part}
+    )
+
+
+def _more(entries: Sequence[Entry]) -> list[str]:
+    """What else is known of an entry, such as its group."""
+    names = [field.name for field in fields(Entry) if field.name not in ("path", "label", "part")]
+    return [name for name in names if any(getattr(entry, name) for entry in entries)]
 
 
 def _rows_to_decide(data: Path) -> tuple[Path, list[Row], list[Rejected]]:
@@ -89,7 +116,7 @@ def _by_folders(paths: Sequence[str]) -> Iterator[Row]:
     levels = min(LEVELS, max((path.count("/") for path in paths), default=0))
     for path in paths:
         folders = [*path.split("/")[:-1], *[""] * levels]
-        columns = {f"folder_{number + 1}": folders[number] for number in range(levels)}
+        columns = {f"{FOLDER}{number + 1}": folders[number] for number in range(levels)}
         yield {"path": path, **columns, "split": _part(path)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.sources.layout import undecided
-from toolkit.data.sources.layout.nesting import files_of, has_images, sub_folders
+from toolkit.data.sources.layout.nesting import files_of, has_images, recurring, sub_folders
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, says_only_data
 
@@ -29,11 +29,19 @@ def classes_of(layout: Layout, folders: list[Path]) -> list[Path]:
     plain = [folder for folder in kept if folder not in like]
     if like and not _is_class(like, plain):
         raise undecided.like_a_part(layout.root, like, plain)
+    layout.notices += [f"{one.name} is read as a class, not as a part" for one in like]
     _refuse_heaps(layout, kept)
     for folder in kept:
         if len(again := sorted({inner.name for inner in sub_folders(folder)} & {one.name for one in kept})) > 1:
             raise undecided.copy_inside(layout.root, folder, again)
     return kept
+
+
+def refuse_recurring(root: Path, folders: list[Path]) -> None:
+    """Raises `UndecidedError` if sub-folders may be the classes, because most of the folders have the same."""
+    outer, names = recurring(folders)
+    if names:
+        raise undecided.nested(root, outer, names)
 
 
 def _refuse_heaps(layout: Layout, folders: list[Path]) -> None:

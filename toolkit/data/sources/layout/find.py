@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.divided import divide
-from toolkit.data.sources.layout.doubt import is_like_part, may_be_class
-from toolkit.data.sources.layout.nesting import chain, files_of, holds_image, inside, is_around, recurring, sub_folders
+from toolkit.data.sources.layout.doubt import is_like_part, may_be_class, refuse_recurring
+from toolkit.data.sources.layout.nesting import chain, files_of, holds_image, inside, is_around, sub_folders
 from toolkit.data.sources.layout.record import Layout
-from toolkit.data.sources.layout.undecided import few, nested, no_class_folders
+from toolkit.data.sources.layout.undecided import few, no_class_folders
 from toolkit.data.sources.layout.undivided import take_classes
 from toolkit.data.sources.part_names import parts_of
 from toolkit.data.sources.walk import LOOP, leads_back, visible
@@ -40,8 +40,8 @@ def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: boo
         raise no_class_folders(root, layout.loose)
     for part in order:
         own = [one.folder for one in layout.classes if one.part == part]
-        if not (classes_outside or _are_known(own, known)) and (names_inside := recurring(own)):
-            raise nested(root, own, names_inside)
+        if not (classes_outside or _are_known(own, known)):
+            refuse_recurring(root, own)
     return layout
 
 

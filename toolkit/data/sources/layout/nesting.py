@@ -87,14 +87,12 @@ def files_of(levels: Iterable[Path]) -> list[Path]:
     return [file for level in levels for file in visible(level)[1]]
 
 
-def recurring(folders: Iterable[Path]) -> list[str]:
-    """The names of sub-folders that most of the folders have; [] if there is one such name at most, or if images lie
-    directly in a folder: then the folders are the classes without doubt."""
-    tops = list(folders)
-    if len(tops) < 2 or any(map(has_images, tops)):
-        return []
+def recurring(folders: Iterable[Path]) -> tuple[list[Path], list[str]]:
+    """(the folders in which no image lies directly, the names of sub-folders that most of these have). There are none
+    if it is one name at most. Where images lie directly in a folder, it is a class without doubt."""
+    tops = [folder for folder in folders if not has_images(folder)]
     inner = [{one.name.casefold(): one for one in sub_folders(top)} for top in tops]
     times = Counter(name for own in inner for name in own)
     often = [name for name, count in sorted(times.items()) if count > 1 and 2 * count > len(tops)]
     names = [name for name in often if any(holds_image(own[name]) for own in inner if name in own)]
-    return names if len(names) > 1 else []
+    return tops, names if len(names) > 1 else []

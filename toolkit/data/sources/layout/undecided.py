@@ -75,6 +75,14 @@ def part_or_class(root: Path, train: Path, heaps: Sequence[Path]) -> UndecidedEr
     )
 
 
+def parts_in_some(root: Path, folder: Path, parts: Sequence[str]) -> UndecidedError:
+    """A folder beside others holds parts, and not all of them do."""
+    return UndecidedError(
+        f"{_where(root)}: {few([folder.name])} holds parts of the data, {few(parts)}, and not every folder beside it "
+        "does so: put train/ and the others around the classes, or into each of them"
+    )
+
+
 def two_of_a_part(root: Path, part: str, folders: Sequence[Path]) -> UndecidedError:
     return UndecidedError(
         f"{_where(root)}: {few(_names(folders))} are both named like the {part} part: put their images together, or "
