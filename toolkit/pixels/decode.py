@@ -55,7 +55,7 @@ SUFFIXES = {
 LARGE = (
     25_000_000  # pixels from which images are decoded one at a time, whatever the number of threads: up to 2 GB each
 )
-LOOKED_AT = 40  # pixels
+LOOKED_AT = 32  # pixels
 
 _one_large = threading.RLock()
 
