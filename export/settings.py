@@ -10,6 +10,7 @@ from typing import Any
 
 from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, as_tuple, at_least, check
+from toolkit.data.settings import DataSettings
 from toolkit.process.cores import cores
 
 MARGIN = 0.5  # points of accuracy that an artefact may lose, where there are images enough to show it
@@ -37,6 +38,7 @@ VERIFY_RULES = {
     ),
     "layers": Rule(bool, "True or False"),
     "retrained": Rule(bool, "True or False"),
+    "reading": Rule(DataSettings, "a DataSettings", optional=True),
     "evidence": Rule((str, Path), "the path of a folder", optional=True),
     "max_flips": Rule(Number, "per cent of the answers, from 0 to 100", lambda value: 0 <= value <= 100),
 }
@@ -107,6 +109,7 @@ class VerifySettings:
     max_flips: float = MAX_FLIPS  # per cent of the answers that may be others than the model's
     evidence: Path | str | None = None  # a folder of more images, which need no labels
     retrained: bool = False  # the files are other models on purpose: judged by accuracy and flips alone
+    reading: DataSettings | None = None  # how a CSV of images is read, where there is no run
 
     def __post_init__(self) -> None:
         check(self, VERIFY_RULES)

@@ -429,8 +429,8 @@ def test_folders_that_will_not_do(classes: Path, change: object, message: str) -
     ("text", "message"),
     [
         ("", "expected the columns path,label[,split], found none"),
-        ("file,class\na.jpg,x\n", "expected the columns path,label[,split], found file, class"),
-        ("path;label\na.jpg;x\n", "found path;label"),
+        ("where,what\na.jpg,x\n", "expected the columns path,label[,split], found where, what"),
+        ("path:label\na.jpg:x\n", "found path:label"),
         ("path,label\n", "has no row with a path and a label"),
         ("path,label\n,\n", "has no row with a path and a label"),
         (

@@ -13,7 +13,7 @@ import numpy as np
 
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
-from toolkit.data.split import split
+from toolkit.data.split import divide_by
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.levels import FULL
 from toolkit.progress import Progress, silent
@@ -128,12 +128,7 @@ def read_images(
             f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "
             "still be kept and shown: merge classes"
         )
-    return split(
-        images,
-        val=settings.val,
-        test=settings.test,
-        seed=settings.seed,
-    )
+    return divide_by(images, settings, strict=strict)
 
 
 def _refuse_inside(data: Path, path: Path, why: str) -> None:
@@ -180,11 +175,15 @@ def load_run(path: Path, data: Path | None = None) -> Run:
         raise UnfreezeError(
             f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder"
         ) from None
-    return Run(path, replace(images, root=_root(data)) if data else images, settings)
+    return Run(path, replace(images, root=_root(data, settings)) if data else images, settings)
 
 
-def _root(data: Path) -> Path:
+def _root(data: Path, settings: Settings) -> Path:
     """The folder to which the paths in DATA are relative."""
+    if settings.image_dir and data.is_file():
+        raise UnfreezeError(
+            one_line(f"the paths of this run are relative to {settings.image_dir}, not to {data}; give that folder")
+        )
     if not data.exists():
         raise UnfreezeError(f"{data} does not exist; give the folder or the CSV that the run was made of")
     return data if data.is_dir() else data.parent

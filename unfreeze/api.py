@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.settings import EXPORT, ExportSettings, VerifySettings
-from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.settings import DATA_SETTINGS, DataSettings, undivided
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.progress import SILENT, Listener
@@ -101,12 +101,12 @@ def scan(
     from functools import partial
 
     from toolkit.data import image_set
-    from toolkit.data.split import split as divide
+    from toolkit.data.split import divide_by
 
     found = image_set.scan(
         local_path(data, DATA), reading, strict=strict, progress=partial(listener.progress, "scanning")
     )
-    return divide(found, val=reading.val, test=reading.test, seed=reading.seed)
+    return divide_by(found, reading, strict=strict)
 
 
 def write_csv(data: PathLike, file: PathLike, *, reading: DataSettings = DATA_SETTINGS, strict: bool = False) -> Table:
@@ -193,10 +193,16 @@ def adopt(
         return opened
 
 
-def evaluate(run: PathLike, data: PathLike | None = None, *, listener: Listener = SILENT) -> Evaluation:
+def evaluate(
+    run: PathLike,
+    data: PathLike | None = None,
+    *,
+    reading: DataSettings | None = None,
+    listener: Listener = SILENT,
+) -> Evaluation:
     """RUN's model on its test part: writes metrics.json and pictures. With DATA: on that folder's test part, or on all
     its images if it has none, and nothing is written; `trained_on` counts those that the model was trained or selected
-    on."""
+    on. `reading`: how DATA is read; None: as the run's data were."""
     check_run(local_path(run))
     with alone(local_path(run)) if data is None else nullcontext():  # nothing is written into RUN for other data
         opened = load(run)
@@ -204,7 +210,8 @@ def evaluate(run: PathLike, data: PathLike | None = None, *, listener: Listener 
         from toolkit.evaluation.evaluate_run import evaluate_folder, evaluate_run
 
         if data is not None:
-            return evaluate_folder(opened, local_path(data, DATA), progress=listener.progress)
+            how = reading or undivided(opened.settings)
+            return evaluate_folder(opened, local_path(data, DATA), how, progress=listener.progress)
         from tuning.trial_plot import plot_trials
 
         evaluation = evaluate_run(opened, progress=listener.progress)

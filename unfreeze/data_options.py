@@ -16,7 +16,7 @@ def option(*names: str, **attributes: Any) -> Callable:
     return click.option(*names, show_default=attributes.pop("show_default", True), **attributes)
 
 
-READING = [
+COLUMNS = [
     option("--image-column", default="", show_default=False, metavar="NAME", help="Column of a CSV with the paths."),
     option("--label-column", default="", show_default=False, metavar="NAME", help="Column of a CSV with the classes."),
     option(
@@ -25,6 +25,9 @@ READING = [
         help="Folder that the paths of a CSV are relative to.  [the CSV's own]",
     ),
     option("--suffix", default="", show_default=False, help="Added to each path of a CSV, such as .jpg."),
+]
+READING = [
+    *COLUMNS,
     option(
         "--group-by",
         default="",

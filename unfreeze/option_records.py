@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from export.settings import Conversion, ExportSettings, VerifySettings
-from toolkit.data.settings import DataSettings
+from toolkit.data.settings import DATA_SETTINGS, DataSettings, undivided
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
 
@@ -34,6 +34,14 @@ def data_settings(values: dict[str, Any]) -> DataSettings:
         return DataSettings(**given | {"image_dir": str(given["image_dir"] or "")})
 
 
+def columns(values: dict[str, Any], usual: DataSettings = DATA_SETTINGS) -> DataSettings:
+    """How other data are read: the options in COLUMNS, which are removed from `values`, and for those that were not
+    typed what `usual` says. Nothing is divided, so groups and copies are not looked for."""
+    typed = {name: str(values.pop(name, "") or "") for name in ("image_column", "label_column", "image_dir", "suffix")}
+    with _as_typed():
+        return undivided(usual, **{name: value for name, value in typed.items() if value})
+
+
 def export_settings(values: dict[str, Any]) -> ExportSettings:
     """The ExportSettings of the options in EXPORT, which are removed from `values`."""
     with _as_typed():
@@ -52,6 +60,7 @@ def verify_settings(values: dict[str, Any]) -> VerifySettings:
             threads=threads,
             layers=values["layers"],
             retrained=values["retrained"],
+            reading=columns(values),
         )
 
 

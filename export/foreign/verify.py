@@ -28,6 +28,7 @@ from export.runtimes.worker import REPEATED, not_repeated
 from export.settings import AS_IN_THE_FILE, VERIFY, Conversion, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageSet, scan
+from toolkit.data.settings import DataSettings, undivided
 from toolkit.data.sources.open import read_listing
 from toolkit.data.unlabelled import scan_unlabelled
 from toolkit.errors import UnfreezeError, one_line
@@ -61,13 +62,14 @@ def verify_foreign(
     conversions = dict.fromkeys(artefacts, conversion) | {reference: reference_conversion or conversion}
     for path in (reference, *artefacts):
         kind_of(path)
-    read_listing(data)
+    read_listing(data, settings.reading or undivided())
     with tempfile.TemporaryDirectory() as folder, ProcessGroup() as processes:
         looks = look_at(conversions, processes, progress)
         given = class_names(conversions[reference])
         _check_number(reference, looks[reference], given)
         levels = looks[reference].process.call(worker.image_levels)
-        images = _images(data, given or _labels_inside(reference, looks), levels, progress)
+        names = given or _labels_inside(reference, looks)
+        images = _images(data, names, settings.reading or undivided(), levels, progress)
         more = _more_images(settings, images, progress)
         pixels = _decode(images, more, Path(folder), {look.size for look in looks.values()}, progress)
         tasks = {Task(path, pixels[look.size].files, conversions[path]): look.process for path, look in looks.items()}
@@ -131,9 +133,11 @@ def _labels_inside(reference: Path, looks: dict[Path, Look]) -> tuple[str, ...] 
     return next(iter(inside.values()), None)
 
 
-def _images(data: Path, names: tuple[str, ...] | None, levels: str, progress: Progress) -> ImageSet:
+def _images(
+    data: Path, names: tuple[str, ...] | None, reading: DataSettings, levels: str, progress: Progress
+) -> ImageSet:
     """The images of the test part, or all images if there is none. `levels`: how the reference takes 16-bit ones."""
-    images = scan(data, classes=names, trains=False, levels=levels, progress=partial(progress, "scanning"))
+    images = scan(data, reading, classes=names, trains=False, levels=levels, progress=partial(progress, "scanning"))
     return images.select("test") if "test" in images.parts else images
 
 

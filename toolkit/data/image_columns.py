@@ -26,6 +26,9 @@ def to_columns(images: ImageSet) -> dict[str, Any]:
         "ignored_suffixes": images.ignored_suffixes,
         "levels": images.levels,
         "notices": list(images.notices),
+        "groups": list(images.groups),
+        "same_pixels": [list(alike) for alike in images.same],
+        "nearly_the_same": [list(pair) for pair in images.near],
     }
 
 
@@ -43,9 +46,12 @@ def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
         sizes=np.array(columns["sizes"], np.int32).reshape(-1, 2),
         rejected=tuple(Rejected(path, reason) for path, reason in columns["rejected"]),
         ignored=columns["ignored"],
-        ignored_suffixes=dict(columns.get("ignored_suffixes", {})),  # an older run.json has none of these three
+        ignored_suffixes=dict(columns.get("ignored_suffixes", {})),  # an older run.json has none of these
         levels=columns.get("levels", FULL),
         notices=tuple(columns.get("notices", ())),
+        groups=tuple(columns.get("groups", ())),
+        same=tuple(map(tuple, columns.get("same_pixels", ()))),
+        near=tuple((one, other) for one, other in columns.get("nearly_the_same", ())),
     )
 
 
@@ -64,6 +70,10 @@ def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
         raise ValueError("`levels` is not a number of bits from 8 to 16 or percentile")
     if not all(type(count) is int for count in columns.get("ignored_suffixes", {}).values()):
         raise ValueError("`ignored_suffixes` holds no numbers")
-    said = [text for row in columns["rejected"] for text in row] + list(columns.get("notices", ()))
+    if columns.get("groups") and len(columns["groups"]) != len(columns["paths"]):
+        raise ValueError("`groups` has another length than `paths`")
+    said = list(columns.get("groups", ()))
+    said += [text for name in ("same_pixels", "nearly_the_same") for row in columns.get(name, ()) for text in row]
+    said += [text for row in columns["rejected"] for text in row] + list(columns.get("notices", ()))
     if type(columns["ignored"]) is not int or not all(isinstance(text, str) for text in said):
-        raise ValueError("`rejected`, `ignored` or `notices` has the wrong type")
+        raise ValueError("`rejected`, `ignored`, `notices`, `groups` or a list of copies has the wrong type")

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.data.formats_seen import misnamed, resolved_levels, unread_formats
+from toolkit.data.read_image import ReadImage, copies_among, without_disputed
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.alike import nearest
 from toolkit.data.sources.class_folders import classes_in_a_heap
@@ -32,7 +33,10 @@ from toolkit.storage.safe_read import read
 
 SHOWN = 10  # class names in a message at most
 AT_A_TIME = 1024  # files that are handed to the threads together
-
+CROWDED = (
+    "so many images look alike that the search for nearly the same ones was ended: some may be missing; "
+    "--near-duplicates off leaves it out"
+)
 
 TRAINED = ("train", "")  # parts that a model is trained on; "": no part given
 
@@ -53,6 +57,9 @@ class ImageSet:
     ignored_suffixes: dict[str, int] = field(default_factory=dict)  # of these files -> how many
     levels: str = FULL  # how 16-bit samples become 8 bits, as `toolkit.pixels.levels` says
     notices: tuple[str, ...] = ()  # sentences for the user: what was decided when DATA was read
+    groups: tuple[str, ...] = ()  # what each image has in common with others, "": nothing; (): not asked for
+    same: tuple[tuple[str, ...], ...] = ()  # sets of digests of files that differ, with the same pixels
+    near: tuple[tuple[str, str], ...] = ()  # pairs of digests that link nearly the same pictures
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -67,11 +74,11 @@ class ImageSet:
         return np.bincount(self.labels[np.array(chosen, bool)], minlength=len(self.class_names))
 
     def duplicates(self) -> tuple[tuple[str, ...], ...]:
-        """The paths of each group of byte-identical files."""
+        """The paths of each set of files with the same pixels."""
         return tuple(tuple(self.paths[i] for i in rows) for rows in self._same() if len(rows) > 1)
 
     def leaks(self) -> tuple[tuple[str, ...], ...]:
-        """The groups of identical files that DATA puts into two parts or more."""
+        """The sets of files with the same pixels that DATA puts into two parts or more."""
         return tuple(
             tuple(self.paths[i] for i in rows) for rows in self._same() if len({self.parts[i] for i in rows} - {""}) > 1
         )
@@ -83,11 +90,16 @@ class ImageSet:
         return hashlib.sha256(json.dumps([self.class_names, rows]).encode()).hexdigest()
 
     def _same(self) -> Iterable[list[int]]:
-        """The row numbers of each group of byte-identical files, in the order of their first paths."""
+        """The row numbers of each set of files with the same pixels, in the order of their first paths."""
         rows: dict[str, list[int]] = defaultdict(list)
-        for i, digest in enumerate(self.digests):
-            rows[digest].append(i)
+        for i, picture in enumerate(self.pictures()):
+            rows[picture].append(i)
         return rows.values()
+
+    def pictures(self) -> tuple[str, ...]:
+        """For each image a key that images with the same pixels share."""
+        first = {digest: alike[0] for alike in self.same for digest in alike}
+        return tuple(first.get(digest, digest) for digest in self.digests)
 
     def _rows(self, chosen: list[int]) -> ImageSet:
         return replace(
@@ -97,18 +109,8 @@ class ImageSet:
             digests=tuple(self.digests[i] for i in chosen),
             parts=tuple(self.parts[i] for i in chosen),
             sizes=self.sizes[chosen],
+            groups=tuple(self.groups[i] for i in chosen) if self.groups else (),
         )
-
-
-@dataclass(frozen=True)
-class ReadImage:
-    """An entry of the listing whose file was read and can be used."""
-
-    entry: Entry
-    digest: str
-    size: tuple[int, int]  # pixels, width and height
-    form: str  # such as "JPEG"
-    top: int  # largest sample of an image of more than 8 bits, else 0
 
 
 def scan(
@@ -131,7 +133,8 @@ def scan(
     """
     listing = read_listing(data, settings, classes or ())
     images, broken = read_all(listing, progress or (lambda done, total: None))
-    images, disputed = _without_disputed(images)
+    copies = copies_among(listing.root, images, near=settings.near_duplicates != "off")
+    images, disputed = without_disputed(images, copies)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
     if strict and rejected:
         first = f"{one_line(rejected[0].path)}: {rejected[0].reason}"
@@ -146,11 +149,13 @@ def scan(
         names = _class_names(data, listing, images, rejected, sources)
     listing.notices += misnamed((image.entry.path, image.form) for image in images)
     listing.notices += unread_formats(left.reason for left in rejected)
+    listing.notices += [CROWDED] if copies.crowded else []
     if levels is None:
         trained = [image for image in images if image.entry.part in TRAINED] or images
         levels, said = resolved_levels(settings.levels, (image.top for image in trained))
         listing.notices += said
-    return replace(image_set_of(listing, names, images, rejected), levels=levels)
+    found = image_set_of(listing, names, images, rejected)
+    return replace(found, levels=levels, same=copies.same, near=copies.near)
 
 
 def read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[ReadImage], list[Rejected]]:
@@ -176,7 +181,7 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
         entry.path.encode()
         data = read_picture(path)
         found = measure(data)
-        return ReadImage(entry, hashlib.sha256(data).hexdigest(), found.size, found.form, found.top)
+        return ReadImage(entry, hashlib.sha256(data).hexdigest(), found.size, found.look, found.form, found.top)
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnfreezeError as error:
@@ -185,22 +190,6 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
         return Rejected(entry.path.encode("utf-8", "backslashreplace").decode(), "its name is not UTF-8: rename it")
     except ValueError:  # a null byte, from a CSV
         return Rejected(entry.path, "not a path that a file can have")
-
-
-def _without_disputed(images: list[ReadImage]) -> tuple[list[ReadImage], list[Rejected]]:
-    """Leave out byte-identical files that have different labels, because nothing says which label is right."""
-    labelled: dict[str, dict[str, str]] = defaultdict(dict)  # digest -> label -> first path
-    for image in images:
-        labelled[image.digest].setdefault(image.entry.label, image.entry.path)
-    kept, disputed = [], []
-    for image in images:
-        others = [pair for pair in labelled[image.digest].items() if pair[0] != image.entry.label]
-        if others:
-            label, path = others[0]
-            disputed.append(Rejected(image.entry.path, one_line(f"the same file as {path}, which is labelled {label}")))
-        else:
-            kept.append(image)
-    return kept, disputed
 
 
 def _class_names(
@@ -278,7 +267,13 @@ def image_set_of(
         ignored=sum(listing.ignored.values()),
         ignored_suffixes=dict(listing.ignored),
         notices=tuple(listing.notices),
+        groups=_groups(images),
     )
+
+
+def _groups(images: list[ReadImage]) -> tuple[str, ...]:
+    groups = tuple(image.entry.group for image in images)
+    return groups if any(groups) else ()
 
 
 def read_unchanged(images: ImageSet, row: int) -> bytes:

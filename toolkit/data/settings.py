@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from toolkit.checks import Number, Rule, check, one_of
+from toolkit.data.groups import NONE, is_group_by
 from toolkit.storage.local_path import local_path
 
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
@@ -15,7 +16,7 @@ DATA_RULES = {
     "label_column": Rule(str, "the name of a column, or an empty text"),
     "image_dir": Rule(str, "the path of a folder as text"),
     "suffix": Rule(str, "the end of the files' names, such as .jpg"),
-    "group_by": Rule(str, "column:NAME, folder, folder:N, a regular expression, or none"),
+    "group_by": Rule(str, "column:NAME, folder, folder:N, a regular expression, or none", is_group_by),
     "near_duplicates": one_of(NEAR_DUPLICATES),
     "levels": one_of(LEVELS),
     "val": FRACTION,
@@ -48,3 +49,10 @@ class DataSettings:
 
 
 DATA_SETTINGS = DataSettings()
+
+
+def undivided(settings: DataSettings = DATA_SETTINGS, **changed: str) -> DataSettings:
+    """How data are read of which nothing is divided, with the columns and levels of `settings`: groups and copies are
+    not looked for."""
+    known = {field.name: getattr(settings, field.name) for field in fields(DataSettings)}
+    return DataSettings(**known | changed | {"group_by": NONE, "near_duplicates": "off"})

@@ -1,69 +1,110 @@
 """Give every image a part, train, val or test. Parts that DATA does not give are drawn by class and seed.
 
-The draw depends on the content of the files only, so that byte-identical files get the same part, whatever their names.
+Images that must stay together (`toolkit.data.together`) get the same part. The draw depends on the content of the files
+only, not on their names. `toolkit.data.draw` does it.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
+import numpy as np
+
+from toolkit.data.draw import Together, divide
 from toolkit.data.image_set import TRAINED, ImageSet
+from toolkit.data.settings import DataSettings
+from toolkit.data.together import split_groups, together
 from toolkit.errors import UnfreezeError, one_line
 
 SOURCES = TRAINED  # parts that a missing val or test part is drawn from
+CHAIN = 0.2  # share of the images that are linked to one another, from which it is said
 
 
-def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0) -> ImageSet:
+def divide_by(images: ImageSet, settings: DataSettings, *, strict: bool = False) -> ImageSet:
+    """`split` by the settings. Raises UnfreezeError also if `strict` is true and DATA gives a group two parts."""
+    torn = split_groups(images)
+    if strict and torn:
+        group, parts = next(iter(torn.items()))
+        raise UnfreezeError(
+            one_line(f"{len(torn)} groups are in two parts, and --strict was given; the first, {group}, is in ")
+            + " and ".join(parts)
+        )
+    near = settings.near_duplicates == "keep-together"
+    return split(images, val=settings.val, test=settings.test, seed=settings.seed, near=near)
+
+
+def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0, near: bool = True) -> ImageSet:
     """The same images with every part "train", "val" or "test".
 
     If DATA has no test part, the fraction `test` of each class is drawn for it; then, if it has no val part, the
     fraction `val` of the rest; at least one image each. Both are drawn from the training images and from images without
-    a part. An image without a part gets the part of a byte-identical file that has one; files that DATA itself puts
-    into different parts stay there. Raises UnfreezeError if a class has too few distinct images.
+    a part. An image without a part gets the part of one that it must stay together with; images that DATA itself puts
+    into different parts stay there. `near`: nearly the same images must stay together, too. Raises UnfreezeError if a
+    class has too few distinct images, or too few groups.
     """
     sources = any(part in SOURCES for part in folder.parts)  # a model that exists already may have test images alone
     wanted = {part: share for part, share in (("test", test), ("val", val)) if sources and part not in folder.parts}
     for part, share in wanted.items():
         if not 0 < share < 1:
             raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")
-    given = {digest: part for digest, part in zip(folder.digests, folder.parts, strict=True) if part not in SOURCES}
-    moved: dict[str, str] = {}  # digest -> part; all other images of the sources are for training
-    for name, distinct in zip(folder.class_names, _distinct(folder), strict=True):
-        own = distinct - given.keys()
-        moved |= _divide(name, sorted(own, key=lambda digest: _rank(seed, digest)), wanted)
+    sets = together(folder, near=near).tolist()
+    given = {one: part for one, part in zip(sets, folder.parts, strict=True) if part not in SOURCES}
+    stay = {picture for picture, part in zip(folder.pictures(), folder.parts, strict=True) if part not in SOURCES}
+    free = [
+        part in SOURCES and picture not in stay and (part != "" or one not in given)
+        for one, picture, part in zip(sets, folder.pictures(), folder.parts, strict=True)
+    ]
+    drawn = _sets(folder, sets, free)
+    _refuse_few(folder, drawn, wanted)
+    moved = divide(drawn, wanted, seed) if wanted else {}
     parts = (
-        moved.get(digest, "train" if part else given.get(digest, "train")) if part in SOURCES else part
-        for digest, part in zip(folder.digests, folder.parts, strict=True)
+        moved.get(one, "train") if drawable else part or given.get(one, "train")
+        for one, part, drawable in zip(sets, folder.parts, free, strict=True)
     )
-    return replace(folder, parts=tuple(parts))
+    done = replace(folder, parts=tuple(parts))
+    return replace(done, notices=(*folder.notices, *_notices(done, sets, bool(wanted), near)))
 
 
-def _distinct(folder: ImageSet) -> list[set[str]]:
-    """For each class, the digests of the images that may be drawn for another part."""
-    found: list[set[str]] = [set() for _ in folder.class_names]
-    for digest, label, given in zip(folder.digests, folder.labels.tolist(), folder.parts, strict=True):
-        if given in SOURCES:
-            found[label].add(digest)
-    return found
+def _sets(folder: ImageSet, sets: list[int], free: list[bool]) -> list[Together]:
+    """The sets of images that may be drawn for another part; images that have the same pixels count once."""
+    pictures: dict[int, dict[str, int]] = {}
+    rows = zip(sets, folder.pictures(), folder.labels.tolist(), free, strict=True)
+    for one, picture, label, drawable in rows:
+        if drawable:
+            pictures.setdefault(one, {})[picture] = label
+    return [
+        Together(number, min(own), {label: [*own.values()].count(label) for label in own.values()})
+        for number, own in pictures.items()
+    ]
 
 
-def _divide(name: str, digests: list[str], wanted: dict[str, float]) -> dict[str, str]:
-    """digest -> part, for the first of `digests`. At least one is left for each later part and for training. Raises
-    UnfreezeError if there are too few."""
-    if wanted and len(digests) <= len(wanted):
-        parts = " and ".join(wanted)
+def _refuse_few(folder: ImageSet, drawn: list[Together], wanted: dict[str, float]) -> None:
+    """Raises UnfreezeError if a class has too few sets of images for a part each."""
+    parts = " and ".join(wanted)
+    for label, name in enumerate(folder.class_names):
+        own = [one for one in drawn if label in one.counts]
+        if not wanted or len(own) > len(wanted):
+            continue
+        images = sum(one.counts[label] for one in own)
+        what, more = f"{images} distinct images", "add images"
+        if images > len(own):
+            what = f"{images} distinct images in {len(own)} groups that must stay together"
+            more = "add images of others, or let them be divided: --group-by none, --near-duplicates warn"
         raise UnfreezeError(
-            f"class {one_line(name)} has {len(digests)} distinct images to split {parts} off from, "
-            f"and needs at least {len(wanted) + 1}: add images"
+            f"class {one_line(name)} has {what} to split {parts} off from, and needs at least {len(wanted) + 1}: {more}"
         )
-    divided: dict[str, str] = {}
-    for later, (part, share) in enumerate(wanted.items()):
-        left = digests[len(divided) :]
-        take = min(max(1, round(share * len(left))), len(left) - (len(wanted) - later))
-        divided |= dict.fromkeys(left[:take], part)
-    return divided
 
 
-def _rank(seed: int, digest: str) -> str:
-    return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()
+def _notices(done: ImageSet, sets: list[int], drawn: bool, near: bool) -> list[str]:
+    """Sentences about what came out of a draw of whole groups."""
+    told = []
+    if drawn and done.groups:
+        shares = [f"{part} {done.parts.count(part) / len(done):.1%}" for part in ("train", "val", "test")]
+        told.append(f"each of the {len({*done.groups})} groups is in one part: {', '.join(shares)} of the images")
+    largest = int(np.bincount(sets).max()) if sets else 0
+    if drawn and near and done.near and not done.groups and largest > max(20, CHAIN * len(done)):
+        told.append(
+            f"{largest} of {len(done)} images form one chain of nearly the same images and are in one part; if they "
+            "differ in what matters, give --near-duplicates warn"
+        )
+    return told

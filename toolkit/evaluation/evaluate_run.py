@@ -10,6 +10,7 @@ import numpy as np
 
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageSet, scan
+from toolkit.data.settings import DataSettings
 from toolkit.evaluation import plots
 from toolkit.evaluation.results import write_answers, write_metrics
 from toolkit.progress import Progress, silent
@@ -38,11 +39,11 @@ def evaluate_run(run: Run, *, progress: Progress = silent) -> Evaluation:
     return evaluation
 
 
-def evaluate_folder(run: Run, data: Path, *, progress: Progress = silent) -> Evaluation:
-    """Evaluate the run's model on the test part of another folder, or on all its images if it has no test part. Only
-    decoded images are written, into the run's cache."""
-    levels, told = run.images.levels, partial(progress, "scanning")
-    images = scan(data, classes=run.images.class_names, levels=levels, progress=told)
+def evaluate_folder(run: Run, data: Path, reading: DataSettings, *, progress: Progress = silent) -> Evaluation:
+    """Evaluate the run's model on the test part of another folder, or on all its images if it has no test part.
+    `reading`: how it is read. Only decoded images are written, into the run's cache."""
+    names, levels, told = run.images.class_names, run.images.levels, partial(progress, "scanning")
+    images = scan(data, reading, classes=names, levels=levels, progress=told)
     if "test" in images.parts:
         images = images.select("test")
     model = load_model(run)

@@ -12,6 +12,8 @@ picture         the bytes of a file -> its size, and its pixels when they are as
 levels          16 bits -> 8
 reasons         what a decoder says of a damaged file -> words
 decode          the one decoder
+look            what tells a copy of a picture from another one
+perceptual_hash   64 bits that stay the same when a picture is encoded anew
 resize          bilinear resampling, in numpy
 grey            RGB -> one channel
 augment         one augmented view of one image

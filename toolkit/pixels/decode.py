@@ -7,6 +7,7 @@ of many images are made by `toolkit.data.decoded_arrays`, and normalisation is i
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,7 +20,8 @@ from PIL import Image
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels import reasons
 from toolkit.pixels.formats import refuse_unread
-from toolkit.pixels.levels import FULL, to_eight, words
+from toolkit.pixels.levels import FULL, PERCENTILE, to_eight, words
+from toolkit.pixels.look import Look, look_at
 from toolkit.pixels.picture import CHECK, Picture, Pixels, open_picture
 from toolkit.pixels.resize import Size, resize, sides
 from toolkit.storage.safe_read import read
@@ -66,6 +68,7 @@ class Measured:
     height: int
     form: str  # such as "JPEG"
     top: int  # largest sample of an image of more than 8 bits, of whose low byte only an upper bound is known; else 0
+    look: Look
 
     @property
     def size(self) -> tuple[int, int]:
@@ -114,20 +117,44 @@ def measure(data: bytes) -> Measured:
     """
     with _reasons(), _large(picture := open_picture(data)):
         # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time.
-        pixels = picture.load(CHECK, False)
-        top = _top(pixels) if isinstance(pixels, np.ndarray) else 0
-        corner = pixels[:1, :1] if isinstance(pixels, np.ndarray) else pixels.crop((0, 0, 1, 1))
-        _rgb(corner, FULL)  # convert one pixel as `decode` will: this finds a broken palette
+        pixels, top = picture.load(CHECK, False), 0
+        if isinstance(pixels, np.ndarray):
+            top = _top(pixels)
+            _rgb(pixels[:1, :1], FULL)
+        elif pixels.mode != "L":
+            pixels = _rgb(pixels, FULL)  # convert it as `decode` will: this finds a broken palette
         width, height = picture.width, picture.height
+        turn = _TURNS.get(picture.orientation())
         if picture.orientation() in (5, 6, 7, 8):
             width, height = height, width
-        return Measured(width, height, picture.form, top)
+        return Measured(width, height, picture.form, top, look_at(pixels, turn, (width, height)))
 
 
 def read_picture(path: Path) -> bytes:
     """The bytes of a file that is to be decoded. Raises as `safe_read.read` does, and UnfreezeError if its format is
     not read here: then no more than its beginning was."""
     return read(path, refuse_unread)
+
+
+def pixel_digest(source: Path | bytes) -> str:
+    """SHA-256 of the pixels, all of them, hex: of 8 bits upright as RGB, of 16 as they are stored."""
+    with _reasons(source), _large(picture := open_picture(_bytes(source))):
+        pixels = picture.load(1, True)
+        turn = _TURNS.get(picture.orientation())
+        if isinstance(pixels, np.ndarray):
+            content = f"{turn} {pixels.shape}".encode() + pixels.tobytes()
+        else:
+            rgb = _rgb(pixels, FULL) if turn is None else _rgb(pixels, FULL).transpose(turn)
+            content = f"{rgb.size}".encode() + rgb.tobytes()
+        return hashlib.sha256(content).hexdigest()
+
+
+def thumbnail(source: Path | bytes, side: int) -> np.ndarray:
+    """uint8 [side, side, 3], antialiased: of a JPEG it is decoded at a reduced size, 16 bits by the image's own
+    range."""
+    with _reasons(source), _large(picture := open_picture(_bytes(source))):
+        smaller = (part for part in (8, 4, 2) if min(picture.width, picture.height) >= 8 * side * part)
+        return _antialiased(_upright_rgb(picture, PERCENTILE, next(smaller, 1)), side)
 
 
 @contextmanager

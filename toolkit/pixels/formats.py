@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 
-from PIL import features
-
 from toolkit.errors import UnfreezeError
 from toolkit.storage.safe_read import HEAD
 
@@ -112,7 +110,7 @@ def unread(form: str) -> str:
     """Why files of this format are not read, and what to do; "" if they are."""
     if form in EXTRA and find_spec(EXTRA[form]) is None:
         return f"{form} is read only with the extra formats: pip install 'unfreeze[formats]', or {_CONVERT}"
-    if form in BUILT and not features.check(BUILT[form]):
+    if form in BUILT and not _is_built(BUILT[form]):
         return f"{form} is not in this build of Pillow: install Pillow from PyPI, or {_CONVERT}"
     if form.startswith("video"):
         return f"{form} is not a picture: take single pictures out of it"
@@ -140,3 +138,10 @@ def _brand(head: bytes) -> str | None:
 
 def _svg(head: bytes) -> str | None:
     return "SVG" if _SVG.match(head) else None
+
+
+def _is_built(feature: str) -> bool:
+    """Whether Pillow was built with it."""
+    from PIL import features  # not at import: what only names formats stays light
+
+    return bool(features.check(feature))

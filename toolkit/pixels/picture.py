@@ -27,7 +27,10 @@ from toolkit.pixels import bmp, deep, extra_formats, jpeg, netpbm, tiff
 from toolkit.pixels.formats import refuse_unread, unsupported
 from toolkit.pixels.limits import png_pixels, refuse_bomb, refuse_size
 
-CHECK = 0  # for `load`: only to see whether it can be decoded; a JPEG at an eighth and in grey
+# For `load`: only to see whether it can be decoded, and its look; a JPEG in grey, at an eighth, or as much more as
+# leaves LOOKED_AT pixels on its shorter side.
+CHECK = 0
+LOOKED_AT = 32
 Pixels = Image.Image | np.ndarray  # 8 bits: Pillow's image; 16 bits: uint16 [H, W, C], C as in `levels.to_eight`
 
 
@@ -106,9 +109,9 @@ def _jpeg(form: str, data: bytes) -> Picture:
     scale = frame.scale if frame else 1
 
     def load(shrink: int, low: bool) -> Pixels:
-        part = max(shrink or jpeg.SCALES[-1], scale)
+        part, least = max(shrink or jpeg.SCALES[-1], scale), 1 if shrink else LOOKED_AT
         if part > 1 and not (frame and frame.lossless):
-            image.draft(image.mode if shrink else "L", (max(1, width // part), max(1, height // part)))
+            image.draft(image.mode if shrink else "L", (max(least, width // part), max(least, height // part)))
         image.load()
         return image
 

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
 @o.DATA
 @o.options(SPLIT)
+@click.option(
+    "--sheet",
+    type=o.LocalPath(),
+    help="File for a picture of the copies that were found, side by side: FILE.png.",
+)
 @o.STRICT
 @click.option(
     "--write-csv",
@@ -35,7 +40,9 @@ if TYPE_CHECKING:
 )
 @o.JSON
 @click.pass_obj
-def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json: bool, **values: Any) -> None:
+def scan(
+    screen: Any, data: Path, strict: bool, sheet: Path | None, write_csv: Path | None, as_json: bool, **values: Any
+) -> None:
     """What is in DATA: classes, counts, sizes, broken files, duplicates, and the split that a run would make."""
     reading = option_records.data_settings(values)
     if write_csv:
@@ -45,7 +52,12 @@ def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json:
         more += " --group-by column:group" if table.grouped else ""
         screen.next(f"unfreeze scan {shlex.quote(str(write_csv))}{more}")
         return
+    if sheet:
+        from unfreeze.pages.pair_sheet import check_sheet
+
+        check_sheet(sheet)
     images = api.scan(data, reading=reading, strict=strict, listener=Listener(screen.progress))
+    from toolkit.data.together import near_duplicates, near_leaks, split_groups
     from unfreeze.screen import tables
 
     counts = {part: images.counts(part) for part in ("train", "val", "test")}
@@ -58,7 +70,11 @@ def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json:
         "images": len(images),
         "rejected": [asdict(left) for left in images.rejected],
         "duplicates": images.duplicates(),
+        "near_duplicates": near_duplicates(images),
         "leaks": tables.leaks(images),
+        "near_leaks": near_leaks(images),
+        "groups": len({*images.groups} - {""}),
+        "split_groups": split_groups(images),
         "ignored": images.ignored,
         "ignored_suffixes": images.ignored_suffixes,
         "levels": images.levels,
@@ -66,6 +82,11 @@ def scan(screen: Any, data: Path, strict: bool, write_csv: Path | None, as_json:
         "fingerprint": images.fingerprint(),
     }
     print_result(screen, as_json, listed, lambda: tables.show_folder(images))
+    if sheet:
+        from unfreeze.pages.pair_sheet import draw_pairs
+
+        drawn = draw_pairs(images, sheet)
+        screen.say(f"{sheet}: {drawn} pairs of copies" if drawn else f"no copies, so {sheet} was not written")
     screen.next(f"unfreeze run {shlex.quote(str(data))} RUN{_typed(reading)}")
 
 

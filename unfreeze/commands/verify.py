@@ -14,13 +14,15 @@ from toolkit.progress import Listener
 from unfreeze import artefact_api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof, require_sense
+from unfreeze.data_options import COLUMNS
 from unfreeze.gate.reports import Reports
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
 
 OWN = ("reference", "reference_pixels", "pixels", "labels", "image_size", "output", "out", "retrained")
-FOREIGN = {name: f"--{name.replace('_', '-')}" for name in OWN} | {"artefacts": "--artefact"}
+OF_CSV = ("image_column", "label_column", "image_dir", "suffix")
+FOREIGN = {name: f"--{name.replace('_', '-')}" for name in (*OWN, *OF_CSV)} | {"artefacts": "--artefact"}
 
 
 @click.command(short_help="Prove each artefact in its own runtime.")
@@ -80,7 +82,7 @@ FOREIGN = {name: f"--{name.replace('_', '-')}" for name in OWN} | {"artefacts": 
     multiple=True,
     help="With --reference: a model file of any runtime. The option may be given several times.",
 )
-@o.options(o.CONVERSION)
+@o.options(COLUMNS, o.CONVERSION)
 @click.option("--reference-pixels", metavar="RANGE", help="As --pixels, for the reference alone.  [--pixels]")
 @click.option(
     "--out", type=o.LocalPath(), help="With --reference: folder that parity.json and the pictures are written to."
@@ -105,6 +107,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
 
     Or any two model files: unfreeze verify --reference model.keras --artefact model.onnx --data DIR --pixels 0..1
     """
+    of_csv = {name: values[name] for name in OF_CSV}
     settings, listener = option_records.verify_settings(values), Listener(screen.progress)
     wanted = {name: values.pop(name) for name in ("junit", "summary", "github")}
     reports = Reports(**wanted, strict=values["strict"], as_json=as_json)
@@ -112,7 +115,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
         _verify_foreign(screen, reports, values, settings)
         return
     for name, option in FOREIGN.items():
-        if values[name]:
+        if (values | of_csv)[name]:
             raise UnfreezeError(f"{option} goes without RUN: give one of both")
     which = {name: values[name] for name in ("formats", "precisions", "data")}
     with reports.even_without_verdicts():

@@ -11,6 +11,7 @@
     search_pictures  pictures of the search
     result_pictures  pictures of the model that was kept
     thumbnails       the worst mistakes, as small pictures
+    pair_sheet       a picture of the copies in DATA
     page             RunFacts -> report.html
     card             RunFacts -> report.md, a model card
     write_report     both into the run folder

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.data.together import near_duplicates, near_leaks, split_groups
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from toolkit.stats.scores import SCORES, shown
 from unfreeze.evidence_wording import chance_words, undecided_words
@@ -186,8 +187,14 @@ def _reliability(facts: RunFacts) -> Picture | None:
 def _data(facts: RunFacts) -> dict[str, Any]:
     images = facts.run.images
     part = dict(zip(images.paths, images.parts, strict=True))
-    leaks = [", ".join(f"{shorten(path)} ({part[path]})" for path in group) for group in images.leaks()]
-    duplicates = [", ".join(shorten(path) for path in group) for group in images.duplicates()]
+    leaks, near_apart = (
+        [", ".join(f"{shorten(path)} ({part[path]})" for path in paths) for paths in sets]
+        for sets in (images.leaks(), near_leaks(images))
+    )
+    duplicates, near = (
+        [", ".join(map(shorten, paths)) for paths in sets] for sets in (images.duplicates(), near_duplicates(images))
+    )
+    torn = [f"{shorten(group)}: {' and '.join(parts)}" for group, parts in split_groups(images).items()]
     rejected = [f"{shorten(left.path)}: {shorten(left.reason)}" for left in images.rejected]
     width, height = (np.percentile(images.sizes[:, axis], (0, 50, 100)).astype(int) for axis in (0, 1))
     return {
@@ -196,8 +203,11 @@ def _data(facts: RunFacts) -> dict[str, Any]:
         "lists": [
             ("How the data were read", [shorten(notice) for notice in images.notices], ""),
             ("Left out", rejected, "Every file could be used."),
-            ("Byte-identical", duplicates, "No two files are byte-identical."),
+            ("With the same pixels", duplicates, "No two files have the same pixels."),
+            ("Nearly the same (resized, or encoded anew)", near, ""),
             ("In two parts as they were given, so the test is too easy", leaks, ""),
+            ("Nearly the same image in two parts, so the test is too easy", near_apart, ""),
+            ("A group in two parts, so the test is too easy", torn, ""),
         ],
         "ignored": images.ignored,
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from export.settings import PIXELS
+from toolkit.data.together import near_leaks, split_groups
 from toolkit.errors import one_line
 from unfreeze.evidence_wording import allowed_words, evidence_words, smallest_class_words
 from unfreeze.pages.effects import Effect
@@ -84,7 +85,8 @@ def test_images_words(facts: RunFacts) -> str:
     trained on."""
     if facts.adopted:
         return "which test the model if it was not trained on them"
-    if facts.run.images.leaks():
+    images = facts.run.images
+    if images.leaks() or near_leaks(images) or split_groups(images):
         return "some of which stand in another part, too, as they were given"
     return "that took no part in training or choosing"
 

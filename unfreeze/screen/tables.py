@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.data.image_set import ImageSet
 from toolkit.data.sources.reasons import by_suffix
+from toolkit.data.together import near_duplicates, near_leaks, split_groups
 from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
@@ -45,8 +46,12 @@ def show_folder(images: ImageSet) -> None:
     for notice in images.notices:
         click.echo(f"note: {one_line(notice)}")
     listed("left out", [f"{left.path}: {left.reason}" for left in images.rejected])
-    listed("byte-identical", [", ".join(group) for group in images.duplicates()])
+    listed("with the same pixels", [", ".join(group) for group in images.duplicates()])
+    listed("nearly the same", [", ".join(group) for group in near_duplicates(images)])
     listed("the same image in two given parts", leaks(images))
+    for what, lines in torn(images).items():
+        if lines:
+            listed(what, lines)
     if images.ignored:
         kinds = by_suffix(images.ignored_suffixes) or images.ignored  # an older run.json has the number alone
         click.echo(f"ignored (no image): {kinds}")
@@ -60,8 +65,21 @@ def _unlisted(classes: Sequence[str]) -> list[list[str]]:
 
 def leaks(images: ImageSet) -> list[str]:
     """A line for each image that DATA itself has in two parts, with its paths."""
+    return _with_parts(images, images.leaks())
+
+
+def _with_parts(images: ImageSet, sets: Sequence[tuple[str, ...]]) -> list[str]:
     part = dict(zip(images.paths, images.parts, strict=True))
-    return [", ".join(f"{path} ({part[path]})" for path in group) for group in images.leaks()]
+    return [", ".join(f"{path} ({part[path]})" for path in paths) for paths in sets]
+
+
+def torn(images: ImageSet) -> dict[str, list[str]]:
+    """What else stands in two parts: a line for each set of nearly the same images, and for each group."""
+    groups = split_groups(images)
+    return {
+        "nearly the same image in two parts": _with_parts(images, near_leaks(images)),
+        "a group in two parts": [f"{group}: {' and '.join(parts)}" for group, parts in groups.items()],
+    }
 
 
 def warnings(images: ImageSet) -> Iterator[str]:
@@ -70,6 +88,7 @@ def warnings(images: ImageSet) -> Iterator[str]:
     for what, lines in {
         "left out": [f"{left.path}: {left.reason}" for left in images.rejected],
         "the same image in two parts, so the test is too easy": leaks(images),
+        **{f"{what}, so the test is too easy": lines for what, lines in torn(images).items()},
     }.items():
         if lines:
             yield f"{what}: {len(lines)}"

@@ -9,6 +9,9 @@ layout          which folders stand for classes and parts
 class_folders   a folder -> the images of its classes
 alike           class names that are nearly the same
 any_folder      a folder of images without classes
-csv_file        a CSV `path,label[,split]`
+csv_file        a CSV with a row for each image
+csv_table       the text of a CSV -> rows and columns
+csv_columns     which column has the paths, which the classes, parts and groups
+csv_paths       the paths in a CSV -> files that are there
 write_csv       DATA -> a CSV of it, to look at and to edit
 """

@@ -1,37 +1,63 @@
-"""A CSV `path,label[,split]` -> `Listing`.
+"""A CSV with a row for each image -> `Listing`.
 
-Paths are relative to the CSV's folder and may not lead out of it; an absolute path may lead anywhere.
+Paths are relative to the CSV's folder, or to another one that the settings name, and may not lead out of it; an
+absolute path may lead anywhere.
 """
 
 from __future__ import annotations
 
-import csv
-import posixpath
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.data.settings import DataSettings
+from toolkit.data.sources.csv_columns import Columns, choose_columns, is_one
+from toolkit.data.sources.csv_paths import locate
+from toolkit.data.sources.csv_table import Table, read_table
 from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
 from toolkit.data.sources.part_names import part_of
 from toolkit.data.sources.reasons import why
+from toolkit.data.sources.walk import is_image
 from toolkit.errors import UnfreezeError, one_line
+
+SEPARATORS = "|;, "  # that people write between several classes of one image
 
 
 def read_csv(file: Path, settings: DataSettings) -> Listing:
-    """The files that the CSV names. Raises UnfreezeError if it cannot be read or has no usable row."""
-    listing = Listing(file.parent)
-    seen: set[Entry] = set()
-    for line, row in _csv_rows(file):
-        entry = _csv_entry(file, line, row)
-        if reason := _unusable(entry, seen):
-            listing.rejected.append(Rejected(entry.path, f"line {line} of {one_line(file.name)} {reason}"))
-        else:
-            seen.add(entry)
-            listing.entries.append(entry)
-            listing.classes.add((entry.label, entry.part))
+    """The files that the CSV names. Raises UnfreezeError if it cannot be read, if it is not plain what its columns and
+    paths mean, or if it has no usable row."""
+    table = read_table(file)
+    _refuse_without_header(table)
+    columns = choose_columns(table, settings)
+    labels = [_label(table, columns, line, cells) for line, cells in table.rows]
+    parts = [_part(table, columns, line, cells) for line, cells in table.rows]
+    _refuse_several(table, labels)
+    base = Path(settings.image_dir) if settings.image_dir else file.parent
+    paths, guessed = locate(file, base, table.values(columns.path), settings.suffix)
+    listing = Listing(base, notices=[*columns.notices, *filter(None, (guessed, _numbers(labels)))])
+    groups = table.values(columns.group) if columns.group is not None else [""] * len(paths)
+    _fill(listing, table, [Entry(*row) for row in zip(paths, labels, parts, groups, strict=True)])
     if not listing.entries:
         left = why(listing.rejected)
         raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{left}: add a row per image")
     return listing
+
+
+def _fill(listing: Listing, table: Table, entries: Sequence[Entry]) -> None:
+    """Add the rows that can be used, and the reason for each that cannot."""
+    seen: set[Entry] = set()
+    name = one_line(table.file.name)
+    for (line, _), entry in zip(table.rows, entries, strict=True):
+        if reason := _unusable(entry, seen):
+            listing.rejected.append(Rejected(entry.path, f"line {line} of {name} {reason}"))
+        else:
+            seen.add(entry)
+            listing.entries.append(entry)
+            listing.classes.add((entry.label, entry.part))
+    for line in table.too_wide:
+        listing.rejected.append(
+            Rejected("", f"line {line} of {name} has more cells than the header: quote those with a delimiter in them")
+        )
 
 
 def _unusable(entry: Entry, seen: set[Entry]) -> str:
@@ -43,28 +69,57 @@ def _unusable(entry: Entry, seen: set[Entry]) -> str:
     return "repeats an earlier one" if entry in seen else ""
 
 
-def _csv_entry(file: Path, line: int, row: dict[str, str]) -> Entry:
-    split = row.get("split", "")
-    part = part_of(split) if split else ""
-    where = one_line(f"{file}, line {line}")
+def _label(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) -> str:
+    """The class that a row names; "" if it names none."""
+    one = len(columns.labels) == 1
+    label = (
+        cells[columns.labels[0]] if one else next((table.columns[n] for n in columns.labels if is_one(cells[n])), "")
+    )
+    check_label(label, one_line(f"{table.file}, line {line}"))
+    return label
+
+
+def _part(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) -> str:
+    name = "" if columns.part is None else cells[columns.part]
+    part = part_of(name) if name else ""
     if part is None:
-        raise UnfreezeError(f"{where}: split is {split[:40]!r}; write train, val, test or nothing")
-    check_label(row["label"], where)
-    path = posixpath.normpath(row["path"]) if row["path"] else ""
-    return Entry(path, row["label"], part)
+        raise UnfreezeError(
+            one_line(f"{table.file}, line {line}: split is {name[:40]!r}; write train, val, test or nothing")
+        )
+    return part
 
 
-def _csv_rows(file: Path) -> list[tuple[int, dict[str, str]]]:
-    """(line number, row) of each row. A row maps the column names in lower case to the values, both without outer
-    blanks."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines, skipinitialspace=True)
-            columns = [name.strip().lower() for name in next(reader, [])]
-            rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UnfreezeError(one_line(f"{file} cannot be read as a CSV in UTF-8: {error}")) from error
-    if not {"path", "label"} <= set(columns):
-        found = ", ".join(columns)[:200] or "none"
-        raise UnfreezeError(one_line(f"{file}: expected the columns path,label[,split], found {found}: name them so"))
-    return [(line, dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False))) for line, cells in rows]
+def _refuse_without_header(table: Table) -> None:
+    """Raises UnfreezeError if the first line is that of an image."""
+    named = [name for name in table.columns if is_image(Path(name))]
+    if named:
+        raise UnfreezeError(
+            one_line(
+                f"{table.file} begins with {named[0]}, not with names of columns: put the line path,label above it"
+            )
+        )
+
+
+def _refuse_several(table: Table, labels: list[str]) -> None:
+    """Raises UnfreezeError if labels are plainly several classes: their words are classes of other images."""
+    alone = {label for label in labels if label}
+    for (line, _), label in zip(table.rows, labels, strict=True):
+        for separator in SEPARATORS:
+            words = [word.strip() for word in label.split(separator)]
+            if len(words) > 1 and {*words} <= alone - {label}:
+                raise UnfreezeError(
+                    one_line(
+                        f"{table.file}, line {line}: {label[:80]} names several classes, {' and '.join(words)}, which "
+                        "other images have alone, and a classifier gives one class for an image: keep the rows that "
+                        "have one, or write a name without blanks and separators if it is a class of its own"
+                    )
+                )
+
+
+def _numbers(labels: list[str]) -> str:
+    """A sentence if the classes are numbers; "" if they are not."""
+    names = sorted(Counter(filter(None, labels)))
+    if not names or not all(name.isdecimal() for name in names):
+        return ""
+    few = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+    return f"the classes are numbers, whose names are the texts {few}, in the order of texts"

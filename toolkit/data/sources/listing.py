@@ -16,6 +16,7 @@ class Entry:
     path: str  # POSIX, relative to the listing's root
     label: str  # class name
     part: str  # "train" | "val" | "test" | "": not given
+    group: str = ""  # what it has in common with others; "": nothing that is known
 
 
 @dataclass(frozen=True)

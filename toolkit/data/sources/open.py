@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from toolkit.data.groups import with_groups
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.alike import refuse_alike
 from toolkit.data.sources.class_folders import read_folder
@@ -19,7 +20,7 @@ def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS, known: Coll
     DATA is neither a folder of classes nor a CSV."""
     if is_true(data.is_dir):
         listing = read_folder(data, settings, known)
-    elif is_true(data.is_file) and data.suffix.lower() == ".csv":
+    elif is_true(data.is_file) and data.suffix.lower() in (".csv", ".tsv"):
         listing = read_csv(data, settings)
     else:
         what = "is neither a folder nor a .csv file" if is_true(data.exists) else "does not exist"
@@ -27,5 +28,5 @@ def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS, known: Coll
             f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
         )
     refuse_alike(listing.classes, one_line(str(data)))
-    listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part))
-    return listing
+    listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part, entry.group))
+    return with_groups(listing, settings.group_by, str(data))

@@ -1,0 +1,253 @@
+"""A CSV as people have it: what is read as what, what is refused in which words."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.pictures import write_pictures
+from toolkit.data.groups import is_group_by
+from toolkit.data.image_set import scan
+from toolkit.data.settings import DataSettings
+from toolkit.data.sources.csv_columns import GROUP_NAMES, LABEL_NAMES, PART_NAMES, PATH_NAMES
+from toolkit.data.sources.csv_table import DELIMITERS, read_table
+from toolkit.data.sources.listing import Listing
+from toolkit.data.sources.open import read_listing
+from toolkit.errors import UnfreezeError
+
+NAMES = [f"{number:03d}" for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/ with six pictures, test/ with two others of other names, one/ and two/ with three of six between them."""
+    root = tmp_path_factory.mktemp("data")
+    drawn = sorted((write_pictures(root / "drawn", per_class=4, size=16)).rglob("*.jpg"))
+    for number, file in enumerate(drawn):
+        name = f"train/{NAMES[number]}.jpg" if number < 6 else f"test/9{number}.jpg"
+        (root / name).parent.mkdir(exist_ok=True)
+        file.rename(root / name)
+    for number, name in enumerate(NAMES):
+        target = root / ("one" if number % 2 else "two") / f"h{name}.jpg"
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes((root / "train" / f"{name}.jpg").read_bytes())
+    return root
+
+
+def table(header: str, row: str, count: int = 6) -> str:
+    """A row for each of NAMES: `{}` becomes the name, `[a b]` the values in turn."""
+
+    def filled(number: int) -> str:
+        text = row.replace("{}", NAMES[number])
+        while "[" in text:
+            before, _, rest = text.partition("[")
+            values, _, after = rest.partition("]")
+            text = before + values.split("/")[number % len(values.split("/"))] + after
+        return text
+
+    return "\n".join([header, *map(filled, range(count))]) + "\n"
+
+
+def listing_of(folder: Path, text: str, name: str = "images.csv", encoding: str = "utf-8", **settings: str) -> Listing:
+    (folder / name).write_bytes(text.encode(encoding))
+    return read_listing(folder / name, DataSettings(**settings))  # type: ignore[arg-type]
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
+TRAIN = [f"train/{name}.jpg" for name in NAMES]
+CAT_DOG = ["cat", "dog"] * 3
+
+
+def rows_of(heading: str) -> list[Any]:
+    """The rows of the first table below a heading of the page: the same that people read."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\|(.*)\|$", section, re.MULTILINE)[2:]
+    cells = [[cell.strip() for cell in row.split(" | ")] for row in rows]
+    return [pytest.param(*row, id=row[0]) for row in cells]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def options_of(cell: str, folder: Path) -> dict[str, str]:
+    """The options in a cell, as fields of the settings."""
+    typed = [option.split(" ", 1) for option in code(cell)]
+    found = {name.removeprefix("--").replace("-", "_"): value for name, value in typed}
+    return found | ({"image_dir": str(folder / found["image_dir"])} if "image_dir" in found else {})
+
+
+@pytest.mark.parametrize(
+    ("what", "columns", "row", "options", "path", "classes", "notes"), rows_of("CSVs that are read")
+)
+def test_what_is_read_as_what(
+    folder: Path, what: str, columns: str, row: str, options: str, path: str, classes: str, notes: str
+) -> None:
+    listing = listing_of(folder, table(*code(columns), *code(row)), **options_of(options, folder))
+    assert listing.rejected == []
+    assert len(listing.entries) == 6
+    assert listing.entries[0].path == code(path)[0]
+    assert sorted({entry.label for entry in listing.entries}) == code(classes)
+    assert " <br> ".join(listing.notices) == notes
+    for entry in listing.entries:  # the oracle: the number in the name is that of the row
+        number = int(re.findall(r"\d+", entry.path)[-1])
+        assert (listing.root / entry.path).is_file()
+        assert code(row)[0].count("[") == 0 or entry.label == wanted(code(columns)[0], code(row)[0], number)
+
+
+def wanted(columns: str, row: str, number: int) -> str:
+    """The class of a row, read off the table without the code that is tested."""
+    choices = {
+        column: cell.strip("[]").split("/") for column, cell in zip(columns.split(","), row.split(","), strict=True)
+    }
+    if {"cat", "dog"} <= {*choices}:
+        return "cat" if choices["cat"][number % 2] == "1" else "dog"
+    named = [cell for column, cell in choices.items() if column not in ("age", "sex", "a", "site", "class_id", "")]
+    values = next(cell for cell in reversed(named) if len(cell) > 1 and "{}" not in "".join(cell))
+    return values[number % len(values)]
+
+
+@pytest.mark.parametrize(("what", "columns", "row", "options", "error"), rows_of("CSVs that are refused"))
+def test_what_is_refused_in_which_words(
+    folder: Path, what: str, columns: str, row: str, options: str, error: str
+) -> None:
+    with pytest.raises(UnfreezeError) as raised:
+        listing_of(folder, table(*code(columns), *code(row)), **options_of(options, folder))
+    assert str(raised.value).replace(str(folder), "DATA") == error
+
+
+def test_classes_with_bars_between_them(folder: Path) -> None:
+    with pytest.raises(UnfreezeError, match=r"cat\|dog names several classes, cat and dog, which"):
+        listing_of(folder, table("path,label", "train/{}.jpg,[cat/dog/cat|dog]"))
+
+
+def test_the_page_names_every_column_that_is_known() -> None:
+    """The rows of the first table, in the order in which they are tried."""
+    known = [row[1] for row in (param.values for param in rows_of("CSV"))]
+    for names, cell in zip((PATH_NAMES, LABEL_NAMES, PART_NAMES), known, strict=False):
+        assert [" ".join(code(line)) for line in cell.split(" <br> ")] == [*names]
+    assert " ".join(code(known[3].partition(";")[0])) == GROUP_NAMES
+
+
+def test_two_folders_that_fit(folder: Path, tmp_path: Path) -> None:
+    for copy in ("one", "two"):
+        shutil.copytree(folder / "train", tmp_path / copy)
+    with pytest.raises(
+        UnfreezeError, match=r"fit the files in 2 ways; give --image-dir .*one --suffix .jpg or --image"
+    ):
+        listing_of(tmp_path, table("id,label", "{},[cat/dog]"))
+    assert listing_of(tmp_path, table("id,label", "{},[cat/dog]"), image_dir=str(tmp_path / "two")).entries
+
+
+@pytest.mark.parametrize("name", [name for row in PATH_NAMES for name in row.split()])
+def test_every_name_of_the_path(folder: Path, name: str) -> None:
+    listing = listing_of(folder, table(f"{name.upper()},label", "train/{}.jpg,[cat/dog]"))
+    assert [entry.path for entry in listing.entries] == TRAIN
+
+
+@pytest.mark.parametrize("name", [name for row in LABEL_NAMES for name in row.split()])
+def test_every_name_of_the_class(folder: Path, name: str) -> None:
+    listing = listing_of(folder, table(f"path,{name.title()},age", "train/{}.jpg,[cat/dog],[1/2/3]"))
+    assert [entry.label for entry in listing.entries] == CAT_DOG
+
+
+@pytest.mark.parametrize(
+    "name", [form for name in GROUP_NAMES.split() for form in (name, f"{name}_id", f"{name.title()}ID")]
+)
+def test_every_name_of_a_group_stops_the_scan_until_it_is_asked_for(folder: Path, name: str) -> None:
+    text = table(f"path,label,{name}", "train/{}.jpg,[cat/dog],[p1/p1/p2]")
+    with pytest.raises(UnfreezeError, match=f"--group-by column:{name}, or --group-by none"):
+        listing_of(folder, text)
+    listing = listing_of(folder, text, group_by=f"column:{name}")
+    assert [entry.group for entry in listing.entries] == ["p1", "p1", "p2"] * 2
+    assert listing.notices == []
+
+
+def test_an_id_that_several_images_share_stops_the_scan(folder: Path) -> None:
+    with pytest.raises(UnfreezeError, match="--group-by column:owner_id"):
+        listing_of(folder, table("path,label,owner_id", "train/{}.jpg,[cat/dog],[o1/o1/o2]"))
+
+
+@pytest.mark.parametrize("part", ["subset", "set", "Partition"])
+def test_a_part_with_another_name_is_read_if_all_its_values_are_parts(folder: Path, part: str) -> None:
+    listing = listing_of(folder, table(f"path,label,{part}", "train/{}.jpg,[cat/dog],[train/train/test]"))
+    assert [entry.part for entry in listing.entries] == ["train", "train", "test"] * 2
+    assert f"and `{part}` as the part" in listing.notices[0]
+    listing = listing_of(folder, table(f"path,label,{part}", "train/{}.jpg,[cat/dog],[train/train/red]"))
+    assert {entry.part for entry in listing.entries} == {""}
+    assert f"not read: column {part}" in listing.notices[0]
+
+
+def test_a_row_that_is_wider_than_the_header_is_left_out(folder: Path) -> None:
+    listing = listing_of(folder, table("path,label", "train/{}.jpg,[cat/dog]") + "train/a, b.jpg,cat\n")
+    assert [left.reason for left in listing.rejected] == [
+        "line 8 of images.csv has more cells than the header: quote those with a delimiter in them"
+    ]
+
+
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_delimiters_and_encodings(folder: Path, delimiter: str, encoding: str, end: str, name: str) -> None:
+    text = table("path,label", "train/{}.jpg,[Kätzchen/dog]").replace(",", delimiter).replace("\n", end)
+    assert [entry.label for entry in listing_of(folder, text, name, encoding).entries] == ["Kätzchen", "dog"] * 3
+
+
+def test_excel_names_the_delimiter_above_the_header(folder: Path) -> None:
+    listing = listing_of(folder, "sep=;\n" + table("path;label", "train/{}.jpg;[a,b/c,d]"))
+    assert {entry.label for entry in listing.entries} == {"a,b", "c,d"}
+
+
+cells = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(
+    lambda cell: cell == cell.strip() and not cell.startswith('"') and cell.strip("\ufeff") == cell
+)
+
+
+@given(
+    st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=8),
+    st.sampled_from([*DELIMITERS]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_what_a_writer_of_csvs_wrote_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list, delimiter: str, end: str, quoting: int, encoding: str
+) -> None:
+    """The oracle is Python's csv.writer, whose dialects are those of pandas and spreadsheets."""
+    file = tmp_path_factory.getbasetemp() / "written.csv"
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
+    writer.writerows([("path", "label", "note"), *rows])
+    file.write_bytes(text.getvalue().encode(encoding))
+    read = read_table(file)
+    assert read.columns == ("path", "label", "note")
+    assert [cells for _, cells in read.rows] == rows
+    assert read.too_wide == ()
+
+
+@pytest.mark.parametrize("text", ["column:a", "folder", "folder:2", "none", "", r"p(\d+)_", "column:a b"])
+def test_what_may_be_grouped_by(text: str) -> None:
+    assert is_group_by(text)
+    assert DataSettings(group_by=text).group_by == text
+
+
+@pytest.mark.parametrize("text", ["column:", "folder:0", "folder:x", "folder:", "(", "["])
+def test_what_may_not_be_grouped_by(text: str) -> None:
+    with pytest.raises(
+        UnfreezeError, match=r"group_by is .*; give column:NAME, folder, folder:N, a regular expression"
+    ):
+        DataSettings(group_by=text)
+
+
+def test_a_scan_says_what_was_guessed(folder: Path) -> None:
+    (folder / "images.csv").write_text(table("id,breed", "{},[cat/dog]"))
+    assert any("000 was found as train/000.jpg" in notice for notice in scan(folder / "images.csv").notices)

@@ -1,0 +1,174 @@
+"""The paths in a CSV -> paths of files that are there.
+
+If none is there as it stands, it is looked for below the CSV's folder: in a sub-folder, with a suffix added, with
+slashes in place of backslashes, or without folders of another machine. A way is taken only if every path leads to a
+file in this way and in no other.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+
+from toolkit.data.sources.walk import is_image, is_true, walk
+from toolkit.errors import UnfreezeError, one_line
+
+MOST_FILES = 300_000  # that a folder is searched through for
+TRIED = 20  # paths that ways are derived from
+
+
+@dataclass(frozen=True, order=True)
+class Way:
+    """How a path in the CSV becomes that of a file."""
+
+    dropped: int  # folders taken off its beginning
+    folder: str  # put before it
+    suffix: str  # put behind it
+
+    def path(self, given: str) -> str:
+        return posixpath.join(self.folder, *given.split("/")[self.dropped :]) + self.suffix
+
+
+@dataclass
+class Below:
+    """The images below a folder."""
+
+    files: set[str] = field(default_factory=set)  # POSIX paths
+    named: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # file name -> paths
+    stems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # without its suffix -> paths
+
+
+def locate(file: Path, base: Path, given: Sequence[str], suffix: str) -> tuple[list[str], str]:
+    """(a path below `base` for each one given, a sentence if it was guessed). `suffix` is put behind each.
+
+    Raises UnfreezeError if none is there, and if they could be meant in several ways.
+    """
+    plain = [posixpath.normpath(path + suffix) if path else "" for path in given]
+    if (
+        not any(plain)
+        or all(_leads_out(path) for path in plain if path)
+        or any(_is_there(base, path) for path in plain)
+    ):
+        return plain, ""
+    slashed = ["/".join(_steps(path)) if path else "" for path in plain]
+    wanted = [path for path in dict.fromkeys(slashed) if path]
+    below = _look_below(base)
+    ways = _ways(wanted, below)
+    whole = [way for way in ways if _found(way, wanted, below) == len(wanted)]
+    if len(whole) == 1:
+        way = whole[0]
+        found = [way.path(path) if path else "" for path in slashed]
+        return found, _told(file, *next(pair for pair in zip(plain, found, strict=True) if pair[0]))
+    if len(whole) > 1:
+        calls = " or ".join(_call(base, way) for way in whole[:4])
+        raise UnfreezeError(one_line(f"{file}: its paths fit the files in {len(whole)} ways; give {calls}"))
+    by_name = _each_by_name(wanted, below)
+    if by_name is not None:
+        folders = sorted({posixpath.dirname(path) for path in by_name.values()})
+        told = f"{file.name}: found its paths in the folders {', '.join(folders[:4])}, each in one of them"
+        return [by_name.get(path, "") for path in slashed], told
+    raise UnfreezeError(one_line(_not_there(file, base, plain, wanted, ways, below)))
+
+
+def _leads_out(path: str) -> bool:
+    return path.split("/", 1)[0] == ".."
+
+
+def _is_there(base: Path, path: str) -> bool:
+    try:
+        return bool(path) and not _leads_out(path) and is_true((base / path).is_file)
+    except ValueError:  # a null byte
+        return False
+
+
+def _steps(path: str) -> list[str]:
+    """The folders and the name of a path as Windows or POSIX writes it, without drive and root."""
+    return [step for step in re.split(r"[/\\]", re.sub(r"^[A-Za-z]:", "", path)) if step not in ("", ".", "..")]
+
+
+def _look_below(base: Path) -> Below:
+    below = Below()
+    for files, _ in walk(base):
+        for image in filter(is_image, files):
+            path = image.relative_to(base).as_posix()
+            below.files.add(path)
+            below.named[image.name].append(path)
+            below.stems[image.stem].append(path)
+        if len(below.files) > MOST_FILES:
+            return Below()
+    return below
+
+
+def _candidates(given: str, below: Below) -> list[str]:
+    """The files with the name of a path; if that has no image's suffix, those with its name and a suffix."""
+    name = PurePosixPath(given).name
+    return below.named.get(name, []) if is_image(Path(name)) else below.stems.get(name, [])
+
+
+def _ways(wanted: Sequence[str], below: Below) -> list[Way]:
+    """The ways in which one of the first paths leads to a file, those that drop the fewest folders first."""
+    found = set()
+    for given in wanted[:TRIED]:
+        steps = given.split("/")
+        for path in _candidates(given, below):
+            suffix = "" if is_image(Path(given)) else posixpath.splitext(path)[1]
+            there = path.removesuffix(suffix).split("/")
+            same = _common_end(steps, there)
+            found.add(Way(len(steps) - same, "/".join(there[: len(there) - same]), suffix))
+    return sorted(found)
+
+
+def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many steps two paths have in common at their end."""
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _found(way: Way, wanted: Sequence[str], below: Below) -> int:
+    """How many of the paths lead to files of their own."""
+    return len({way.path(given) for given in wanted} & below.files)
+
+
+def _each_by_name(wanted: Sequence[str], below: Below) -> dict[str, str] | None:
+    """Path -> the only file whose path ends with it, all with one suffix; None if a path has none, or several."""
+    found = {}
+    for given in wanted:
+        ends = [path for path in _candidates(given, below) if _ends_with(path, given)]
+        if len(ends) != 1:
+            return None
+        found[given] = ends[0]
+    added = {Path(path).suffix for given, path in found.items() if not is_image(Path(given))}
+    return found if len(added) <= 1 and len({*found.values()}) == len(found) else None
+
+
+def _ends_with(path: str, given: str) -> bool:
+    end = path if is_image(Path(given)) else posixpath.splitext(path)[0]
+    return f"/{end}".endswith(f"/{given}")
+
+
+def _told(file: Path, given: str, found: str) -> str:
+    return f"{file.name}: no path is there as it stands; {given} was found as {found}, and all others so, too"
+
+
+def _call(base: Path, way: Way) -> str:
+    """The options that say the same as a way; or what to write, if no option does."""
+    if way.dropped:
+        return f"paths that begin with {way.folder or '.'}/ in place of their first {way.dropped} folders"
+    folder = f"--image-dir {base / way.folder}" if way.folder else ""
+    return " ".join(filter(None, (folder, f"--suffix {way.suffix}" if way.suffix else "")))
+
+
+def _not_there(
+    file: Path, base: Path, plain: Sequence[str], wanted: Sequence[str], ways: list[Way], below: Below
+) -> str:
+    first = next(path for path in plain if path)
+    text = f"{file}: none of its {len(wanted)} paths is a file in {base}, such as {first}"
+    best = max(ways, key=lambda way: _found(way, wanted, below), default=None)
+    if best is None:
+        return f"{text}; give --image-dir FOLDER for what they are relative to, and --suffix .jpg if they lack it"
+    return f"{text}; {_found(best, wanted, below)} are with {_call(base, best)}: type that, or mend the other paths"
