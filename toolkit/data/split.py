@@ -6,6 +6,7 @@ only, not on their names. `toolkit.data.draw` does it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -72,10 +73,7 @@ def _sets(folder: ImageSet, sets: list[int], free: list[bool]) -> list[Together]
     for one, picture, label, drawable in rows:
         if drawable:
             pictures.setdefault(one, {})[picture] = label
-    return [
-        Together(number, min(own), {label: [*own.values()].count(label) for label in own.values()})
-        for number, own in pictures.items()
-    ]
+    return [Together(number, min(own), Counter(own.values())) for number, own in pictures.items()]
 
 
 def _refuse_few(folder: ImageSet, drawn: list[Together], wanted: dict[str, float]) -> None:
