@@ -56,6 +56,26 @@ def test_the_same_model_is_trained_whatever_is_set_for_keras(photos: Path, tmp_p
     assert len(plain) > 2  # more than the one epoch of each stage that the variables allow
 
 
+@pytest.mark.long
+def test_a_model_is_run_whatever_is_set_for_keras(photos: Path, tmp_path: Path) -> None:
+    """`predict` and `verify` do it in processes of their own."""
+    trained(photos, tmp_path / "made", HOSTILE)
+    made, image = (tmp_path / "made" / "run" / "model.keras").read_bytes(), next(photos.rglob("*.jpg"))
+    model, copy = tmp_path / "model.keras", tmp_path / "copy.keras"
+    model.write_bytes(made)
+    copy.write_bytes(made)
+    (tmp_path / "labels.txt").write_text("dots\nstripes\n")
+    how = ["--pixels", "0..255", "--labels", str(tmp_path / "labels.txt")]
+    called = {
+        "predict": ["predict", str(model), str(image)],
+        "verify": ["verify", "--reference", str(model), "--artefact", str(copy), "--data", str(photos), "--no-times"],
+    }
+    for name, words in called.items():
+        done = call(["-m", "unfreeze", *words, *how], tmp_path / name, HOSTILE, **VARIABLES)
+        assert "Keras" not in done.stderr, done.stderr
+        assert done.returncode == 0 or "no more than by chance" in done.stderr
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"floatx": "bfloat16"}, {"epsilon": "small"}, {"image_data_format": 7}, [], {"floatx": ["float32"]}],

@@ -49,7 +49,7 @@ def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 
         if not 0 < share < 1:
             raise UnfreezeError(f"the {part} fraction is {share}: give a number between 0 and 1")
     sets = together(folder, near=near).tolist()
-    given = {one: part for one, part in zip(sets, folder.parts, strict=True) if part not in SOURCES}
+    given = {one: part for part in ("test", "val") for one, own in zip(sets, folder.parts, strict=True) if own == part}
     stay = {picture for picture, part in zip(folder.pictures(), folder.parts, strict=True) if part not in SOURCES}
     free = [
         part in SOURCES and picture not in stay and (part != "" or one not in given)

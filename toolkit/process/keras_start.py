@@ -31,27 +31,27 @@ KEPT = ("KERAS_HOME",)  # where downloaded weights lie
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow without its start-up notes (oneDNN, no GPU) and its hints about retracing. Raises UnfreezeError
-    if keras.json, which it reads too, is damaged."""
+    """Import TensorFlow without its start-up notes (oneDNN, no GPU) and its hints about retracing. It imports Keras,
+    which is set for this process, unless the program that called Unfreeze had imported one of them. Raises
+    UnfreezeError if keras.json, which both read, is damaged."""
+    own = not {"tensorflow", "keras"} & sys.modules.keys()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with hushed(), _variables(), _naming_keras_json():  # it imports a part of Keras
+    with hushed(), _variables(), _naming_keras_json():
         import tensorflow
 
         tensorflow.get_logger().setLevel("ERROR")
+    if own:
+        config = _imported().config
+        for name, value in SET.items():
+            if name != "backend":
+                getattr(config, f"set_{name}")(value)
 
 
 def start_keras() -> None:
-    """Import TensorFlow and Keras, and set Keras for this process. If the program that called Unfreeze imported Keras
-    itself, nothing is changed. Raises UnfreezeError if it is then set otherwise, or if keras.json is damaged."""
-    there = "keras" in sys.modules
+    """Import TensorFlow and Keras. Raises UnfreezeError if the program that called Unfreeze has set Keras otherwise, or
+    if keras.json is damaged."""
     start_tensorflow()
-    config = _imported().config
-    if there:
-        _refuse_otherwise_set(config)
-        return
-    for name, value in SET.items():
-        if name != "backend":
-            getattr(config, f"set_{name}")(value)
+    _refuse_otherwise_set(_imported().config)
 
 
 def _imported() -> Any:
