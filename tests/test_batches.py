@@ -6,7 +6,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from tests.pictures import draw
 from toolkit.settings import Settings
-from toolkit.training.batches import Part, Source, augmented, balanced_weights, in_order, shuffled, unaugmented, view
+from toolkit.stats.scores import class_weights
+from toolkit.training.batches import Part, Source, augmented, in_order, shuffled, unaugmented, view
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_validation_is_in_order_and_untouched(part: Part) -> None:
 
 def test_weights_are_scikit_learns_balanced(part: Part) -> None:
     expected = compute_class_weight("balanced", classes=np.arange(2), y=part.labels)
-    np.testing.assert_allclose(balanced_weights(part.labels, 2), expected, rtol=1e-6)
+    np.testing.assert_allclose(class_weights(part.labels, 2), expected, rtol=1e-6)
 
 
 def test_epoch_e_shows_view_e_modulo_the_views(part: Part) -> None:

@@ -55,7 +55,7 @@ def test_in_training_that_weighs_classes_alike_only_the_loss_changes() -> None:
 @given(counts=st.lists(st.integers(0, 30), min_size=1, max_size=6).filter(any))
 def test_weights_give_each_class_the_same_sum(counts: list[int]) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
-    weights = class_weights(labels)[labels]
+    weights = class_weights(labels, len(counts))[labels]
     assert weights.sum() == pytest.approx(len(labels))
     sums = [weights[labels == number].sum() for number, count in enumerate(counts) if count]
     assert sums == pytest.approx([sums[0]] * len(sums))
@@ -76,10 +76,15 @@ def test_a_set_of_one_class_has_a_score(name: str) -> None:
 @pytest.mark.parametrize("name", ["val_loss", "val_accuracy"])
 def test_the_error_of_a_mean_is_that_of_the_paired_t_test(name: str) -> None:
     (one, labels), (other, _) = drawn(1), drawn(2)
-    score = SCORES[name]
-    each = [score.gaps(np.zeros_like(one) + 0.5, answers, labels) for answers in (one, other)]
+    rows = np.arange(len(labels))
+    if name == "val_loss":
+        each = [-np.log(np.maximum(answers[rows, labels], np.finfo(np.float32).eps)) for answers in (one, other)]
+    else:
+        each = [(answers.argmax(1) == labels).astype(float) for answers in (one, other)]
     test = ttest_rel(*each)
-    assert score.standard_error(one, other, labels) == pytest.approx(abs(np.mean(each[0] - each[1]) / test.statistic))
+    assert SCORES[name].standard_error(one, other, labels) == pytest.approx(
+        abs(np.mean(each[0] - each[1]) / test.statistic)
+    )
 
 
 @pytest.mark.parametrize("name", ["val_balanced_accuracy", "val_f1", "val_auc"])

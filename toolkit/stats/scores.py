@@ -14,7 +14,8 @@ import numpy as np
 
 from toolkit.stats.metrics import confusion_matrix, log_losses, ratio
 
-SAMPLES = 200  # of the bootstrap
+SAMPLES = 200  # of the bootstrap; fewer, at least LEAST, where there are more than VALUES / SAMPLES probabilities
+LEAST, VALUES = 20, 20_000_000
 Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (probabilities float32 [N, C], labels int32 [N]) -> [N]
 
 
@@ -43,19 +44,20 @@ class Score:
         if len(labels) < 2:
             return 0.0
         if self.whole is not None:
-            drawn = (np.random.default_rng(n).integers(0, len(labels), len(labels)) for n in range(SAMPLES))
+            count = min(SAMPLES, max(LEAST, VALUES // one.size))
+            drawn = (np.random.default_rng(n).integers(0, len(labels), len(labels)) for n in range(count))
             gaps = [self.whole(other[rows], labels[rows]) - self.whole(one[rows], labels[rows]) for rows in drawn]
             return float(np.std(gaps, ddof=1))
-        return float(self.gaps(one, other, labels, balanced).std(ddof=1) / math.sqrt(len(labels)))
+        return float(self._gaps(one, other, labels, balanced).std(ddof=1) / math.sqrt(len(labels)))
 
-    def gaps(self, one: np.ndarray, other: np.ndarray, labels: np.ndarray, balanced: bool = False) -> np.ndarray:
+    def _gaps(self, one: np.ndarray, other: np.ndarray, labels: np.ndarray, balanced: bool = False) -> np.ndarray:
         """float64 [N]: for each image what it adds to the difference of the two scores, times N."""
         return self._weighted(other, labels, balanced) - self._weighted(one, labels, balanced)
 
     def _weighted(self, answers: np.ndarray, labels: np.ndarray, balanced: bool) -> np.ndarray:
         assert self.each is not None
         alike = balanced if self.balanced is None else self.balanced
-        return self.each(answers, labels) * (class_weights(labels)[labels] if alike else 1.0)
+        return self.each(answers, labels) * (class_weights(labels, answers.shape[1])[labels] if alike else 1.0)
 
 
 def axis_label(objective: str) -> str:
@@ -69,9 +71,10 @@ def shown(objective: str, value: float, digits: int = 2) -> str:
     return f"{value:.4f} nats" if SCORES[objective].nats else f"{value:.{digits}%}"
 
 
-def class_weights(labels: np.ndarray) -> np.ndarray:
-    """float64 [C]: N / (classes that have images x images of the class), so that each has the same sum."""
-    counts = np.bincount(labels)
+def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """float64 [C]: N / (classes that have images x images of the class), as scikit-learn's "balanced", so that the
+    images of each class have the same sum. `labels`: int32 [N]."""
+    counts = np.bincount(labels, minlength=classes)
     return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 

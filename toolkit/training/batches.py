@@ -42,13 +42,6 @@ class Source:
     inputs: Callable[[int, np.ndarray], np.ndarray]  # (epoch, int rows [B]) -> [B, ...]
 
 
-def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """float32 [C]: N / (C x images of the class), as scikit-learn's "balanced"; 1 if the classes are equally large.
-    `labels`: int32 [N]."""
-    counts = np.bincount(labels, minlength=classes)
-    return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
-
-
 def augmented(part: Part, settings: Settings) -> Source:
     """The augmented images: epoch e shows view e modulo `settings.view_count`. Epochs after the schedule, those of a
     refit, show views that no other epoch shows."""

@@ -17,8 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from toolkit.settings import Settings
+from toolkit.stats.scores import class_weights
 from toolkit.training.answers import Logs, inference_function, input_dtype, predict_source, scores
-from toolkit.training.batches import Source, balanced_weights, shuffled
+from toolkit.training.batches import Source, shuffled
 
 
 def fit(
@@ -43,14 +44,14 @@ def fit(
     owner = owner or model
     optimizer.build(model.trainable_variables)
     step, infer = _step(model, optimizer), inference_function(model)
-    class_weights = _class_weights(settings, train.labels, model.output_shape[-1])
+    weights = _class_weights(settings, train.labels, model.output_shape[-1])
     owner.stop_training = False
     for epoch in epochs:
         started = time.perf_counter()
         for callback in callbacks:
             callback.on_epoch_begin(epoch, {})
         totals = [
-            step(inputs, labels, class_weights[labels])
+            step(inputs, labels, weights[labels])
             for inputs, labels in shuffled(train, epoch=epoch, batch_size=settings.batch_size, seed=settings.seed)
         ]
         loss, right = (float(total) / len(train.labels) for total in np.sum(np.array(totals), axis=0))
@@ -66,7 +67,7 @@ def fit(
 def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.ndarray:
     """float32 [C]"""
     balanced = settings.class_weights == "balanced"
-    return balanced_weights(labels, classes) if balanced else np.ones(classes, np.float32)
+    return class_weights(labels, classes).astype(np.float32) if balanced else np.ones(classes, np.float32)
 
 
 def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[..., Any]:
