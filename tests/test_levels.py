@@ -149,7 +149,7 @@ def test_a_scan_says_how_many_bits_there_are_and_how_they_are_read(tmp_path: Pat
     images = scan(twelve_bits(tmp_path / "data"), DataSettings(levels=wanted))
     assert images.levels == resolved
     (notice,) = images.notices
-    assert notice.startswith("12 images have 16 bits per sample and use 12 of them")
+    assert notice.startswith("12 images have 16 bits per sample, with values from 0 to 4,095")
     for row, path in enumerate(images.paths):
         data = (images.root / path).read_bytes()
         array = decoded(images, tmp_path / "cache", 16)
@@ -180,18 +180,34 @@ def test_the_levels_of_a_model_hold_for_other_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "tops", "levels", "said"),
+    ("wanted", "spans", "levels", "said"),
     [
-        ("auto", [0, 0], "16", []),
-        ("percentile", [0], "percentile", []),
-        ("auto", [0, 4095, 300], "12", ["use 12 of them: they are read as 12-bit ones (--levels full keeps all 16)"]),
-        ("auto", [200], "8", ["use 8 of them"]),
-        ("auto", [65535], "16", ["use 16 of them"]),
-        ("full", [1023], "16", ["with --levels full they are dark"]),
+        ("auto", [(0, 0), (0, 0)], "16", []),
+        ("percentile", [(0, 0)], "16", []),
+        (
+            "auto",
+            [(0, 0), (0, 4095), (0, 1300)],
+            "12",
+            ["from 0 to 4,095, and use 12 of them: they are read as 12-bit ones (--levels full keeps all 16)"],
+        ),
+        ("auto", [(0, 200)], "8", ["use 8 of them"]),
+        ("auto", [(0, 65535)], "16", ["use 16 of them"]),
+        ("full", [(0, 30000)], "16", ["with --levels full they are dark"]),
+        (
+            "auto",
+            [(0, 4095)] * 39 + [(0, 65535)],
+            "12",
+            ["use 12 of them, all but 1 of these images: they are read as 12-bit ones; what is larger in the other 1"],
+        ),
+        ("auto", [(0, 4095), (0, 65535)], "16", ["use 16 of them"]),
+        ("auto", [(29952, 31231)] * 9, "15", ["use 15 of them", "spans only 1,279 of 32,768 values"]),
+        ("auto", [(61440, 65535)], "16", ["use 16 of them", "--levels percentile stretches each image"]),
+        ("auto", [(0, 20)], "8", ["use 8 of them", "spans only 20 of 256 values"]),
+        ("percentile", [(0, 20)], "percentile", ["each is stretched to its own range"]),
     ],
 )
-def test_what_is_resolved(wanted: str, tops: list[int], levels: str, said: list[str]) -> None:
-    got, notices = resolved_levels(wanted, tops)
+def test_what_is_resolved(wanted: str, spans: list[tuple[int, int]], levels: str, said: list[str]) -> None:
+    got, notices = resolved_levels(wanted, spans)
     assert got == levels
     assert len(notices) == len(said)
     assert all(part in notice for part, notice in zip(said, notices, strict=True))
@@ -234,11 +250,36 @@ def test_a_snippet_for_a_model_of_16_bit_images_says_how_they_were_made(form: st
         assert "\n".join(lines[2:]) == full.code.rstrip("\n")
 
 
-def test_measure_tells_the_largest_value() -> None:
-    assert measure(encode(draw(1, 8, np.random.default_rng(0)), "PNG")).top == 0
+def test_measure_tells_the_range_of_values() -> None:
+    assert measure(encode(draw(1, 8, np.random.default_rng(0)), "PNG")).span == (0, 0)
     for grey, name in KINDS:
-        top = measure(write(grey, name, values(12, grey))).top
-        assert levels.bits_used(top) == 12
+        low, high = measure(write(grey, name, values(12, grey))).span
+        assert low == 0
+        assert levels.bits_used(high) == 12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_range_leaves_out_one_in_a_thousand_at_either_end(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    samples = rng.integers(1000, 4000, (64, 48, 3), dtype=np.uint16)
+    stuck = samples.copy()
+    stuck[3, 4] = 65535
+    stuck[5, 6] = 0
+    assert levels.span(stuck) == levels.span(samples)
+    low, high = levels.span(samples)
+    inside = np.sort(samples.ravel())[len(samples.ravel()) // 1000 : -(len(samples.ravel()) // 1000)]
+    assert inside[0] - 255 <= low <= inside[0]
+    assert inside[-1] <= high <= inside[-1] + 255
+    with_alpha = np.concatenate([samples[..., :1], np.full((64, 48, 1), 65535, np.uint16)], axis=2)
+    assert levels.span(with_alpha) == levels.span(samples[..., :1])
+
+
+def test_one_hot_pixel_does_not_make_all_images_dark(tmp_path: Path) -> None:
+    data = twelve_bits(tmp_path / "data")
+    hot = values(12, True, seed=99)
+    hot[0, 0] = 65535
+    (data / "dark" / "0.png").write_bytes(write(True, "png", hot))
+    assert scan(data).levels == "12"
 
 
 # A model of them.

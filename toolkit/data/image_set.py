@@ -152,7 +152,7 @@ def scan(
     listing.notices += [CROWDED] if copies.crowded else []
     if levels is None:
         trained = [image for image in images if image.entry.part in TRAINED] or images
-        levels, said = resolved_levels(settings.levels, (image.top for image in trained))
+        levels, said = resolved_levels(settings.levels, (image.span for image in trained))
         listing.notices += said
     found = image_set_of(listing, names, images, rejected)
     return replace(found, levels=levels, same=copies.same, near=copies.near)
@@ -181,7 +181,7 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
         entry.path.encode()
         data = read_picture(path)
         found = measure(data)
-        return ReadImage(entry, hashlib.sha256(data).hexdigest(), found.size, found.look, found.form, found.top)
+        return ReadImage(entry, hashlib.sha256(data).hexdigest(), found.size, found.look, found.form, found.span)
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnfreezeError as error:

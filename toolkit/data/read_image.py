@@ -22,7 +22,7 @@ class ReadImage:
     size: tuple[int, int]  # pixels, width and height
     look: Look
     form: str = "JPEG"  # as `toolkit.pixels.formats.content` names it
-    top: int = 0  # largest sample of an image of more than 8 bits
+    span: tuple[int, int] = (0, 0)  # lowest and highest sample of an image of more than 8 bits
 
 
 def copies_among(root: Path, images: Sequence[ReadImage], *, near: bool) -> Copies:

@@ -20,7 +20,7 @@ from PIL import Image
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels import reasons
 from toolkit.pixels.formats import refuse_unread
-from toolkit.pixels.levels import FULL, PERCENTILE, to_eight, words
+from toolkit.pixels.levels import FULL, PERCENTILE, span, to_eight, words
 from toolkit.pixels.look import Look, look_at
 from toolkit.pixels.picture import CHECK, Picture, Pixels, open_picture
 from toolkit.pixels.resize import Size, resize, sides
@@ -67,7 +67,7 @@ class Measured:
     width: int  # pixels, as shown
     height: int
     form: str  # such as "JPEG"
-    top: int  # largest sample of an image of more than 8 bits, of whose low byte only an upper bound is known; else 0
+    span: tuple[int, int]  # lowest and highest sample of an image of more than 8 bits, as `levels.span`; else (0, 0)
     look: Look
 
     @property
@@ -117,9 +117,9 @@ def measure(data: bytes) -> Measured:
     """
     with _reasons(), _large(picture := open_picture(data)):
         # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time.
-        pixels, top = picture.load(CHECK, False), 0
+        pixels, ends = picture.load(CHECK, False), (0, 0)
         if isinstance(pixels, np.ndarray):
-            top = _top(pixels)
+            ends = span(pixels)
             _rgb(pixels[:1, :1], FULL)
         elif pixels.mode != "L":
             pixels = _rgb(pixels, FULL)  # convert it as `decode` will: this finds a broken palette
@@ -127,7 +127,7 @@ def measure(data: bytes) -> Measured:
         turn = _TURNS.get(picture.orientation())
         if picture.orientation() in (5, 6, 7, 8):
             width, height = height, width
-        return Measured(width, height, picture.form, top, look_at(pixels, turn, (width, height)))
+        return Measured(width, height, picture.form, ends, look_at(pixels, turn, (width, height)))
 
 
 def read_picture(path: Path) -> bytes:
@@ -203,9 +203,3 @@ def _rgb(pixels: Pixels, levels: str) -> Image.Image:
         whole = pixels.convert("LA") if pixels.mode == "La" else pixels  # multiplied by alpha, in a TIFF
         return Image.alpha_composite(white, whole.convert("RGBA")).convert("RGB")
     return pixels if pixels.mode == "RGB" else pixels.convert("RGB")
-
-
-def _top(samples: np.ndarray) -> int:
-    """The largest sample, but of alpha, with any low byte."""
-    colours = samples.shape[2] - (samples.shape[2] + 1) % 2
-    return int(samples[..., :colours].max()) | 255

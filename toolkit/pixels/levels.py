@@ -10,6 +10,7 @@ import numpy as np
 
 FULL, PERCENTILE = "16", "percentile"
 LEVELS = (*map(str, range(8, 17)), PERCENTILE)
+RARE = 1000  # samples, of which one is no part of an image's range
 CUT = 200  # 1 sample of so many may lie below the range of "percentile", and 1 above
 
 
@@ -25,6 +26,18 @@ def words(levels: str) -> str:
 def bits_used(top: int) -> int:
     """How many bits, 8 to 16, the largest sample takes."""
     return min(16, max(8, top.bit_length()))
+
+
+def span(samples: np.ndarray) -> tuple[int, int]:
+    """The lowest and the highest value of uint16 [H, W, C], but for 1 in `RARE` at either end, at least one pixel,
+    which may be stuck, and for alpha. Only high bytes are looked at, so that they are bounds: at most 255 below, or above."""
+    colours = samples.shape[2] - (samples.shape[2] + 1) % 2
+    counts = np.bincount((samples[..., :colours] >> 8).astype(np.uint8).ravel(), minlength=256)
+    seen, rare = np.cumsum(counts), max(colours, counts.sum() // RARE)
+    if seen[-1] <= 2 * rare:  # a picture of one pixel or two
+        rare = 0
+    low, high = (int(np.searchsorted(seen, place, side="right")) for place in (rare, seen[-1] - rare - 1))
+    return low << 8, high << 8 | 255
 
 
 def to_eight(samples: np.ndarray, levels: str) -> np.ndarray:
