@@ -300,6 +300,9 @@ def _other_kinds() -> dict[str, tuple[str, str, bytes]]:
         "DICOM": (".dcm", "DICOM", bytes(128) + b"DICM"),
         "OpenEXR": (".exr", "OpenEXR", b"\x76\x2f\x31\x01"),
         "FITS": (".fits", "FITS", b"SIMPLE  =                    T"),
+        "SGI": (".sgi", "SGI", b"\x01\xda\x01\x01\0\3"),
+        "PFM": (".pfm", "PFM", b"PF\n3 2\n-1.0\n"),
+        "JPEG-LS": (".jls", "JPEG-LS", b"\xff\xd8\xff\xf7\0\x0b"),
         "PDF under a picture's name": (".jpg", "PDF", b"%PDF-1.7\n"),
         "SVG under a picture's name": (".png", "SVG", b"<?xml version='1.0'?>\n<svg xmlns='x'></svg>"),
     }

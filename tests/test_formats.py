@@ -110,6 +110,17 @@ def test_photographs_that_are_not_read_are_counted_by_format(classes: Path, monk
         scan(classes, strict=True)
 
 
+@pytest.mark.parametrize(("name", "form"), [("a.tga", "TGA"), ("B.PCX", "PCX"), ("c.xbm", "XBM")])
+def test_a_format_that_only_the_suffix_tells_is_named(name: str, form: str, classes: Path) -> None:
+    (classes / "dots" / name).write_bytes(bytes(100))
+    with pytest.raises(UnfreezeError, match=rf"{name}: {form} is not supported: convert it"):
+        scan(classes, strict=True)
+    with pytest.raises(UnfreezeError, match=f"{form} is not supported: convert it"):
+        decode(classes / "dots" / name, 8)
+    (classes / "dots" / name).write_bytes(encode(draw(0, 20, np.random.default_rng(0)), "PNG"))
+    assert f"dots/{name}" in scan(classes, strict=True).paths  # the content decides where it can
+
+
 def test_a_film_is_refused_by_its_first_bytes(classes: Path) -> None:
     with (classes / "dots" / "film.jpg").open("wb") as file:
         file.write(b"\0\0\0\x18ftypqt  ")

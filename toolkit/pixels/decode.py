@@ -19,7 +19,7 @@ from PIL import Image
 
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels import reasons
-from toolkit.pixels.formats import refuse_unread
+from toolkit.pixels.formats import refuse_unmarked, refuse_unread
 from toolkit.pixels.levels import FULL, PERCENTILE, span, to_eight, words
 from toolkit.pixels.look import Look, look_at
 from toolkit.pixels.picture import CHECK, Picture, Pixels, open_picture
@@ -133,7 +133,9 @@ def measure(data: bytes) -> Measured:
 def read_picture(path: Path) -> bytes:
     """The bytes of a file that is to be decoded. Raises as `safe_read.read` does, and UnfreezeError if its format is
     not read here: then no more than its beginning was."""
-    return read(path, refuse_unread)
+    data = read(path, refuse_unread)
+    refuse_unmarked(data, path.suffix)
+    return data
 
 
 def pixel_digest(source: Path | bytes) -> str:

@@ -31,6 +31,7 @@ READ = frozenset(SUFFIXES.values())
 
 _CONVERT = "convert it to JPEG or PNG"
 _MAGIC = (  # name, offset, the bytes that stand there; the first that fits
+    ("JPEG-LS", 0, b"\xff\xd8\xff\xf7"),
     ("JPEG", 0, b"\xff\xd8\xff"),
     ("PNG", 0, b"\x89PNG\r\n\x1a\n"),
     ("GIF", 0, b"GIF8"),
@@ -61,6 +62,11 @@ _MAGIC = (  # name, offset, the bytes that stand there; the first that fits
     ("JPEG XR", 0, b"II\xbc"),
     ("QOI", 0, b"qoif"),
     ("DDS", 0, b"DDS "),
+    ("SGI", 0, b"\x01\xda\x00\x01"),
+    ("SGI", 0, b"\x01\xda\x01\x01"),
+    ("PFM", 0, b"PF\n"),
+    ("PFM", 0, b"Pf\n"),
+    ("Sun raster", 0, b"\x59\xa6\x6a\x95"),
 )
 # What is no picture but may stand under a picture's name; such files are not looked for.
 _OTHER = (
@@ -74,7 +80,14 @@ _OTHER = (
     ("video (MP4, MOV)", 4, b"mdat"),
     ("video (MP4, MOV)", 4, b"ftyp"),
 )
-_UNMARKED = {".tga": "TGA", ".pcx": "PCX", ".icb": "TGA", ".vda": "TGA"}  # suffixes of formats without first bytes
+_UNMARKED = {
+    ".tga": "TGA",
+    ".pcx": "PCX",
+    ".icb": "TGA",
+    ".vda": "TGA",
+    ".im": "IFUNC IM",
+    ".xbm": "XBM",
+}  # suffixes of formats without first bytes
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; a text may begin with "BM", too
 _PNM = re.compile(rb"P[1-6](\s+(#[^\n]*\n\s*)*\d+){2}\s")
@@ -104,6 +117,13 @@ def refuse_unread(head: bytes) -> str | None:
     if form and (why := unread(form)):
         raise UnfreezeError(why)
     return form
+
+
+def refuse_unmarked(head: bytes, suffix: str) -> None:
+    """Raises UnfreezeError, with what to do, if only the suffix tells the format of a file. `suffix`: in any case."""
+    form = _UNMARKED.get(suffix.lower())
+    if form and content(head[:HEAD]) is None:
+        raise UnfreezeError(unread(form))
 
 
 def unread(form: str) -> str:
