@@ -30,7 +30,7 @@ def bits_used(top: int) -> int:
 
 def span(samples: np.ndarray) -> tuple[int, int]:
     """The lowest and the highest value of uint16 [H, W, C], but for 1 in `RARE` at either end, at least one pixel,
-    which may be stuck, and for alpha. Only high bytes are looked at, so that they are bounds: at most 255 below, or above."""
+    which may be stuck, and for alpha. Only high bytes are looked at, so that both are bounds, by at most 255."""
     colours = samples.shape[2] - (samples.shape[2] + 1) % 2
     counts = np.bincount((samples[..., :colours] >> 8).astype(np.uint8).ravel(), minlength=256)
     seen, rare = np.cumsum(counts), max(colours, counts.sum() // RARE)
