@@ -21,6 +21,7 @@ from toolkit.data.sources.any_folder import read_any
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode, read_picture
+from toolkit.pixels.levels import FULL
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
@@ -49,7 +50,7 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
     try:
         process.load(0, conversion)
         classifier = _Classifier(
-            process, _names(process, conversion), _size(process), process.call(worker.image_levels)
+            process, _names(process, conversion), _size(process), process.call(worker.image_levels) or FULL
         )
         files, links = _look(images)
         if not files:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from PIL import Image, ImageOps
 
+from tests.format_files import by_opencv
 from tests.pictures import draw, encode, write_pictures
+from toolkit.data import copies as copies_of
 from toolkit.data.copies import FAR, Copies, Seen, _close, difference, find_copies
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import scan
@@ -19,6 +24,7 @@ from toolkit.data.settings import DataSettings
 from toolkit.data.split import divide_by
 from toolkit.data.together import near_duplicates, near_leaks
 from toolkit.pixels.decode import measure, pixel_digest
+from toolkit.pixels.look import Look
 from toolkit.pixels.perceptual_hash import perceptual_hash
 from unfreeze.digits_demo import write_digits
 from unfreeze.pages.pair_sheet import copies, draw_pairs
@@ -79,6 +85,10 @@ SAME = {  # how the same pixels come as other bytes: (one file, the other)
         ("PNG", encode(palette(i), "PNG")),
         ("PNG", encode(palette(i).convert("RGB"), "PNG")),
     ),
+    "grey and RGB": lambda i: (
+        ("PNG", encode(i.convert("L"), "PNG")),
+        ("PNG", encode(i.convert("L").convert("RGB"), "PNG")),
+    ),
     "alpha that hides nothing": lambda i: (("PNG", encode(i, "PNG")), ("PNG", encode(i.convert("RGBA"), "PNG"))),
     "a JPEG as it is decoded": lambda i: (
         ("JPEG", encode(i)),
@@ -107,6 +117,48 @@ def test_the_same_pixels_in_other_files(tmp_path: Path, what: str, near: bool) -
         assert found == Copies()  # the reduced JPEG differs from the reduced PNG: only near pictures are compared
     else:
         assert found == Copies(same=(names,))
+
+
+def deep_files() -> dict[str, bytes]:
+    """The same 16 bits in several formats, and what differs from them in a high byte."""
+    samples = np.random.default_rng(0).integers(0, 65536, (40, 50, 3), dtype=np.uint16)
+    other = samples.copy()
+    other[0, 0, 0] ^= 0x8000
+    kinds = {"": samples, "other": other, "grey": samples[..., 0], "other grey": other[..., 0]}
+    return {
+        f"{name}{form}": by_opencv(form, own)
+        for name, own in kinds.items()
+        for form in (".png", ".tif", ".pgm" if own.ndim == 2 else ".ppm")
+    }
+
+
+def shallow_files() -> dict[str, bytes]:
+    made = {}
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        image = scene(1, 40, 50).convert(mode)
+        made |= {f"{mode} {form}": encode(image, form) for form in ("PNG", "TIFF", "GIF")}
+        made[f"{mode} as RGB"] = encode(image.convert("RGB"), "PNG")
+    return made
+
+
+@pytest.mark.parametrize("files", [deep_files, shallow_files])
+def test_equal_pixels_look_the_same(files: Callable[[], dict[str, bytes]]) -> None:
+    made = {name: (pixel_digest(data), measure(data).look.pixels) for name, data in files().items()}
+    equal = [(one, other) for one, other in itertools.combinations(made, 2) if made[one][0] == made[other][0]]
+    assert len(equal) > 10
+    assert [pair for pair in equal if made[pair[0]][1] != made[pair[1]][1]] == []
+
+
+def test_equal_pictures_that_hang_together_by_a_third_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are near to the third, which has another size; that they are near to each other does not come up."""
+    rows = []
+    for number, size in enumerate([(80, 60), (40, 30), (80, 60), (90, 60)]):
+        put(tmp_path / f"{number}.png", encode(scene(1).resize(size), "PNG"))
+        rows.append(Seen(tmp_path / f"{number}.png", str(number), size, Look(f"{number}", None)))
+    monkeypatch.setattr(copies_of, "_near_pairs", lambda files: ([(0, 1), (2, 1), (1, 3)], False))
+    assert find_copies(rows).same == (("0", "2"),)
 
 
 @given(st.integers(0, 1000), st.sampled_from(["L", "RGB", "RGBA", "P", "I;16"]), st.integers(0, 5), st.integers(0, 5))
@@ -202,10 +254,41 @@ def test_every_pair_of_close_hashes_is_found(values: list[int], seed: int) -> No
         value ^ sum(1 << int(bit) for bit in {*rng.integers(0, 64, rng.integers(0, 12)).tolist()}) for value in values
     ]
     hashes = np.array(values + flipped, np.uint64)
-    found = {(int(i), int(j)) for pairs in _close(hashes) for i, j in pairs}
+    found = [(int(i), int(j)) for pairs in _close(hashes) for i, j in pairs]
     both = values + flipped
     expected = {(i, j) for j in range(len(both)) for i in range(j) if (both[i] ^ both[j]).bit_count() <= FAR}
-    assert found == expected
+    assert len(found) == len(expected)
+    assert {*found} == expected
+
+
+def test_hashes_that_share_a_band_are_not_compared_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are far apart, so that no pictures are compared; random ones take less than the bound."""
+    monkeypatch.setattr(copies_of, "HASHES", 100)
+    drawn = np.random.default_rng(0).integers(0, 2**64, 4000, dtype=np.uint64)
+    assert sum(map(len, _close(drawn))) < 10
+    alike = [
+        Seen(Path(str(n)), str(n), (64, 64), Look(str(n), int(value) >> 13 << 13)) for n, value in enumerate(drawn)
+    ]
+    asked: list[int] = []
+    monkeypatch.setattr(copies_of._Thumbnails, "_decode", lambda _, row: asked.append(row))
+    assert find_copies(alike).crowded
+    assert not asked
+
+
+def test_pictures_are_compared_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All have one hash, and are the same."""
+    largest: list[int] = []
+
+    def counted(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        largest.append(len(one))
+        return np.zeros(len(one), np.float32)
+
+    monkeypatch.setattr(copies_of, "difference", counted)
+    monkeypatch.setattr(copies_of, "thumbnail", lambda file, side: np.zeros((side, side, 3), np.uint8))
+    monkeypatch.setattr(copies_of, "pixel_digest", str)
+    files = [Seen(Path(f"{n:04d}"), f"{n:04d}", (64, 64), Look(str(n), 7)) for n in range(3000)]
+    assert len(find_copies(files).near) == 2999
+    assert max(largest) <= copies_of.COMPARED
 
 
 def test_the_hash_does_not_see_brightness_and_sees_a_mirror() -> None:
@@ -296,6 +379,19 @@ def test_a_sheet_shows_each_pair(folder: Path, tmp_path: Path) -> None:
     alone = divide_by(scan(write_pictures(tmp_path / "few", size=16)), DataSettings())
     assert draw_pairs(alone, tmp_path / "none.png") == 0
     assert not (tmp_path / "none.png").exists()
+
+
+def test_a_sheet_shows_16_bits_as_the_model_gets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10 bits the high byte is nearly black."""
+    for number, name in enumerate("aabb"):
+        grey = np.asarray(scene(number // 2 * 2).convert("L")).astype(np.uint16) * 4 + number
+        put(tmp_path / "data" / name / f"{number}.png", encode(Image.fromarray(grey), "PNG"))
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(Axes, "imshow", lambda axes, picture, **options: shown.append(np.asarray(picture)))
+    images = scan(tmp_path / "data")
+    assert draw_pairs(images, tmp_path / "sheet.png") == 2
+    assert images.levels == "10"
+    assert all(picture.max() > 200 for picture in shown)
 
 
 def test_the_digits_of_the_demo_are_no_copies_of_each_other(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.format_files import PAGE_TAGS, Sample, by_pillow, heic, rgb, samples,
 from tests.hostile import jpeg_of_scans, jpeg_sized, judged, worded
 from tests.pictures import draw, encode, refusal, write_pictures
 from toolkit.data.formats_seen import misnamed
+from toolkit.data.image_columns import to_columns
 from toolkit.data.image_set import scan
 from toolkit.errors import UnfreezeError
 from toolkit.pixels import formats, jpeg, picture
@@ -101,6 +102,10 @@ def test_photographs_that_are_not_read_are_counted_by_format(classes: Path, monk
     }.items():
         (classes / "dots" / f"IMG_{name}").write_bytes(head)
     images = scan(classes)
+    forms = {left.path.rpartition("/")[2]: left.form for left in images.rejected}
+    named = [forms[name] for name in ("IMG_0.HEIC", "IMG_8.CR2", "IMG_a.psd")]
+    assert named == ["HEIC", "camera raw (CR2)", "Photoshop (PSD)"]
+    assert all(len(left) == 2 for left in to_columns(images)["rejected"])
     assert images.notices == (
         "left out because their format is not read: 3 HEIC: pip install 'unfreeze[formats]', or convert it to JPEG or "
         "PNG",

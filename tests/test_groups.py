@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tests.pictures import write_pictures
+from toolkit.data.components import connected
 from toolkit.data.draw import Together, divide
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.split import divide_by, split
-from toolkit.data.together import connected, near_duplicates, near_leaks, split_groups, together
+from toolkit.data.together import near_duplicates, near_leaks, split_groups, together
 from toolkit.errors import UnfreezeError
 
 PARTS = ("train", "val", "test")

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import random
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,7 @@ from toolkit.pixels import decode as images
 from toolkit.pixels import formats
 from toolkit.pixels import limits as containers
 from toolkit.pixels.decode import decode, measure
+from toolkit.pixels.extra_formats import jxl_size
 from toolkit.pixels.resize import WIDE, resize
 from toolkit.run import prepare
 from toolkit.settings import Settings
@@ -152,6 +155,52 @@ def test_a_picture_of_one_row_is_resized_without_its_rows_in_between() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (3, WIDE + 7, 3), dtype=np.uint8)
     turned = resize(np.ascontiguousarray(pixels.transpose(1, 0, 2)), 9).transpose(1, 0, 2)
     assert np.abs(resize(pixels, 9).astype(int) - turned).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"P2 300 300 255 " + b"7" * 4000 + b" 1" * 89_999, "its pixels cannot be decoded"),
+        (b"P1 2 2 " + b"01" * 2_000_000, None),
+        (b"P2 2 2 9 1 2 3", "its pixels end early"),
+        (b"P2 2 2 9 1 2 3 70000", "its header makes no sense"),
+    ],
+)
+def test_a_pnm_as_text_takes_the_memory_of_its_numbers(data: bytes, why: str | None) -> None:
+    tracemalloc.start()
+    try:
+        got = refusal(data)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+    assert got == (why and f"cut short or damaged ({why})")
+
+
+def test_samples_of_a_pnm_beyond_its_largest_value_are_that() -> None:
+    assert images.decode_whole(b"P2 2 1 255 300 10")[0, :, 0].tolist() == [255, 10]
+
+
+def jxl_boxes(*parts: bytes) -> bytes:
+    """A JPEG XL whose codestream is cut into these parts; the last box has no length."""
+    boxes = b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0\0\0\x14ftypjxl \0\0\0\0jxl "
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        boxes += (0 if last else 12 + len(part)).to_bytes(4, "big") + b"jxlp"
+        boxes += (number | last << 31).to_bytes(4, "big") + part
+    return boxes
+
+
+@pytest.mark.parametrize("cuts", [(), (2,), (1, 2, 3), (0, 2, 2, 4, 40)])
+@pytest.mark.parametrize("size", [(8, 8), (500, 300), (70_001, 50_003)])
+def test_the_size_of_a_jpeg_xl_is_found_wherever_its_boxes_cut_it(cuts: tuple[int, ...], size: tuple[int, int]) -> None:
+    width, height = (number - 1 | 0b11 << 30 for number in size)  # 30 bits each
+    bits = f"{(width & (1 << 30) - 1):030b}11000{(height & (1 << 30) - 1):030b}110"
+    stream = b"\xff\x0a" + int(bits, 2).to_bytes(9, "little") + bytes(60)
+    edges = (0, *cuts, len(stream))
+    assert jxl_size(stream) == size
+    assert jxl_size(jxl_boxes(*(stream[a:b] for a, b in itertools.pairwise(edges)))) == size
+    with pytest.raises(IndexError):
+        jxl_size(jxl_boxes(stream[:2], stream[2:6]))
 
 
 def test_scans_of_a_jpeg_are_counted_in_the_picture_alone() -> None:

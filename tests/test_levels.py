@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +17,9 @@ from PIL import Image
 
 from export.description import levels as described_levels
 from export.description import read_description
+from export.foreign.verify import _levels as reference_levels
 from export.predict import _Classifier, _predict
+from export.runtimes import worker
 from export.targets.snippets import snippets
 from tests.format_files import by_opencv
 from tests.hostile import png_chunk, png_of
@@ -24,8 +30,10 @@ from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.split import split
+from toolkit.errors import UnfreezeError
 from toolkit.pixels import levels
 from toolkit.pixels.decode import RECIPE, decode, decode_both, decode_whole, measure, recipe
+from toolkit.pixels.look import look_at
 from toolkit.run import prepare
 from toolkit.settings import Settings
 
@@ -130,6 +138,34 @@ def test_grey_with_alpha_of_16_bits() -> None:
     rows = b"".join(b"\0" + row.tobytes() for row in samples)
     got = decode_whole(png_of(SIDE, SIDE, 16, 4, rows), levels="12")
     np.testing.assert_array_equal(got, as_rgb(values(12, True) >> 4))
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        *(partial(levels.to_eight, levels=how) for how in ("12", "percentile")),
+        partial(look_at, turn=None, size=(6000, 1000)),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_large_picture_takes_no_multiple_of_its_memory(work: Callable[[np.ndarray], object], channels: int) -> None:
+    samples = np.full((1000, 24000 // channels, channels), 300, np.uint16)
+    samples[::2] = 1700
+    tracemalloc.start()
+    try:
+        work(samples)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * samples.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_alpha_does_not_count_in_the_look() -> None:
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 4096, (64, 64, 1), dtype=np.uint16)
+    alpha = np.dstack([grey, rng.integers(0, 65536, (64, 64, 1), dtype=np.uint16)])
+    one, other = (look_at(samples, None, (64, 64)) for samples in (grey, alpha))
+    assert one.hash == other.hash
+    assert one.pixels != other.pixels
 
 
 # A set of them.
@@ -305,6 +341,42 @@ def test_predict_decodes_as_the_file_says(tmp_path: Path) -> None:
     for how in ("12", "percentile"):
         _predict(_Classifier(process, ("dark", "pale"), (16, 16), how), tmp_path / "a.png")  # type: ignore[arg-type]
         np.testing.assert_array_equal(process.asked.pop()[0], decode(data, 16, levels=how))
+
+
+class Saying:
+    """Stands for the process of a model file with this description, and for what was seen of the file."""
+
+    def __init__(self, how: str | None) -> None:
+        self.process, self.how = self, how
+
+    def call(self, function: Callable[[], str | None]) -> str | None:
+        described = None if self.how is None else {"input": {"levels": self.how}}
+        with pytest.MonkeyPatch.context() as patch:
+            loaded = SimpleNamespace(description=described)
+            patch.setattr(worker, "_runner", SimpleNamespace(loaded=loaded), raising=False)
+            return function()
+
+
+@pytest.mark.parametrize(
+    ("reference", "artefacts", "levels"),
+    [
+        ("12", ["10", None], "12"),
+        (None, ["12", None, "12"], "12"),
+        (None, [None], "16"),
+        ("16", ["12"], "16"),
+        (None, ["12", "16"], None),
+    ],
+)
+def test_a_reference_that_does_not_say_takes_the_levels_of_the_artefacts(
+    reference: str | None, artefacts: list[str | None], levels: str | None
+) -> None:
+    said = {Path("a.keras"): reference} | {Path(f"{n}.onnx"): how for n, how in enumerate(artefacts)}
+    looks: Any = {path: Saying(how) for path, how in said.items()}
+    if levels is not None:
+        assert reference_levels(Path("a.keras"), looks) == levels
+        return
+    with pytest.raises(UnfreezeError, match=r"0.onnx \(12\) and 1.onnx \(16\) take .* a.keras does not say .* compare"):
+        reference_levels(Path("a.keras"), looks)
 
 
 def test_a_description_names_its_levels_and_an_older_one_has_all_16() -> None:

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ import unfreeze
 from export.proof.parity import Parity, read_parities, write_parities
 from export.settings import ExportSettings, VerifySettings
 from toolkit.errors import UnfreezeError
-from toolkit.run import Run, load_run
+from toolkit.models.spec import ModelSpec
+from toolkit.run import Run, load_run, prepare
+from toolkit.settings import Settings
 from toolkit.stats.accuracy_lost import HOLDS, UNDECIDED
 from toolkit.stats.metrics import evaluate
 from tuning.results import SearchResult
@@ -33,6 +35,7 @@ from unfreeze.pages.card import render_card
 from unfreeze.pages.page import render_page
 from unfreeze.pages.run_facts import read_run_facts
 from unfreeze.pages.sentences import escape_controls, signed_points
+from unfreeze.pages.sentences import test_images_words as images_words
 from unfreeze.pages.write_report import write_report
 from unfreeze.screen.tables import show_search
 
@@ -102,6 +105,26 @@ def ids(page: Page) -> set[str]:
 
 
 SECTIONS = {"search", "curves", "test", "mistakes", "data", "files", "resize", "load", "again"}
+
+
+@pytest.mark.parametrize("way", ["keep-together", "warn"])
+def test_the_card_tells_near_duplicates_and_groups_in_two_parts(pictures: Path, tmp_path: Path, way: str) -> None:
+    """With `warn` the draw itself may part near duplicates, so nobody gave them so."""
+    run = prepare(pictures, tmp_path / "run", Settings(weights="none", near_duplicates=way))
+    spec = ModelSpec("MobileNetV2", 1.0, 32, 2, 0, 0.2, 0)
+    (run.path / "model.json").write_text(json.dumps({"spec": asdict(spec)}))
+    digest = dict(zip(run.images.parts, run.images.digests, strict=True))
+    near = replace(run, images=replace(run.images, near=((digest["train"], digest["test"]),)))
+    torn = replace(run, images=replace(run.images, groups=("farm",) * len(run.images)))
+    kept, apart, group = (read_run_facts(one) for one in (run, near, torn))
+    given = "some of which stand in another part, too, as they were given"
+    drawn = "some of which have a near duplicate in another part, as --near-duplicates warn allows"
+    assert images_words(kept) == "that took no part in training or choosing"
+    assert images_words(group) == given
+    assert images_words(apart) == (given if way == "keep-together" else drawn)
+    assert "two parts" not in render_card(kept)
+    assert "1 group of nearly the same images stands in two parts" in render_card(apart)
+    assert "1 group of images that belong together stands in two parts" in render_card(group)
 
 
 def test_a_finished_run_has_every_section(copy: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from toolkit.data.settings import DATA_SETTINGS, LEVELS, NEAR_DUPLICATES
+from toolkit.data.settings import DATA_SETTINGS, LEVEL_OPTIONS, NEAR_DUPLICATES
 from unfreeze.option_types import Choice, LocalPath
 
 
@@ -45,7 +45,7 @@ READING = [
     ),
     option(
         "--levels",
-        type=Choice(LEVELS),
+        type=Choice(LEVEL_OPTIONS),
         default=DATA_SETTINGS.levels,
         help="How 16-bit samples become 8 bits. auto: by the bits that the data use. full: all 16 bits. percentile: "
         "each image by its own range.",

@@ -32,6 +32,7 @@ from toolkit.data.settings import DataSettings, undivided
 from toolkit.data.sources.open import read_listing
 from toolkit.data.unlabelled import scan_unlabelled
 from toolkit.errors import UnfreezeError, one_line
+from toolkit.pixels.levels import FULL
 from toolkit.process.keras_start import start_keras
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import remove
@@ -67,7 +68,7 @@ def verify_foreign(
         looks = look_at(conversions, processes, progress)
         given = class_names(conversions[reference])
         _check_number(reference, looks[reference], given)
-        levels = looks[reference].process.call(worker.image_levels)
+        levels = _levels(reference, looks)
         names = given or _labels_inside(reference, looks)
         images = _images(data, names, settings.reading or undivided(), levels, progress)
         more = _more_images(settings, images, progress)
@@ -131,6 +132,22 @@ def _labels_inside(reference: Path, looks: dict[Path, Look]) -> tuple[str, ...] 
             "none; give --labels with those of the reference, in its order"
         )
     return next(iter(inside.values()), None)
+
+
+def _levels(reference: Path, looks: dict[Path, Look]) -> str:
+    """How the reference takes 16-bit images; if its file does not say, as the artefacts do. Raises UnfreezeError if
+    these do not agree."""
+    told = {path: look.process.call(worker.image_levels) for path, look in looks.items()}
+    if told[reference] is not None:
+        return str(told[reference])
+    inside = {path: levels for path, levels in told.items() if levels is not None}
+    if len(set(inside.values())) > 1:
+        named = " and ".join(f"{path} ({levels})" for path, levels in inside.items())
+        raise UnfreezeError(
+            f"{named} take 16-bit images with different levels, and {reference} does not say which are its own; "
+            "compare each with it by itself"
+        )
+    return next(iter(inside.values()), FULL)
 
 
 def _images(

@@ -91,9 +91,10 @@ def image_size() -> tuple[int, int]:
     return _runner.input.size
 
 
-def image_levels() -> str:
-    """How the artefact takes 16-bit images, as `toolkit.pixels.levels` names it."""
-    return levels(_runner.loaded.description)
+def image_levels() -> str | None:
+    """How the artefact takes 16-bit images, as `toolkit.pixels.levels` names it; None if it has no description."""
+    description = _runner.loaded.description
+    return None if description is None else levels(description)
 
 
 def predict(images: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ image_set        DATA -> ImageSet, every file read and checked
 groups           what keeps images in one part: a column, a folder, a part of the path
 read_image       an entry whose file was read; labels that copies dispute
 copies           files with the same pixels, and nearly the same pictures
+components       the connected components of a graph
 together         images that must stay in one part
 draw             sets of images for parts, by class and content
 unlabelled       a folder of images without labels -> ImageSet

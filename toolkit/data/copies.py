@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.data.components import Components, connected
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import pixel_digest, thumbnail
 from toolkit.pixels.look import Look
@@ -31,9 +32,15 @@ SIDE = 16  # pixels
 LEADERS = 16  # different pictures with one hash that others are compared with, at most
 AT_ONCE = 2_000_000  # pairs of hashes that are compared together
 COMPARED = 1024  # pairs of pictures that are
-MOST = 50  # comparisons for each picture; where it takes more, all pictures look alike, and the search ends
+# Comparisons for each picture; where it takes more, all pictures look alike, and the search ends.
+MOST = 50  # of pictures
+HASHES = 10_000  # of hashes: a million random ones take half of that
 
 Pair = tuple[int, int]
+
+
+class _CrowdedError(Exception):
+    """Too many pictures look alike to compare them all."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +78,14 @@ def find_copies(files: Sequence[Seen], *, near: bool = True) -> Copies:
 
 
 def _same(distinct: Sequence[Seen], near: Sequence[Pair]) -> tuple[tuple[str, ...], ...]:
-    """The sets of files with the same pixels: those that look the same, or nearly so in the same size, are decoded."""
+    """The sets of files with the same pixels: those of one size that look the same, or are in one set of nearly the
+    same, are decoded."""
+    sets = connected(len(distinct), near).tolist()
     alike: dict[object, set[int]] = defaultdict(set)
-    for row, seen in enumerate(distinct):
+    for row, (seen, number) in enumerate(zip(distinct, sets, strict=True)):
         alike[seen.size, seen.look.pixels].add(row)
+        alike[seen.size, number].add(row)
     asked = {row for rows in alike.values() if len(rows) > 1 for row in rows}
-    asked |= {row for pair in near if distinct[pair[0]].size == distinct[pair[1]].size for row in pair}
     pixels = _each(sorted(asked), lambda row: _pixels(distinct[row].file))
     found: dict[str, list[str]] = defaultdict(list)
     for row, digest in pixels.items():
@@ -108,8 +117,9 @@ class _Thumbnails:
         """bool [P]: which of the pairs of row numbers, int [P, 2], are nearly the same."""
         missing = sorted({*pairs.ravel().tolist()} - self.rows.keys())
         self.rows |= _each(missing, self._decode)
-        one, other = (np.stack([self.rows[row] for row in side]) for side in pairs.T.tolist())
-        return difference(one, other) <= DIFFERENT
+        pieces = (pairs[start : start + COMPARED].T.tolist() for start in range(0, len(pairs), COMPARED))
+        stacked = ([np.stack([self.rows[row] for row in side]) for side in sides] for sides in pieces)
+        return np.concatenate([np.zeros(0, bool), *(difference(*sides) <= DIFFERENT for sides in stacked)])
 
     def _decode(self, row: int) -> np.ndarray:
         try:
@@ -133,23 +143,19 @@ def _near_pairs(files: Sequence[Seen]) -> tuple[list[Pair], bool]:
     hashes = np.array([files[row].look.hash for row in hashed], np.uint64)
     thumbnails = _Thumbnails(files)
     leaders, found = _with_equal_hash(hashes, lambda pairs: thumbnails.near(hashed[pairs]))
-    top = np.arange(len(leaders))  # the set that each leader is in so far
-    tried: set[Pair] = set()
-    for pairs in _close(hashes[leaders]):
-        apart = pairs[top[pairs[:, 0]] != top[pairs[:, 1]]].tolist()
-        new = np.array([pair for one, other in apart if (pair := (one, other)) not in tried], np.int64)
-        tried |= {(one, other) for one, other in new.tolist()}
-        if len(tried) > MOST * len(files):
-            return _numbered(found, hashed), True
-        for one, other in new[thumbnails.near(hashed[leaders[new]])].tolist() if len(new) else ():
-            if top[one] != top[other]:
-                top[top == top[other]] = top[one]
-                found.append((int(leaders[one]), int(leaders[other])))
-    return _numbered(found, hashed), False
-
-
-def _numbered(pairs: Sequence[Pair], rows: np.ndarray) -> list[Pair]:
-    return [(int(rows[one]), int(rows[other])) for one, other in pairs]
+    sets, left, crowded = Components(len(leaders)), MOST * len(files), False
+    try:
+        for pairs in _close(hashes[leaders]):
+            apart = pairs[sets.of[pairs[:, 0]] != sets.of[pairs[:, 1]]]
+            left -= len(apart)
+            if left < 0:
+                raise _CrowdedError
+            near = apart[thumbnails.near(hashed[leaders[apart]])]
+            linked = [pair for pair in near.tolist() if sets.join(*pair)]
+            found += [(int(leaders[one]), int(leaders[other])) for one, other in linked]
+    except _CrowdedError:
+        crowded = True
+    return [(int(hashed[one]), int(hashed[other])) for one, other in found], crowded
 
 
 def _with_equal_hash(hashes: np.ndarray, near: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, list[Pair]]:
@@ -163,7 +169,7 @@ def _with_equal_hash(hashes: np.ndarray, near: Callable[[np.ndarray], np.ndarray
         for _ in range(LEADERS):
             leaders.append(rows[0])
             found = np.array([(rows[0], other) for other in rows[1:]], np.int64).reshape(-1, 2)
-            same = near(found) if len(found) else np.zeros(0, bool)
+            same = near(found)
             pairs += [(one, other) for one, other in found[same].tolist()]
             rows = found[~same, 1].tolist()
             if not rows:
@@ -172,21 +178,37 @@ def _with_equal_hash(hashes: np.ndarray, near: Callable[[np.ndarray], np.ndarray
 
 
 def _close(hashes: np.ndarray) -> Iterator[np.ndarray]:
-    """int64 [P, 2], P <= COMPARED: row numbers, i < j, whose hashes differ in at most FAR bits, piece by piece. Pairs
-    may come several times."""
-    for at, bits in BANDS:
+    """int64 [P, 2], P <= COMPARED: row numbers, i < j, whose hashes differ in at most FAR bits, each pair once, piece
+    by piece. Raises _CrowdedError if that takes more than HASHES comparisons for each hash."""
+    count, left = len(hashes), HASHES * len(hashes)
+    for band, (at, bits) in enumerate(BANDS):
         values = (hashes >> np.uint64(at) & np.uint64(2**bits - 1)).astype(np.int64)
         order = np.argsort(values, kind="stable")
-        starts = np.searchsorted(values[order], np.arange(2**bits + 1))
+        values = values[order]
+        keys = values * count + order  # sorted: by the band, then by the row
         for flipped in (0, *(1 << bit for bit in range(bits))):
-            first, last = starts[values ^ flipped], starts[(values ^ flipped) + 1]
+            wanted = (values ^ flipped) * count
+            first, last = np.searchsorted(keys, wanted + order + 1), np.searchsorted(keys, wanted + count)
             for rows in _pieces(last - first):
                 counts = (last - first)[rows]
-                i = np.repeat(rows, counts)
+                left -= int(counts.sum())
+                if left < 0:
+                    raise _CrowdedError
+                i = order[np.repeat(rows, counts)]
                 j = order[np.arange(counts.sum()) + np.repeat(first[rows] - (np.cumsum(counts) - counts), counts)]
-                close = (i < j) & (np.bitwise_count(hashes[i] ^ hashes[j]) <= FAR)
-                pairs = np.stack([i[close], j[close]], axis=1)
+                pairs = _first_seen(hashes, i, j, band)
                 yield from (pairs[start : start + COMPARED] for start in range(0, len(pairs), COMPARED))
+
+
+def _first_seen(hashes: np.ndarray, i: np.ndarray, j: np.ndarray, band: int) -> np.ndarray:
+    """int64 [P, 2]: the pairs that differ in at most FAR bits, but those that an earlier band has found."""
+    close = np.flatnonzero(np.bitwise_count(hashes[i] ^ hashes[j]) <= FAR)
+    pairs = np.stack([i[close], j[close]], axis=1)
+    apart = hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]
+    new = np.ones(len(pairs), bool)
+    for at, bits in BANDS[:band]:
+        new &= np.bitwise_count(apart >> np.uint64(at) & np.uint64(2**bits - 1)) > 1
+    return pairs[new]
 
 
 def _pieces(counts: np.ndarray) -> Iterator[np.ndarray]:

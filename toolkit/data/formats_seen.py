@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from toolkit.data.sources.listing import Rejected
 from toolkit.errors import one_line
-from toolkit.pixels.formats import SUFFIXES, unread_form
+from toolkit.pixels.formats import SUFFIXES
 from toolkit.pixels.levels import FULL, PERCENTILE, bits_used
 
 Span = tuple[int, int]  # lowest and highest sample of an image of more than 8 bits
@@ -23,7 +24,8 @@ def resolved_levels(wanted: str, spans: Iterable[Span]) -> tuple[str, list[str]]
     """The `levels` of a set (`toolkit.pixels.levels`) for the setting "auto", "full" or "percentile", and what to say.
 
     `spans`: those of the training images, (0, 0) for one of 8 bits. With "auto" it is the fewest bits in which 95 of
-    100 of them fit, so that one image that was exposed otherwise does not make all others dark.
+    100 of them fit, so that one image that was exposed otherwise does not make all others dark. Where none has more
+    than 8 bits, the setting means nothing.
     """
     deep = [span for span in spans if span != FLAT]
     if not deep:
@@ -64,17 +66,12 @@ def misnamed(forms: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{files} read by the content, not the name; the first: {one_line(path)} is {form}"]
 
 
-def unread_formats(reasons: Iterable[str]) -> list[str]:
-    """A sentence for each remedy, with the number of files of each format that is not read, of the reasons why files
-    are left out."""
-    counts = Counter(reason for reason in reasons if unread_form(reason))
+def unread_formats(rejected: Iterable[Rejected]) -> list[str]:
+    """A sentence for each remedy, with the number of files of each format that is not read, of the files that are left
+    out."""
+    counts = Counter((left.form, left.reason) for left in rejected if left.form)
     remedies: dict[str, list[str]] = defaultdict(list)
-    for reason, _ in counts.most_common():
-        remedies[reason.partition(": ")[2]].append(reason)
-    return [_left_out(remedy, {name: counts[name] for name in own}) for remedy, own in remedies.items()]
-
-
-def _left_out(remedy: str, counts: dict[str, int]) -> str:
-    """`counts`: reason -> number of files."""
-    named = ", ".join(f"{count} {unread_form(reason)}" for reason, count in counts.items())
-    return f"left out because their format is not read: {named}: {remedy}"
+    for (form, reason), count in counts.most_common():
+        remedies[reason.partition(": ")[2]].append(f"{count} {form}")
+    told = "left out because their format is not read"
+    return [f"{told}: {', '.join(named)}: {remedy}" for remedy, named in remedies.items()]

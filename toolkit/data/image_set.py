@@ -27,6 +27,7 @@ from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure, read_picture
+from toolkit.pixels.formats import UnreadError
 from toolkit.pixels.levels import FULL
 from toolkit.process.cores import cores
 from toolkit.storage.safe_read import read
@@ -148,7 +149,7 @@ def scan(
         sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
         names = _class_names(data, listing, images, rejected, sources)
     listing.notices += misnamed((image.entry.path, image.form) for image in images)
-    listing.notices += unread_formats(left.reason for left in rejected)
+    listing.notices += unread_formats(rejected)
     listing.notices += [CROWDED] if copies.crowded else []
     if levels is None:
         trained = [image for image in images if image.entry.part in TRAINED] or images
@@ -184,6 +185,8 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
         return ReadImage(entry, hashlib.sha256(data).hexdigest(), found.size, found.look, found.form, found.span)
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
+    except UnreadError as error:
+        return Rejected(entry.path, str(error), error.form)
     except UnfreezeError as error:
         return Rejected(entry.path, str(error))
     except UnicodeEncodeError:

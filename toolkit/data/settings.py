@@ -9,7 +9,7 @@ from toolkit.data.groups import NONE, is_group_by
 from toolkit.storage.local_path import local_path
 
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
-LEVELS = ("auto", "full", "percentile")
+LEVEL_OPTIONS = ("auto", "full", "percentile")
 FRACTION = Rule(Number, "a fraction between 0 and 1, such as 0.2", lambda value: 0 < value < 1)
 DATA_RULES = {
     "image_column": Rule(str, "the name of a column, or an empty text"),
@@ -18,7 +18,7 @@ DATA_RULES = {
     "suffix": Rule(str, "the end of the files' names, such as .jpg"),
     "group_by": Rule(str, "column:NAME, folder, folder:N, a regular expression, or none", is_group_by),
     "near_duplicates": one_of(NEAR_DUPLICATES),
-    "levels": one_of(LEVELS),
+    "levels": one_of(LEVEL_OPTIONS),
     "val": FRACTION,
     "test": FRACTION,
     "seed": Rule(int, f"a number from 0 to {2**32 - 1}", lambda value: 0 <= value < 2**32),

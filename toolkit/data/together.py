@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
+from toolkit.data.components import connected
 from toolkit.data.groups import ALONE
 from toolkit.data.image_set import ImageSet
 
@@ -49,22 +50,6 @@ def split_groups(images: ImageSet) -> dict[str, Paths]:
     order = ("train", "val", "test")
     found = {group: tuple(part for part in order if part in own) for group, own in parts.items() if group != ALONE}
     return {group: own for group, own in sorted(found.items()) if len(own) > 1}
-
-
-def connected(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
-    """int64 [count]: the connected component of each of `count` items, numbered by its first item."""
-    above = list(range(count))
-
-    def top(item: int) -> int:
-        while above[item] != item:
-            above[item] = above[above[item]]
-            item = above[item]
-        return item
-
-    for one, other in pairs:
-        low, high = sorted((top(one), top(other)))
-        above[high] = low
-    return np.array([top(item) for item in range(count)], np.int64)
 
 
 def _equal(keys: Sequence[Hashable]) -> Iterable[tuple[int, int]]:

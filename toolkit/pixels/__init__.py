@@ -9,6 +9,7 @@ bmp             BMPs with unusual masks, in numpy
 extra_formats   HEIC and JPEG XL, by the packages of unfreeze[formats]
 deep            all 16 bits of Pillow's images
 picture         the bytes of a file -> its size, and its pixels when they are asked for
+bands           what is computed of a large picture, a band of rows at a time
 levels          16 bits -> 8
 reasons         what a decoder says of a damaged file -> words
 decode          the one decoder

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.pixels.bands import bands
+
 _BITFIELDS, _ALPHABITFIELDS = 3, 6
 
 
@@ -43,9 +45,12 @@ def read_masked(data: bytes, header: Masked) -> np.ndarray:
     if header.width <= 0 or len(data) < header.start + row * header.height:
         raise EOFError("truncated pixels")
     packed = np.frombuffer(data, np.uint8, row * header.height, header.start).reshape(header.height, row)
-    pixels = np.ascontiguousarray(packed[:, : header.width * size]).view(f"<u{size}")
     masks = header.masks if header.masks[3] else header.masks[:3]
-    made = np.stack([_channel(pixels, mask) for mask in masks], axis=-1)
+    made = np.empty((header.height, header.width, len(masks)), np.uint8)
+    for rows in bands(made):
+        pixels = np.ascontiguousarray(packed[rows, : header.width * size]).view(f"<u{size}")
+        for channel, mask in enumerate(masks):
+            made[rows, :, channel] = _channel(pixels, mask)
     return made[::-1] if header.upwards else made
 
 

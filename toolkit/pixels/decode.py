@@ -19,7 +19,8 @@ from PIL import Image
 
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels import reasons
-from toolkit.pixels.formats import refuse_unmarked, refuse_unread
+from toolkit.pixels.bands import bands
+from toolkit.pixels.formats import UnreadError, refuse_unmarked, refuse_unread
 from toolkit.pixels.levels import FULL, PERCENTILE, span, to_eight, words
 from toolkit.pixels.look import Look, look_at
 from toolkit.pixels.picture import CHECK, Picture, Pixels, open_picture
@@ -121,7 +122,7 @@ def measure(data: bytes) -> Measured:
         if isinstance(pixels, np.ndarray):
             ends = span(pixels)
             _rgb(pixels[:1, :1], FULL)
-        elif pixels.mode != "L":
+        elif picture.form != "JPEG" or pixels.mode != "L":
             pixels = _rgb(pixels, FULL)  # convert it as `decode` will: this finds a broken palette
         width, height = picture.width, picture.height
         turn = _TURNS.get(picture.orientation())
@@ -143,12 +144,16 @@ def pixel_digest(source: Path | bytes) -> str:
     with _reasons(source), _large(picture := open_picture(_bytes(source))):
         pixels = picture.load(1, True)
         turn = _TURNS.get(picture.orientation())
+        digest = hashlib.sha256()
         if isinstance(pixels, np.ndarray):
-            content = f"{turn} {pixels.shape}".encode() + pixels.tobytes()
+            digest.update(f"{turn} {pixels.shape}".encode())
+            for rows in bands(pixels):
+                digest.update(pixels[rows].tobytes())
         else:
             rgb = _rgb(pixels, FULL) if turn is None else _rgb(pixels, FULL).transpose(turn)
-            content = f"{rgb.size}".encode() + rgb.tobytes()
-        return hashlib.sha256(content).hexdigest()
+            digest.update(f"{rgb.size}".encode())
+            digest.update(rgb.tobytes())
+        return digest.hexdigest()
 
 
 def thumbnail(source: Path | bytes, side: int) -> np.ndarray:
@@ -166,6 +171,8 @@ def _reasons(source: Path | bytes = b"") -> Iterator[None]:
     prefix = f"{source}: " if isinstance(source, Path) else ""
     try:
         yield
+    except UnreadError as error:
+        raise UnreadError(one_line(f"{prefix}{error}"), error.form) from error
     except UnfreezeError as error:
         raise UnfreezeError(one_line(f"{prefix}{error}")) from error
     except MemoryError as error:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import ImageFile
 
+from toolkit.pixels.bands import bands
+
 Open = Callable[[], ImageFile.ImageFile]
 _SWAPPED = {  # how Pillow takes the high bytes -> how it takes the low ones
     ";16B": ";16L",
@@ -37,7 +39,8 @@ def samples(open_: Open, low: bool = True) -> np.ndarray:
         return _grey_and_alpha(image)
     key = image.info.get("transparency")
     image.load()
-    made = np.asarray(image).astype(np.uint16) << 8
+    made = np.asarray(image).astype(np.uint16)
+    made <<= 8
     if low or key is not None:
         image = open_()
         form = _raw_mode(image)[-4:]
@@ -49,9 +52,11 @@ def samples(open_: Open, low: bool = True) -> np.ndarray:
 
 def unmultiplied(pixels: np.ndarray) -> np.ndarray:
     """uint16 [H, W, 4] whose colours were multiplied by alpha, without that."""
-    alpha = np.maximum(pixels[..., 3:].astype(np.uint32), 1)
-    colours = np.minimum(pixels[..., :3].astype(np.uint32) * 65535 // alpha, 65535)
-    return np.concatenate([colours.astype(np.uint16), pixels[..., 3:]], axis=2)
+    made = pixels.copy()
+    for rows in bands(pixels):
+        alpha = np.maximum(pixels[rows, :, 3:].astype(np.uint32), 1)
+        made[rows, :, :3] = np.minimum(pixels[rows, :, :3].astype(np.uint32) * 65535 // alpha, 65535)
+    return made
 
 
 def _grey_and_alpha(image: ImageFile.ImageFile) -> np.ndarray:
@@ -65,8 +70,10 @@ def _with_key(pixels: np.ndarray, key: object) -> np.ndarray:
     """With an alpha channel, if a PNG names a colour that is transparent."""
     if not isinstance(key, int | tuple):
         return pixels
-    alpha = np.where((pixels == np.array(key, np.uint16)).all(axis=2, keepdims=True), 0, 65535)
-    return np.concatenate([pixels, alpha.astype(np.uint16)], axis=2)
+    made = np.full((*pixels.shape[:2], pixels.shape[2] + 1), 65535, np.uint16)
+    made[..., :-1] = pixels
+    made[(pixels == np.array(key, np.uint16)).all(axis=2), -1] = 0
+    return made
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:

@@ -13,6 +13,7 @@ from PIL import ImageFile
 
 from toolkit.pixels.formats import unsupported
 
+BEGINNING = 64  # bytes of a codestream that hold its size
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width to height, by their numbers from 1
 
 
@@ -69,15 +70,17 @@ class _Bits:
 
 
 def _codestream(data: bytes) -> bytes:
-    """The beginning of the codestream in the boxes of a container."""
-    at = 0
-    while True:
+    """The beginning of the codestream in the boxes of a container, which may cut it anywhere."""
+    found, at = b"", 0
+    while len(found) < BEGINNING:
         size, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         head = 8
         if size == 1:
             size, head = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        if name in (b"jxlc", b"jxlp"):
-            return data[at + head + (4 if name == b"jxlp" else 0) :][:64]
-        if len(name) < 4 or size < head:
-            raise IndexError
-        at += size
+        end = at + (size or len(data))  # 0: to the end of the file
+        if len(name) < 4 or end < at + head:
+            break
+        if name in (b"jxlc", b"jxlp"):  # all of it, or a part of it behind the part's number
+            found += data[at + head + (4 if name == b"jxlp" else 0) : end][:BEGINNING]
+        at = end
+    return found

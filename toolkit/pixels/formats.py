@@ -94,6 +94,14 @@ _PNM = re.compile(rb"P[1-6](\s+(#[^\n]*\n\s*)*\d+){2}\s")
 _SVG = re.compile(rb"\s*(<\?xml.*?<svg|<!DOCTYPE svg|<svg)", re.DOTALL)
 
 
+class UnreadError(UnfreezeError):
+    """The format of a file is not read here."""
+
+    def __init__(self, text: str, form: str) -> None:
+        super().__init__(text)
+        self.form = form  # as `content` names it
+
+
 def content(head: bytes) -> str | None:
     """The format by the first `HEAD` bytes of a file, such as "JPEG" or "camera raw (CR2)"; None if they are not those
     of a picture, a document or a video."""
@@ -112,10 +120,10 @@ def picture(head: bytes, suffix: str = "") -> str | None:
 
 
 def refuse_unread(head: bytes) -> str | None:
-    """`content`; raises UnfreezeError, with what to do, if files of that format are not read here."""
+    """`content`; raises UnreadError, with what to do, if files of that format are not read here."""
     form = content(head[:HEAD])
     if form and (why := unread(form)):
-        raise UnfreezeError(why)
+        raise UnreadError(why, form)
     return form
 
 
@@ -135,12 +143,6 @@ def unread(form: str) -> str:
     if form.startswith("video"):
         return f"{form} is not a picture: take single pictures out of it"
     return "" if form in READ else f"{form} is not supported: {_CONVERT}"
-
-
-def unread_form(reason: str) -> str | None:
-    """The format of which `unread` gives this reason; None if it is another reason."""
-    names = [name for name, _, _ in (*_MAGIC, *_OTHER)] + [*READ, *_UNMARKED.values(), "SVG"]
-    return next((name for name in names if reason.startswith(name) and reason == unread(name)), None)
 
 
 def unsupported(what: str) -> UnfreezeError:

@@ -28,7 +28,7 @@ _KINDS = {  # start of frame -> what no decoder here knows
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "a hierarchical JPEG"),
     0xCB: "a lossless JPEG with arithmetic coding",
 }
-# the next marker; ff00 and the restart markers d0 to d7 belong to a scan's data
+# second bytes of the markers that need no search
 _PLAIN = frozenset(bytes([second]) for second in (*range(0xC0, 0xD0), *range(0xDA, 0xFF)))
 # the next marker; ff00 and the restart markers d0 to d7 belong to a scan's data
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)

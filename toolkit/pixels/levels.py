@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from toolkit.pixels.bands import bands
+
 FULL, PERCENTILE = "16", "percentile"
 LEVELS = (*map(str, range(8, 17)), PERCENTILE)
 RARE = 1000  # samples, of which one is no part of an image's range
@@ -28,12 +30,18 @@ def bits_used(top: int) -> int:
     return min(16, max(8, top.bit_length()))
 
 
+def colours_of(samples: np.ndarray) -> np.ndarray:
+    """[H, W, C] without alpha, which is the second channel or the fourth."""
+    return samples[..., : 3 if samples.shape[2] > 2 else 1]
+
+
 def span(samples: np.ndarray) -> tuple[int, int]:
     """The lowest and the highest value of uint16 [H, W, C], but for 1 in `RARE` at either end, at least one pixel,
     which may be stuck, and for alpha. Only high bytes are looked at, so that both are bounds, by at most 255."""
-    colours = samples.shape[2] - (samples.shape[2] + 1) % 2
-    counts = np.bincount((samples[..., :colours] >> 8).astype(np.uint8).ravel(), minlength=256)
-    seen, rare = np.cumsum(counts), max(colours, counts.sum() // RARE)
+    colours, counts = colours_of(samples), np.zeros(256, np.int64)
+    for rows in bands(colours):
+        counts += np.bincount((colours[rows] >> 8).astype(np.uint8).ravel(), minlength=256)
+    seen, rare = np.cumsum(counts), max(colours.shape[2], int(counts.sum()) // RARE)
     if seen[-1] <= 2 * rare:  # a picture of one pixel or two
         rare = 0
     low, high = (int(np.searchsorted(seen, place, side="right")) for place in (rare, seen[-1] - rare - 1))
@@ -42,21 +50,24 @@ def span(samples: np.ndarray) -> tuple[int, int]:
 
 def to_eight(samples: np.ndarray, levels: str) -> np.ndarray:
     """uint16 [H, W, C] -> uint8 [H, W, C], C = 1 or 3, with alpha 2 or 4. Alpha is reduced to its high byte."""
-    colours = samples.shape[2] - (samples.shape[2] + 1) % 2
-    if levels == PERCENTILE:
-        made = _stretched(samples[..., :colours])
-    else:
-        made = np.minimum(samples[..., :colours] >> (int(levels) - 8), 255).astype(np.uint8)
-    if colours == samples.shape[2]:
-        return made
-    return np.concatenate([made, (samples[..., colours:] >> 8).astype(np.uint8)], axis=2)
+    colours = colours_of(samples)
+    count = colours.shape[2]
+    table = _stretching(colours) if levels == PERCENTILE else None
+    made = np.empty(samples.shape, np.uint8)
+    for rows in bands(samples):
+        own = colours[rows]
+        made[rows, :, :count] = np.minimum(own >> (int(levels) - 8), 255) if table is None else table[own]
+        made[rows, :, count:] = samples[rows, :, count:] >> 8
+    return made
 
 
-def _stretched(colours: np.ndarray) -> np.ndarray:
-    """All channels alike: the whole range of integers is mapped by a table, so that no floating point decides."""
-    seen = np.cumsum(np.bincount(colours.ravel(), minlength=65536))
+def _stretching(colours: np.ndarray) -> np.ndarray:
+    """uint8 [65536], for all channels alike: integers are mapped, so that no floating point decides."""
+    counts = np.zeros(65536, np.int64)
+    for rows in bands(colours):
+        counts += np.bincount(colours[rows].ravel(), minlength=65536)
+    seen = np.cumsum(counts)
     low = int(np.searchsorted(seen, seen[-1] // CUT, side="right"))
     high = int(np.searchsorted(seen, seen[-1] - seen[-1] // CUT))
-    span = max(1, high - low)
-    table = (np.clip(np.arange(65536) - low, 0, span) * 255 + span // 2) // span
-    return table.astype(np.uint8)[colours]
+    wide = max(1, high - low)
+    return ((np.clip(np.arange(65536) - low, 0, wide) * 255 + wide // 2) // wide).astype(np.uint8)

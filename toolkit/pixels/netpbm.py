@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.errors import UnfreezeError
+from toolkit.pixels.bands import looked_up
 
 MAX_NUMBERS = 20_000_000  # of a text: each takes 60 bytes while it is read
+LONGEST = 5  # digits of a sample
 _NUMBER = re.compile(rb"(?:\s|#[^\n]*\n)*(\d{1,10})")
+_NO_BIT = bytes({*range(256)} - {*b"01"})  # a bitmap as text need not have spaces between its bits
 _COMMENT = re.compile(rb"#[^\n]*")
 
 
@@ -80,17 +83,23 @@ def _bits(data: bytes, header: Netpbm) -> np.ndarray:
 
 
 def _text(data: bytes, header: Netpbm, count: int) -> np.ndarray:
-    text = _COMMENT.sub(b"", data[header.start :])
-    words = re.findall(rb"[01]", text) if header.kind == 1 else text.split(maxsplit=count)[:count]
-    if len(words) < count:
+    text = _COMMENT.sub(b"", data[header.start :].rstrip(b"\0"))  # a file may be padded
+    if header.kind == 1:
+        found = np.frombuffer(text.translate(None, _NO_BIT)[:count], np.uint8) & 1
+    else:
+        words = text.split(maxsplit=count)[:count]
+        if max(map(len, words), default=0) > LONGEST:
+            raise ValueError("a number of too many digits cannot be decoded")
+        found = np.fromiter(map(int, words), np.uint16, len(words))
+    if len(found) < count:
         raise EOFError("truncated pixels")
-    return np.array(words[:count]).astype(np.uint16)
+    return found
 
 
 def _scaled(samples: np.ndarray, header: Netpbm) -> np.ndarray:
     full = np.uint16 if header.bits == 16 else np.uint8
     most = np.iinfo(full).max
     if header.top == most:
-        return samples.astype(full)
+        return np.minimum(samples, most).astype(full)
     table = (np.minimum(np.arange(65536), header.top) * most + header.top // 2) // header.top
-    return table.astype(full)[samples]
+    return looked_up(table.astype(full), samples)

@@ -61,7 +61,6 @@ class Picture:
     # 1, 2, 4 or 8, the part of the size at which a JPEG is decoded, or CHECK; whether low bytes of 16 bits are needed
     load: Callable[[int, bool], Pixels]
     orientation: Callable[[], int]  # EXIF's, 1 to 8; of a PNG it may stand behind the pixels: load them first
-    scale: int = 1  # at which it is decoded at least: 2, 4 or 8 for a huge JPEG
 
 
 def open_picture(data: bytes) -> Picture:
@@ -110,12 +109,14 @@ def _jpeg(form: str, data: bytes) -> Picture:
 
     def load(shrink: int, low: bool) -> Pixels:
         part, least = max(shrink or jpeg.SCALES[-1], scale), 1 if shrink else LOOKED_AT
-        if part > 1 and not (frame and frame.lossless):
+        if frame and frame.lossless:
+            return image.convert("RGB")  # it is always decoded whole, so its look is that of other formats
+        if part > 1:
             image.draft(image.mode if shrink else "L", (max(least, width // part), max(least, height // part)))
         image.load()
         return image
 
-    return Picture(form, width, height, load, lambda: exif_orientation(image.info.get("exif", b"")), scale)
+    return Picture(form, width, height, load, lambda: exif_orientation(image.info.get("exif", b"")))
 
 
 def _bmp(form: str, data: bytes) -> Picture:
@@ -149,9 +150,9 @@ def _tiff(form: str, data: bytes) -> Picture:
         pixels = opened.load(shrink, low)
         if isinstance(pixels, np.ndarray):
             if page.bits < 16:
-                pixels = pixels << (16 - page.bits)
+                pixels <<= 16 - page.bits
             if page.inverted:
-                pixels = ~pixels
+                np.invert(pixels, out=pixels)
             if page.premultiplied and pixels.shape[2] == 4:
                 pixels = deep.unmultiplied(pixels)
         return pixels

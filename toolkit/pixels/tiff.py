@@ -36,18 +36,18 @@ _KEPT = {  # tag -> how many values it may have at most
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _LETTERS = {1: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q"}  # types of numbers that the tags above may have
 _COMPRESSIONS = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    8,
-    32773,
-    32946,
-    34925,
-    50000,
-)  # none, fax, LZW, JPEG, deflate, bits, LZMA, Zstandard
+    1,  # none
+    2,  # fax: modified Huffman
+    3,  # fax: group 3
+    4,  # fax: group 4
+    5,  # LZW
+    7,  # JPEG
+    8,  # deflate
+    32773,  # PackBits
+    32946,  # deflate, by its older number
+    34925,  # LZMA
+    50000,  # Zstandard
+)
 _RAW = {32803: "camera raw (TIFF)", 34892: "camera raw (DNG)"}
 _DNG, _SUBFILE, _SUB_PAGES = 50706, 254, 330
 

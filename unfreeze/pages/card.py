@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from export.artefacts import UNSTATED
+from toolkit.data.together import near_leaks, split_groups
 from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
@@ -55,6 +56,8 @@ def render_card(facts: RunFacts) -> str:
         model=model_words(facts),
         colour=colour_word(facts),
         test_images=test_images_words(facts),
+        near_apart=len(near_leaks(facts.run.images)),
+        torn=len(split_groups(facts.run.images)),
         starting_weights=starting_weights_sentence(facts),
         adoption=adoption_sentences(facts),
         backbone=backbone_sentence(facts),

@@ -86,9 +86,13 @@ def test_images_words(facts: RunFacts) -> str:
     if facts.adopted:
         return "which test the model if it was not trained on them"
     images = facts.run.images
-    if images.leaks() or near_leaks(images) or split_groups(images):
-        return "some of which stand in another part, too, as they were given"
-    return "that took no part in training or choosing"
+    drawn = facts.run.settings.near_duplicates == "warn"  # then not only DATA parts them, but the draw, too
+    told = []
+    if images.leaks() or split_groups(images) or (near_leaks(images) and not drawn):
+        told.append("some of which stand in another part, too, as they were given")
+    if near_leaks(images) and drawn:
+        told.append("some of which have a near duplicate in another part, as --near-duplicates warn allows")
+    return " and ".join(told) or "that took no part in training or choosing"
 
 
 def starting_weights_sentence(facts: RunFacts) -> str:

@@ -25,6 +25,7 @@ class Rejected:
 
     path: str  # POSIX, relative
     reason: str
+    form: str = field(default="", compare=False)  # if its format is not read; run.json does not keep it
 
 
 @dataclass
