@@ -305,9 +305,7 @@ def test_images_of_16_bits_are_what_they_were_to_an_earlier_version(tmp_path: Pa
         (0, {}, False),
     ],
 )
-def test_trials_that_were_judged_by_another_loss_are_told(
-    more: int, changes: dict, said: bool, tmp_path: Path
-) -> None:
+def test_trials_that_were_judged_by_another_loss_are_told(more: int, changes: dict, said: bool, tmp_path: Path) -> None:
     """Eight images of each class, or nine of one of them: 12 % more."""
     settings = replace(SETTINGS, **changes)
     data = write_pictures(tmp_path / "data", size=16)
@@ -318,3 +316,29 @@ def test_trials_that_were_judged_by_another_loss_are_told(
     told = prepare(data, tmp_path / "run", settings).warnings
     assert ["a loss in which classes weigh by their images" in one for one in told] == [True] * said
     assert prepare(data, tmp_path / "run", settings, searches=False).warnings == ()
+
+
+def test_evaluate_loads_the_run_once_and_reads_a_csv_as_the_run_was_but_for_what_is_typed(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.evaluation import evaluate_run
+    from unfreeze import cli
+
+    settings = replace(SETTINGS, suffix=".jpg", label_column="kind", near_duplicates="warn")
+    rows = [f"{file.parent.name}/{file.stem},{file.parent.name}" for file in sorted(pictures.rglob("*.jpg"))]
+    (tmp_path / "a.csv").write_text("\n".join(["path,kind", *rows]))
+    prepare(tmp_path / "a.csv", tmp_path / "run", replace(settings, image_dir=str(pictures)))
+    loaded, read = [], []
+
+    def scan(data: Path, reading: DataSettings, **_: object) -> None:
+        read.append((data, reading))
+        raise UnfreezeError("stop")  # there is no model
+
+    load = load_run
+    monkeypatch.setattr("toolkit.run.load_run", lambda *given: loaded.append(given) or load(*given))
+    monkeypatch.setattr(evaluate_run, "scan", scan)
+    (tmp_path / "b.csv").touch()
+    assert cli._main(["evaluate", str(tmp_path / "run"), str(tmp_path / "b.csv"), "--label-column", "what"]) == 2
+    usual = DataSettings(suffix=".jpg", image_dir=str(pictures), group_by="none", near_duplicates="off")
+    assert read == [(tmp_path / "b.csv", replace(usual, label_column="what"))]
+    assert len(loaded) == 1

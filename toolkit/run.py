@@ -65,7 +65,8 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     """
     file = path / "run.json"
     versions = [{name: version(name) for name in PACKAGES}]
-    stored, told = _begun(path), ()
+    stored = _begun(path)
+    told: tuple[str, ...] = ()
     earlier = is_earlier(stored)
     if stored is not None:
         _refuse_another(path, stored, images, settings, searches)

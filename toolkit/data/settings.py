@@ -9,6 +9,7 @@ from toolkit.data.groups import NONE, is_group_by
 from toolkit.storage.local_path import local_path
 
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
+CSV_FIELDS = ("image_column", "label_column", "image_dir", "suffix")  # those that say how a CSV is read
 LEVELS = ("auto", "full", "percentile")
 FRACTION = Rule(Number, "a fraction between 0 and 1, such as 0.2", lambda value: 0 < value < 1)
 DATA_RULES = {
