@@ -18,6 +18,7 @@ from export.runtimes.labels import class_names
 from export.runtimes.processes import FIRST_ANSWER_LIMIT, ArtefactProcess
 from export.settings import AS_IN_THE_FILE, Conversion
 from toolkit.data.sources.any_folder import read_any
+from toolkit.data.sources.listing import Listing
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode, read_picture
@@ -52,9 +53,9 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
         classifier = _Classifier(
             process, _names(process, conversion), _size(process), process.call(worker.image_levels) or FULL
         )
-        files, links = _look(images)
+        files, links, listings = _look(images)
         if not files:
-            raise _no_image(images)
+            raise _no_image(images, listings)
     except BaseException:
         process.end()
         raise
@@ -113,29 +114,25 @@ def default_artefact(names: Sequence[str]) -> str:
     return next((name for name in PREFERRED if name in names), names[0])
 
 
-def files_in(images: Sequence[Path]) -> list[Path]:
-    """The files of `images`; a folder stands for the images below it, sorted, by the rules of `scan`. Raises
-    UnfreezeError if a folder cannot be read."""
-    return _look(images)[0]
-
-
-def _look(images: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
-    """(the files, an answer for each link to a folder that is not followed)."""
+def _look(images: Sequence[Path]) -> tuple[list[Path], list[Prediction], list[Listing]]:
+    """(the files, an answer for each link to a folder that is not followed, what is in the folders). A folder stands
+    for the images below it, sorted, by the rules of `scan`. Raises UnfreezeError if it cannot be read."""
     files: list[Path] = []
     links: list[Prediction] = []
+    listings: list[Listing] = []
     for path in images:
         if os.path.isdir(path):
             listing = read_any(path)
+            listings.append(listing)
             files += sorted(path / entry.path for entry in listing.entries)
             links += [Prediction(str(path / left.path), error=left.reason) for left in listing.rejected]
         else:
             files.append(path)
-    return files, links
+    return files, links, listings
 
 
-def _no_image(images: Sequence[Path]) -> UnfreezeError:
+def _no_image(images: Sequence[Path], listings: Sequence[Listing]) -> UnfreezeError:
     """Says what there is in the folders instead."""
-    listings = [read_any(path) for path in images]
     left = why([left for one in listings for left in one.rejected], sum((one.ignored for one in listings), Counter()))
     return UnfreezeError(f"there is no image in {', '.join(map(str, images)) or 'an empty list'}{left}; give images")
 

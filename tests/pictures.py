@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from toolkit.data.sources.any_folder import read_any
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import measure
 
@@ -61,3 +62,8 @@ def write_pictures(
         for number in range(per_class):
             (root / name / f"{number:03d}.jpg").write_bytes(encode(draw(kind, size, rng), quality=90))
     return root
+
+
+def files_below(folder: Path) -> list[Path]:
+    """What `predict FOLDER` answers."""
+    return [folder / entry.path for entry in read_any(folder).entries]

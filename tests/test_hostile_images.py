@@ -21,7 +21,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from export.predict import files_in
 from tests import hostile
 from tests.hostile import (
     bmp_of,
@@ -35,7 +34,7 @@ from tests.hostile import (
     put_socket,
     seeds,
 )
-from tests.pictures import draw, encode, refusal, write_pictures
+from tests.pictures import draw, encode, files_below, refusal, write_pictures
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.sources.open import read_listing
 from toolkit.errors import UnfreezeError, one_line
@@ -327,7 +326,7 @@ def test_predict_takes_the_same_care(odd: Path) -> None:
     (odd / "dots" / "round").symlink_to("..")
     (odd / "dots" / "inner.jpg").mkdir()
     (odd / "dots" / "inner.jpg" / "a.png").write_bytes(seeds()["png rgb"][1])
-    found = files_in([odd])
+    found = files_below(odd)
     assert found == sorted(found)
     assert {path.name for path in found} >= {"pipe.jpg", "a.png", "000.jpg"}
     assert not [path for path in found if path.name == "inner.jpg" or "round" in path.parts]
@@ -342,7 +341,7 @@ def test_folders_deeper_than_the_stack_are_read(classes: Path, monkeypatch: pyte
     os.chdir(classes)
     try:
         assert len(scan(classes)) == 7
-        assert len(files_in([classes])) == 7
+        assert len(files_below(classes)) == 7
     finally:  # what removes the folders of a test does recurse
         for _ in range(1100):
             os.rename("dots/d", "d")

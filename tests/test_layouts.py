@@ -3,9 +3,12 @@ docs/data.md, so that the page cannot say anything else."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,15 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.predict import files_in
+from tests.pictures import files_below
 from tests.trees import content, grow, paths
 from toolkit.data.image_set import ImageSet, scan
-from toolkit.data.settings import DataSettings
+from toolkit.data.settings import DataSettings, undivided
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
+from toolkit.data.sources.layout.find import find_layout
+from toolkit.data.sources.layout.undecided import UndecidedError
 from toolkit.data.sources.listing import Rejected
 from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, parts_of
 from toolkit.data.sources.walk import LINK, LOOP, is_litter
-from toolkit.data.sources.write_csv import Table, write_csv
+from toolkit.data.sources.write_csv import WrittenCsv, write_csv
 from toolkit.data.unlabelled import scan_unlabelled
 from toolkit.errors import UnfreezeError, one_line
 
@@ -239,7 +244,7 @@ def test_a_decorated_tree_is_read_as_the_plain_one(drawn: tuple[list[str], dict[
         assert bool(images.notices) >= bool(nested)
         # `predict FOLDER` and `--evidence` walk by the same rules.
         used = sorted(decorated / path for path in images.paths)
-        assert files_in([decorated]) == used
+        assert files_below(decorated) == used
         assert sorted(decorated / path for path in scan_unlabelled(decorated).paths) == used
     finally:
         shutil.rmtree(root)
@@ -291,7 +296,7 @@ def test_no_image_of_any_tree_is_lost_without_a_word(tree: set[str]) -> None:
         shutil.rmtree(root)
 
 
-def tried(call: Callable[[], ImageSet | Table]) -> ImageSet | Table | UnfreezeError:
+def tried(call: Callable[[], ImageSet | WrittenCsv]) -> ImageSet | WrittenCsv | UnfreezeError:
     try:
         return call()
     except UnfreezeError as error:
@@ -343,7 +348,7 @@ def test_links_are_followed_by_the_same_rule_everywhere(here: Path) -> None:
     images, alone = scan(data), scan_unlabelled(data)
     assert len(images) == 6
     assert sorted(images.paths) == sorted(alone.paths)
-    assert files_in([data]) == [data / path for path in sorted(images.paths)]
+    assert files_below(data) == [data / path for path in sorted(images.paths)]
     assert images.rejected == (Rejected("cat/more", LINK), Rejected("round", LOOP))
     assert sorted(alone.rejected, key=lambda left: left.path) == list(images.rejected)
 
@@ -503,3 +508,86 @@ def test_no_file_is_overwritten_and_none_is_left_half_written(here: Path) -> Non
     with pytest.raises(UnfreezeError, match="no image"):
         write_csv(here / "empty", here / "new.csv", DataSettings())
     assert sorted(path.name for path in here.iterdir()) == ["data", "empty", "labels.csv", "link.csv"]
+
+
+def test_the_csv_comes_with_what_was_decided(here: Path) -> None:
+    grow(here / "data", ["nested/{cat,dog}/*.jpg"])
+    table = write_csv(here / "data", here / "labels.csv", DataSettings())
+    assert table.notices == scan(here / "data").notices == ("the classes are looked for in nested",)
+
+
+# A model that has classes already.
+
+
+KNOWN = [
+    (["{images,other}/*.jpg"], 6),
+    (["test/{images,other}/*.jpg"], 6),
+    (["test/images/*.jpg"], 3),
+    (["{unlabelled,cat}/*.jpg"], 6),
+    (["test/{unknown,cat}/*.jpg"], 6),
+    (["{valid,other}/*.jpg"], 6),
+    (["{images,other}/*.jpg", "images/images/*.jpg"], 9),
+    (["{train1,train2}/*.jpg"], 6),
+]
+
+
+@pytest.mark.parametrize(("patterns", "count"), KNOWN, ids=lambda value: str(value))
+def test_a_class_of_a_model_is_one_whatever_it_is_called(patterns: list[str], count: int, here: Path) -> None:
+    grow(here / "data", patterns)
+    names = ("cat", "images", "other", "train1", "train2", "unknown", "unlabelled", "valid")
+    images = scan(here / "data", undivided(), classes=names, trains=False)
+    assert len(images) == count
+    for path, label in zip(images.paths, images.labels, strict=True):
+        assert names[label] == path.split("/")[-2]
+    assert images.rejected == ()
+
+
+def test_data_are_not_listed_before_the_classes_of_the_models_are_known(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from export.foreign import verify
+
+    def look(*_: object) -> None:
+        raise KeyboardInterrupt  # no model is loaded here
+
+    monkeypatch.setattr(verify, "look_at", look)
+    grow(here / "data", ["{images,other}/*.jpg"])
+    (model := here / "model.onnx").write_bytes(b"")
+    with pytest.raises(KeyboardInterrupt):
+        verify.verify_foreign(model, [model], here / "data")
+    with pytest.raises(UnfreezeError, match=r"gone does not exist; give a folder"):
+        verify.verify_foreign(model, [model], here / "gone")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["{a,b,c}/{x,y}/*.txt", "{train,test}/{a,b}/{x,y}/*.txt", "out/in/{a,b}/deep/*.txt", "{train,test,notes}/in/*.txt"],
+)
+def test_a_folder_is_not_read_again_and_again(pattern: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once each for its folders, its images, and the names of its files, twice where those are also asked for."""
+    grow(here / "data", [pattern])
+    times: Counter[str] = Counter()
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: times.update([str(folder)]) or scandir(folder))
+    with contextlib.suppress(UndecidedError):
+        find_layout(here / "data")
+    assert 1 <= max(times.values()) <= 4
+
+
+def test_a_folder_without_images_is_walked_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `predict`, which then says what is there instead."""
+    from export import predict
+
+    class Process:
+        class_names = ("a", "b")
+        path, load, call, end = Path("model.onnx"), *[lambda *_, **__: None] * 3
+
+    grow(here / "photos", ["deep/*.txt"])
+    times: Counter[str] = Counter()
+    scandir = os.scandir
+    monkeypatch.setattr(predict, "ArtefactProcess", lambda _: Process())
+    monkeypatch.setattr(predict, "kind_of", lambda _: "onnx")
+    monkeypatch.setattr(os, "scandir", lambda folder: times.update([str(folder)]) or scandir(folder))
+    with pytest.raises(UnfreezeError, match=r"there is no image in .*photos.*\.txt"):
+        predict.predict(Path("model.onnx"), [here / "photos"])
+    assert times[str(here / "photos" / "deep")] == 1

@@ -7,11 +7,12 @@ from typing import Any
 import click
 import pytest
 
-from toolkit.data.settings import DataSettings
+from toolkit.data.settings import CSV_FIELDS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
 from unfreeze import option_records, options
 from unfreeze.cli import cli
+from unfreeze.data_options import COLUMNS
 
 BASE = {"backbone": "MobileNetV2", "weights": "none"}
 
@@ -30,6 +31,17 @@ BASE = {"backbone": "MobileNetV2", "weights": "none"}
 )
 def test_numbers(kind: type, step: float, text: str, numbers: tuple) -> None:
     assert options.Numbers(kind, step).convert(text, None, None) == numbers
+
+
+def test_the_options_of_a_csv_are_its_fields() -> None:
+    taken = click.Command("any", params=[])
+    for decorate in COLUMNS:
+        decorate(taken)
+    assert [option.name for option in reversed(taken.params)] == [*reversed(CSV_FIELDS)]
+    values = {name: "x" for name in CSV_FIELDS} | {"other": 1}
+    read = option_records.columns(values)
+    assert all(str(getattr(read, name)).endswith("x") for name in CSV_FIELDS)
+    assert values == {"other": 1}
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,,2", "1:2:3:4", "0:1:0", "5:1", "0.5", "0:5:2", "0:99999999999"])

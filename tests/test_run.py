@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tests.pictures import write_pictures
+from tests.pictures import encode, write_pictures
+from toolkit.data.settings import DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
 from toolkit.run import load_run, prepare
@@ -237,3 +240,105 @@ def test_the_warning_reaches_who_listens(pictures: Path, tmp_path: Path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         api.tune(pictures, tmp_path / "run", settings=SETTINGS, listener=Listener(on_warning=tell))
     assert "goes on with keras 99.0.0" in told[0]
+
+
+def of_an_earlier_version(folder: Path) -> tuple[str, ...]:
+    """Make run.json what the version before groups wrote, with parts that are drawn in no way of now; the parts."""
+    made = load_run(folder)
+    parts = tuple(reversed(made.images.parts))
+    images = replace(made.images, parts=parts)
+    stored = read_json(folder / "run.json")
+    new = ("levels", "notices", "ignored_suffixes", "groups", "same_pixels", "nearly_the_same")
+    stored["data"] = {name: value for name, value in stored["data"].items() if name not in new} | {"parts": parts}
+    known = ("val", "test", "seed")
+    data = [field.name for field in fields(DataSettings) if field.name not in known]
+    stored["settings"] = {name: value for name, value in stored["settings"].items() if name not in data}
+    write_json(folder / "run.json", stored | {"fingerprint": images.fingerprint()})
+    return parts
+
+
+@pytest.mark.parametrize("changes", [{}, {"group_by": "none"}, {"near_duplicates": "warn"}, {"levels": "full"}])
+def test_a_run_of_an_earlier_version_goes_on_with_its_parts(changes: dict, pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    begun(pictures, folder)
+    parts = of_an_earlier_version(folder)
+    for _ in range(2):  # the second time, run.json is one that this version wrote
+        opened = prepare(pictures, folder, replace(SETTINGS, **changes))
+        assert opened.images.parts == parts == load_run(folder).images.parts
+    with pytest.raises(UnfreezeError, match="--seed is 0 there, 1 here"):
+        prepare(pictures, folder, replace(SETTINGS, seed=1))
+    other = write_pictures(tmp_path / "other", per_class=20, seed=1)
+    with pytest.raises(UnfreezeError, match=r"data .* differs"):
+        prepare(other, folder, SETTINGS)
+
+
+@pytest.mark.parametrize("damage", [{"labels": 3}, {"parts": ["train"]}, {"paths": None}])
+def test_a_damaged_run_of_an_earlier_version_is_named(damage: dict, pictures: Path, tmp_path: Path) -> None:
+    begun(pictures, tmp_path / "run")
+    of_an_earlier_version(tmp_path / "run")
+    stored = read_json(tmp_path / "run" / "run.json")
+    write_json(tmp_path / "run" / "run.json", stored | {"data": stored["data"] | damage})
+    with pytest.raises(UnfreezeError, match=r"run\.json is not of format"):
+        prepare(pictures, tmp_path / "run", SETTINGS)
+
+
+def test_images_of_16_bits_are_what_they_were_to_an_earlier_version(tmp_path: Path) -> None:
+    for name, bright in (("dark", 0), ("pale", 3000)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(6):
+            pixels = np.random.default_rng(number).integers(0, 1000, (16, 16), np.uint16) + np.uint16(bright)
+            (tmp_path / "data" / name / f"{number}.png").write_bytes(encode(Image.fromarray(pixels), "PNG"))
+    begun(tmp_path / "data", tmp_path / "run")
+    assert "read as 12-bit ones" in " ".join(load_run(tmp_path / "run").images.notices)
+    of_an_earlier_version(tmp_path / "run")
+    images = prepare(tmp_path / "data", tmp_path / "run", SETTINGS).images
+    assert images.levels == "16"
+    assert images.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "changes", "said"),
+    [
+        (1, {}, True),
+        (1, {"class_weights": "none"}, False),
+        (1, {"objective": "val_accuracy"}, False),
+        (0, {}, False),
+    ],
+)
+def test_trials_that_were_judged_by_another_loss_are_told(more: int, changes: dict, said: bool, tmp_path: Path) -> None:
+    """Eight images of each class, or nine of one of them: 12 % more."""
+    settings = replace(SETTINGS, **changes)
+    data = write_pictures(tmp_path / "data", size=16)
+    write_pictures(data, classes=("stripes",), per_class=8 + more, size=16)
+    begun(data, tmp_path / "run", settings)
+    assert prepare(data, tmp_path / "run", settings).warnings == ()
+    of_an_earlier_version(tmp_path / "run")
+    told = prepare(data, tmp_path / "run", settings).warnings
+    assert ["a loss in which classes weigh by their images" in one for one in told] == [True] * said
+    assert prepare(data, tmp_path / "run", settings, searches=False).warnings == ()
+
+
+def test_evaluate_loads_the_run_once_and_reads_a_csv_as_the_run_was_but_for_what_is_typed(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.evaluation import evaluate_run
+    from unfreeze import cli
+
+    settings = replace(SETTINGS, suffix=".jpg", label_column="kind", near_duplicates="warn")
+    rows = [f"{file.parent.name}/{file.stem},{file.parent.name}" for file in sorted(pictures.rglob("*.jpg"))]
+    (tmp_path / "a.csv").write_text("\n".join(["path,kind", *rows]))
+    prepare(tmp_path / "a.csv", tmp_path / "run", replace(settings, image_dir=str(pictures)))
+    loaded, read = [], []
+
+    def scan(data: Path, reading: DataSettings, **_: object) -> None:
+        read.append((data, reading))
+        raise UnfreezeError("stop")  # there is no model
+
+    load = load_run
+    monkeypatch.setattr("toolkit.run.load_run", lambda *given: loaded.append(given) or load(*given))
+    monkeypatch.setattr(evaluate_run, "scan", scan)
+    (tmp_path / "b.csv").touch()
+    assert cli._main(["evaluate", str(tmp_path / "run"), str(tmp_path / "b.csv"), "--label-column", "what"]) == 2
+    usual = DataSettings(suffix=".jpg", image_dir=str(pictures), group_by="none", near_duplicates="off")
+    assert read == [(tmp_path / "b.csv", replace(usual, label_column="what"))]
+    assert len(loaded) == 1

@@ -14,6 +14,7 @@ import numpy as np
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
+from toolkit.earlier_version import MARK, NEW_SETTINGS, is_earlier, loss_warning, with_parts_of, without_parts
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.levels import FULL
 from toolkit.progress import Progress, silent
@@ -64,24 +65,34 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     """
     file = path / "run.json"
     versions = [{name: version(name) for name in PACKAGES}]
-    _restore(path)
-    if file.exists() and any((path / name).exists() for name in ("search", "model.keras")):
-        stored = _stored(path)
+    stored = _begun(path)
+    told: tuple[str, ...] = ()
+    earlier = is_earlier(stored)
+    if stored is not None:
         _refuse_another(path, stored, images, settings, searches)
         images = replace(images, levels=stored["data"].get("levels", FULL))  # an older version took all 16 bits
+        images = with_parts_of(images, _stored_images(path, stored)) if earlier else images
+        told = loss_warning(images, settings) if earlier and searches else ()
         versions = _with_earlier(stored, versions[0])
     elif path.is_dir() and any(_shown(path)) and not file.exists():
         lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
         raise UnfreezeError(f"{path} is not empty and holds no run{lost}; give an empty or a new folder")
-    run = Run(path, images, settings, _version_warnings(versions[0], versions[-1]))
+    run = Run(path, images, settings, (*_version_warnings(versions[0], versions[-1]), *told))
     try:
         for name in (file, path / COPY):
-            write_json(name, _to_json(run, versions))
+            write_json(name, _to_json(run, versions) | ({MARK: True} if earlier else {}))
     except (FileExistsError, NotADirectoryError):
         raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:
         raise UnfreezeError(f"cannot write to {path} ({error.strerror}); give a folder that can be written") from None
     return run
+
+
+def _begun(path: Path) -> Any:
+    """The value in the run.json of a folder in which something was trained; None if there is none."""
+    _restore(path)
+    trained = any((path / name).exists() for name in ("search", "model.keras"))
+    return _stored(path) if trained and (path / "run.json").exists() else None
 
 
 def _shown(folder: Path) -> Iterator[Path]:
@@ -122,7 +133,8 @@ def read_images(
     if settings.cache_dir:
         why = "the next call would take its files for data; give another --cache-dir"
         _refuse_inside(data, Path(settings.cache_dir), why)
-    images = scan(data, settings, strict=strict, classes=classes, trains=trains, progress=partial(progress, "scanning"))
+    told, levels = partial(progress, "scanning"), FULL if is_earlier(_begun(path)) else None
+    images = scan(data, settings, strict=strict, classes=classes, trains=trains, levels=levels, progress=told)
     if len(images.class_names) > MAX_CLASSES:
         raise UnfreezeError(
             f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "
@@ -172,9 +184,7 @@ def load_run(path: Path, data: Path | None = None) -> Run:
         images = from_columns(stored["data"], stored["class_names"])
         settings = Settings.from_json(stored["settings"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UnfreezeError) as error:
-        raise UnfreezeError(
-            f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder"
-        ) from None
+        raise _of_no_format(path, error) from None
     return Run(path, replace(images, root=_root(data, settings)) if data else images, settings)
 
 
@@ -237,9 +247,13 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
     if (before.get("backbone") == ADOPTED) != (settings.backbone == ADOPTED):
         model = "a model that was adopted" if before.get("backbone") == ADOPTED else "a model that was trained here"
         raise UnfreezeError(f"{path} holds {model}; give another run folder")
+    skip = set(MAY_CHANGE)
     wanted: dict[str, Any] = {DATA: images.fingerprint(), WEIGHTS: file_digest(Path(settings.weights))}
     there = dict(zip(wanted, (stored.get("fingerprint"), stored.get("weights_sha256")), strict=True))
-    skip = MAY_CHANGE | ({"weights"} if wanted[WEIGHTS] else set())  # of a weights file, only the content counts
+    if is_earlier(stored):
+        there[DATA], wanted[DATA] = without_parts(_stored_images(path, stored)), without_parts(images)
+        skip |= NEW_SETTINGS
+    skip |= {"weights"} if wanted[WEIGHTS] else set()  # of a weights file, only the content counts
     wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
     known = Settings.from_json(before).to_json()  # with the defaults of settings that a newer version added
     there |= {name: value for name, value in known.items() if name not in skip}
@@ -252,6 +266,17 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
     raise UnfreezeError(
         f"{path} holds another run: {'; '.join(shown)}. Give another run folder, or the settings of that one"
     )
+
+
+def _of_no_format(path: Path, error: Exception) -> UnfreezeError:
+    return UnfreezeError(f"{path / 'run.json'} is not of format {FORMAT} ({error}); give another run folder")
+
+
+def _stored_images(path: Path, stored: Any) -> ImageSet:
+    try:
+        return from_columns(stored["data"], stored["class_names"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _of_no_format(path, error) from None
 
 
 def _difference(name: str, there: object, wanted: object) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.settings import EXPORT, ExportSettings, VerifySettings
-from toolkit.data.settings import DATA_SETTINGS, DataSettings, undivided
+from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.progress import SILENT, Listener
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
     from export.proof.parity import Parity
     from toolkit.data.image_set import ImageSet
-    from toolkit.data.sources.write_csv import Table
+    from toolkit.data.sources.write_csv import WrittenCsv
     from toolkit.run import Run
     from toolkit.stats.metrics import Evaluation
     from toolkit.training.history import History
@@ -109,10 +109,12 @@ def scan(
     return divide_by(found, reading, strict=strict)
 
 
-def write_csv(data: PathLike, file: PathLike, *, reading: DataSettings = DATA_SETTINGS, strict: bool = False) -> Table:
+def write_csv(
+    data: PathLike, file: PathLike, *, reading: DataSettings = DATA_SETTINGS, strict: bool = False
+) -> WrittenCsv:
     """Write a CSV `path,label,split` of DATA, to look at, edit and give instead of it. No image is opened. Where DATA
     does not say what is a class, the CSV has the classes that the files' names seem to name, or a column for each level
-    of folders: `Table.columns` says which. `strict`: an image that has to be left out is an error."""
+    of folders: `WrittenCsv.columns` says which. `strict`: an image that has to be left out is an error."""
     from toolkit.data.sources import write_csv as written
 
     return written.write_csv(local_path(data, DATA), local_path(file), reading, strict=strict)
@@ -202,7 +204,8 @@ def evaluate(
 ) -> Evaluation:
     """RUN's model on its test part: writes metrics.json and pictures. With DATA: on that folder's test part, or on all
     its images if it has none, and nothing is written; `trained_on` counts those that the model was trained or selected
-    on. `reading`: how DATA is read; None: as the run's data were."""
+    on. DATA is read as the run's data were, but for the columns, the folder and the suffix of a CSV that `reading`
+    names."""
     check_run(local_path(run))
     with alone(local_path(run)) if data is None else nullcontext():  # nothing is written into RUN for other data
         opened = load(run)
@@ -210,8 +213,7 @@ def evaluate(
         from toolkit.evaluation.evaluate_run import evaluate_folder, evaluate_run
 
         if data is not None:
-            how = reading or undivided(opened.settings)
-            return evaluate_folder(opened, local_path(data, DATA), how, progress=listener.progress)
+            return evaluate_folder(opened, local_path(data, DATA), reading, progress=listener.progress)
         from tuning.trial_plot import plot_trials
 
         evaluation = evaluate_run(opened, progress=listener.progress)

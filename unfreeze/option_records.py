@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from export.settings import Conversion, ExportSettings, VerifySettings
-from toolkit.data.settings import DATA_SETTINGS, DataSettings, undivided
+from toolkit.data.settings import CSV_FIELDS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
 
@@ -34,12 +34,11 @@ def data_settings(values: dict[str, Any]) -> DataSettings:
         return DataSettings(**given | {"image_dir": str(given["image_dir"] or "")})
 
 
-def columns(values: dict[str, Any], usual: DataSettings = DATA_SETTINGS) -> DataSettings:
-    """How other data are read: the options in COLUMNS, which are removed from `values`, and for those that were not
-    typed what `usual` says. Nothing is divided, so groups and copies are not looked for."""
-    typed = {name: str(values.pop(name, "") or "") for name in ("image_column", "label_column", "image_dir", "suffix")}
+def columns(values: dict[str, Any]) -> DataSettings:
+    """How a CSV is read: the options in COLUMNS, which are removed from `values`."""
+    typed: dict[str, Any] = {name: str(values.pop(name, "") or "") for name in CSV_FIELDS}
     with _as_typed():
-        return undivided(usual, **{name: value for name, value in typed.items() if value})
+        return DataSettings(**typed)
 
 
 def export_settings(values: dict[str, Any]) -> ExportSettings:

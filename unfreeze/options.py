@@ -93,7 +93,11 @@ MLFLOW = click.option(
     metavar="URI",
     help="Log the run to an MLflow store: sqlite:///mlflow.db, or a server's address. Needs unfreeze[mlflow].",
 )
-STRICT = click.option("--strict", is_flag=True, help="Treat a file that would be left out as an error.")
+STRICT = click.option(
+    "--strict",
+    is_flag=True,
+    help="Treat a file that would be left out, and a group that DATA puts into two parts, as an error.",
+)
 
 MODEL = [
     option(

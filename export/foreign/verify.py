@@ -28,8 +28,8 @@ from export.runtimes.worker import REPEATED, not_repeated
 from export.settings import AS_IN_THE_FILE, VERIFY, Conversion, VerifySettings
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageSet, scan
-from toolkit.data.settings import DataSettings, undivided
-from toolkit.data.sources.open import read_listing
+from toolkit.data.settings import DATA_SETTINGS, DataSettings, undivided
+from toolkit.data.sources.open import check_data
 from toolkit.data.unlabelled import scan_unlabelled
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.levels import FULL
@@ -63,14 +63,14 @@ def verify_foreign(
     conversions = dict.fromkeys(artefacts, conversion) | {reference: reference_conversion or conversion}
     for path in (reference, *artefacts):
         kind_of(path)
-    read_listing(data, settings.reading or undivided())
+    check_data(data)
     with tempfile.TemporaryDirectory() as folder, ProcessGroup() as processes:
         looks = look_at(conversions, processes, progress)
         given = class_names(conversions[reference])
         _check_number(reference, looks[reference], given)
         levels = _levels(reference, looks)
         names = given or _labels_inside(reference, looks)
-        images = _images(data, names, settings.reading or undivided(), levels, progress)
+        images = _images(data, names, undivided(settings.reading or DATA_SETTINGS), levels, progress)
         more = _more_images(settings, images, progress)
         pixels = _decode(images, more, Path(folder), {look.size for look in looks.values()}, progress)
         tasks = {Task(path, pixels[look.size].files, conversions[path]): look.process for path, look in looks.items()}

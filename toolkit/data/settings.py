@@ -10,6 +10,7 @@ from toolkit.storage.local_path import local_path
 
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
 LEVEL_OPTIONS = ("auto", "full", "percentile")
+CSV_FIELDS = ("image_column", "label_column", "image_dir", "suffix")  # those that say how a CSV is read
 FRACTION = Rule(Number, "a fraction between 0 and 1, such as 0.2", lambda value: 0 < value < 1)
 DATA_RULES = {
     "image_column": Rule(str, "the name of a column, or an empty text"),

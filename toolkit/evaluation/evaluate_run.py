@@ -10,7 +10,7 @@ import numpy as np
 
 from toolkit.data.decoded_arrays import decoded
 from toolkit.data.image_set import ImageSet, scan
-from toolkit.data.settings import DataSettings
+from toolkit.data.settings import CSV_FIELDS, DataSettings, undivided
 from toolkit.evaluation import plots
 from toolkit.evaluation.results import write_answers, write_metrics
 from toolkit.progress import Progress, silent
@@ -39,11 +39,15 @@ def evaluate_run(run: Run, *, progress: Progress = silent) -> Evaluation:
     return evaluation
 
 
-def evaluate_folder(run: Run, data: Path, reading: DataSettings, *, progress: Progress = silent) -> Evaluation:
+def evaluate_folder(
+    run: Run, data: Path, reading: DataSettings | None = None, *, progress: Progress = silent
+) -> Evaluation:
     """Evaluate the run's model on the test part of another folder, or on all its images if it has no test part.
-    `reading`: how it is read. Only decoded images are written, into the run's cache."""
+    It is read as the run's data were, but for the columns, the folder and the suffix of a CSV that `reading` names.
+    Only decoded images are written, into the run's cache."""
+    how = {name: given for name in CSV_FIELDS if (given := getattr(reading, name, ""))}
     names, levels, told = run.images.class_names, run.images.levels, partial(progress, "scanning")
-    images = scan(data, reading, classes=names, levels=levels, progress=told)
+    images = scan(data, undivided(run.settings, **how), classes=names, levels=levels, progress=told)
     if "test" in images.parts:
         images = images.select("test")
     model = load_model(run)

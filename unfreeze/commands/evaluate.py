@@ -7,12 +7,10 @@ from typing import Any
 
 import click
 
-from toolkit.data.settings import DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
 from unfreeze import api, option_records
 from unfreeze import options as o
-from unfreeze.artefact_api import load
 from unfreeze.commands.finish import print_result
 from unfreeze.data_options import COLUMNS
 
@@ -29,7 +27,8 @@ def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool, **values:
     With DATA, on another folder or CSV: on its test part, or on all its images if it has none. A CSV is read as that of
     the run was, but for the options that are given.
     """
-    reading = _reading(run, data, values)
+    _refuse_without_data(data, values)
+    reading = option_records.columns(values)
     evaluation = api.evaluate(run, data, reading=reading, listener=Listener(screen.progress))
     from unfreeze.screen import tables
 
@@ -44,9 +43,7 @@ def evaluate(screen: Any, run: Path, data: Path | None, as_json: bool, **values:
         screen.next(f"look at {run / 'plots'}, then: unfreeze export {run}")
 
 
-def _reading(run: Path, data: Path | None, values: dict[str, Any]) -> DataSettings | None:
-    """How DATA is read, if an option says so; None: as the run's data were."""
+def _refuse_without_data(data: Path | None, values: dict[str, Any]) -> None:
     typed = [f"--{name.replace('_', '-')}" for name, value in values.items() if value]
     if typed and data is None:
         raise UnfreezeError(f"{typed[0]} goes with DATA: give the CSV, too")
-    return option_records.columns(values, load(run).settings) if typed else None

@@ -18,7 +18,7 @@ from unfreeze.commands.finish import print_result
 from unfreeze.data_options import SPLIT
 
 if TYPE_CHECKING:
-    from toolkit.data.sources.write_csv import Table
+    from toolkit.data.sources.write_csv import WrittenCsv
 
 
 @click.command(short_help="Classes, counts, broken files, duplicates, the split.")
@@ -97,11 +97,13 @@ def _typed(reading: DataSettings) -> str:
     return "".join(f" --{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in given.items())
 
 
-def _show_table(table: Table) -> None:
+def _show_table(table: WrittenCsv) -> None:
     """Print what the CSV holds: each column that may be the class, with the most frequent values."""
     from unfreeze.screen.tables import listed
 
     click.echo(one_line(f"{table.file}: {table.rows} images"))
+    for notice in table.notices:
+        click.echo(one_line(notice))
     for column, values in table.columns.items():
         listed(column, [f"{name or '(nothing)'}: {count}" for name, count in values.items()])
     listed("left out", [f"{left.path}: {left.reason}" for left in table.left_out])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from export.settings import MARGIN, VerifySettings
+from toolkit.data.settings import CSV_FIELDS
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
 from unfreeze import artefact_api, option_records
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from export.proof.parity import Parity
 
 OWN = ("reference", "reference_pixels", "pixels", "labels", "image_size", "output", "out", "retrained")
-OF_CSV = ("image_column", "label_column", "image_dir", "suffix")
-FOREIGN = {name: f"--{name.replace('_', '-')}" for name in (*OWN, *OF_CSV)} | {"artefacts": "--artefact"}
+FOREIGN = {name: f"--{name.replace('_', '-')}" for name in (*OWN, *CSV_FIELDS)} | {"artefacts": "--artefact"}
 
 
 @click.command(short_help="Prove each artefact in its own runtime.")
@@ -107,7 +107,7 @@ def verify(screen: Any, run: Path | None, as_json: bool, **values: Any) -> None:
 
     Or any two model files: unfreeze verify --reference model.keras --artefact model.onnx --data DIR --pixels 0..1
     """
-    of_csv = {name: values[name] for name in OF_CSV}
+    of_csv = {name: values[name] for name in CSV_FIELDS}
     settings, listener = option_records.verify_settings(values), Listener(screen.progress)
     wanted = {name: values.pop(name) for name in ("junit", "summary", "github")}
     reports = Reports(**wanted, strict=values["strict"], as_json=as_json)

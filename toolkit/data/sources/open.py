@@ -18,15 +18,16 @@ from toolkit.errors import UnfreezeError, one_line
 def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS, known: Collection[str] = ()) -> Listing:
     """The entries of DATA sorted by path. `known`: the classes of a model that exists already. Raises UnfreezeError if
     DATA is neither a folder of classes nor a CSV."""
-    if is_true(data.is_dir):
-        listing = read_folder(data, settings, known)
-    elif is_true(data.is_file) and data.suffix.lower() in (".csv", ".tsv"):
-        listing = read_csv(data, settings)
-    else:
-        what = "is neither a folder nor a .csv file" if is_true(data.exists) else "does not exist"
-        raise UnfreezeError(
-            f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label"
-        )
+    check_data(data)
+    listing = read_folder(data, settings, known) if is_true(data.is_dir) else read_csv(data, settings)
     refuse_alike(listing.classes, one_line(str(data)))
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part, entry.group))
     return with_groups(listing, settings.group_by, str(data))
+
+
+def check_data(data: Path) -> None:
+    """Raises UnfreezeError if DATA is neither a folder nor a CSV. Nothing in it is read."""
+    if is_true(data.is_dir) or (is_true(data.is_file) and data.suffix.lower() in (".csv", ".tsv")):
+        return
+    what = "is neither a folder nor a .csv file" if is_true(data.exists) else "does not exist"
+    raise UnfreezeError(f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label")

@@ -26,13 +26,13 @@ from toolkit.errors import UnfreezeError, one_line
 from toolkit.storage.files import atomic
 
 FOLDER = "folder_"  # column of the outermost: folder_1
-LEVELS = 6  # columns for folders at most
+MOST_COLUMNS = 6  # columns for folders at most
 NO_NUMBER = "its name does not begin or end with a number, so that it names no class"
 UNLABELLED = "the name of its folder says that it has no class, or does not say which part it is"
 
 
 @dataclass(frozen=True)
-class Table:
+class WrittenCsv:
     """A CSV that was written."""
 
     file: Path
@@ -40,14 +40,15 @@ class Table:
     columns: dict[str, dict[str, int]]  # each column that may be the class -> its values -> rows with it
     grouped: bool  # whether it has a column `group`
     left_out: tuple[Rejected, ...]
+    notices: tuple[str, ...]  # sentences: what was decided when DATA was read
 
 
-def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = False) -> Table:
+def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = False) -> WrittenCsv:
     """Write the CSV; no image is opened. Raises UnfreezeError if the file exists, if DATA has no image, or if `strict`
     is true and an image has to be left out."""
     if os.path.lexists(file):
         raise UnfreezeError(f"{one_line(str(file))} exists already and is not overwritten: give another name")
-    root, rows, left = _rows(data, settings)
+    root, rows, left, notices = _rows(data, settings)
     kept = [row for row in rows if not _unwritable(row["path"])]
     left += [Rejected(row["path"], "a CSV cannot hold its path") for row in rows if _unwritable(row["path"])]
     if not kept:
@@ -60,7 +61,7 @@ def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = 
     _save(file, [row | {"path": _path(root, row["path"], file)} for row in kept])
     labels = [name for name in kept[0] if name == "label" or name.startswith(FOLDER)]
     counts = {name: dict(Counter(row[name] for row in kept).most_common()) for name in labels}
-    return Table(file, len(kept), counts, "group" in kept[0], tuple(left))
+    return WrittenCsv(file, len(kept), counts, "group" in kept[0], tuple(left), tuple(notices))
 
 
 Row = dict[str, str]  # path, relative to the root; label and perhaps group, or folder_1, folder_2, ...; split
@@ -73,8 +74,10 @@ def _save(file: Path, rows: Sequence[Row]) -> None:
         writer.writerows(rows)
 
 
-def _rows(data: Path, settings: DataSettings) -> tuple[Path, list[Row], list[Rejected]]:
-    """(what the paths are relative to, the rows, what is left out)."""
+Rows = tuple[Path, list[Row], list[Rejected], list[str]]  # what paths are relative to, rows, what is left out, notices
+
+
+def _rows(data: Path, settings: DataSettings) -> Rows:
     try:
         listing = read_listing(data, settings)
     except UndecidedError:
@@ -82,7 +85,7 @@ def _rows(data: Path, settings: DataSettings) -> tuple[Path, list[Row], list[Rej
     if data.is_dir() and classes_in_a_heap(listing):
         return _rows_to_decide(data)
     more = _more(listing.entries)
-    return listing.root, [_row(entry, more) for entry in listing.entries], listing.rejected
+    return listing.root, [_row(entry, more) for entry in listing.entries], listing.rejected, listing.notices
 
 
 def _row(entry: Entry, more: Sequence[str]) -> Row:
@@ -99,21 +102,21 @@ def _more(entries: Sequence[Entry]) -> list[str]:
     return [name for name in names if any(getattr(entry, name) for entry in entries)]
 
 
-def _rows_to_decide(data: Path) -> tuple[Path, list[Row], list[Rejected]]:
+def _rows_to_decide(data: Path) -> Rows:
     listing = read_any(data)
     paths = [entry.path for entry in listing.entries]
     labelled = [path for path in paths if not _is_unlabelled(path)]
     names = classes_in_names(map(Path, labelled))
     if not names:
-        return data, list(_by_folders(paths)), listing.rejected
+        return data, list(_by_folders(paths)), listing.rejected, listing.notices
     rows = [{"path": path, "label": class_in_name(Path(path)), "split": _part(path)} for path in labelled]
     left = [Rejected(path, UNLABELLED) for path in paths if _is_unlabelled(path)]
     left += [Rejected(row["path"], NO_NUMBER) for row in rows if not row["label"]]
-    return data, [row for row in rows if row["label"]], [*listing.rejected, *left]
+    return data, [row for row in rows if row["label"]], [*listing.rejected, *left], listing.notices
 
 
 def _by_folders(paths: Sequence[str]) -> Iterator[Row]:
-    levels = min(LEVELS, max((path.count("/") for path in paths), default=0))
+    levels = min(MOST_COLUMNS, max((path.count("/") for path in paths), default=0))
     for path in paths:
         folders = [*path.split("/")[:-1], *[""] * levels]
         columns = {f"{FOLDER}{number + 1}": folders[number] for number in range(levels)}

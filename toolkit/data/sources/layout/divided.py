@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.sources.layout.doubt import UNLABELLED, classes_of
-from toolkit.data.sources.layout.nesting import files_of, has_images, holds_image, sub_folders
+from toolkit.data.sources.layout.nesting import files_of
 from toolkit.data.sources.layout.record import ClassFolder, Layout
 from toolkit.data.sources.layout.undecided import no_class_folders, part_or_class, two_of_a_part
 from toolkit.data.sources.part_names import PARTS, is_doubtful, is_unlabelled
@@ -22,9 +22,11 @@ def divide(layout: Layout, parts: dict[Path, str], levels: dict[Path, list[Path]
     for folder, part in parts.items():
         around, loose = levels[folder][-1], files_of(levels[folder])
         layout.loose += loose
-        if part == "train" and not sub_folders(around) and holds_image(folder):
+        if part == "train" and not layout.folders.sub_folders(around) and layout.folders.holds_image(folder):
             raise no_class_folders(layout.root, loose)
-        layout.classes += [ClassFolder(one, one.name, part) for one in classes_of(layout, sub_folders(around))]
+        layout.classes += [
+            ClassFolder(one, one.name, part) for one in classes_of(layout, layout.folders.sub_folders(around))
+        ]
         layout.left += [(inner, LOOP) for inner in visible(around)[0] if leads_back(inner)]
     layout.left += [(folder, _why_not(folder)) for folder in others]
     read = {layout.name(levels[folder][-1]): part for folder, part in parts.items()}
@@ -35,9 +37,9 @@ def divide(layout: Layout, parts: dict[Path, str], levels: dict[Path, list[Path]
 def _refuse_doubt(layout: Layout, parts: dict[Path, str], others: list[Path]) -> None:
     for part in sorted(set(parts.values())):
         own = [folder for folder in parts if parts[folder] == part]
-        if len(own) > 1 and sum(map(holds_image, own)) > 1:
+        if len(own) > 1 and sum(map(layout.folders.holds_image, own)) > 1:
             raise two_of_a_part(layout.root, part, own)
-    heaps = [folder for folder in others if _why_not(folder) == BESIDE and has_images(folder)]
+    heaps = [folder for folder in others if _why_not(folder) == BESIDE and layout.folders.has_images(folder)]
     if len(parts) == 1 and heaps:
         raise part_or_class(layout.root, next(iter(parts)), heaps)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.sources.layout import undecided
-from toolkit.data.sources.layout.nesting import files_of, has_images, recurring, sub_folders
+from toolkit.data.sources.layout.nesting import files_of
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, says_only_data
 
@@ -23,42 +23,52 @@ def may_be_class(folder: Path) -> bool:
 
 def classes_of(layout: Layout, folders: list[Path]) -> list[Path]:
     """The folders that are classes; the others are left out. Raises `UndecidedError` if it is not plain."""
-    layout.left += [(folder, UNLABELLED) for folder in folders if is_unlabelled(folder.name)]
-    kept = [folder for folder in folders if not is_unlabelled(folder.name)]
-    like = [folder for folder in kept if is_like_part(folder)]
+    sure = [folder for folder in folders if folder.name in layout.known]
+    unlabelled = [folder for folder in folders if is_unlabelled(folder.name) and folder not in sure]
+    layout.left += [(folder, UNLABELLED) for folder in unlabelled]
+    kept = [folder for folder in folders if folder not in unlabelled]
+    like = [folder for folder in kept if is_like_part(folder) and folder not in sure]
     plain = [folder for folder in kept if folder not in like]
-    if like and not _is_class(like, plain):
+    if like and not _is_class(layout, like, plain):
         raise undecided.like_a_part(layout.root, like, plain)
     layout.notices += [f"{one.name} is read as a class, not as a part" for one in like]
     _refuse_heaps(layout, kept)
     for folder in kept:
-        if len(again := sorted({inner.name for inner in sub_folders(folder)} & {one.name for one in kept})) > 1:
+        if (
+            len(
+                again := sorted(
+                    {inner.name for inner in layout.folders.sub_folders(folder)} & {one.name for one in kept}
+                )
+            )
+            > 1
+        ):
             raise undecided.copy_inside(layout.root, folder, again)
     return kept
 
 
-def refuse_recurring(root: Path, folders: list[Path]) -> None:
+def refuse_recurring(layout: Layout, folders: list[Path]) -> None:
     """Raises `UndecidedError` if sub-folders may be the classes, because most of the folders have the same."""
-    outer, names = recurring(folders)
+    outer, names = layout.folders.recurring(folders)
     if names:
-        raise undecided.nested(root, outer, names)
+        raise undecided.nested(layout.root, outer, names)
 
 
 def _refuse_heaps(layout: Layout, folders: list[Path]) -> None:
     """Raises `UndecidedError` if folders hold images of any class, by their names."""
-    heaps = [folder for folder in folders if says_only_data(folder.name)]
-    shares = are_shares([folder.name for folder in folders])
-    if shares and all(map(has_images, folders)):
+    heaps = [folder for folder in folders if says_only_data(folder.name) and folder.name not in layout.known]
+    sure = all(folder.name in layout.known for folder in folders)
+    shares = not sure and are_shares([folder.name for folder in folders])
+    if shares and all(map(layout.folders.has_images, folders)):
         raise undecided.no_class_folders(layout.root, [*layout.loose, *files_of(folders)])
     if shares or (heaps and len(folders) > 1):
         named = folders if shares else heaps
         raise undecided.named_like_data(layout.root, named, [folder for folder in folders if folder not in named])
 
 
-def _is_class(like: list[Path], plain: list[Path]) -> bool:
+def _is_class(layout: Layout, like: list[Path], plain: list[Path]) -> bool:
     """Whether what is named like a part may be a class, because nothing else is: "train", a vehicle, and "valid" beside
     "invalid", if they hold images."""
     names = [folder.name.lower() for folder in like]
-    if not plain or not has_images(like[0]):
+    if not plain or not layout.folders.has_images(like[0]):
         return False
     return names == ["train"] or (names == ["valid"] and any(folder.name.lower() == "invalid" for folder in plain))

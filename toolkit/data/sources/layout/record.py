@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from toolkit.data.sources.layout.nesting import Folders
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Layout:
     classes: list[ClassFolder] = field(default_factory=list)
     loose: list[Path] = field(default_factory=list)  # files that lie in no class folder
     left: list[tuple[Path, str]] = field(default_factory=list)  # folders that are left out, and why
+    known: Collection[str] = ()  # names that are classes without doubt
+    folders: Folders = field(default_factory=Folders)
     notices: list[str] = field(default_factory=list)
 
     def name(self, folder: Path) -> str:

@@ -1,0 +1,52 @@
+"""A run that was begun by a version that divided data and judged trials in another way: what stays as it was."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from toolkit.data.image_set import ImageSet
+from toolkit.data.settings import DataSettings
+from toolkit.settings import Settings
+
+MARK = "earlier_split"  # true in a run.json that was written anew when such a run went on
+NEW_SETTINGS = {field.name for field in fields(DataSettings)} - {"val", "test", "seed"}  # that it did not know
+UNEQUAL = 1.1  # times as many images in the largest class as in the smallest, from which the losses differ
+LOSS = (
+    "trials of the earlier version were judged by a loss in which classes weigh by their images, newer ones by one in "
+    "which all weigh the same; another run folder begins anew"
+)
+
+
+def is_earlier(stored: Any) -> bool:
+    """Whether the value in a run.json is that of such a run."""
+    if not isinstance(stored, dict) or not isinstance(stored.get("data"), dict):
+        return False
+    return bool(stored.get(MARK)) or "same_pixels" not in stored["data"]
+
+
+def without_parts(images: ImageSet) -> str:
+    """The fingerprint of what is not decided by a split."""
+    return replace(images, parts=("",) * len(images)).fingerprint()
+
+
+def with_parts_of(images: ImageSet, before: ImageSet) -> ImageSet:
+    """The images with the parts of `before`, which has the same files in the same classes."""
+    parts = [""] * len(images)
+    for row, its in zip(_rows(images), _rows(before), strict=True):
+        parts[row] = before.parts[its]
+    return replace(images, parts=tuple(parts))
+
+
+def _rows(images: ImageSet) -> list[int]:
+    """The row numbers, in an order that does not depend on that of the rows."""
+    names = [images.class_names[label] for label in images.labels]
+    return sorted(range(len(images)), key=lambda i: (images.paths[i], names[i], images.digests[i]))
+
+
+def loss_warning(images: ImageSet, settings: Settings) -> tuple[str, ...]:
+    """A sentence if the trials of such a run cannot be compared with those that come."""
+    counts = images.counts()
+    unequal = counts.max() > UNEQUAL * counts.min()
+    weighed = settings.class_weights == "balanced" and settings.objective == "val_loss"
+    return (LOSS,) if unequal and weighed else ()
