@@ -115,8 +115,8 @@ class _Thumbnails:
 
     def near(self, pairs: np.ndarray) -> np.ndarray:
         """bool [P]: which of the pairs of row numbers, int [P, 2], are nearly the same."""
-        missing = sorted({*pairs.ravel().tolist()} - self.rows.keys())
-        self.rows |= _each(missing, self._decode)
+        if missing := sorted({*pairs.ravel().tolist()} - self.rows.keys()):
+            self.rows |= _each(missing, self._decode)
         pieces = (pairs[start : start + COMPARED].T.tolist() for start in range(0, len(pairs), COMPARED))
         stacked = ([np.stack([self.rows[row] for row in side]) for side in sides] for sides in pieces)
         return np.concatenate([np.zeros(0, bool), *(difference(*sides) <= DIFFERENT for sides in stacked)])
@@ -164,16 +164,16 @@ def _with_equal_hash(hashes: np.ndarray, near: Callable[[np.ndarray], np.ndarray
     equal: dict[int, list[int]] = defaultdict(list)
     for row, value in enumerate(hashes.tolist()):
         equal[value].append(row)
-    leaders, pairs = [], []
-    for rows in equal.values():
-        for _ in range(LEADERS):
-            leaders.append(rows[0])
-            found = np.array([(rows[0], other) for other in rows[1:]], np.int64).reshape(-1, 2)
-            same = near(found)
-            pairs += [(one, other) for one, other in found[same].tolist()]
-            rows = found[~same, 1].tolist()
-            if not rows:
-                break
+    groups, leaders, pairs = [*equal.values()], [], []
+    for _ in range(LEADERS):
+        leaders += [rows[0] for rows in groups]
+        asked = np.array([(rows[0], row) for rows in groups for row in rows[1:]], np.int64).reshape(-1, 2)
+        same = near(asked)
+        pairs += [(one, other) for one, other in asked[same].tolist()]
+        rest: dict[int, list[int]] = defaultdict(list)
+        for leader, row in asked[~same].tolist():
+            rest[leader].append(row)
+        groups = [*rest.values()]
     return np.array(sorted(leaders), np.int64), pairs
 
 
