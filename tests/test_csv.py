@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.pictures import write_pictures
 from toolkit.data.groups import is_group_by
 from toolkit.data.image_set import scan
 from toolkit.data.settings import DataSettings
+from toolkit.data.sources import csv_paths, walk
 from toolkit.data.sources.csv_columns import GROUP_NAMES, LABEL_NAMES, PART_NAMES, PATH_NAMES
 from toolkit.data.sources.csv_table import DELIMITERS, read_table
 from toolkit.data.sources.listing import Listing
@@ -251,3 +253,73 @@ def test_what_may_not_be_grouped_by(text: str) -> None:
 def test_a_scan_says_what_was_guessed(folder: Path) -> None:
     (folder / "images.csv").write_text(table("id,breed", "{},[cat/dog]"))
     assert any("000 was found as train/000.jpg" in notice for notice in scan(folder / "images.csv").notices)
+
+
+@pytest.mark.parametrize("row", ["{},[cat/dog]", "old/{}.jpg,[cat/dog]"])
+def test_what_lies_in_the_working_directory_changes_nothing(
+    row: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder / "train", tmp_path / "data" / "train")
+    expected = listing_of(tmp_path / "data", table("path,label", row)).entries
+    picture = (folder / TRAIN[0]).read_bytes()
+    for name in ("path", "label", *NAMES):
+        (tmp_path / name).write_bytes(picture)
+    monkeypatch.chdir(tmp_path)
+    assert listing_of(tmp_path / "data", table("path,label", row)).entries == expected
+    assert len(expected) == 6
+
+
+def frames(root: Path, clips: int, each: int, clip: str = "clip_{:04d}") -> list[str]:
+    """Files that only their names say are pictures, frames/clip_0000/000.jpg and so on; their paths in frames/."""
+    paths = [f"{clip.format(number)}/{frame:03d}.jpg" for number in range(clips) for frame in range(each)]
+    for path in paths:
+        file = root / "frames" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return paths
+
+
+@pytest.mark.parametrize(("clips", "each"), [(40, 20), (400, 2), (2, 400)])
+def test_the_work_grows_with_the_rows(clips: int, each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are as many ways as folders, since their files have the same names."""
+    paths, tried = frames(tmp_path, clips, each), []
+    path_of = csv_paths.Way.path
+    monkeypatch.setattr(csv_paths.Way, "path", lambda way, given: tried.append(given) or path_of(way, given))
+    lines = [f"{path},{label}" for path, label in zip(paths, ["cat", "dog"] * len(paths), strict=False)]
+    listing = listing_of(tmp_path, "\n".join(["path,label", *lines]))
+    assert [entry.path for entry in listing.entries] == sorted(f"frames/{path}" for path in paths)
+    assert len(tried) < 5 * len(paths)
+
+
+def test_no_file_is_opened_to_find_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path, other) = frames(tmp_path, 1, 2)
+    (tmp_path / "frames" / "notes.txt").touch()
+    opened: list[Path] = []
+    monkeypatch.setattr(walk, "head", lambda file: opened.append(file) or b"")
+    assert len(listing_of(tmp_path, f"path,label\n{path},cat\n{other},dog\n").entries) == 2
+    assert not opened
+
+
+def test_a_folder_with_too_many_files_of_any_kind_is_not_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path, other) = frames(tmp_path, 1, 2)
+    for number in range(20):
+        (tmp_path / f"{number}.txt").touch()
+    monkeypatch.setattr(csv_paths, "MOST_ENTRIES", 20, raising=False)
+    with pytest.raises(UnfreezeError, match=r"none of its 2 paths is a file in .*; give --image-dir FOLDER"):
+        listing_of(tmp_path, f"path,label\n{path},cat\n{other},dog\n")
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path, other) = frames(tmp_path, 1, 2)
+    (tmp_path / "secret").mkdir()
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> Any:
+        if Path(folder).name == "secret":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert len(listing_of(tmp_path, f"path,label\n{path},cat\n{other},dog\n").entries) == 2

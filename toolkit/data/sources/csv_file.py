@@ -17,7 +17,7 @@ from toolkit.data.sources.csv_table import Table, read_table
 from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
 from toolkit.data.sources.part_names import part_of
 from toolkit.data.sources.reasons import why
-from toolkit.data.sources.walk import is_image
+from toolkit.data.sources.walk import has_picture_suffix
 from toolkit.errors import UnfreezeError, one_line
 
 SEPARATORS = "|;, "  # that people write between several classes of one image
@@ -91,7 +91,7 @@ def _part(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) -> 
 
 def _refuse_without_header(table: Table) -> None:
     """Raises UnfreezeError if the first line is that of an image."""
-    named = [name for name in table.columns if is_image(Path(name))]
+    named = [name for name in table.columns if has_picture_suffix(name)]
     if named:
         raise UnfreezeError(
             one_line(

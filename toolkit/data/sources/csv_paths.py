@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from toolkit.data.sources.walk import is_image, is_true, walk
+from toolkit.data.sources.walk import has_picture_suffix, is_true, visible
 from toolkit.errors import UnfreezeError, one_line
 
-MOST_FILES = 300_000  # that a folder is searched through for
+MOST_ENTRIES = 300_000  # files and folders that are looked at; where there are more, nothing is guessed
 TRIED = 20  # paths that ways are derived from
+SAMPLE = 10  # further paths by which the best of the ways is found that fit some paths only
 
 
 @dataclass(frozen=True, order=True)
@@ -59,7 +60,7 @@ def locate(file: Path, base: Path, given: Sequence[str], suffix: str) -> tuple[l
     wanted = [path for path in dict.fromkeys(slashed) if path]
     below = _look_below(base)
     ways = _ways(wanted, below)
-    whole = [way for way in ways if _found(way, wanted, below) == len(wanted)]
+    whole = [way for way in ways if _is_whole(way, wanted, below)]
     if len(whole) == 1:
         way = whole[0]
         found = [way.path(path) if path else "" for path in slashed]
@@ -92,22 +93,30 @@ def _steps(path: str) -> list[str]:
 
 
 def _look_below(base: Path) -> Below:
-    below = Below()
-    for files, _ in walk(base):
-        for image in filter(is_image, files):
+    """The pictures by their names; nothing is opened, and folders that cannot be read are passed over. Empty if there
+    is too much to look through."""
+    below, seen, waiting = Below(), 0, [base]
+    while waiting:
+        try:
+            folders, files = visible(waiting.pop())
+        except UnfreezeError:
+            continue
+        seen += len(folders) + len(files)
+        if seen > MOST_ENTRIES:
+            return Below()
+        waiting += [folder for folder in folders if not folder.is_symlink()]
+        for image in (file for file in files if has_picture_suffix(file.name)):
             path = image.relative_to(base).as_posix()
             below.files.add(path)
             below.named[image.name].append(path)
             below.stems[image.stem].append(path)
-        if len(below.files) > MOST_FILES:
-            return Below()
     return below
 
 
 def _candidates(given: str, below: Below) -> list[str]:
     """The files with the name of a path; if that has no image's suffix, those with its name and a suffix."""
     name = PurePosixPath(given).name
-    return below.named.get(name, []) if is_image(Path(name)) else below.stems.get(name, [])
+    return below.named.get(name, []) if has_picture_suffix(name) else below.stems.get(name, [])
 
 
 def _ways(wanted: Sequence[str], below: Below) -> list[Way]:
@@ -116,7 +125,7 @@ def _ways(wanted: Sequence[str], below: Below) -> list[Way]:
     for given in wanted[:TRIED]:
         steps = given.split("/")
         for path in _candidates(given, below):
-            suffix = "" if is_image(Path(given)) else posixpath.splitext(path)[1]
+            suffix = "" if has_picture_suffix(given) else posixpath.splitext(path)[1]
             there = path.removesuffix(suffix).split("/")
             same = _common_end(steps, there)
             found.add(Way(len(steps) - same, "/".join(there[: len(there) - same]), suffix))
@@ -129,6 +138,18 @@ def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
+def _is_whole(way: Way, wanted: Sequence[str], below: Below) -> bool:
+    """Whether each path leads to a file of its own. The first that does not ends it: where many folders hold files of
+    the same names, there are as many ways as folders."""
+    taken: set[str] = set()
+    for given in wanted:
+        path = way.path(given)
+        if path in taken or path not in below.files:
+            return False
+        taken.add(path)
+    return True
+
+
 def _found(way: Way, wanted: Sequence[str], below: Below) -> int:
     """How many of the paths lead to files of their own."""
     return len({way.path(given) for given in wanted} & below.files)
@@ -137,18 +158,26 @@ def _found(way: Way, wanted: Sequence[str], below: Below) -> int:
 def _each_by_name(wanted: Sequence[str], below: Below) -> dict[str, str] | None:
     """Path -> the only file whose path ends with it, all with one suffix; None if a path has none, or several."""
     found = {}
+    ends = _by_ends({given.count("/") + 1 for given in wanted}, below)
     for given in wanted:
-        ends = [path for path in _candidates(given, below) if _ends_with(path, given)]
-        if len(ends) != 1:
+        paths = ends[has_picture_suffix(given), given]
+        if len(paths) != 1:
             return None
-        found[given] = ends[0]
-    added = {Path(path).suffix for given, path in found.items() if not is_image(Path(given))}
+        found[given] = paths[0]
+    added = {Path(path).suffix for given, path in found.items() if not has_picture_suffix(given)}
     return found if len(added) <= 1 and len({*found.values()}) == len(found) else None
 
 
-def _ends_with(path: str, given: str) -> bool:
-    end = path if is_image(Path(given)) else posixpath.splitext(path)[0]
-    return f"/{end}".endswith(f"/{given}")
+def _by_ends(lengths: set[int], below: Below) -> dict[tuple[bool, str], list[str]]:
+    """(whether with its suffix, the last steps of a path) -> the paths that end so, for each number of steps."""
+    ends: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    for path in below.files:
+        for whole, text in ((True, path), (False, posixpath.splitext(path)[0])):
+            steps = text.split("/")
+            for length in lengths:
+                if length <= len(steps):
+                    ends[whole, "/".join(steps[-length:])].append(path)
+    return ends
 
 
 def _told(file: Path, given: str, found: str) -> str:
@@ -168,7 +197,8 @@ def _not_there(
 ) -> str:
     first = next(path for path in plain if path)
     text = f"{file}: none of its {len(wanted)} paths is a file in {base}, such as {first}"
-    best = max(ways, key=lambda way: _found(way, wanted, below), default=None)
+    some = [*wanted[:TRIED], *wanted[TRIED :: max(1, len(wanted) // SAMPLE)]]
+    best = max(ways, key=lambda way: _found(way, some, below), default=None)
     if best is None:
         return f"{text}; give --image-dir FOLDER for what they are relative to, and --suffix .jpg if they lack it"
     return f"{text}; {_found(best, wanted, below)} are with {_call(base, best)}: type that, or mend the other paths"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.formats import SUFFIXES, picture
@@ -71,8 +71,14 @@ def leads_back(folder: Path) -> bool:
 
 def is_image(file: Path) -> bool:
     """Whether the file has a picture's suffix, or begins as one, of a format that is read here or of another."""
-    suffix = file.suffix.lower()
-    return suffix in SUFFIXES or picture(_head(file), suffix) is not None
+    return has_picture_suffix(file.name) or picture(_head(file)) is not None
+
+
+def has_picture_suffix(name: str) -> bool:
+    """Whether a name alone says that its file is a picture, of a format that is read here or of another. No file is
+    opened, so that it may be asked of a text that is no path of this machine."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix in SUFFIXES or picture(b"", suffix) is not None
 
 
 def _head(file: Path) -> bytes:
