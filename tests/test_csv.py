@@ -19,7 +19,9 @@ from toolkit.data.groups import is_group_by
 from toolkit.data.image_set import scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources import csv_paths, walk
-from toolkit.data.sources.csv_columns import GROUP_NAMES, LABEL_NAMES, PART_NAMES, PATH_NAMES
+from toolkit.data.sources.csv_columns import LABEL_NAMES, PATH_NAMES
+from toolkit.data.sources.csv_groups import GROUP_NAMES
+from toolkit.data.sources.csv_parts import PART_NAMES
 from toolkit.data.sources.csv_table import DELIMITERS, read_table
 from toolkit.data.sources.listing import Listing
 from toolkit.data.sources.open import read_listing
@@ -162,7 +164,12 @@ def test_every_name_of_the_class(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [form for name in GROUP_NAMES.split() for form in (name, f"{name}_id", f"{name.title()}ID")]
+    "name",
+    [
+        form
+        for name in GROUP_NAMES.split()
+        for form in (name, f"{name}_id", f"{name.title()}ID", f"{name}s", f"source_{name}", f"{name}Code")
+    ],
 )
 def test_every_name_of_a_group_stops_the_scan_until_it_is_asked_for(folder: Path, name: str) -> None:
     text = table(f"path,label,{name}", "train/{}.jpg,[cat/dog],[p1/p1/p2]")
@@ -178,14 +185,63 @@ def test_an_id_that_several_images_share_stops_the_scan(folder: Path) -> None:
         listing_of(folder, table("path,label,owner_id", "train/{}.jpg,[cat/dog],[o1/o1/o2]"))
 
 
-@pytest.mark.parametrize("part", ["subset", "set", "Partition"])
-def test_a_part_with_another_name_is_read_if_all_its_values_are_parts(folder: Path, part: str) -> None:
-    listing = listing_of(folder, table(f"path,label,{part}", "train/{}.jpg,[cat/dog],[train/train/test]"))
-    assert [entry.part for entry in listing.entries] == ["train", "train", "test"] * 2
-    assert f"and `{part}` as the part" in listing.notices[0]
-    listing = listing_of(folder, table(f"path,label,{part}", "train/{}.jpg,[cat/dog],[train/train/red]"))
+@pytest.mark.parametrize("name", ["id", "tray_id", "trayid", "tray code", "trayNumber", "pids"])
+def test_numbers_that_several_images_share_stop_the_scan(folder: Path, name: str) -> None:
+    with pytest.raises(UnfreezeError, match="--group-by column:"):
+        listing_of(folder, table(f"path,label,{name}", "train/{}.jpg,[cat/dog],[7/8/9]"))
+    assert listing_of(folder, table(f"path,label,{name}", "train/{}.jpg,[cat/dog],{}")).entries
+    assert listing_of(folder, table(f"path,label,{name}", "train/{}.jpg,[cat/dog],[7/8]")).entries
+
+
+@pytest.mark.parametrize("name", ["age", "sex", "width", "patient_age", "Patient Gender", "covid", "note"])
+def test_values_that_images_share_are_not_groups(folder: Path, name: str) -> None:
+    listing = listing_of(folder, table(f"path,label,{name}", "train/{}.jpg,[cat/dog],[7/8/9]"))
+    assert listing.notices == [f"images.csv: not read: column {name}"]
+
+
+@pytest.mark.parametrize("part", ["subset", "set", "Partition", "Usage", "phase", "data set", "anything"])
+@pytest.mark.parametrize("words", ["train/train/test", "Training/Training/PublicTest", "TRAIN/train_set/PrivateTest"])
+def test_a_part_with_another_name_is_read_if_all_its_values_are_parts(folder: Path, part: str, words: str) -> None:
+    for class_name in ("label", "of_what"):
+        listing = listing_of(folder, table(f"path,{class_name},{part}", f"train/{{}}.jpg,[cat/dog],[{words}]"))
+        assert [entry.part for entry in listing.entries] == ["train", "train", "test"] * 2
+        assert [entry.label for entry in listing.entries] == CAT_DOG
+        assert f"and `{part}` as the part" in listing.notices[0]
+
+
+@pytest.mark.parametrize("part", ["split", "set", "Usage", "anything"])
+def test_an_unknown_part_among_known_ones_stops_the_scan(folder: Path, part: str) -> None:
+    with pytest.raises(UnfreezeError, match=f"line 4: .*{part} is 'red'.* train, val, test or nothing"):
+        listing_of(folder, table(f"path,label,{part}", "train/{}.jpg,[cat/dog],[train/train/red]"))
+
+
+@pytest.mark.parametrize("values", ["red/blue", "red/blue/train", "valid", "test", "1/2/3"])
+def test_a_column_of_other_words_is_no_part(folder: Path, values: str) -> None:
+    listing = listing_of(folder, table("path,label,colour", f"train/{{}}.jpg,[cat/dog],[{values}]"))
     assert {entry.part for entry in listing.entries} == {""}
-    assert f"not read: column {part}" in listing.notices[0]
+    assert listing.notices == ["images.csv: not read: column colour"]
+
+
+@pytest.mark.parametrize("name", ["is_train", "isTest", "is val", "IS_VALID", "istrain", "train"])
+@pytest.mark.parametrize("values", ["0/1", "True/False", "1.0/0.0"])
+def test_flags_of_a_part_stop_the_scan(folder: Path, name: str, values: str) -> None:
+    text = table(f"path,label,{name}", f"train/{{}}.jpg,[cat/dog],[{values}]")
+    with pytest.raises(UnfreezeError, match=f"column {name} says what is in .* a column split: put one"):
+        listing_of(folder, text)
+    listing = listing_of(folder, table(f"path,label,split,{name}", f"train/{{}}.jpg,[cat/dog],[train/test],[{values}]"))
+    assert [entry.part for entry in listing.entries] == ["train", "test"] * 3
+
+
+def test_a_class_may_be_called_train(folder: Path) -> None:
+    listing = listing_of(folder, table("id,bus,train", "train/{}.jpg,[1/0],[0/1]"))
+    assert [entry.label for entry in listing.entries] == ["bus", "train"] * 3
+    with pytest.raises(UnfreezeError, match="column is_train says what is in train"):
+        listing_of(folder, table("id,is_train,is_test", "train/{}.jpg,[1/0],[0/1]"))
+
+
+def test_two_columns_of_parts_that_differ_stop_the_scan(folder: Path) -> None:
+    with pytest.raises(UnfreezeError, match="columns phase, use name different parts: call one of them split"):
+        listing_of(folder, table("path,label,phase,use", "train/{}.jpg,[cat/dog],[train/test],[train/train/test]"))
 
 
 def test_a_row_that_is_wider_than_the_header_is_left_out(folder: Path) -> None:

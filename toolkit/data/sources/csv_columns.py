@@ -6,15 +6,15 @@ asked for the option.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from toolkit.data.groups import column_of
 from toolkit.data.settings import DataSettings
+from toolkit.data.sources.csv_groups import called_group, refuse_groups
+from toolkit.data.sources.csv_names import forms, has_name, key, listed
+from toolkit.data.sources.csv_parts import PART_NAMES, part_column
 from toolkit.data.sources.csv_table import Table
-from toolkit.data.sources.part_names import part_of
 from toolkit.errors import UnfreezeError, one_line
 
 # Names in small letters without blanks and underscores; those of an earlier row go before those of a later one.
@@ -29,11 +29,6 @@ LABEL_NAMES = (
     "labels labelname class classes classname classlabel category categoryname target species breed variety diagnosis "
     "dx y",
     "labelid classid categoryid targetid",
-)
-PART_NAMES = ("split", "part partition subset set")
-GROUP_NAMES = (  # alone, or before `id`, `name`, `no` or `number`
-    "group patient subject person participant animal individual case lesion specimen video clip sequence session scene "
-    "burst series study visit encounter location site hospital camera station farm field plot plant"
 )
 OPTIONS = "--image-column NAME --label-column NAME"
 
@@ -57,23 +52,22 @@ def choose_columns(table: Table, settings: DataSettings) -> Columns:
     """The columns to read. Raises UnfreezeError if they are not plain, or if one that is not asked for is called like a
     group and has groups in it."""
     group = _group_asked_for(table, settings)
-    taken = {group} - {None}
-    part = _first(table, PART_NAMES[:1], taken)
-    part = _part(table, taken) if part is None else part
-    taken |= {part} - {None}
     labels: tuple[int, ...] = ()
     if settings.label_column:
         labels = (_named(table, settings.label_column, "--label-column"),)
-    path = _path(table, settings, taken | {*labels})
-    labels = labels or _labels(table, taken | {path})
+    split = _first(table, PART_NAMES[:1], {group, *labels})
+    path = _path(table, settings, {group, split, *labels})
+    labels = labels or _called_class(table, {group, split, path})
+    part = part_column(table, _left(table, {group, path, *labels}), labelled=bool(labels)) if split is None else split
+    labels = labels or _unnamed_class(table, {group, part, path})
     chosen = Columns(path, labels, part, group)
     if not settings.group_by:
-        _refuse_groups(table, chosen)
+        refuse_groups(table, _left(table, chosen.used), labels)
     return Columns(path, labels, part, group, tuple(_notices(table, chosen)))
 
 
-def _key(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.lower())
+def _left(table: Table, taken: Collection[int | None]) -> list[int]:
+    return [n for n in range(len(table.columns)) if n not in taken]
 
 
 def _group_asked_for(table: Table, settings: DataSettings) -> int | None:
@@ -90,7 +84,7 @@ def _named(table: Table, name: str, option: str) -> int:
         if found:
             raise UnfreezeError(one_line(f"{table.file} has {len(found)} columns {name}: name them differently"))
     raise UnfreezeError(
-        one_line(f"{table.file} has no column {name}, which {option} names; it has {_listed(table.columns)}")
+        one_line(f"{table.file} has no column {name}, which {option} names; it has {listed(table.columns)}")
     )
 
 
@@ -98,7 +92,7 @@ def _first(table: Table, names: Iterable[str], taken: set[int | None]) -> int | 
     """The column with one of the first names that occur; None if there is none. Raises UnfreezeError if there are
     several."""
     for row in names:
-        found = [n for n, name in enumerate(table.columns) if _key(name) in row.split() and n not in taken]
+        found = [n for n, name in enumerate(table.columns) if forms(name) & {*row.split()} and n not in taken]
         if len(found) > 1:
             raise _unclear(table, found)
         if found:
@@ -107,7 +101,7 @@ def _first(table: Table, names: Iterable[str], taken: set[int | None]) -> int | 
 
 
 def _unclear(table: Table, found: Sequence[int]) -> UnfreezeError:
-    names = _listed([table.columns[number] for number in found])
+    names = listed([table.columns[number] for number in found])
     return UnfreezeError(one_line(f"{table.file}: the columns {names} may each be meant; say which: {OPTIONS}"))
 
 
@@ -123,19 +117,23 @@ def _path(table: Table, settings: DataSettings, taken: set[int | None]) -> int:
 def _unnamed(table: Table) -> UnfreezeError:
     return UnfreezeError(
         one_line(
-            f"{table.file}: expected the columns path,label[,split], found {_listed(table.columns)}: name them so, or "
+            f"{table.file}: expected the columns path,label[,split], found {listed(table.columns)}: name them so, or "
             f"give {OPTIONS}"
         )
     )
 
 
-def _labels(table: Table, taken: set[int | None]) -> tuple[int, ...]:
+def _called_class(table: Table, taken: set[int | None]) -> tuple[int, ...]:
     label = _first(table, LABEL_NAMES, taken)
-    if label is not None:
-        return (label,)
-    left = [n for n, name in enumerate(table.columns) if n not in taken and name and not _called_group(name)]
-    if len(left) == 1:
-        return (left[0],)
+    return () if label is None else (label,)
+
+
+def _unnamed_class(table: Table, taken: set[int | None]) -> tuple[int, ...]:
+    """The only column that is left, or those of 0 and 1."""
+    left = [n for n in _left(table, taken) if has_name(table.columns[n])]
+    single = [n for n in left if not called_group(table.columns[n])]
+    if len(single) == 1:
+        return (single[0],)
     if one_hot := _one_hot(table, left):
         return one_hot
     raise _unnamed(table)
@@ -150,7 +148,7 @@ def _one_hot(table: Table, left: list[int]) -> tuple[int, ...]:
     counts = [(line, sum(is_one(cells[n]) for n in binary)) for line, cells in table.rows]
     for (line, count), (_, cells) in zip(counts, table.rows, strict=True):
         if count > 1:
-            several = _listed([table.columns[n] for n in binary if is_one(cells[n])])
+            several = listed([table.columns[n] for n in binary if is_one(cells[n])])
             raise UnfreezeError(
                 one_line(
                     f"{table.file}, line {line}: {several} are 1 at once, and a classifier gives one class for an "
@@ -164,66 +162,18 @@ def is_one(cell: str) -> bool:
     return cell in ("1", "1.0")
 
 
-def _part(table: Table, taken: set[int | None]) -> int | None:
-    """A column with another name than `split` that holds nothing but names of parts."""
-    found = [n for n, name in enumerate(table.columns) if _key(name) in PART_NAMES[1].split() and n not in taken]
-    plain = [n for n in found if (names := {*table.values(n)} - {""}) and all(map(part_of, names))]
-    return plain[0] if len(plain) == 1 else None
-
-
-def _called_group(name: str) -> bool:
-    return bool({_key(name), re.sub(r"(ids?|name|no|number|nr)$", "", _key(name))} & {*GROUP_NAMES.split()})
-
-
-def _refuse_groups(table: Table, chosen: Columns) -> None:
-    left = [n for n in range(len(table.columns)) if n not in chosen.used]
-    like = [n for n in left if _called_group(table.columns[n]) or re.search(r"[\W_]id$", table.columns[n].lower())]
-    found = [table.columns[n] for n in like if _groups_images(table, n, chosen)]
-    if found:
-        many = f"columns {_listed(found)} look" if len(found) > 1 else f"column {found[0]} looks"
-        raise UnfreezeError(
-            one_line(
-                f"{table.file}: {many} like what several images have in common, and images of one group must not stand "
-                f"in two parts; give --group-by column:{_quoted(found[0])}, or --group-by none if it does not matter"
-            )
-        )
-
-
-def _groups_images(table: Table, column: int, chosen: Columns) -> bool:
-    """Whether a value stands beside several images, and the column is no other name of the classes: then each class
-    would have one value."""
-    counts: dict[str, int] = defaultdict(int)
-    of_class: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for _, cells in table.rows:
-        if cells[column]:
-            counts[cells[column]] += 1
-            of_class[tuple(cells[n] for n in chosen.labels)].add(cells[column])
-    return len(counts) > 1 and max(counts.values()) > 1 and any(len(values) > 1 for values in of_class.values())
-
-
 def _notices(table: Table, chosen: Columns) -> Iterable[str]:
     name = table.file.name
-    plain = [_key(table.columns[n]) for n in (chosen.path, *chosen.labels)] == ["path", "label"]
-    part = "" if chosen.part is None or _key(table.columns[chosen.part]) == "split" else table.columns[chosen.part]
+    plain = [key(table.columns[n]) for n in (chosen.path, *chosen.labels)] == ["path", "label"]
+    part = "" if chosen.part is None or key(table.columns[chosen.part]) == "split" else table.columns[chosen.part]
     if not plain or part:
         label = table.columns[chosen.labels[0]]
         if len(chosen.labels) > 1:
-            classes = f"the one of the columns {_listed([table.columns[n] for n in chosen.labels])} that is 1"
+            classes = f"the one of the columns {listed([table.columns[n] for n in chosen.labels])} that is 1"
         else:
             classes = f"column `{label}`"
         also = f" and `{part}` as the part" if part else ""
         yield f"{name}: read column `{table.columns[chosen.path]}` as the path, {classes} as the class{also}"
-    unused = [own or "(no name)" for n, own in enumerate(table.columns) if n not in chosen.used]
+    unused = [own if has_name(own) else "(no name)" for n, own in enumerate(table.columns) if n not in chosen.used]
     if unused:
-        yield f"{name}: not read: {'columns' if len(unused) > 1 else 'column'} {_listed(unused)}"
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    if not names:
-        return "none"
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(name[:40] for name in names[:most]) + more
-
-
-def _quoted(name: str) -> str:
-    return f"'{name}'" if re.search(r"[^\w-]", name) else name
+        yield f"{name}: not read: {'columns' if len(unused) > 1 else 'column'} {listed(unused)}"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.csv_columns import Columns, choose_columns, is_one
+from toolkit.data.sources.csv_parts import part_in
 from toolkit.data.sources.csv_paths import locate
 from toolkit.data.sources.csv_table import Table, read_table
 from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
-from toolkit.data.sources.part_names import part_of
 from toolkit.data.sources.reasons import why
 from toolkit.data.sources.walk import has_picture_suffix
 from toolkit.errors import UnfreezeError, one_line
@@ -81,7 +81,7 @@ def _label(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) ->
 
 def _part(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) -> str:
     name = "" if columns.part is None else cells[columns.part]
-    part = part_of(name) if name else ""
+    part = part_in(name) if name else ""
     if part is None:
         raise UnfreezeError(
             one_line(f"{table.file}, line {line}: split is {name[:40]!r}; write train, val, test or nothing")
