@@ -12,8 +12,8 @@ from toolkit.errors import UnfreezeError, one_line
 
 GROUP_NAMES = (  # any word of a name, in the singular
     "group patient subject person participant animal individual case lesion specimen slide donor mouse owner video "
-    "clip sequence session scene burst series study visit encounter location site hospital camera station farm field plot "
-    "plant pid"
+    "clip sequence session scene burst series study visit encounter location site hospital camera station farm field "
+    "plot plant pid"
 )
 NUMBERED = ("id", "ids", "uid", "uuid", "guid", "code", "number", "no", "nr")  # last words of names of anything
 JOINED = re.compile(r"(ids?|name|code|no|number|nr)$")  # the same, written without a gap

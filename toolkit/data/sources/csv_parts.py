@@ -61,7 +61,7 @@ def _refuse_flags(table: Table, column: int, labelled: bool) -> None:
     if about and len(values) > 1 and values <= _FLAGS:
         raise UnfreezeError(
             one_line(
-                f"{table.file}: column {name} says what is in {about}, and a part is read from a column split: "
+                f"{table.file}: column {name} says what is in {about}; parts are read from a column split: "
                 "put one in its place, with train, val, test or nothing in each row"
             )
         )
