@@ -26,6 +26,7 @@ from toolkit.data.sources.csv_table import DELIMITERS, read_table
 from toolkit.data.sources.listing import Listing
 from toolkit.data.sources.open import read_listing
 from toolkit.data.sources.write_csv import write_csv
+from toolkit.data.split import split
 from toolkit.errors import UnfreezeError
 
 NAMES = [f"{number:03d}" for number in range(6)]
@@ -207,6 +208,38 @@ def test_the_page_names_every_column_that_is_known() -> None:
     for names, cell in zip((PATH_NAMES, LABEL_NAMES, PART_NAMES), known, strict=False):
         assert [" ".join(code(line)) for line in cell.split(" <br> ")] == [*names]
     assert " ".join(code(known[3].partition(";")[0])) == GROUP_NAMES
+
+
+@pytest.mark.parametrize(
+    "other", ["{}.jpg", "train\\{}.jpg", "train/{}", "{}", "C:\\old\\train\\{}.jpg", "data/train/{}.jpg"]
+)
+@pytest.mark.parametrize("first", ["train/{}.jpg", "{}.jpg"])
+def test_paths_written_in_two_ways(folder: Path, first: str, other: str) -> None:
+    rows = [f"{(other if number % 2 else first).format(name)},{CAT_DOG[number]}" for number, name in enumerate(NAMES)]
+    listing = listing_of(folder, "\n".join(["path,label", *rows]))
+    assert [entry.path for entry in listing.entries] == TRAIN
+    if first.startswith("train"):
+        said = f"3 of its 6 paths are there as they stand; 3 were found elsewhere, such as {other.format('001')} as"
+        assert said.replace("\\", "") in listing.notices[0].replace("\\", "")
+
+
+def test_a_path_that_is_gone_is_not_another_rows_file(folder: Path) -> None:
+    rows = [*(f"train/{name}.jpg,cat" for name in NAMES[:4]), "gone/000.jpg,dog", "000.jpg,dog", "none.jpg,dog"]
+    listing = listing_of(folder, "\n".join(["path,label", *rows]))
+    assert [entry.path for entry in listing.entries if entry.label == "dog"] == ["000.jpg", "gone/000.jpg", "none.jpg"]
+    assert listing.notices == [
+        "images.csv: 4 of its 7 paths are there as they stand; 3 are no file, such as gone/000.jpg"
+    ]
+
+
+def test_a_class_with_too_few_images_says_which_are_gone(folder: Path) -> None:
+    rows = [*(f"train/{name}.jpg,{label}" for name, label in zip(NAMES, ["cat"] * 4 + ["dog"] * 2, strict=True))]
+    rows += [f"gone{number}.jpg,dog" for number in range(4)]
+    (folder / "images.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(
+        UnfreezeError, match=r"class dog has 2 distinct images .* \(left out: 4, such as gone0.jpg: cannot"
+    ):
+        split(scan(folder / "images.csv"))
 
 
 def test_two_folders_that_fit(folder: Path, tmp_path: Path) -> None:
