@@ -115,8 +115,12 @@ def wanted(columns: str, row: str, number: int) -> str:
         column: cell.strip("[]").split("/") for column, cell in zip(columns.split(","), row.split(","), strict=True)
     }
     if {"cat", "dog"} <= {*choices}:
-        return "cat" if choices["cat"][number % 2] == "1" else "dog"
-    named = [cell for column, cell in choices.items() if column not in ("age", "sex", "a", "site", "class_id", "")]
+        return "cat" if choices["cat"][number % 2] in ("1", "True") else "dog"
+    named = [
+        cell
+        for column, cell in choices.items()
+        if column not in ("age", "sex", "a", "site", "class_id", "", "Unnamed: 0")
+    ]
     values = next(cell for cell in reversed(named) if len(cell) > 1 and "{}" not in "".join(cell))
     return values[number % len(values)]
 
@@ -242,6 +246,14 @@ def test_a_class_with_too_few_images_says_which_are_gone(folder: Path) -> None:
         split(scan(folder / "images.csv"))
 
 
+@pytest.mark.parametrize("option", ["image_column", "label_column", "image_dir", "suffix"])
+def test_options_for_a_csv_are_refused_for_a_folder(folder: Path, tmp_path: Path, option: str) -> None:
+    settings = DataSettings(**{option: "x"})  # type: ignore[arg-type]
+    for call in (lambda: scan(folder, settings), lambda: write_csv(folder, tmp_path / "a.csv", settings)):
+        with pytest.raises(UnfreezeError, match=f"is a folder, and --{option.replace('_', '-')} is for a CSV"):
+            call()
+
+
 def test_two_folders_that_fit(folder: Path, tmp_path: Path) -> None:
     for copy in ("one", "two"):
         shutil.copytree(folder / "train", tmp_path / copy)
@@ -364,6 +376,43 @@ def test_delimiters_and_encodings(folder: Path, delimiter: str, encoding: str, e
 def test_excel_names_the_delimiter_above_the_header(folder: Path) -> None:
     listing = listing_of(folder, "sep=;\n" + table("path;label", "train/{}.jpg;[a,b/c,d]"))
     assert {entry.label for entry in listing.entries} == {"a,b", "c,d"}
+
+
+@pytest.mark.parametrize("above", ["\n", "\r\n\r\n", ",,\n", " \n\t\n"])
+def test_empty_lines_above_the_header(folder: Path, above: str) -> None:
+    text = above + table("path,label", "train/{}.jpg,[cat/dog]") + ",cat\n"
+    listing = listing_of(folder, text)
+    assert [entry.path for entry in listing.entries] == TRAIN
+    assert listing.rejected[0].reason == f"line {8 + above.count(chr(10))} of images.csv has no path"
+
+
+def test_the_line_that_names_the_delimiter_counts(folder: Path) -> None:
+    listing = listing_of(folder, "sep=;\n" + table("path;label", "train/{}.jpg;[cat/dog]") + ";cat\n")
+    assert listing.rejected[0].reason == "line 9 of images.csv has no path"
+
+
+@pytest.mark.parametrize("rows", [0, 3, 9000])
+def test_a_quote_that_is_not_closed_is_one_line_of_text(folder: Path, rows: int) -> None:
+    text = table("path,label", "train/{}.jpg,[cat/dog]") + 'train/000.jpg,"cat\n' + "train/001.jpg,dog\n" * rows
+    with pytest.raises(UnfreezeError, match=r"line 8 .*not closed") as error:
+        listing_of(folder, text)
+    assert "\n" not in str(error.value)
+    with pytest.raises(UnfreezeError, match=r"a quote in line 1 or below is not closed"):
+        listing_of(folder, 'path,"label\n0.jpg,cat\n')
+
+
+def test_another_encoding_is_told_without_a_codec(folder: Path) -> None:
+    with pytest.raises(UnfreezeError) as error:
+        listing_of(folder, table("path,label", "train/{}.jpg,[cat/naïve]"), encoding="cp1252")
+    assert str(error.value).endswith("it is not UTF-8 (byte 0xef in line 3); save it as CSV UTF-8")
+
+
+def test_few_rows_without_a_one_are_left_out(folder: Path) -> None:
+    rows = [f"train/{NAMES[0]}.jpg,1,0", *(f"x{number}.jpg,0,1" for number in range(60)), "y.jpg,0,0"]
+    listing = listing_of(folder, "\n".join(["id,cat,dog", *rows]))
+    assert [left.reason for left in listing.rejected] == ["line 63 of images.csv has no label"]
+    with pytest.raises(UnfreezeError, match=r"line 64: cat, dog are 1 at once"):
+        listing_of(folder, "\n".join(["id,cat,dog", *rows, "y.jpg,1,1"]))
 
 
 cells = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(

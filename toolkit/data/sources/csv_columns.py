@@ -6,6 +6,7 @@ asked for the option.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ PATH_NAMES = (
     "path",
     "filepath filename file fname imagepath imagefile imagefilename imagename image imgpath imgfile imgname img photo "
     "picture",
-    "id imageid imgid photoid fileid idcode uuid name",
+    "id imageid imageindex imgid photoid fileid idcode uuid name",
 )
 LABEL_NAMES = (
     "label",
@@ -30,6 +31,9 @@ LABEL_NAMES = (
     "dx y",
     "labelid classid categoryid targetid",
 )
+BINARY = {"0", "1", "0.0", "1.0", "true", "false"}
+ONE_CLASS = 0.95  # share of the rows with exactly one 1, from which columns of 0 and 1 are classes
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 OPTIONS = "--image-column NAME --label-column NAME"
 
 
@@ -107,11 +111,27 @@ def _unclear(table: Table, found: Sequence[int]) -> UnfreezeError:
 
 def _path(table: Table, settings: DataSettings, taken: set[int | None]) -> int:
     if settings.image_column:
-        return _named(table, settings.image_column, "--image-column")
-    path = _first(table, PATH_NAMES, taken)
-    if path is None:
-        raise _unnamed(table)
+        path = _named(table, settings.image_column, "--image-column")
+    else:
+        found = _first(table, PATH_NAMES, taken)
+        path = _address(table) if found is None else found
+    address = next((cell for cell in table.values(path) if _ADDRESS.match(cell)), "")
+    if address:
+        raise UnfreezeError(
+            one_line(
+                f"{table.file}: column {table.columns[path]} has addresses, such as {address[:80]}: images must be "
+                "files on this machine; fetch them, and give their paths"
+            )
+        )
     return path
+
+
+def _address(table: Table) -> int:
+    """A column of addresses. Raises UnfreezeError if there is none."""
+    for number in range(len(table.columns)):
+        if any(_ADDRESS.match(cell) for cell in table.values(number)[:10]):
+            return number
+    raise _unnamed(table)
 
 
 def _unnamed(table: Table) -> UnfreezeError:
@@ -140,26 +160,34 @@ def _unnamed_class(table: Table, taken: set[int | None]) -> tuple[int, ...]:
 
 
 def _one_hot(table: Table, left: list[int]) -> tuple[int, ...]:
-    """The columns of 0 and 1, if they are classes: at most one 1 in a row, and in half of the rows or more. Raises
-    UnfreezeError if a row has several."""
-    binary = tuple(n for n in left if set(table.values(n)) <= {"0", "1", "0.0", "1.0"} and table.rows)
+    """The columns of 0 and 1, if there are several. Raises UnfreezeError if a row has several 1, or if many have none:
+    then they are no classes."""
+    binary = tuple(n for n in left if table.rows and {cell.lower() for cell in table.values(n)} <= BINARY)
     if len(binary) < 2:
         return ()
-    counts = [(line, sum(is_one(cells[n]) for n in binary)) for line, cells in table.rows]
-    for (line, count), (_, cells) in zip(counts, table.rows, strict=True):
-        if count > 1:
-            several = listed([table.columns[n] for n in binary if is_one(cells[n])])
+    names = listed([table.columns[n] for n in binary])
+    ones = [[n for n in binary if is_one(cells[n])] for _, cells in table.rows]
+    if (share := sum(len(own) == 1 for own in ones) / len(ones)) < ONE_CLASS:
+        raise UnfreezeError(
+            one_line(
+                f"{table.file}: the columns {names} have one 1 in {share:.0%} of the rows, and classes have one in "
+                "each: name the column with the class, --label-column NAME, or train a classifier for each column"
+            )
+        )
+    for (line, _), own in zip(table.rows, ones, strict=True):
+        if len(own) > 1:
+            several = listed([table.columns[n] for n in own])
             raise UnfreezeError(
                 one_line(
                     f"{table.file}, line {line}: {several} are 1 at once, and a classifier gives one class for an "
                     "image: keep the rows that have one, or train a classifier for each class, with --label-column NAME"
                 )
             )
-    return binary if sum(count for _, count in counts) * 2 >= len(counts) else ()
+    return binary
 
 
 def is_one(cell: str) -> bool:
-    return cell in ("1", "1.0")
+    return cell.lower() in ("1", "1.0", "true")
 
 
 def _notices(table: Table, chosen: Columns) -> Iterable[str]:
@@ -174,6 +202,8 @@ def _notices(table: Table, chosen: Columns) -> Iterable[str]:
             classes = f"column `{label}`"
         also = f" and `{part}` as the part" if part else ""
         yield f"{name}: read column `{table.columns[chosen.path]}` as the path, {classes} as the class{also}"
+    if len(chosen.labels) == 2:
+        yield f"{name}: these are two columns only; if they are not the two classes, give --label-column NAME"
     unused = [own if has_name(own) else "(no name)" for n, own in enumerate(table.columns) if n not in chosen.used]
     if unused:
         yield f"{name}: not read: {'columns' if len(unused) > 1 else 'column'} {listed(unused)}"

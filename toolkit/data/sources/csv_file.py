@@ -19,7 +19,7 @@ from toolkit.data.sources.csv_several import refuse_several
 from toolkit.data.sources.csv_table import Table, read_table
 from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
 from toolkit.data.sources.reasons import why
-from toolkit.data.sources.walk import has_picture_suffix
+from toolkit.data.sources.walk import has_picture_suffix, is_true
 from toolkit.errors import UnfreezeError, one_line
 
 _BLANK_END = re.compile(r"^\s|\s/|/\s")  # of a folder in a path
@@ -33,8 +33,8 @@ def read_csv(file: Path, settings: DataSettings) -> Listing:
     columns = choose_columns(table, settings)
     labels = [_label(table, columns, line, cells) for line, cells in table.rows]
     parts = [_part(table, columns, line, cells) for line, cells in table.rows]
-    base = Path(settings.image_dir) if settings.image_dir else file.parent
-    paths, guessed = locate(file, base, table.values(columns.path), settings.suffix)
+    base = _base(file, settings)
+    paths, guessed = locate(file, base, table.values(columns.path), _with_dot(settings.suffix))
     labels = [_as_folder(label, path) for label, path in zip(labels, paths, strict=True)]
     refuse_several(table, paths, labels)
     listing = Listing(base, notices=[*columns.notices, *filter(None, (guessed, _numbers(labels)))])
@@ -44,6 +44,19 @@ def read_csv(file: Path, settings: DataSettings) -> Listing:
         left = why(listing.rejected)
         raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{left}: add a row per image")
     return listing
+
+
+def _base(file: Path, settings: DataSettings) -> Path:
+    """The folder that the paths are relative to."""
+    base = Path(settings.image_dir) if settings.image_dir else file.parent
+    if not is_true(base.is_dir):
+        raise UnfreezeError(one_line(f"--image-dir {base} is no folder: give the one that the paths are relative to"))
+    return base
+
+
+def _with_dot(suffix: str) -> str:
+    """`jpg` is meant as `.jpg`; `_small.jpg` as it is."""
+    return f".{suffix}" if has_picture_suffix(f"a.{suffix}") and "." not in suffix else suffix
 
 
 def _fill(listing: Listing, table: Table, entries: Sequence[Entry]) -> None:

@@ -14,6 +14,8 @@ from toolkit.data.sources.listing import Listing
 from toolkit.data.sources.walk import is_true
 from toolkit.errors import UnfreezeError, one_line
 
+OF_CSV = ("image_column", "label_column", "image_dir", "suffix")
+
 
 def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS, known: Collection[str] = ()) -> Listing:
     """The entries of DATA sorted by path. `known`: the classes of a model that exists already. Raises UnfreezeError if
@@ -30,3 +32,13 @@ def read_listing(data: Path, settings: DataSettings = DATA_SETTINGS, known: Coll
     refuse_alike(listing.classes, one_line(str(data)))
     listing.entries.sort(key=lambda entry: (entry.path, entry.label, entry.part, entry.group))
     return with_groups(listing, settings.group_by, str(data))
+
+
+def refuse_csv_options(data: Path, settings: DataSettings) -> None:
+    """Raises UnfreezeError if DATA is a folder and the settings say how a CSV is read."""
+    given = [name for name in OF_CSV if getattr(settings, name)]
+    if given and is_true(data.is_dir):
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UnfreezeError(
+            one_line(f"{data} is a folder, and {options} is for a CSV: leave it out, or give the CSV that is meant")
+        )

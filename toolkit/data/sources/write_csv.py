@@ -19,7 +19,7 @@ from toolkit.data.sources.class_folders import classes_in_a_heap
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.layout.undecided import UndecidedError
 from toolkit.data.sources.listing import Entry, Rejected
-from toolkit.data.sources.open import read_listing
+from toolkit.data.sources.open import read_listing, refuse_csv_options
 from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
@@ -47,6 +47,7 @@ def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = 
     is true and an image has to be left out."""
     if os.path.lexists(file):
         raise UnfreezeError(f"{one_line(str(file))} exists already and is not overwritten: give another name")
+    refuse_csv_options(data, settings)
     root, rows, left = _rows(data, settings)
     written = [row | {"path": _path(root, row["path"], file)} for row in rows]
     left += [
