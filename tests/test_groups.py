@@ -208,7 +208,7 @@ def test_components_are_those_of_scipy(given_pairs: tuple[int, list[tuple[int, i
 
 def test_too_few_groups_say_what_to_do() -> None:
     data = on_paper([0, 1] * 20, groups=("a", "b") * 20)
-    with pytest.raises(UnfreezeError, match=r"class class0 has 20 distinct images in 1 groups .* --group-by none"):
+    with pytest.raises(UnfreezeError, match=r"class class0 has 20 distinct images in 1 group that .* --group-by none"):
         split(data)
 
 
@@ -271,9 +271,17 @@ def test_parts_of_data_that_divide_a_group_are_told_and_an_error_under_strict(an
         UnfreezeError, match="5 groups are in two parts, and --strict was given; the first, a0, is in train and test"
     ):
         divide_by(images, settings, strict=True)
+    assert not any("is in one part" in notice for notice in divide_by(images, settings).notices)
     from unfreeze.screen.tables import warnings
 
     assert "a group in two parts, so the test is too easy: 5" in [*warnings(divide_by(images, settings))]
+
+
+def test_images_without_a_group_are_counted() -> None:
+    groups = [f"g{number // 4}" if number < 36 else "" for number in range(40)]
+    done = split(on_paper([0, 1] * 20, groups=tuple(groups)))
+    assert "each of the 9 groups is in one part" in done.notices[0]
+    assert done.notices[1] == "4 images without a group may stand in any part"
 
 
 def test_an_old_run_has_no_groups_and_no_copies() -> None:

@@ -439,7 +439,7 @@ def test_folders_that_will_not_do(classes: Path, change: object, message: str) -
         ("path,label\ndots/000.jpg,a\n", "only one class, a"),
         ("path,label,split\ndots/000.jpg,a,test\n", "class a is in test but not in train"),
         ("path,label\ngone.jpg,a\ndots/000.jpg,b\n", "class a has no usable image"),
-        ("path,label\n\xff\xfe", "cannot be read as a CSV in UTF-8"),
+        ("path,label\n\xff\xfe", "cannot be read as a CSV: "),
     ],
 )
 def test_csvs_that_will_not_do(classes: Path, text: str, message: str) -> None:

@@ -149,7 +149,7 @@ def test_splitting_adds_no_leak(given: tuple[str, ...], seed: int) -> None:
             ("",),
             "class class0 has 2 distinct images to split test and val off from, and needs at least 3",
         ),
-        ([9, 1], ("train",), "class class1 has 1 distinct images to split test and val"),
+        ([9, 1], ("train",), "class class1 has 1 distinct image to split test and val"),
         ([9, 0], ("",), "class class1 has 0 distinct images"),
     ],
 )
@@ -161,7 +161,7 @@ def test_too_few_images(counts: list[int], parts: tuple[str, ...], message: str)
 def test_copies_do_not_make_a_class_large_enough() -> None:
     data = folder([9, 9])
     data = replace(data, digests=(data.digests[0],) * 9 + data.digests[9:])
-    with pytest.raises(UnfreezeError, match="class class0 has 1 distinct images"):
+    with pytest.raises(UnfreezeError, match="class class0 has 1 distinct image "):
         split(data)
 
 

@@ -15,6 +15,11 @@ class NoAnswerError(Exception):
     """The command ran and its answer is no (exit code 1): every trial failed, or an artefact does not hold."""
 
 
+def counted(number: int, thing: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's text, or the name of its class if the text is empty."""
     return one_line((str(error).strip() or type(error).__name__).splitlines()[0])

@@ -23,7 +23,7 @@ from toolkit.data.sources.alike import nearest
 from toolkit.data.sources.class_folders import classes_in_a_heap
 from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, Rejected
-from toolkit.data.sources.open import read_listing
+from toolkit.data.sources.open import read_listing, refuse_csv_options
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure, read_picture
@@ -132,6 +132,8 @@ def scan(
     Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
     `classes`, or if `strict` is true and a file has to be left out.
     """
+    if classes is None:  # with the settings of a run of a CSV, its model may be tried on a folder
+        refuse_csv_options(data, settings)
     listing = read_listing(data, settings, classes or ())
     images, broken = read_all(listing, progress or (lambda done, total: None))
     copies = copies_among(listing.root, images, near=settings.near_duplicates != "off")

@@ -12,10 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from toolkit.data.draw import Together, divide
+from toolkit.data.groups import ALONE
 from toolkit.data.image_set import TRAINED, ImageSet
 from toolkit.data.settings import DataSettings
+from toolkit.data.sources.reasons import why
 from toolkit.data.together import split_groups, together
-from toolkit.errors import UnfreezeError, one_line
+from toolkit.errors import UnfreezeError, counted, one_line
 
 SOURCES = TRAINED  # parts that a missing val or test part is drawn from
 CHAIN = 0.2  # share of the images that are linked to one another, from which it is said
@@ -84,21 +86,25 @@ def _refuse_few(folder: ImageSet, drawn: list[Together], wanted: dict[str, float
         if not wanted or len(own) > len(wanted):
             continue
         images = sum(one.counts[label] for one in own)
-        what, more = f"{images} distinct images", "add images"
+        what, more = f"{counted(images, 'distinct image')}", "add images"
         if images > len(own):
-            what = f"{images} distinct images in {len(own)} groups that must stay together"
+            what += f" in {counted(len(own), 'group')} that must stay together"
             more = "add images of others, or let them be divided: --group-by none, --near-duplicates warn"
         raise UnfreezeError(
             f"class {one_line(name)} has {what} to split {parts} off from, and needs at least {len(wanted) + 1}: {more}"
+            f"{why(folder.rejected)}"
         )
 
 
 def _notices(done: ImageSet, sets: list[int], drawn: bool, near: bool) -> list[str]:
     """Sentences about what came out of a draw of whole groups."""
     told = []
-    if drawn and done.groups:
+    if drawn and done.groups and not split_groups(done):
+        groups = len({*done.groups} - {ALONE})
         shares = [f"{part} {done.parts.count(part) / len(done):.1%}" for part in ("train", "val", "test")]
-        told.append(f"each of the {len({*done.groups})} groups is in one part: {', '.join(shares)} of the images")
+        told.append(f"each of the {groups} groups is in one part: {', '.join(shares)} of the images")
+    if alone := done.groups.count(ALONE):
+        told.append(f"{counted(alone, 'image')} without a group may stand in any part")
     largest = int(np.bincount(sets).max()) if sets else 0
     if drawn and near and done.near and not done.groups and largest > max(20, CHAIN * len(done)):
         told.append(

@@ -7,14 +7,15 @@ asked for the option.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from toolkit.data.groups import column_of
 from toolkit.data.settings import DataSettings
+from toolkit.data.sources.csv_groups import called_group, refuse_groups
+from toolkit.data.sources.csv_names import forms, has_name, key, listed
+from toolkit.data.sources.csv_parts import PART_NAMES, part_column
 from toolkit.data.sources.csv_table import Table
-from toolkit.data.sources.part_names import part_of
 from toolkit.errors import UnfreezeError, one_line
 
 # Names in small letters without blanks and underscores; those of an earlier row go before those of a later one.
@@ -22,7 +23,7 @@ PATH_NAMES = (
     "path",
     "filepath filename file fname imagepath imagefile imagefilename imagename image imgpath imgfile imgname img photo "
     "picture",
-    "id imageid imgid photoid fileid idcode uuid name",
+    "id imageid imageindex imgid photoid fileid idcode uuid name",
 )
 LABEL_NAMES = (
     "label",
@@ -30,11 +31,9 @@ LABEL_NAMES = (
     "dx y",
     "labelid classid categoryid targetid",
 )
-PART_NAMES = ("split", "part partition subset set")
-GROUP_NAMES = (  # alone, or before `id`, `name`, `no` or `number`
-    "group patient subject person participant animal individual case lesion specimen video clip sequence session scene "
-    "burst series study visit encounter location site hospital camera station farm field plot plant"
-)
+BINARY = {"0", "1", "0.0", "1.0", "true", "false"}
+ONE_CLASS = 0.95  # share of the rows with exactly one 1, from which columns of 0 and 1 are classes
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 OPTIONS = "--image-column NAME --label-column NAME"
 
 
@@ -57,23 +56,22 @@ def choose_columns(table: Table, settings: DataSettings) -> Columns:
     """The columns to read. Raises UnfreezeError if they are not plain, or if one that is not asked for is called like a
     group and has groups in it."""
     group = _group_asked_for(table, settings)
-    taken = {group} - {None}
-    part = _first(table, PART_NAMES[:1], taken)
-    part = _part(table, taken) if part is None else part
-    taken |= {part} - {None}
     labels: tuple[int, ...] = ()
     if settings.label_column:
         labels = (_named(table, settings.label_column, "--label-column"),)
-    path = _path(table, settings, taken | {*labels})
-    labels = labels or _labels(table, taken | {path})
+    split = _first(table, PART_NAMES[:1], {group, *labels})
+    path = _path(table, settings, {group, split, *labels})
+    labels = labels or _called_class(table, {group, split, path})
+    part = part_column(table, _left(table, {group, path, *labels}), labelled=bool(labels)) if split is None else split
+    labels = labels or _unnamed_class(table, {group, part, path})
     chosen = Columns(path, labels, part, group)
     if not settings.group_by:
-        _refuse_groups(table, chosen)
+        refuse_groups(table, _left(table, chosen.used), labels)
     return Columns(path, labels, part, group, tuple(_notices(table, chosen)))
 
 
-def _key(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.lower())
+def _left(table: Table, taken: Collection[int | None]) -> list[int]:
+    return [n for n in range(len(table.columns)) if n not in taken]
 
 
 def _group_asked_for(table: Table, settings: DataSettings) -> int | None:
@@ -90,7 +88,7 @@ def _named(table: Table, name: str, option: str) -> int:
         if found:
             raise UnfreezeError(one_line(f"{table.file} has {len(found)} columns {name}: name them differently"))
     raise UnfreezeError(
-        one_line(f"{table.file} has no column {name}, which {option} names; it has {_listed(table.columns)}")
+        one_line(f"{table.file} has no column {name}, which {option} names; it has {listed(table.columns)}")
     )
 
 
@@ -98,7 +96,7 @@ def _first(table: Table, names: Iterable[str], taken: set[int | None]) -> int | 
     """The column with one of the first names that occur; None if there is none. Raises UnfreezeError if there are
     several."""
     for row in names:
-        found = [n for n, name in enumerate(table.columns) if _key(name) in row.split() and n not in taken]
+        found = [n for n, name in enumerate(table.columns) if forms(name) & {*row.split()} and n not in taken]
         if len(found) > 1:
             raise _unclear(table, found)
         if found:
@@ -107,123 +105,105 @@ def _first(table: Table, names: Iterable[str], taken: set[int | None]) -> int | 
 
 
 def _unclear(table: Table, found: Sequence[int]) -> UnfreezeError:
-    names = _listed([table.columns[number] for number in found])
+    names = listed([table.columns[number] for number in found])
     return UnfreezeError(one_line(f"{table.file}: the columns {names} may each be meant; say which: {OPTIONS}"))
 
 
 def _path(table: Table, settings: DataSettings, taken: set[int | None]) -> int:
     if settings.image_column:
-        return _named(table, settings.image_column, "--image-column")
-    path = _first(table, PATH_NAMES, taken)
-    if path is None:
-        raise _unnamed(table)
+        path = _named(table, settings.image_column, "--image-column")
+    else:
+        found = _first(table, PATH_NAMES, taken)
+        path = _address(table) if found is None else found
+    address = next((cell for cell in table.values(path) if _ADDRESS.match(cell)), "")
+    if address:
+        raise UnfreezeError(
+            one_line(
+                f"{table.file}: column {table.columns[path]} has addresses, such as {address[:80]}: images must be "
+                "files on this machine; fetch them, and give their paths"
+            )
+        )
     return path
+
+
+def _address(table: Table) -> int:
+    """A column of addresses. Raises UnfreezeError if there is none."""
+    for number in range(len(table.columns)):
+        if any(_ADDRESS.match(cell) for cell in table.values(number)[:10]):
+            return number
+    raise _unnamed(table)
 
 
 def _unnamed(table: Table) -> UnfreezeError:
     return UnfreezeError(
         one_line(
-            f"{table.file}: expected the columns path,label[,split], found {_listed(table.columns)}: name them so, or "
+            f"{table.file}: expected the columns path,label[,split], found {listed(table.columns)}: name them so, or "
             f"give {OPTIONS}"
         )
     )
 
 
-def _labels(table: Table, taken: set[int | None]) -> tuple[int, ...]:
+def _called_class(table: Table, taken: set[int | None]) -> tuple[int, ...]:
     label = _first(table, LABEL_NAMES, taken)
-    if label is not None:
-        return (label,)
-    left = [n for n, name in enumerate(table.columns) if n not in taken and name and not _called_group(name)]
-    if len(left) == 1:
-        return (left[0],)
+    return () if label is None else (label,)
+
+
+def _unnamed_class(table: Table, taken: set[int | None]) -> tuple[int, ...]:
+    """The only column that is left, or those of 0 and 1."""
+    left = [n for n in _left(table, taken) if has_name(table.columns[n])]
+    single = [n for n in left if not called_group(table.columns[n])]
+    if len(single) == 1:
+        return (single[0],)
     if one_hot := _one_hot(table, left):
         return one_hot
     raise _unnamed(table)
 
 
 def _one_hot(table: Table, left: list[int]) -> tuple[int, ...]:
-    """The columns of 0 and 1, if they are classes: at most one 1 in a row, and in half of the rows or more. Raises
-    UnfreezeError if a row has several."""
-    binary = tuple(n for n in left if set(table.values(n)) <= {"0", "1", "0.0", "1.0"} and table.rows)
+    """The columns of 0 and 1, if there are several. Raises UnfreezeError if a row has several 1, or if many have none:
+    then they are no classes."""
+    binary = tuple(n for n in left if table.rows and {cell.lower() for cell in table.values(n)} <= BINARY)
     if len(binary) < 2:
         return ()
-    counts = [(line, sum(is_one(cells[n]) for n in binary)) for line, cells in table.rows]
-    for (line, count), (_, cells) in zip(counts, table.rows, strict=True):
-        if count > 1:
-            several = _listed([table.columns[n] for n in binary if is_one(cells[n])])
+    names = listed([table.columns[n] for n in binary])
+    ones = [[n for n in binary if is_one(cells[n])] for _, cells in table.rows]
+    if (share := sum(len(own) == 1 for own in ones) / len(ones)) < ONE_CLASS:
+        raise UnfreezeError(
+            one_line(
+                f"{table.file}: the columns {names} have one 1 in {share:.0%} of the rows, and classes have one in "
+                "each: name the column with the class, --label-column NAME, or train a classifier for each column"
+            )
+        )
+    for (line, _), own in zip(table.rows, ones, strict=True):
+        if len(own) > 1:
+            several = listed([table.columns[n] for n in own])
             raise UnfreezeError(
                 one_line(
                     f"{table.file}, line {line}: {several} are 1 at once, and a classifier gives one class for an "
                     "image: keep the rows that have one, or train a classifier for each class, with --label-column NAME"
                 )
             )
-    return binary if sum(count for _, count in counts) * 2 >= len(counts) else ()
+    return binary
 
 
 def is_one(cell: str) -> bool:
-    return cell in ("1", "1.0")
-
-
-def _part(table: Table, taken: set[int | None]) -> int | None:
-    """A column with another name than `split` that holds nothing but names of parts."""
-    found = [n for n, name in enumerate(table.columns) if _key(name) in PART_NAMES[1].split() and n not in taken]
-    plain = [n for n in found if (names := {*table.values(n)} - {""}) and all(map(part_of, names))]
-    return plain[0] if len(plain) == 1 else None
-
-
-def _called_group(name: str) -> bool:
-    return bool({_key(name), re.sub(r"(ids?|name|no|number|nr)$", "", _key(name))} & {*GROUP_NAMES.split()})
-
-
-def _refuse_groups(table: Table, chosen: Columns) -> None:
-    left = [n for n in range(len(table.columns)) if n not in chosen.used]
-    like = [n for n in left if _called_group(table.columns[n]) or re.search(r"[\W_]id$", table.columns[n].lower())]
-    found = [table.columns[n] for n in like if _groups_images(table, n, chosen)]
-    if found:
-        many = f"columns {_listed(found)} look" if len(found) > 1 else f"column {found[0]} looks"
-        raise UnfreezeError(
-            one_line(
-                f"{table.file}: {many} like what several images have in common, and images of one group must not stand "
-                f"in two parts; give --group-by column:{_quoted(found[0])}, or --group-by none if it does not matter"
-            )
-        )
-
-
-def _groups_images(table: Table, column: int, chosen: Columns) -> bool:
-    """Whether a value stands beside several images, and the column is no other name of the classes: then each class
-    would have one value."""
-    counts: dict[str, int] = defaultdict(int)
-    of_class: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for _, cells in table.rows:
-        if cells[column]:
-            counts[cells[column]] += 1
-            of_class[tuple(cells[n] for n in chosen.labels)].add(cells[column])
-    return len(counts) > 1 and max(counts.values()) > 1 and any(len(values) > 1 for values in of_class.values())
+    return cell.lower() in ("1", "1.0", "true")
 
 
 def _notices(table: Table, chosen: Columns) -> Iterable[str]:
     name = table.file.name
-    plain = [_key(table.columns[n]) for n in (chosen.path, *chosen.labels)] == ["path", "label"]
-    part = "" if chosen.part is None or _key(table.columns[chosen.part]) == "split" else table.columns[chosen.part]
+    plain = [key(table.columns[n]) for n in (chosen.path, *chosen.labels)] == ["path", "label"]
+    part = "" if chosen.part is None or key(table.columns[chosen.part]) == "split" else table.columns[chosen.part]
     if not plain or part:
         label = table.columns[chosen.labels[0]]
         if len(chosen.labels) > 1:
-            classes = f"the one of the columns {_listed([table.columns[n] for n in chosen.labels])} that is 1"
+            classes = f"the one of the columns {listed([table.columns[n] for n in chosen.labels])} that is 1"
         else:
             classes = f"column `{label}`"
         also = f" and `{part}` as the part" if part else ""
         yield f"{name}: read column `{table.columns[chosen.path]}` as the path, {classes} as the class{also}"
-    unused = [own or "(no name)" for n, own in enumerate(table.columns) if n not in chosen.used]
+    if len(chosen.labels) == 2:
+        yield f"{name}: these are two columns only; if they are not the two classes, give --label-column NAME"
+    unused = [own if has_name(own) else "(no name)" for n, own in enumerate(table.columns) if n not in chosen.used]
     if unused:
-        yield f"{name}: not read: {'columns' if len(unused) > 1 else 'column'} {_listed(unused)}"
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    if not names:
-        return "none"
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(name[:40] for name in names[:most]) + more
-
-
-def _quoted(name: str) -> str:
-    return f"'{name}'" if re.search(r"[^\w-]", name) else name
+        yield f"{name}: not read: {'columns' if len(unused) > 1 else 'column'} {listed(unused)}"

@@ -6,21 +6,23 @@ absolute path may lead anywhere.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.csv_columns import Columns, choose_columns, is_one
+from toolkit.data.sources.csv_parts import part_in
 from toolkit.data.sources.csv_paths import locate
+from toolkit.data.sources.csv_several import refuse_several
 from toolkit.data.sources.csv_table import Table, read_table
 from toolkit.data.sources.listing import Entry, Listing, Rejected, check_label
-from toolkit.data.sources.part_names import part_of
 from toolkit.data.sources.reasons import why
-from toolkit.data.sources.walk import has_picture_suffix
+from toolkit.data.sources.walk import has_picture_suffix, is_true
 from toolkit.errors import UnfreezeError, one_line
 
-SEPARATORS = "|;, "  # that people write between several classes of one image
+_BLANK_END = re.compile(r"^\s|\s/|/\s")  # of a folder in a path
 
 
 def read_csv(file: Path, settings: DataSettings) -> Listing:
@@ -31,9 +33,10 @@ def read_csv(file: Path, settings: DataSettings) -> Listing:
     columns = choose_columns(table, settings)
     labels = [_label(table, columns, line, cells) for line, cells in table.rows]
     parts = [_part(table, columns, line, cells) for line, cells in table.rows]
-    _refuse_several(table, labels)
-    base = Path(settings.image_dir) if settings.image_dir else file.parent
-    paths, guessed = locate(file, base, table.values(columns.path), settings.suffix)
+    base = _base(file, settings)
+    paths, guessed = locate(file, base, table.values(columns.path), _with_dot(settings.suffix))
+    labels = [_as_folder(label, path) for label, path in zip(labels, paths, strict=True)]
+    refuse_several(table, paths, labels)
     listing = Listing(base, notices=[*columns.notices, *filter(None, (guessed, _numbers(labels)))])
     groups = table.values(columns.group) if columns.group is not None else [""] * len(paths)
     _fill(listing, table, [Entry(*row) for row in zip(paths, labels, parts, groups, strict=True)])
@@ -41,6 +44,19 @@ def read_csv(file: Path, settings: DataSettings) -> Listing:
         left = why(listing.rejected)
         raise UnfreezeError(f"{one_line(str(file))} has no row with a path and a label{left}: add a row per image")
     return listing
+
+
+def _base(file: Path, settings: DataSettings) -> Path:
+    """The folder that the paths are relative to."""
+    base = Path(settings.image_dir) if settings.image_dir else file.parent
+    if not is_true(base.is_dir):
+        raise UnfreezeError(one_line(f"--image-dir {base} is no folder: give the one that the paths are relative to"))
+    return base
+
+
+def _with_dot(suffix: str) -> str:
+    """`jpg` is meant as `.jpg`; `_small.jpg` as it is."""
+    return f".{suffix}" if has_picture_suffix(f"a.{suffix}") and "." not in suffix else suffix
 
 
 def _fill(listing: Listing, table: Table, entries: Sequence[Entry]) -> None:
@@ -79,9 +95,16 @@ def _label(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) ->
     return label
 
 
+def _as_folder(label: str, path: str) -> str:
+    """The label; or the folder in the path with the same name, if that has outer blanks, which a cell has lost."""
+    if not _BLANK_END.search(path):
+        return label
+    return next((folder for folder in path.split("/")[:-1] if label and folder.strip() == label), label)
+
+
 def _part(table: Table, columns: Columns, line: int, cells: tuple[str, ...]) -> str:
     name = "" if columns.part is None else cells[columns.part]
-    part = part_of(name) if name else ""
+    part = part_in(name) if name else ""
     if part is None:
         raise UnfreezeError(
             one_line(f"{table.file}, line {line}: split is {name[:40]!r}; write train, val, test or nothing")
@@ -98,22 +121,6 @@ def _refuse_without_header(table: Table) -> None:
                 f"{table.file} begins with {named[0]}, not with names of columns: put the line path,label above it"
             )
         )
-
-
-def _refuse_several(table: Table, labels: list[str]) -> None:
-    """Raises UnfreezeError if labels are plainly several classes: their words are classes of other images."""
-    alone = {label for label in labels if label}
-    for (line, _), label in zip(table.rows, labels, strict=True):
-        for separator in SEPARATORS:
-            words = [word.strip() for word in label.split(separator)]
-            if len(words) > 1 and {*words} <= alone - {label}:
-                raise UnfreezeError(
-                    one_line(
-                        f"{table.file}, line {line}: {label[:80]} names several classes, {' and '.join(words)}, which "
-                        "other images have alone, and a classifier gives one class for an image: keep the rows that "
-                        "have one, or write a name without blanks and separators if it is a class of its own"
-                    )
-                )
 
 
 def _numbers(labels: list[str]) -> str:

@@ -2,23 +2,25 @@
 
 If none is there as it stands, it is looked for below the CSV's folder: in a sub-folder, with a suffix added, with
 slashes in place of backslashes, or without folders of another machine. A way is taken only if every path leads to a
-file in this way and in no other.
+file in this way and in no other. If some are there, each of the others is looked for by itself.
 """
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from toolkit.data.sources.walk import has_picture_suffix, is_true, visible
+from toolkit.data.sources.walk import has_picture_suffix, visible
 from toolkit.errors import UnfreezeError, one_line
 
 MOST_ENTRIES = 300_000  # files and folders that are looked at; where there are more, nothing is guessed
+WAYS = 8  # that are tried for paths of which others are there as they stand
 TRIED = 20  # paths that ways are derived from
 SAMPLE = 10  # further paths by which the best of the ways is found that fit some paths only
 
@@ -50,12 +52,11 @@ def locate(file: Path, base: Path, given: Sequence[str], suffix: str) -> tuple[l
     Raises UnfreezeError if none is there, and if they could be meant in several ways.
     """
     plain = [posixpath.normpath(path + suffix) if path else "" for path in given]
-    if (
-        not any(plain)
-        or all(_leads_out(path) for path in plain if path)
-        or any(_is_there(base, path) for path in plain)
-    ):
+    absent = [path for path in dict.fromkeys(plain) if path and not _leads_out(path) and not _is_there(base, path)]
+    if not absent:
         return plain, ""
+    if len(absent) < len({path for path in plain if path and not _leads_out(path)}):
+        return _row_by_row(file, base, plain, absent)
     slashed = ["/".join(_steps(path)) if path else "" for path in plain]
     wanted = [path for path in dict.fromkeys(slashed) if path]
     below = _look_below(base)
@@ -73,7 +74,42 @@ def locate(file: Path, base: Path, given: Sequence[str], suffix: str) -> tuple[l
         folders = sorted({posixpath.dirname(path) for path in by_name.values()})
         told = f"{file.name}: found its paths in the folders {', '.join(folders[:4])}, each in one of them"
         return [by_name.get(path, "") for path in slashed], told
+    apart = _apart(wanted, set(), below)
+    if len(apart) == len(wanted):
+        return [apart.get(path, "") for path in slashed], _told_row_by_row(file, len(wanted), apart, [])
     raise UnfreezeError(one_line(_not_there(file, base, plain, wanted, ways, below)))
+
+
+def _row_by_row(file: Path, base: Path, plain: Sequence[str], absent: Sequence[str]) -> tuple[list[str], str]:
+    """The paths where some are there as they stand: each other one is led to the only file that it may mean, unless
+    that is another row's."""
+    found = _apart(absent, {*plain} - {*absent}, _look_below(base))
+    lost = [path for path in absent if path not in found]
+    return [found.get(path, path) for path in plain], _told_row_by_row(file, len({*plain} - {""}), found, lost)
+
+
+def _apart(absent: Sequence[str], taken: set[str], below: Below) -> dict[str, str]:
+    """Path -> the only file that it may mean, if that is not among `taken` and no other path's."""
+    given = {path: "/".join(_steps(path)) for path in absent}
+    ends = _by_ends({one.count("/") + 1 for one in given.values()}, below)
+    fit = {path: {*ends[has_picture_suffix(one), one]} for path, one in given.items()}
+    others = [given[path] for path in absent if not fit[path]]
+    ways = [way for way in _ways(others, below) if way.dropped][:WAYS]
+    ways = [way for way in ways if _found(way, others, below) * 2 > len(others)]
+    fit |= {path: {way.path(given[path]) for way in ways} & below.files for path in absent if not fit[path]}
+    counts = Counter(file for files in fit.values() for file in files)
+    single = {path: next(iter(files)) for path, files in fit.items() if len(files) == 1}
+    return {path: file for path, file in single.items() if counts[file] == 1 and file not in taken}
+
+
+def _told_row_by_row(file: Path, count: int, found: Mapping[str, str], lost: Sequence[str]) -> str:
+    there = count - len(found) - len(lost)
+    told = [f"{file.name}: {there or 'none'} of its {count} paths are there as they stand"]
+    if found:
+        told.append(f"{len(found)} were found elsewhere, such as {next(iter(found))} as {next(iter(found.values()))}")
+    if lost:
+        told.append(f"{len(lost)} are no file, such as {lost[0]}")
+    return "; ".join(told)
 
 
 def _leads_out(path: str) -> bool:
@@ -81,10 +117,7 @@ def _leads_out(path: str) -> bool:
 
 
 def _is_there(base: Path, path: str) -> bool:
-    try:
-        return bool(path) and not _leads_out(path) and is_true((base / path).is_file)
-    except ValueError:  # a null byte
-        return False
+    return os.path.isfile(os.path.join(base, path))
 
 
 def _steps(path: str) -> list[str]:
@@ -197,8 +230,10 @@ def _not_there(
 ) -> str:
     first = next(path for path in plain if path)
     text = f"{file}: none of its {len(wanted)} paths is a file in {base}, such as {first}"
+    if len(wanted) == 1:
+        text = f"{file}: its only path, {first}, is no file in {base}"
     some = [*wanted[:TRIED], *wanted[TRIED :: max(1, len(wanted) // SAMPLE)]]
     best = max(ways, key=lambda way: _found(way, some, below), default=None)
     if best is None:
         return f"{text}; give --image-dir FOLDER for what they are relative to, and --suffix .jpg if they lack it"
-    return f"{text}; {_found(best, wanted, below)} are with {_call(base, best)}: type that, or mend the other paths"
+    return f"{text}; {_found(best, wanted, below)} would be with {_call(base, best)}: type that, or mend the others"

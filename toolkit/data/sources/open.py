@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from toolkit.data.groups import with_groups
-from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.settings import CSV_FIELDS, DATA_SETTINGS, DataSettings
 from toolkit.data.sources.alike import refuse_alike
 from toolkit.data.sources.class_folders import read_folder
 from toolkit.data.sources.csv_file import read_csv
@@ -31,3 +31,13 @@ def check_data(data: Path) -> None:
         return
     what = "is neither a folder nor a .csv file" if is_true(data.exists) else "does not exist"
     raise UnfreezeError(f"{one_line(str(data))} {what}; give a folder with a sub-folder per class, or a CSV path,label")
+
+
+def refuse_csv_options(data: Path, settings: DataSettings) -> None:
+    """Raises UnfreezeError if DATA is a folder and the settings say how a CSV is read."""
+    given = [name for name in CSV_FIELDS if getattr(settings, name)]
+    if given and is_true(data.is_dir):
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UnfreezeError(
+            one_line(f"{data} is a folder, and {options} is for a CSV: leave it out, or give the CSV that is meant")
+        )

@@ -19,7 +19,7 @@ from toolkit.data.sources.class_folders import classes_in_a_heap
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.layout.undecided import UndecidedError
 from toolkit.data.sources.listing import Entry, Rejected
-from toolkit.data.sources.open import read_listing
+from toolkit.data.sources.open import read_listing, refuse_csv_options
 from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError, one_line
@@ -48,9 +48,15 @@ def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = 
     is true and an image has to be left out."""
     if os.path.lexists(file):
         raise UnfreezeError(f"{one_line(str(file))} exists already and is not overwritten: give another name")
+    refuse_csv_options(data, settings)
     root, rows, left, notices = _rows(data, settings)
-    kept = [row for row in rows if not _unwritable(row["path"])]
-    left += [Rejected(row["path"], "a CSV cannot hold its path") for row in rows if _unwritable(row["path"])]
+    written = [row | {"path": _path(root, row["path"], file)} for row in rows]
+    left += [
+        Rejected(row["path"], "a CSV cannot hold its path")
+        for row, own in zip(rows, written, strict=True)
+        if _unwritable(own["path"])
+    ]
+    kept = [own for own in written if not _unwritable(own["path"])]
     if not kept:
         raise UnfreezeError(f"{one_line(str(data))} has no image for a CSV{why(left)}: give a folder with images")
     if strict and left:
@@ -58,7 +64,7 @@ def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = 
             f"{one_line(str(data))}: {len(left)} left out, and --strict was given; the first is "
             f"{one_line(left[0].path)}: {left[0].reason}"
         )
-    _save(file, [row | {"path": _path(root, row["path"], file)} for row in kept])
+    _save(file, kept)
     labels = [name for name in kept[0] if name == "label" or name.startswith(FOLDER)]
     counts = {name: dict(Counter(row[name] for row in kept).most_common()) for name in labels}
     return WrittenCsv(file, len(kept), counts, "group" in kept[0], tuple(left), tuple(notices))
@@ -138,7 +144,8 @@ def _unwritable(path: str) -> bool:
 
 
 def _path(root: Path, path: str, file: Path) -> str:
-    """Relative to the CSV's folder if it is below, otherwise absolute."""
+    """Relative to the CSV's folder if it is below, otherwise absolute. Blanks at its beginning count behind `./`."""
     absolute, folder = (os.path.abspath(one) for one in (root / path, file.parent))
     inside = os.path.commonpath([absolute, folder]) == folder
-    return Path(absolute).relative_to(folder).as_posix() if inside else Path(absolute).as_posix()
+    written = (Path(absolute).relative_to(folder) if inside else Path(absolute)).as_posix()
+    return f"./{written}" if written != written.lstrip() else written
