@@ -19,7 +19,7 @@ from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.listing import Rejected
-from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, parts_of
+from toolkit.data.sources.part_names import are_shares, classes_of_parts, is_doubtful, is_unlabelled, part_of, parts_of
 from toolkit.data.sources.walk import LINK, LOOP, is_litter
 from toolkit.data.sources.write_csv import Table, write_csv
 from toolkit.data.unlabelled import scan_unlabelled
@@ -167,6 +167,20 @@ def test_names_beside_each_other(names: list[str], parts: dict[str, str]) -> Non
 )
 def test_names_of_shares(names: list[str], shares: bool) -> None:
     assert are_shares(names) == shares
+
+
+@pytest.mark.parametrize(
+    ("names", "both"),
+    [
+        (["cat_train", "cat_test", "dog_train", "bird"], ["cat_train", "cat_test", "dog_train"]),
+        (["valCats", "TRAIN cats"], ["valCats", "TRAIN cats"]),
+        (["train_station", "bus_station"], []),
+        (["train_station", "test_tube"], []),  # nothing else in common
+        (["cat_train", "dog_train"], []),  # one part
+    ],
+)
+def test_names_of_a_class_and_a_part(names: list[str], both: list[str]) -> None:
+    assert classes_of_parts(names) == both
 
 
 @pytest.mark.parametrize("name", code(PAGE.partition("\n## What is skipped\n")[2].partition("\n## ")[0]))

@@ -17,6 +17,7 @@ part it is: `test1`, `train_a`, `trainval`, `eval`. A folder is without classes 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 PARTS = {  # a word, in lower case -> the part's name in this project
@@ -59,6 +60,18 @@ def parts_of(names: Iterable[str]) -> dict[str, str]:
     if alike and len(set(named)) == len(named) > 1 and "train" in named and not found:
         return {name: part for name, (part, _) in others.items() if part}
     return found
+
+
+def classes_of_parts(names: Iterable[str]) -> list[str]:
+    """Those of the names that consist of a class and a part, as `cat_train`, `cat_test` and `dog_train`, `dog_test` do:
+    the same other words stand with more than one part."""
+    read = {name: _read(name) for name in names}
+    parts: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for part, rest in read.values():
+        if part and rest:
+            parts[tuple(rest)].add(part)
+    again = any(len(own) > 1 for own in parts.values())
+    return [name for name, (part, rest) in read.items() if again and part and rest]
 
 
 def is_doubtful(name: str) -> bool:

@@ -7,7 +7,14 @@ from pathlib import Path
 from toolkit.data.sources.layout import undecided
 from toolkit.data.sources.layout.nesting import files_of, has_images, recurring, sub_folders
 from toolkit.data.sources.layout.record import Layout
-from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, says_only_data
+from toolkit.data.sources.part_names import (
+    are_shares,
+    classes_of_parts,
+    is_doubtful,
+    is_unlabelled,
+    part_of,
+    says_only_data,
+)
 
 UNLABELLED = "its name says that its images have no class: rename it if it is one"
 
@@ -29,6 +36,8 @@ def classes_of(layout: Layout, folders: list[Path]) -> list[Path]:
     plain = [folder for folder in kept if folder not in like]
     if like and not _is_class(like, plain):
         raise undecided.like_a_part(layout.root, like, plain)
+    if both := classes_of_parts(one.name for one in plain):
+        raise undecided.part_in_class(layout.root, [one for one in plain if one.name in both])
     layout.notices += [f"{one.name} is read as a class, not as a part" for one in like]
     _refuse_heaps(layout, kept)
     for folder in kept:

@@ -83,6 +83,14 @@ def parts_in_some(root: Path, folder: Path, parts: Sequence[str]) -> UndecidedEr
     )
 
 
+def part_in_class(root: Path, folders: Sequence[Path]) -> UndecidedError:
+    """`cat_train`, `cat_test`: a class and a part in one name."""
+    return UndecidedError(
+        f"{_where(root)}: {few(_names(folders))}: named like a class and a part of the data at once: put them into "
+        "folders train/, val/ and test/ with a sub-folder per class, or rename them if they are classes"
+    )
+
+
 def two_of_a_part(root: Path, part: str, folders: Sequence[Path]) -> UndecidedError:
     return UndecidedError(
         f"{_where(root)}: {few(_names(folders))} are both named like the {part} part: put their images together, or "
