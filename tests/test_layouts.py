@@ -19,7 +19,15 @@ from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.listing import Rejected
-from toolkit.data.sources.part_names import are_shares, classes_of_parts, is_doubtful, is_unlabelled, part_of, parts_of
+from toolkit.data.sources.part_names import (
+    are_groups,
+    are_shares,
+    classes_of_parts,
+    is_doubtful,
+    is_unlabelled,
+    part_of,
+    parts_of,
+)
 from toolkit.data.sources.walk import LINK, LOOP, is_litter
 from toolkit.data.sources.write_csv import Table, write_csv
 from toolkit.data.unlabelled import scan_unlabelled
@@ -181,6 +189,35 @@ def test_names_of_shares(names: list[str], shares: bool) -> None:
 )
 def test_names_of_a_class_and_a_part(names: list[str], both: list[str]) -> None:
     assert classes_of_parts(names) == both
+
+
+@pytest.mark.parametrize(
+    ("names", "groups"),
+    [
+        (["siteA", "site B"], True),
+        (["Mercy Hospital", "St Mary hospital"], True),
+        (["2019-05", "2020_jan"], True),
+        (["10253", "7"], True),
+        (["location_a", "location_b"], True),
+        (["site_a", "cat"], False),
+        (["cat", "dog"], False),
+        (["A", "B"], False),  # letters are classes
+        (["site_a"], False),
+    ],
+)
+def test_names_of_groups(names: list[str], groups: bool) -> None:
+    assert are_groups(names) == groups
+
+
+@pytest.mark.parametrize("deep", ["", "/{}", "/{}/images", "/images"])
+@pytest.mark.parametrize("around", ["", "train/"])
+@pytest.mark.parametrize("inner", [("{cat,dog}", "{cat,dog}"), ("{cat,dog}", "dog"), ("{cat,dog}", "{bird,cat}")])
+def test_a_class_in_two_folders_is_asked_for(here: Path, deep: str, around: str, inner: tuple[str, str]) -> None:
+    """However deep it lies, and in a part, too."""
+    for name, classes in zip(("north", "south"), inner, strict=True):
+        grow(here / "data", [f"{around}{name}{deep.format(name)}/{classes}/*.jpg"])
+    assert "north, south" in refusal(here / "data")
+    assert scan(here / "data", DataSettings(group_by="folder")).class_names == ("north", "south")
 
 
 @pytest.mark.parametrize("name", code(PAGE.partition("\n## What is skipped\n")[2].partition("\n## ")[0]))

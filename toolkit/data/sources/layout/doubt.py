@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.data.sources.layout import undecided
-from toolkit.data.sources.layout.nesting import files_of, has_images, recurring, sub_folders
+from toolkit.data.sources.layout.nesting import files_of, has_images, holds_image, outer, recurring, sub_folders
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.part_names import (
+    are_groups,
     are_shares,
     classes_of_parts,
     is_doubtful,
@@ -48,9 +49,30 @@ def classes_of(layout: Layout, folders: list[Path]) -> list[Path]:
 
 def refuse_recurring(root: Path, folders: list[Path]) -> None:
     """Raises `UndecidedError` if sub-folders may be the classes, because most of the folders have the same."""
-    outer, names = recurring(folders)
+    tops, names = recurring(folders)
     if names:
-        raise undecided.nested(root, outer, names)
+        raise undecided.nested(root, tops, names, "have the same sub-folders")
+
+
+def refuse_outer(root: Path, folders: list[Path]) -> None:
+    """Raises `UndecidedError` if no image lies directly in one of several folders, and their sub-folders may be the
+    classes: one is in two folders, or the outer names are those of sites, days or numbers."""
+    tops = outer(folders)
+    inner = [name for end in tops.values() for name in sorted(one.name for one in sub_folders(end) if holds_image(one))]
+    names = sorted({name.casefold(): name for name in inner}.values())
+    if len(tops) < max(len(folders), 2) or len(names) < 2:
+        return
+    if len(names) < len(inner) or are_groups([folder.name for folder in tops]):
+        raise undecided.nested(root, tops, names, "hold images only in sub-folders")
+
+
+def tell_inner(layout: Layout) -> None:
+    """A note that the folders inside the classes are none."""
+    for end in outer(one.folder for one in layout.classes).values():
+        if inner := next(filter(holds_image, sub_folders(end)), None):
+            name = layout.name(inner)
+            layout.notices.append(f"folders inside a class, such as {name}, are no classes of their own")
+            return
 
 
 def _refuse_heaps(layout: Layout, folders: list[Path]) -> None:

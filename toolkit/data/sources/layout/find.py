@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.divided import divide
-from toolkit.data.sources.layout.doubt import is_like_part, may_be_class, refuse_recurring
+from toolkit.data.sources.layout.doubt import is_like_part, may_be_class, refuse_outer, refuse_recurring, tell_inner
 from toolkit.data.sources.layout.nesting import chain, files_of, holds_image, inside, is_around, sub_folders
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.layout.undecided import few, no_class_folders
@@ -38,10 +38,12 @@ def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: boo
         take_classes(layout, folders, classes_outside or _are_known(folders, known))
     if not layout.classes:
         raise no_class_folders(root, layout.loose)
-    for part in order:
+    for part in (*order, ""):
         own = [one.folder for one in layout.classes if one.part == part]
         if not (classes_outside or _are_known(own, known)):
             refuse_recurring(root, own)
+            refuse_outer(root, own)
+    tell_inner(layout)
     return layout
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toolkit.data.sources.layout import undecided
 from toolkit.data.sources.layout.doubt import classes_of, is_like_part, may_be_class, refuse_recurring
-from toolkit.data.sources.layout.nesting import chain, files_of, has_images, inside, is_around, sub_folders
+from toolkit.data.sources.layout.nesting import files_of, has_images, inside, sub_folders
 from toolkit.data.sources.layout.record import ClassFolder, Layout
 from toolkit.data.sources.part_names import part_of
 
@@ -26,9 +26,6 @@ def take_classes(layout: Layout, folders: list[Path], classes_outside: bool) -> 
         _refuse_some_parts(layout, folders)
     classes = classes_of(layout, folders)
     layout.classes += [ClassFolder(folder, folder.name, "") for folder in classes]
-    deep = [sub_folders(chain(folder, is_around)[-1]) for folder in classes if not has_images(folder)]
-    if names := [layout.name(inner[0]) for inner in deep if len(inner) > 1]:
-        layout.notices.append(f"folders inside a class, such as {names[0]}, are no classes of their own")
 
 
 def _refuse_some_parts(layout: Layout, folders: list[Path]) -> None:
