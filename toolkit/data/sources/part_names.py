@@ -27,8 +27,10 @@ PARTS = {  # a word, in lower case -> the part's name in this project
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "validate": "val",
     "dev": "val",
     "test": "test",
+    "tests": "test",
     "testing": "test",
 }
 DATA_WORDS = {"data", "dataset", "img", "imgs", "image", "images"}
@@ -48,7 +50,7 @@ MONTHS = {
     *("jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
 }
 UNLABELLED = {"pred", "prediction", "predictions", "predict", "unlabeled", "unlabelled"}
-DOUBTFUL = {"eval", "evaluation", "holdout", "heldout", "trainval", "trainvalid", "traintest", "testval"}
+DOUBTFUL = {"eval", "evaluation", "holdout", "heldout", "trn", "tst", "trainval", "trainvalid", "traintest", "testval"}
 _YEAR = re.compile(r"(19|20)\d\d")
 _GAPS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|[\s_.\-]+")
 _TOGETHER = re.compile(f"({'|'.join(PARTS)})({'|'.join(AFFIXES)})|({'|'.join(AFFIXES)})({'|'.join(PARTS)})")

@@ -83,6 +83,14 @@ def part_or_class(root: Path, train: Path, heaps: Sequence[Path]) -> UndecidedEr
     )
 
 
+def unnamed_part(root: Path, folder: Path, inner: Sequence[str]) -> UndecidedError:
+    """A folder beside train/ has the same classes, but not the name of a part."""
+    return UndecidedError(
+        f"{_where(root)}: {few([folder.name])} has sub-folders as the train part has, {few(inner)}, but its name does "
+        "not say which part it is: name it train, val or test, or move it away"
+    )
+
+
 def parts_in_some(root: Path, folder: Path, parts: Sequence[str]) -> UndecidedError:
     """A folder beside others holds parts, and not all of them do."""
     return UndecidedError(
