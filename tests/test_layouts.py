@@ -17,6 +17,7 @@ from export.predict import files_in
 from tests.trees import content, grow, paths
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings
+from toolkit.data.sources.alike import without_copy_mark
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.listing import Rejected
 from toolkit.data.sources.part_names import (
@@ -423,6 +424,31 @@ def test_classes_that_differ_only_in_spelling(here: Path, one: str, other: str, 
     with pytest.raises(UnfreezeError) as error:
         scan(here / "data")
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("copy", "name"),
+    [
+        ("dog - Copy", "dog"),
+        ("dog - Copy (3)", "dog"),
+        ("dog - Kopie", "dog"),
+        ("dog copy 2", "dog"),
+        ("dog_copy", "dog"),
+        ("dog (1)", "dog"),
+        ("Copy of dog", "dog"),
+        ("Copy (2) of dog", "dog"),
+        ("photocopy", "photocopy"),
+        ("copy", "copy"),
+        ("dog 2", "dog 2"),
+        ("(1)", "(1)"),
+    ],
+)
+def test_the_mark_of_a_copy(here: Path, copy: str, name: str) -> None:
+    assert without_copy_mark(copy) == name
+    grow(here / "data", [f"{one}/{number}.jpg" for one in (copy, "cat") for number in range(2)])
+    assert any(f"{copy} is read as a class" in told for told in scan(here / "data").notices) == (copy != name)
+    grow(here / "data", ["dog/*.jpg"])
+    assert ("is called a copy of dog" in refusal(here / "data")) == (copy != name)
 
 
 def test_a_csv_whose_classes_differ_only_in_capitals(here: Path) -> None:

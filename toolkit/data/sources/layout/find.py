@@ -14,6 +14,7 @@ from toolkit.data.sources.layout.nesting import chain, files_of, holds_image, in
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.layout.undecided import few, no_class_folders
 from toolkit.data.sources.layout.undivided import take_classes
+from toolkit.data.sources.layout.unlikely import unlikely
 from toolkit.data.sources.part_names import parts_of
 from toolkit.data.sources.walk import LOOP, leads_back, visible
 
@@ -44,6 +45,8 @@ def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: boo
             refuse_recurring(root, own)
             refuse_outer(root, own)
     tell_inner(layout)
+    if told := unlikely(one.label for one in layout.classes if one.label not in known):
+        layout.notices.append(told)
     return layout
 
 
