@@ -236,7 +236,7 @@ def test_a_class_may_be_called_train(classes: Path) -> None:
 
 
 def test_what_stands_beside_train_is_listed(parts: Path) -> None:
-    write_pictures(parts / "extra", per_class=1)
+    put(parts / "extra" / "more" / "0.jpg", picture())
     put(parts / "test" / "loose.jpg", picture())
     put(parts / "readme.txt", b"x")
     folder = scan(parts)

@@ -20,11 +20,20 @@ from tests.pictures import files_below
 from tests.trees import content, grow, paths
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.settings import DataSettings, undivided
+from toolkit.data.sources.alike import without_copy_mark
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.layout.find import find_layout
 from toolkit.data.sources.layout.undecided import UndecidedError
 from toolkit.data.sources.listing import Rejected
-from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, parts_of
+from toolkit.data.sources.part_names import (
+    are_groups,
+    are_shares,
+    classes_of_parts,
+    is_doubtful,
+    is_unlabelled,
+    part_of,
+    parts_of,
+)
 from toolkit.data.sources.walk import LINK, LOOP, is_litter
 from toolkit.data.sources.write_csv import WrittenCsv, write_csv
 from toolkit.data.unlabelled import scan_unlabelled
@@ -172,6 +181,49 @@ def test_names_beside_each_other(names: list[str], parts: dict[str, str]) -> Non
 )
 def test_names_of_shares(names: list[str], shares: bool) -> None:
     assert are_shares(names) == shares
+
+
+@pytest.mark.parametrize(
+    ("names", "both"),
+    [
+        (["cat_train", "cat_test", "dog_train", "bird"], ["cat_train", "cat_test", "dog_train"]),
+        (["valCats", "TRAIN cats"], ["valCats", "TRAIN cats"]),
+        (["train_station", "bus_station"], []),
+        (["train_station", "test_tube"], []),  # nothing else in common
+        (["cat_train", "dog_train"], []),  # one part
+    ],
+)
+def test_names_of_a_class_and_a_part(names: list[str], both: list[str]) -> None:
+    assert classes_of_parts(names) == both
+
+
+@pytest.mark.parametrize(
+    ("names", "groups"),
+    [
+        (["siteA", "site B"], True),
+        (["Mercy Hospital", "St Mary hospital"], True),
+        (["2019-05", "2020_jan"], True),
+        (["10253", "7"], True),
+        (["location_a", "location_b"], True),
+        (["site_a", "cat"], False),
+        (["cat", "dog"], False),
+        (["A", "B"], False),  # letters are classes
+        (["site_a"], False),
+    ],
+)
+def test_names_of_groups(names: list[str], groups: bool) -> None:
+    assert are_groups(names) == groups
+
+
+@pytest.mark.parametrize("deep", ["", "/{}", "/{}/images", "/images"])
+@pytest.mark.parametrize("around", ["", "train/"])
+@pytest.mark.parametrize("inner", [("{cat,dog}", "{cat,dog}"), ("{cat,dog}", "dog"), ("{cat,dog}", "{bird,cat}")])
+def test_a_class_in_two_folders_is_asked_for(here: Path, deep: str, around: str, inner: tuple[str, str]) -> None:
+    """However deep it lies, and in a part, too."""
+    for name, classes in zip(("north", "south"), inner, strict=True):
+        grow(here / "data", [f"{around}{name}{deep.format(name)}/{classes}/*.jpg"])
+    assert "north, south" in refusal(here / "data")
+    assert scan(here / "data", DataSettings(group_by="folder")).class_names == ("north", "south")
 
 
 @pytest.mark.parametrize("name", code(PAGE.partition("\n## What is skipped\n")[2].partition("\n## ")[0]))
@@ -377,6 +429,31 @@ def test_classes_that_differ_only_in_spelling(here: Path, one: str, other: str, 
     with pytest.raises(UnfreezeError) as error:
         scan(here / "data")
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("copy", "name"),
+    [
+        ("dog - Copy", "dog"),
+        ("dog - Copy (3)", "dog"),
+        ("dog - Kopie", "dog"),
+        ("dog copy 2", "dog"),
+        ("dog_copy", "dog"),
+        ("dog (1)", "dog"),
+        ("Copy of dog", "dog"),
+        ("Copy (2) of dog", "dog"),
+        ("photocopy", "photocopy"),
+        ("copy", "copy"),
+        ("dog 2", "dog 2"),
+        ("(1)", "(1)"),
+    ],
+)
+def test_the_mark_of_a_copy(here: Path, copy: str, name: str) -> None:
+    assert without_copy_mark(copy) == name
+    grow(here / "data", [f"{one}/{number}.jpg" for one in (copy, "cat") for number in range(2)])
+    assert any(f"{copy} is read as a class" in told for told in scan(here / "data").notices) == (copy != name)
+    grow(here / "data", ["dog/*.jpg"])
+    assert ("is called a copy of dog" in refusal(here / "data")) == (copy != name)
 
 
 def test_a_csv_whose_classes_differ_only_in_capitals(here: Path) -> None:

@@ -11,12 +11,14 @@ as `chest_xray_train` and `chest_xray_test` are. Alone, `train_station` is a cla
 A name is doubtful (`is_doubtful`) if it consists of such words and of numbers or single letters, but does not say which
 part it is: `test1`, `train_a`, `trainval`, `eval`. A folder is without classes (`is_unlabelled`) if it is called
 `seg_pred` or `unlabeled`. `images` and `PetImages` say that data are inside (`says_data`), `images` nothing else
-(`says_only_data`); `images_1` and `images_2` are shares of a heap (`are_shares`).
+(`says_only_data`); `images_1` and `images_2` are shares of a heap (`are_shares`), and
+`site_a` and `site_b` may be groups around the classes (`are_groups`).
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 PARTS = {  # a word, in lower case -> the part's name in this project
@@ -25,8 +27,10 @@ PARTS = {  # a word, in lower case -> the part's name in this project
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "validate": "val",
     "dev": "val",
     "test": "test",
+    "tests": "test",
     "testing": "test",
 }
 DATA_WORDS = {"data", "dataset", "img", "imgs", "image", "images"}
@@ -36,8 +40,17 @@ AFFIXES = {
     *("pic", "pics", "picture", "pictures", "photo", "photos", "jpg", "jpeg", "png"),
 }
 SHARES = {"part", "batch", "chunk", "fold", "folder", "shard", "split", "subset", "vol", "volume"}
+GROUPS = {
+    *("site", "center", "centre", "hospital", "clinic", "camera", "cam", "batch", "fold", "session"),
+    *("patient", "subject", "participant", "day", "week", "month", "year"),
+}
+MONTHS = {
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+    *("jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+}
 UNLABELLED = {"pred", "prediction", "predictions", "predict", "unlabeled", "unlabelled"}
-DOUBTFUL = {"eval", "evaluation", "holdout", "heldout", "trainval", "trainvalid", "traintest", "testval"}
+DOUBTFUL = {"eval", "evaluation", "holdout", "heldout", "trn", "tst", "trainval", "trainvalid", "traintest", "testval"}
 _YEAR = re.compile(r"(19|20)\d\d")
 _GAPS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|[\s_.\-]+")
 _TOGETHER = re.compile(f"({'|'.join(PARTS)})({'|'.join(AFFIXES)})|({'|'.join(AFFIXES)})({'|'.join(PARTS)})")
@@ -59,6 +72,18 @@ def parts_of(names: Iterable[str]) -> dict[str, str]:
     if alike and len(set(named)) == len(named) > 1 and "train" in named and not found:
         return {name: part for name, (part, _) in others.items() if part}
     return found
+
+
+def classes_of_parts(names: Iterable[str]) -> list[str]:
+    """Those of the names that consist of a class and a part, as `cat_train`, `cat_test` and `dog_train`, `dog_test` do:
+    the same other words stand with more than one part."""
+    read = {name: _read(name) for name in names}
+    parts: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for part, rest in read.values():
+        if part and rest:
+            parts[tuple(rest)].add(part)
+    again = any(len(own) > 1 for own in parts.values())
+    return [name for name, (part, rest) in read.items() if again and part and rest]
 
 
 def is_doubtful(name: str) -> bool:
@@ -91,6 +116,15 @@ def are_shares(names: Collection[str]) -> bool:
     words = [_words(name) for name in names]
     alike = {tuple(word for word in own if not word.isdecimal()) for own in words}
     return len(words) > 1 and len(alike) == 1 and bool((DATA_WORDS | SHARES) & {*alike.pop()})
+
+
+def are_groups(names: Collection[str]) -> bool:
+    """Whether several names are those of sites, days or persons rather than of classes: each has such a word or
+    consists of numbers, or they differ only in a number or a single letter."""
+    words = [_words(name) for name in names]
+    kept = {tuple(word for word in own if not word.isdecimal() and len(word) > 1) for own in words}
+    each = all(GROUPS & {*own} or all(word.isdecimal() or word in MONTHS for word in own) for own in words)
+    return len(words) > 1 and (each or (len(kept) == 1 and kept != {()}))
 
 
 def _read(name: str) -> tuple[str | None, list[str]]:

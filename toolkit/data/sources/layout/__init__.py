@@ -6,6 +6,7 @@ divided         train/, val/ and test/ with a sub-folder for each class
 undivided       a sub-folder for each class, with parts inside perhaps
 doubt           folders that would become classes, and are named as if they were something else
 nesting         folders in folders: which one is around the classes
+unlikely        classes that are none, perhaps: thumbnails, dog - Copy
 class_in_name   cat.0.jpg -> cat, for the CSV that people are offered
 undecided       what is refused because people have to decide, and in which words
 """

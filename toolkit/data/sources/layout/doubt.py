@@ -7,7 +7,15 @@ from pathlib import Path
 from toolkit.data.sources.layout import undecided
 from toolkit.data.sources.layout.nesting import files_of
 from toolkit.data.sources.layout.record import Layout
-from toolkit.data.sources.part_names import are_shares, is_doubtful, is_unlabelled, part_of, says_only_data
+from toolkit.data.sources.part_names import (
+    are_groups,
+    are_shares,
+    classes_of_parts,
+    is_doubtful,
+    is_unlabelled,
+    part_of,
+    says_only_data,
+)
 
 UNLABELLED = "its name says that its images have no class: rename it if it is one"
 
@@ -31,6 +39,8 @@ def classes_of(layout: Layout, folders: list[Path]) -> list[Path]:
     plain = [folder for folder in kept if folder not in like]
     if like and not _is_class(layout, like, plain):
         raise undecided.like_a_part(layout.root, like, plain)
+    if both := classes_of_parts(one.name for one in plain):
+        raise undecided.part_in_class(layout.root, [one for one in plain if one.name in both])
     layout.notices += [f"{one.name} is read as a class, not as a part" for one in like]
     _refuse_heaps(layout, kept)
     for folder in kept:
@@ -48,9 +58,31 @@ def classes_of(layout: Layout, folders: list[Path]) -> list[Path]:
 
 def refuse_recurring(layout: Layout, folders: list[Path]) -> None:
     """Raises `UndecidedError` if sub-folders may be the classes, because most of the folders have the same."""
-    outer, names = layout.folders.recurring(folders)
+    tops, names = layout.folders.recurring(folders)
     if names:
-        raise undecided.nested(layout.root, outer, names)
+        raise undecided.nested(layout.root, tops, names, "have the same sub-folders")
+
+
+def refuse_outer(layout: Layout, folders: list[Path]) -> None:
+    """Raises `UndecidedError` if no image lies directly in one of several folders, and their sub-folders may be the
+    classes: one is in two folders, or the outer names are those of sites, days or numbers."""
+    tops = layout.folders.outer(folders)
+    held = [filter(layout.folders.holds_image, layout.folders.sub_folders(end)) for end in tops.values()]
+    inner = [one.name for own in held for one in own]
+    names = sorted({name.casefold(): name for name in inner}.values())
+    if len(tops) < max(len(folders), 2) or len(names) < 2:
+        return
+    if len(names) < len(inner) or are_groups([folder.name for folder in tops]):
+        raise undecided.nested(layout.root, tops, names, "hold images only in sub-folders")
+
+
+def tell_inner(layout: Layout) -> None:
+    """A note that the folders inside the classes are none."""
+    for end in layout.folders.outer(one.folder for one in layout.classes).values():
+        if inner := next(filter(layout.folders.holds_image, layout.folders.sub_folders(end)), None):
+            name = layout.name(inner)
+            layout.notices.append(f"folders inside a class, such as {name}, are no classes of their own")
+            return
 
 
 def _refuse_heaps(layout: Layout, folders: list[Path]) -> None:

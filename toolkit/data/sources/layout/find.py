@@ -9,11 +9,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.divided import divide
-from toolkit.data.sources.layout.doubt import is_like_part, may_be_class, refuse_recurring
+from toolkit.data.sources.layout.doubt import is_like_part, may_be_class, refuse_outer, refuse_recurring, tell_inner
 from toolkit.data.sources.layout.nesting import files_of
 from toolkit.data.sources.layout.record import Layout
 from toolkit.data.sources.layout.undecided import few, no_class_folders
 from toolkit.data.sources.layout.undivided import take_classes
+from toolkit.data.sources.layout.unlikely import unlikely
 from toolkit.data.sources.part_names import parts_of
 from toolkit.data.sources.walk import LOOP, leads_back, visible
 
@@ -38,10 +39,14 @@ def find_layout(root: Path, *, known: Collection[str] = (), classes_outside: boo
         take_classes(layout, folders, classes_outside or _are_known(folders, known))
     if not layout.classes:
         raise no_class_folders(root, layout.loose)
-    for part in order:
+    for part in (*order, ""):
         own = [one.folder for one in layout.classes if one.part == part]
         if not (classes_outside or _are_known(own, known)):
             refuse_recurring(layout, own)
+            refuse_outer(layout, own)
+    tell_inner(layout)
+    if told := unlikely(one.label for one in layout.classes if one.label not in known):
+        layout.notices.append(told)
     return layout
 
 

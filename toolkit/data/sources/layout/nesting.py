@@ -88,11 +88,16 @@ class Folders:
             waiting += [inner for inner in self.sub_folders(one) if not inner.is_symlink()]
         return False
 
-    def recurring(self, folders: Iterable[Path]) -> tuple[list[Path], list[str]]:
-        """(the folders in which no image lies directly, the names of sub-folders that most of these have). There are
-        none if it is one name at most. Where images lie directly in a folder, it is a class without doubt."""
-        tops = [folder for folder in folders if not self.has_images(folder)]
-        inner = [{one.name.casefold(): one for one in self.sub_folders(top)} for top in tops]
+    def outer(self, folders: Iterable[Path]) -> dict[Path, Path]:
+        """For each folder in which no image lies directly, the folder around its sub-folders: itself, or one further
+        down. Where images lie directly in a folder, it is a class without doubt."""
+        ends = {folder: self.chain(folder, self.is_around)[-1] for folder in folders if not self.has_images(folder)}
+        return {folder: end for folder, end in ends.items() if not self.has_images(end)}
+
+    def recurring(self, folders: Iterable[Path]) -> tuple[dict[Path, Path], list[str]]:
+        """(`outer`, the names of sub-folders that most of these have). There are none if it is one name at most."""
+        tops = self.outer(folders)
+        inner = [{one.name.casefold(): one for one in self.sub_folders(end)} for end in tops.values()]
         times = Counter(name for own in inner for name in own)
         often = [name for name, count in sorted(times.items()) if count > 1 and 2 * count > len(tops)]
         names = [name for name in often if any(self.holds_image(own[name]) for own in inner if name in own)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
@@ -37,16 +37,24 @@ def no_class_folders(root: Path, files: Iterable[Path]) -> UndecidedError:
     )
 
 
-def nested(root: Path, folders: Sequence[Path], inner: Sequence[str]) -> UndecidedError:
-    """Most of the folders have the same sub-folders."""
-    outer, level = few(_names(folders)), len(folders[0].relative_to(root).parts)
-    either = f"folder_{level + 1}` ({few(inner)}) or folder_{level} ({outer})"
-    column = f"folder_{level + 2}`" if all(map(part_of, inner)) else either
+def nested(root: Path, tops: Mapping[Path, Path], inner: Sequence[str], have: str) -> UndecidedError:
+    """The sub-folders may be the classes. `tops`: each outer folder and the one around its sub-folders."""
+    folders = list(tops)
     return UndecidedError(
-        f"{_where(root)}: {outer} have the same sub-folders, {few(inner)}: which are the classes? For one of them, "
-        f"type `unfreeze scan {_typed(folders[0])}`; for all, {_write_csv(root)}, then `unfreeze run labels.csv RUN "
-        f"--label-column {column}"
+        f"{_where(root)}: {few(_names(folders))} {have}, {few(inner)}: which are the classes? For one of them, "
+        f"type `unfreeze scan {_typed(folders[0])}`{_for_all(root, tops, inner)}"
     )
+
+
+def _for_all(root: Path, tops: Mapping[Path, Path], inner: Sequence[str]) -> str:
+    """The CSV and its column; "" if the sub-folders do not lie equally deep, so that no column has them."""
+    below = {len(end.relative_to(root).parts) + 1 for end in tops.values()}
+    if len(below) > 1:
+        return ""
+    deep, level = below.pop(), len(next(iter(tops)).relative_to(root).parts)
+    either = f"folder_{deep}` ({few(inner)}) or folder_{level} ({few(_names(list(tops)))})"
+    column = f"folder_{deep + 1}`" if all(map(part_of, inner)) else either
+    return f"; for all, {_write_csv(root)}, then `unfreeze run labels.csv RUN --label-column {column}"
 
 
 def like_a_part(root: Path, like: Sequence[Path], plain: Sequence[Path]) -> UndecidedError:
@@ -75,11 +83,27 @@ def part_or_class(root: Path, train: Path, heaps: Sequence[Path]) -> UndecidedEr
     )
 
 
+def unnamed_part(root: Path, folder: Path, inner: Sequence[str]) -> UndecidedError:
+    """A folder beside train/ has the same classes, but not the name of a part."""
+    return UndecidedError(
+        f"{_where(root)}: {few([folder.name])} has sub-folders as the train part has, {few(inner)}, but its name does "
+        "not say which part it is: name it train, val or test, or move it away"
+    )
+
+
 def parts_in_some(root: Path, folder: Path, parts: Sequence[str]) -> UndecidedError:
     """A folder beside others holds parts, and not all of them do."""
     return UndecidedError(
         f"{_where(root)}: {few([folder.name])} holds parts of the data, {few(parts)}, and not every folder beside it "
         "does so: put train/ and the others around the classes, or into each of them"
+    )
+
+
+def part_in_class(root: Path, folders: Sequence[Path]) -> UndecidedError:
+    """`cat_train`, `cat_test`: a class and a part in one name."""
+    return UndecidedError(
+        f"{_where(root)}: {few(_names(folders))}: named like a class and a part of the data at once: put them into "
+        "folders train/, val/ and test/ with a sub-folder per class, or rename them if they are classes"
     )
 
 

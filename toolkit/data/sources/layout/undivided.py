@@ -26,13 +26,6 @@ def take_classes(layout: Layout, folders: list[Path], classes_outside: bool) -> 
         _refuse_some_parts(layout, folders)
     classes = classes_of(layout, folders)
     layout.classes += [ClassFolder(folder, folder.name, "") for folder in classes]
-    deep = [
-        layout.folders.sub_folders(layout.folders.chain(folder, layout.folders.is_around)[-1])
-        for folder in classes
-        if not layout.folders.has_images(folder)
-    ]
-    if names := [layout.name(inner[0]) for inner in deep if len(inner) > 1]:
-        layout.notices.append(f"folders inside a class, such as {names[0]}, are no classes of their own")
 
 
 def _refuse_some_parts(layout: Layout, folders: list[Path]) -> None:
