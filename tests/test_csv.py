@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.pictures import write_pictures
@@ -160,6 +160,10 @@ def test_labels_that_are_several_classes(folder: Path, labels: str, delimiter: s
 @pytest.mark.parametrize(
     "labels",
     [
+        *(
+            "yorkshire terrier/fox terrier/west highland terrier/bull terrier/boston terrier/dog",
+            "red fox/arctic fox/fox",
+        ),
         *("sea/lion/sea lion", "a|b/c|d", "tench; Tinca tinca/crow; Corvus", "golden retriever/labrador retriever/dog"),
         "red apple/green apple/blue apple/red pear/green pear/blue pear/red plum/green plum/blue plum",
     ],
@@ -177,6 +181,9 @@ class_folders = st.text(
 ).filter(lambda name: not {*name} & {*"/.\0"} and name.strip())
 
 
+@example(["sea", "lion", "sea lion", "lion sea", "sea lion sea"], "{}", "data/written.csv")
+@example(["a|b", "b|c", "a, b", "b"], "data/{}", "written.csv")
+@example(["['a', 'b']", "b; c", " a ", "c"], " d /{}", "written.csv")
 @given(
     st.lists(class_folders, min_size=2, max_size=6, unique_by=str.strip),
     st.sampled_from(["{}", "data/{}", " d /{}", "train/{}"]),
@@ -310,6 +317,11 @@ def test_numbers_that_several_images_share_stop_the_scan(folder: Path, name: str
 def test_values_that_images_share_are_not_groups(folder: Path, name: str) -> None:
     listing = listing_of(folder, table(f"path,label,{name}", "train/{}.jpg,[cat/dog],[7/8/9]"))
     assert listing.notices == [f"images.csv: not read: column {name}"]
+
+
+def test_a_plural_gives_way_to_a_singular(folder: Path) -> None:
+    listing = listing_of(folder, table("paths,path,labels,label", "x,train/{}.jpg,y,[cat/dog]"))
+    assert [(entry.path, entry.label) for entry in listing.entries] == [*zip(TRAIN, CAT_DOG, strict=True)]
 
 
 @pytest.mark.parametrize("part", ["subset", "set", "Partition", "Usage", "phase", "data set", "anything"])

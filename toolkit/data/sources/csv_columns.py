@@ -96,7 +96,8 @@ def _first(table: Table, names: Iterable[str], taken: set[int | None]) -> int | 
     """The column with one of the first names that occur; None if there is none. Raises UnfreezeError if there are
     several."""
     for row in names:
-        found = [n for n, name in enumerate(table.columns) if forms(name) & {*row.split()} and n not in taken]
+        same = [n for n, name in enumerate(table.columns) if forms(name) & {*row.split()} and n not in taken]
+        found = [n for n in same if key(table.columns[n]) in row.split()] or same  # a plural if there is no singular
         if len(found) > 1:
             raise _unclear(table, found)
         if found:
