@@ -92,7 +92,10 @@ def _begun(path: Path) -> Any:
     """The value in the run.json of a folder in which something was trained; None if there is none."""
     _restore(path)
     trained = any((path / name).exists() for name in ("search", "model.keras"))
-    return _stored(path) if trained and (path / "run.json").exists() else None
+    if not trained or not (path / "run.json").exists():
+        return None
+    stored = _stored(path)
+    return {} if stored is None else stored  # JSON's null is a value, too, and no run
 
 
 def _shown(folder: Path) -> Iterator[Path]:
