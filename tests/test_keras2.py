@@ -14,6 +14,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from toolkit.errors import UnfreezeError
 from toolkit.untrusted.keras_file import read_model
@@ -62,12 +63,23 @@ def check(folder: Path, name: str, suffix: str, atol: float = 1e-5) -> keras.Mod
     return model
 
 
+def convolves_channels_first() -> bool:
+    """Whether TensorFlow's kernels here take NCHW: those of oneDNN do, which it does not use on every processor."""
+    try:
+        tf.nn.conv2d(tf.zeros((1, 3, 4, 4)), tf.zeros((1, 1, 3, 2)), 1, "VALID", data_format="NCHW")
+    except tf.errors.UnimplementedError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("suffix", ["h5", "keras"])
 @pytest.mark.parametrize("name", MODELS)
 def test_it_answers_as_keras_2_does(name: str, suffix: str, folder: Path) -> None:
     if not (folder / f"{name}.{suffix}").exists():
         assert (name, suffix) == ("preprocessing_of_caffe", "keras")
         return
+    if name == "channels_first" and not convolves_channels_first():
+        pytest.skip("on this processor TensorFlow convolves channels-last images alone")
     check(folder, name, suffix)
 
 
