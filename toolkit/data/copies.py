@@ -62,12 +62,17 @@ class Copies:
     crowded: bool = False  # whether the search for these was ended because too many pictures look alike
 
 
+def first_of_each(same: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Digest of a file -> the first digest of its set of files with the same pixels, for files that are in one."""
+    return {digest: alike[0] for alike in same for digest in alike}
+
+
 def find_copies(files: Sequence[Seen], *, near: bool = True) -> Copies:
     """The copies among files. `near`: nearly the same pictures are looked for, too."""
     distinct = sorted({seen.digest: seen for seen in files}.values(), key=lambda seen: seen.digest)
     pairs, crowded = _near_pairs(distinct) if near else ([], False)
     same = _same(distinct, pairs)
-    first = {digest: row[0] for row in same for digest in row}
+    first = first_of_each(same)
     links = {
         (min(one, other), max(one, other))
         for pair in pairs

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.data.copies import first_of_each
 from toolkit.data.formats_seen import misnamed, resolved_levels, unread_formats
 from toolkit.data.read_image import ReadImage, copies_among, without_disputed
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
@@ -24,7 +25,7 @@ from toolkit.data.sources.class_folders import classes_in_a_heap
 from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing, refuse_csv_options
-from toolkit.data.sources.reasons import why
+from toolkit.data.sources.reasons import refuse_left_out, why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.decode import measure, read_picture
 from toolkit.pixels.formats import UnreadError
@@ -99,7 +100,7 @@ class ImageSet:
 
     def pictures(self) -> tuple[str, ...]:
         """For each image a key that images with the same pixels share."""
-        first = {digest: alike[0] for alike in self.same for digest in alike}
+        first = first_of_each(self.same)
         return tuple(first.get(digest, digest) for digest in self.digests)
 
     def _rows(self, chosen: list[int]) -> ImageSet:
@@ -139,11 +140,8 @@ def scan(
     copies = copies_among(listing.root, images, near=settings.near_duplicates != "off")
     images, disputed = without_disputed(images, copies)
     rejected = sorted([*listing.rejected, *broken, *disputed], key=lambda left: left.path)
-    if strict and rejected:
-        first = f"{one_line(rejected[0].path)}: {rejected[0].reason}"
-        raise UnfreezeError(
-            f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
-        )
+    if strict:
+        refuse_left_out(data, rejected)
     if classes is not None:
         names = _known(data, listing, images, rejected, classes)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.data.copies import Copies, Seen, find_copies
+from toolkit.data.copies import Copies, Seen, find_copies, first_of_each
 from toolkit.data.sources.listing import Entry, Rejected
 from toolkit.errors import one_line
 from toolkit.pixels.look import Look
@@ -32,7 +32,7 @@ def copies_among(root: Path, images: Sequence[ReadImage], *, near: bool) -> Copi
 
 def without_disputed(images: list[ReadImage], copies: Copies) -> tuple[list[ReadImage], list[Rejected]]:
     """Leave out files with the same pixels that have different labels, because nothing says which label is right."""
-    first = {digest: alike[0] for alike in copies.same for digest in alike}
+    first = first_of_each(copies.same)
     labelled: dict[str, dict[str, ReadImage]] = defaultdict(dict)  # picture -> label -> first image
     for image in images:
         labelled[first.get(image.digest, image.digest)].setdefault(image.entry.label, image)

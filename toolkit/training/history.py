@@ -28,7 +28,7 @@ class History:
     @property
     def measured(self) -> tuple[str, ...]:
         """The columns with losses and scores, the objective among them."""
-        return measured(self.objective)
+        return tuple(dict.fromkeys((*COLUMNS[2:6], self.objective)))
 
     @property
     def best(self) -> Row | None:
@@ -58,11 +58,6 @@ def read_history(path: Path) -> list[Row]:
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         why = first_line(error)
         raise UnfreezeError(f"{path} cannot be read ({why}); repeat the training that writes it") from None
-
-
-def measured(objective: str) -> tuple[str, ...]:
-    """The columns of losses and scores, those of COLUMNS and the objective."""
-    return tuple(dict.fromkeys((*COLUMNS[2:6], objective)))
 
 
 def is_finite(row: Row) -> bool:

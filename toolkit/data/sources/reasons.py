@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 from toolkit.data.sources.listing import Rejected
-from toolkit.errors import one_line
+from toolkit.errors import UnfreezeError, one_line
 
 SHOWN = 3  # kinds of reasons in a message at most
 NONE: Mapping[str, int] = MappingProxyType({})
@@ -27,6 +28,15 @@ def why(rejected: Iterable[Rejected], ignored: Mapping[str, int] = NONE) -> str:
     if ignored:
         told.append(f"{sum(ignored.values())} no images ({by_suffix(ignored)})")
     return f" (left out: {'; '.join(told)})" if told else ""
+
+
+def refuse_left_out(data: Path, rejected: Sequence[Rejected]) -> None:
+    """Raises UnfreezeError if anything was left out, which `--strict` does not allow."""
+    if rejected:
+        first = f"{one_line(rejected[0].path)}: {rejected[0].reason}"
+        raise UnfreezeError(
+            f"{one_line(str(data))}: {len(rejected)} left out, and --strict was given; the first is {first}"
+        )
 
 
 def by_suffix(files: Mapping[str, int]) -> str:

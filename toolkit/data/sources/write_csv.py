@@ -21,7 +21,7 @@ from toolkit.data.sources.layout.undecided import UndecidedError
 from toolkit.data.sources.listing import Entry, Rejected
 from toolkit.data.sources.open import read_listing, refuse_csv_options
 from toolkit.data.sources.part_names import is_doubtful, is_unlabelled, part_of
-from toolkit.data.sources.reasons import why
+from toolkit.data.sources.reasons import refuse_left_out, why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.storage.files import atomic
 
@@ -59,11 +59,8 @@ def write_csv(data: Path, file: Path, settings: DataSettings, *, strict: bool = 
     kept = [own for own in written if not _unwritable(own["path"])]
     if not kept:
         raise UnfreezeError(f"{one_line(str(data))} has no image for a CSV{why(left)}: give a folder with images")
-    if strict and left:
-        raise UnfreezeError(
-            f"{one_line(str(data))}: {len(left)} left out, and --strict was given; the first is "
-            f"{one_line(left[0].path)}: {left[0].reason}"
-        )
+    if strict:
+        refuse_left_out(data, left)
     _save(file, kept)
     labels = [name for name in kept[0] if name == "label" or name.startswith(FOLDER)]
     counts = {name: dict(Counter(row[name] for row in kept).most_common()) for name in labels}

@@ -43,15 +43,10 @@ def classes_of(layout: Layout, folders: list[Path]) -> list[Path]:
         raise undecided.part_in_class(layout.root, [one for one in plain if one.name in both])
     layout.notices += [f"{one.name} is read as a class, not as a part" for one in like]
     _refuse_heaps(layout, kept)
+    names = {one.name for one in kept}
     for folder in kept:
-        if (
-            len(
-                again := sorted(
-                    {inner.name for inner in layout.folders.sub_folders(folder)} & {one.name for one in kept}
-                )
-            )
-            > 1
-        ):
+        again = sorted(names & {inner.name for inner in layout.folders.sub_folders(folder)})
+        if len(again) > 1:
             raise undecided.copy_inside(layout.root, folder, again)
     return kept
 
