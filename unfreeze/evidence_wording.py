@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NOUNS = {"test": "test", "val": "validation", "evidence": "unlabelled"}  # part of the images -> adjective
 MOST_BOUND = 0.5  # a bound above it bounds nothing, and is not named
+ALIKE = 1.5  # two classes whose numbers of images differ by no more than this factor are balanced
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -58,6 +59,44 @@ def smallest_class_words(parities: Sequence[Parity]) -> str:
     if loss.lost_at_most > MOST_BOUND:
         return f"{head}; too few to say how many of them are lost at most"
     return f"{head}; at most {100 * loss.lost_at_most:.1f} points of its own accuracy"
+
+
+def classes_words(parities: Sequence[Parity]) -> tuple[str, ...]:
+    """What is said of single classes: of the smallest one unless that one collapses, and of the one that loses most."""
+    collapsed = {one.name for parity in parities for one in parity.collapsed}
+    smallest = {parity.smallest_class.name for parity in parities if parity.smallest_class is not None}
+    said = "" if collapsed & smallest else smallest_class_words(parities)
+    return tuple(filter(None, (said, class_loss_words(parities))))
+
+
+def class_loss_words(parities: Sequence[Parity]) -> str:
+    """The class that loses most of its recall, of the file that loses most of it: as a collapse if it is shown to lose
+    more than the margin. Otherwise "" if no class loses, or if it is said elsewhere: by `smallest_class_words`, or,
+    where two classes have about as many images each, by the accuracy of the whole."""
+    known = [(one, parity) for parity in _compared(parities) for one in parity.classes if one.lost > 0]
+    collapsed = [(one, parity) for one, parity in known if one in parity.collapsed]
+    if not known:
+        return ""
+    worst, parity = max(collapsed or known, key=lambda pair: (pair[0].lost_at_least or 0.0, pair[0].lost))
+    share = f"{worst.lost_images:,} of {worst.images:,} images lost"
+    share += f" and {worst.gained_images:,} gained" if worst.gained_images else ""
+    shown = f"{share} by {parity.artefact.name}"
+    if collapsed:
+        others = len({one.name for one, _ in collapsed}) - 1
+        more = f"; {others} other class{'es' if others > 1 else ''} too" if others else ""
+        least_lost = f"{100 * (worst.lost_at_least or 0.0):.1f} points at least"
+        return f"class {_short(worst.name)} collapses: {shown}, {least_lost}{more}"
+    least = parity.smallest_class
+    if _two_alike(parity) or (least is not None and least.name == worst.name):
+        return ""
+    most = f", at most {100 * worst.lost_at_most:.1f} points" if worst.lost_at_most <= MOST_BOUND else ""
+    few = "; too few to show that it is over the margin" if worst.lost > (parity.margin or 0.0) else ""
+    return f"largest loss by class: {_short(worst.name)}, {shown}{most}{few}"
+
+
+def _two_alike(parity: Parity) -> bool:
+    counts = [one.images for one in parity.classes]
+    return len(counts) == 2 and max(counts) <= ALIKE * min(counts)
 
 
 def chance_words(parities: Sequence[Parity]) -> str:

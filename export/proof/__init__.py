@@ -1,6 +1,7 @@
 """Reference against artefact.
 
 parity              the verdict on one artefact, and parity.json
+classes             what is lost of each class; a class that collapses
 compare             the answers of both -> the verdict
 evidence            images without labels
 verify              a run's artefacts, each in its own runtime

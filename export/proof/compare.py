@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import EVIDENCE, TEST, UNLABELLED, VAL, Artefact, Reference
+from export.proof.classes import class_losses, collapse_words
 from export.proof.parity import ClassLoss, Evidence, Flip, Parity
 from export.runtimes.cpu import instruction_sets
 from export.runtimes.measure import Measurement, Outcome
@@ -37,8 +38,9 @@ def compare(
     A float32 file must repeat the model: no probability off by more than the tolerance, no flip beyond a tie. Any other
     file may lose at most the margin of accuracy, with 95 % confidence; a float16 file may also flip only ties. If the
     reference rounds more than the file, its precision counts. No file may flip more than `settings.max_flips`, whatever
-    accuracy it loses. An image without a label whose answer flips counts as a right answer that is lost, which is the
-    worst that it can be.
+    accuracy it loses, and none may be shown to lose more than the margin of the recall of a class
+    (`toolkit.stats.recall_lost`). An image without a label whose answer flips counts as a right answer that is lost,
+    which is the worst that it can be.
     """
     expected, got = reference.probabilities, measured.probabilities
     labelled = reference.rows(TEST)
@@ -56,7 +58,8 @@ def compare(
     ties = {**TIES, "float32": min(settings.tolerance, TIES["float16"])}.get(precision)
     flips = find_flips(reference, got, class_names, ties)
     evidence = _evidence(artefact, reference, got)
-    shown = _paired(reference, got, [part.part for part in evidence if part.counted])
+    counted = [part.part for part in evidence if part.counted]
+    shown = _paired(reference, got, counted)
     margin = margin_of(shown.images, MARGIN / 100) if settings.margin is None else settings.margin / 100
     flipped = sum(part.flips for part in evidence if part.counted)
     found = Parity(
@@ -79,6 +82,7 @@ def compare(
         flips=flips,
         flips_at_most=flips_at_most(flipped, shown.images),
         smallest_class=_smallest_class(reference, got, class_names),
+        classes=class_losses(reference, got, counted, class_names),
         reference_at_chance=reference.at_chance,
         max_difference=_finite(difference.max()),
         mean_difference=_finite(difference.mean()),
@@ -90,6 +94,10 @@ def compare(
         cpu=instruction_sets(),
     )
     verdict, reason = _verdict(found, shown, flipped, settings, precision, measured.repeated)
+    if found.collapsed:
+        told = [reason] if verdict == FAILS else []
+        reason = "; ".join([*told, collapse_words(found.collapsed, len(found.classes), margin)])
+        verdict = FAILS
     return replace(found, verdict=verdict, reason=reason)
 
 

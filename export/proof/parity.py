@@ -58,13 +58,19 @@ class Evidence:
 
 @dataclass(frozen=True)
 class ClassLoss:
-    """The accuracy that an artefact loses on the images of one class."""
+    """The recall that an artefact loses: the accuracy on the images of one class."""
 
     name: str
     images: int
     lost_images: int
     gained_images: int
-    lost_at_most: float  # one-sided 95 % bound, a fraction
+    lost_at_most: float  # one-sided 95 % bound, a fraction; of `Parity.classes` for all classes together
+    lost_at_least: float | None = None  # the same from below, 0 where no loss is shown; None: not computed
+
+    @property
+    def lost(self) -> float:
+        """A fraction; negative where it was gained."""
+        return (self.lost_images - self.gained_images) / self.images
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,8 @@ class Parity:
     agreement: float | None = None  # share of the `images` with the model's top-1 answer
     evidence: tuple[Evidence, ...] = ()  # the images of the bound
     flips_at_most: float | None = None  # one-sided 95 % bound on the share of flips, from the same images
-    smallest_class: ClassLoss | None = None  # the class with the fewest images
+    smallest_class: ClassLoss | None = None  # the class with the fewest test images, on these
+    classes: tuple[ClassLoss, ...] = ()  # all that have images, on those that count; () in files of earlier versions
     reference_at_chance: bool = False  # whether the model is right no more often than chance
     flips: tuple[Flip, ...] = ()
     max_difference: float | None = None  # of probabilities: the tolerance that would have been needed
@@ -124,6 +131,12 @@ class Parity:
     def broken(self) -> bool:
         """Whether it was shown not to hold; False if there were too few images to tell."""
         return self.verdict == FAILS
+
+    @property
+    def collapsed(self) -> tuple[ClassLoss, ...]:
+        """The classes that are shown to lose more than the margin. With one, the artefact does not hold."""
+        margin = self.margin or 0.0
+        return tuple(one for one in self.classes if one.lost_at_least is not None and one.lost_at_least > margin)
 
     @property
     def counted(self) -> tuple[Evidence, ...]:
@@ -178,11 +191,19 @@ def _parity_of(entry: dict[str, Any]) -> Parity:
         timings=_timings_of(entry),
         divergence=None if divergence is None else _divergence_of(divergence),
         evidence=tuple(plain_record(Evidence, part) for part in entry.get("evidence", ())),
-        smallest_class=None if smallest is None else plain_record(ClassLoss, smallest),
+        smallest_class=None if smallest is None else _class_of(smallest),
+        classes=tuple(_class_of(one) for one in entry.get("classes", ())),
         cpu=tuple(map(str, entry.get("cpu", ()))),
         reference=None if reference is None else _reference_of(reference),
         **values,
     )
+
+
+def _class_of(entry: dict[str, Any]) -> ClassLoss:
+    loss: ClassLoss = plain_record(ClassLoss, {"lost_at_least": None} | entry)
+    if loss.images < 1:
+        raise ValueError(f"class {loss.name!r:.40} has {loss.images} images")
+    return loss
 
 
 def _timings_of(entry: dict[str, Any]) -> tuple[Timing, ...]:

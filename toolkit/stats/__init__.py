@@ -3,5 +3,6 @@
 metrics         accuracy, log loss, calibration error, confusion matrix of one model: `Evaluation`
 scores          by what epochs and trials are compared: a table of measures
 accuracy_lost   two models on the same images: McNemar's test, Tango's bound, a verdict, the images needed for one
+recall_lost     the same for each class, with bounds that hold for all of them together
 flips           how often two models disagree; whether a model is better than chance
 """

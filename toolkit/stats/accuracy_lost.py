@@ -56,7 +56,12 @@ class PairedAnswers:
         the bound if no answer flips at all (the exact form of the rule of three). The latter is the larger one if no
         answer flips, or if so much is gained that the score bound falls below it.
         """
-        return max(_score_bound(self.lost, self.gained, self.images), _bound_without_flips(self.images))
+        return self.bound()
+
+    def bound(self, chance: float = 1 - CONFIDENCE) -> float:
+        """The bound of `lost_at_most`, but wrong with a probability of at most `chance`, in (0, 0.05]."""
+        z = Z if chance == 1 - CONFIDENCE else normal_quantile(chance)
+        return max(_score_bound(self.lost, self.gained, self.images, z), _bound_without_flips(self.images, chance))
 
     @property
     def lost_at_least(self) -> float:
@@ -106,18 +111,25 @@ def compare_answers(first: np.ndarray, second: np.ndarray) -> PairedAnswers:
     return PairedAnswers(len(first), int((first & ~second).sum()), int((second & ~first).sum()))
 
 
-def _bound_without_flips(images: int) -> float:
-    return 1 - (1 - CONFIDENCE) ** (1 / images)
+def normal_quantile(chance: float) -> float:
+    """What a standard normal variable exceeds with this probability."""
+    from scipy.special import ndtri
+
+    return -float(ndtri(chance))
 
 
-def _score_bound(lost: int, gained: int, images: int) -> float:
-    """The difference of the two proportions at which the score statistic falls to -Z."""
+def _bound_without_flips(images: int, chance: float = 1 - CONFIDENCE) -> float:
+    return 1 - chance ** (1 / images)
+
+
+def _score_bound(lost: int, gained: int, images: int, z: float = Z) -> float:
+    """The difference of the two proportions at which the score statistic falls to -z."""
     from scipy.optimize import brentq
 
     found = (lost - gained) / images
     if found >= 1:
         return 1.0
-    return float(brentq(lambda delta: _score(lost, gained, images, delta) + Z, found + 1e-12, 1 - 1e-12))
+    return float(brentq(lambda delta: _score(lost, gained, images, delta) + z, found + 1e-12, 1 - 1e-12))
 
 
 def _score(lost: np.ndarray | float, gained: np.ndarray | float, images: float, delta: float) -> np.ndarray | float:

@@ -58,6 +58,7 @@ def numbers(parity: Parity) -> dict[str, float]:
     """The numbers behind a verdict by name, fractions and bytes and milliseconds; those that are not known are left
     out."""
     before, after = median_latency(parity)
+    worst = max(parity.classes, key=lambda one: one.lost, default=None)
     found = {
         "images": parity.images,
         "accuracy": parity.accuracy,
@@ -65,6 +66,8 @@ def numbers(parity: Parity) -> dict[str, float]:
         "lost": parity.lost,
         "lost_at_most": parity.lost_at_most,
         "margin": parity.margin,
+        "largest_class_loss": None if worst is None else worst.lost,
+        "largest_class_loss_images": None if worst is None else worst.images,
         "flips": None if parity.accuracy is None else len(parity.flips),
         "flips_at_most": parity.flips_at_most,
         "bytes": parity.artefact.bytes,

@@ -10,7 +10,7 @@ from typing import Any
 from export.settings import PIXELS
 from toolkit.data.together import near_leaks, split_groups
 from toolkit.errors import one_line
-from unfreeze.evidence_wording import allowed_words, evidence_words, smallest_class_words
+from unfreeze.evidence_wording import allowed_words, classes_words, evidence_words
 from unfreeze.pages.effects import Effect
 from unfreeze.pages.run_facts import RunFacts
 from unfreeze.wording import backbone_words
@@ -158,11 +158,13 @@ def margins_words(facts: RunFacts) -> str:
 
 
 def evidence_sentences(facts: RunFacts) -> tuple[str, ...]:
-    """What the bounds rest on, the margins if there is more to say of them than the number, and the smallest class."""
+    """What the bounds rest on, the margins if there is more to say of them than the number, the smallest class and the
+    one that loses most."""
     allowed = allowed_words(facts.parities)
     told = allowed if ";" in allowed or "(" in allowed else ""
-    evidence, smallest = evidence_words(facts.parities), smallest_class_words(facts.parities)
-    clauses = (f"bounds: from {evidence}" if evidence else "", f"allowed: {told}" if told else "", smallest)
+    evidence = evidence_words(facts.parities)
+    bounds = f"bounds: from {evidence}" if evidence else ""
+    clauses = (bounds, f"allowed: {told}" if told else "", *classes_words(facts.parities))
     return tuple(sentence(clause) for clause in clauses if clause)
 
 

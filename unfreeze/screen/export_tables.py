@@ -13,8 +13,8 @@ from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from unfreeze.evidence_wording import (
     allowed_words,
     chance_words,
+    classes_words,
     evidence_words,
-    smallest_class_words,
     undecided_words,
 )
 from unfreeze.screen.tables import listed
@@ -126,8 +126,8 @@ def _show_notes(ran: Sequence[Parity]) -> None:
     )
     _note(f"at most: with 95 % confidence, on {evidence_words(ran)}; flips: other answers than the model's, on these")
     _note(f"allowed: {allowed_words(ran)}")
-    if smallest := smallest_class_words(ran):
-        _note(smallest)
+    for words in classes_words(ran):
+        _note(words)
     if chance := chance_words(ran):
         click.echo()
         _note(f"WARNING: {chance}")
