@@ -15,6 +15,7 @@ from toolkit.models.applications import backbone, deepest
 from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
 from toolkit.storage.local_path import local_path
 
+SAMPLINGS = ("natural", "balanced")  # how the images of an epoch are chosen: `toolkit.training.sampling`
 AUGMENTATIONS = ("none", "light", "strong")
 COLOURS = {"rgb": 3, "grey": 1}  # name -> channels of the images that a model takes
 OBJECTIVES = ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_f1", "val_auc")  # toolkit.stats.scores
@@ -50,6 +51,7 @@ RULES = {
     "colour": one_of(tuple(COLOURS)),
     "augment": one_of(AUGMENTATIONS),
     "class_weights": one_of(("balanced", "none")),
+    "sampling": one_of(SAMPLINGS),
     "cache_dtype": one_of(("float16", "float32")),
     "objective": one_of(OBJECTIVES),
     "oracle": one_of(ORACLES),
@@ -105,6 +107,7 @@ class Settings(DataSettings):
     cache_limit: float = 50.0  # GB that the activations may take
     cache_dir: str = ""  # of decoded images and activations; "": the run's own
     class_weights: str = "balanced"  # or "none"
+    sampling: str = "natural"  # every image once an epoch; or "balanced", every class equally often
     objective: str = "val_loss"  # one of OBJECTIVES: what decides which epoch and which trial is the best
     oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": chooses the point that is tried next
     trials: int = 8  # at most so many points of the search space are tried
@@ -164,6 +167,11 @@ class Settings(DataSettings):
     def epochs(self) -> int:
         """The epochs of both stages."""
         return self.head_epochs + self.tune_epochs
+
+    @property
+    def balanced(self) -> bool:
+        """Whether classes count alike in training, and so in the validation loss, however many images they have."""
+        return "balanced" in (self.class_weights, self.sampling)
 
     @property
     def view_count(self) -> int:

@@ -80,11 +80,10 @@ def search(run: Run, listener: Listener = SILENT) -> SearchResult:
 
 def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
     settings = run.settings
-    balanced = settings.class_weights == "balanced"
 
     def error(one: OracleTrial, other: OracleTrial) -> float:
         first, second = (trial_folder(run, trial.trial_id).answers() for trial in (one, other))
-        return SCORES[settings.objective].standard_error(first, second, labels, balanced)
+        return SCORES[settings.objective].standard_error(first, second, labels, settings.balanced)
 
     return make_oracle(
         settings.oracle,

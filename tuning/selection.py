@@ -53,7 +53,7 @@ def tied(best: Candidate, other: Candidate, labels: np.ndarray, settings: Settin
     """Whether the two trials do not differ at the 5 % level. `labels`: int32 [N], of the validation images."""
     if settings.objective == "val_accuracy":
         return compare_answers(best.answers.argmax(1) == labels, other.answers.argmax(1) == labels).p_value > 0.05
-    score, balanced = SCORES[settings.objective], settings.class_weights == "balanced"
+    score, balanced = SCORES[settings.objective], settings.balanced
     gap = score.of(other.answers, labels, balanced) - score.of(best.answers, labels, balanced)
     error = score.standard_error(best.answers, other.answers, labels, balanced)
     return abs(gap) < 1e-12 if error < ROUNDING else abs(gap) <= Z95 * error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from export.settings import PIXELS, ExportSettings
-from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, Settings
+from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, SAMPLINGS, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
 from unfreeze.option_types import Choice, LocalPath, Names, Numbers
 
@@ -161,6 +161,13 @@ TRAINING = [
         type=Choice(["balanced", "none"]),
         default=DEFAULT.class_weights,
         help="balanced: every class has the same weight in training, however many images it has.",
+    ),
+    option(
+        "--sampling",
+        type=Choice(SAMPLINGS),
+        default=DEFAULT.sampling,
+        help="natural: an epoch shows every image once. balanced: it shows as many images, every class equally often; "
+        "--class-weights then changes nothing.",
     ),
     *READING,
     *FRACTIONS,

@@ -1,5 +1,6 @@
 """Training: the head with the backbone frozen, then fine-tuning; and the files of a trained model.
 
+sampling      which images an epoch shows, and in which order
 batches       what training reads: sources and batches
 history       a learning curve, and history.csv
 event_files   learning curves and hyperparameters for TensorBoard

@@ -21,7 +21,7 @@ def scores(answers: np.ndarray, labels: np.ndarray, settings: Settings) -> Logs:
     """val_loss (nats), val_accuracy and the objective of the answers float32 [N, C] to images with the labels int32
     [N]. In the loss, classes weigh as they do in training."""
     wanted = dict.fromkeys(("val_loss", "val_accuracy", settings.objective))
-    return {name: SCORES[name].of(answers, labels, settings.class_weights == "balanced") for name in wanted}
+    return {name: SCORES[name].of(answers, labels, settings.balanced) for name in wanted}
 
 
 def inference_function(model: keras.Model) -> Inference:

@@ -21,6 +21,7 @@ from toolkit.pixels.augment import STRENGTHS, augment
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
+from toolkit.training.sampling import epoch_rows, occurrences
 
 PREFETCHED = 3  # batches that are made in advance while the model works on another one
 
@@ -40,6 +41,7 @@ class Source:
 
     labels: np.ndarray  # int32 [N]
     inputs: Callable[[int, np.ndarray], np.ndarray]  # (epoch, int rows [B]) -> [B, ...]
+    views: int = 1  # different ones that the epochs 0, 1, ... show
 
 
 def augmented(part: Part, settings: Settings) -> Source:
@@ -54,7 +56,7 @@ def augmented(part: Part, settings: Settings) -> Source:
             release(array)
         return made
 
-    return Source(part.labels, inputs)
+    return Source(part.labels, inputs, settings.view_count)
 
 
 def unaugmented(part: Part) -> Source:
@@ -69,10 +71,13 @@ def copy_rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return copies
 
 
-def shuffled(source: Source, *, epoch: int, batch_size: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def shuffled(
+    source: Source, *, epoch: int, batch_size: int, seed: int, sampling: str = "natural"
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(inputs [B, ...], labels int32 [B]) over one epoch, in an order that depends on the seed and the epoch. The
-    batches are prefetched in a thread."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(source.labels))
+    batches are prefetched in a thread. An image that `sampling` has several times in an epoch is shown in other views,
+    as far as the source has them."""
+    order = epoch_rows(source.labels, epoch=epoch, seed=seed, sampling=sampling)
     return prefetched(_batches(source, order, epoch, batch_size))
 
 
@@ -82,9 +87,26 @@ def in_order(source: Source, *, batch_size: int) -> Iterator[tuple[np.ndarray, n
 
 
 def _batches(source: Source, order: np.ndarray, epoch: int, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    again = occurrences(order) % source.views
     for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        yield source.inputs(epoch, rows), source.labels[rows]
+        batch = slice(start, start + batch_size)
+        rows = order[batch]
+        yield _shown(source, rows, again[batch], epoch), source.labels[rows]
+
+
+def _shown(source: Source, rows: np.ndarray, again: np.ndarray, epoch: int) -> np.ndarray:
+    """The inputs for `rows`: in the epoch's view where `again` is 0, else so many views later, after the last one from
+    the first on."""
+    if not again.any():
+        return source.inputs(epoch, rows)
+    made: np.ndarray | None = None
+    for later in np.unique(again):
+        here = again == later
+        some = source.inputs((epoch + int(later)) % source.views if later else epoch, rows[here])
+        made = np.empty((len(rows), *some.shape[1:]), some.dtype) if made is None else made
+        made[here] = some
+    assert made is not None
+    return made
 
 
 def prefetched(items: Iterator[Any]) -> Iterator[Any]:

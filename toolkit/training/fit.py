@@ -35,11 +35,11 @@ def fit(
 ) -> None:
     """Train the trainable weights of `model` in place, until the epochs are over or a callback stops the training.
 
-    Of the settings only batch size, seed and class weights are used. `owner`: the model that the callbacks were given,
-    of which `model` is a part (None: `model` itself). The callbacks get epoch begin and end; calling `on_train_begin`
-    and `on_train_end` is up to the caller. The logs of an epoch are loss, accuracy, val_loss (nats), val_accuracy, the
-    objective and seconds; the probabilities for the validation part, float32 [N, C], are `owner.answers`. Training that
-    diverges ends with its epoch.
+    Of the settings only batch size, seed, sampling and class weights are used. `owner`: the model that the callbacks
+    were given, of which `model` is a part (None: `model` itself). The callbacks get epoch begin and end; calling
+    `on_train_begin` and `on_train_end` is up to the caller. The logs of an epoch are loss, accuracy (both over the
+    images that it showed), val_loss (nats), val_accuracy, the objective and seconds; the probabilities for the
+    validation part, float32 [N, C], are `owner.answers`. Training that diverges ends with its epoch.
     """
     owner = owner or model
     optimizer.build(model.trainable_variables)
@@ -52,7 +52,9 @@ def fit(
             callback.on_epoch_begin(epoch, {})
         totals = [
             step(inputs, labels, weights[labels])
-            for inputs, labels in shuffled(train, epoch=epoch, batch_size=settings.batch_size, seed=settings.seed)
+            for inputs, labels in shuffled(
+                train, epoch=epoch, batch_size=settings.batch_size, seed=settings.seed, sampling=settings.sampling
+            )
         ]
         loss, right = (float(total) / len(train.labels) for total in np.sum(np.array(totals), axis=0))
         owner.answers = predict_source(infer, val, settings.batch_size)
@@ -65,8 +67,9 @@ def fit(
 
 
 def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.ndarray:
-    """float32 [C]"""
-    balanced = settings.class_weights == "balanced"
+    """float32 [C]: how much an image of each class weighs in the loss. Where sampling balances the classes, they all
+    weigh 1: they would be weighed twice."""
+    balanced = settings.class_weights == "balanced" and settings.sampling == "natural"
     return class_weights(labels, classes).astype(np.float32) if balanced else np.ones(classes, np.float32)
 
 

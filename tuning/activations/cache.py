@@ -56,7 +56,7 @@ class Activations:
             arrays = [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
         except OSError:
             raise UnfreezeError(f"{self.folder} was changed while it was in use; repeat the command") from None
-        return Source(self.labels[part], lambda epoch, rows: copy_rows(arrays[epoch % len(arrays)], rows))
+        return Source(self.labels[part], lambda epoch, rows: copy_rows(arrays[epoch % len(arrays)], rows), views)
 
 
 def compute_activations(
