@@ -22,7 +22,7 @@ OBJECTIVES = ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_f1", "va
 ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
 ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
 SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no option for them
-    *("views", "cache", "cache_dtype", "cache_limit", "cache_dir", "oracle", "trials", "pick", "refit")
+    *("views", "cache", "cache_dtype", "cache_limit", "cache_dir", "oracle", "trials", "pick", "refit", "time_limit")
 }
 DEPTHS = (0, 1, 2, 4)  # unfreeze depths that a search tries, as far as the backbone has them
 
@@ -48,6 +48,7 @@ RULES = {
     "head_rate": _positive("0.001"),
     "tune_rate": _positive("0.0001"),
     "cache_limit": _positive("50"),
+    "time_limit": Rule(Number, "a number of seconds above 0", lambda value: 0 < value < math.inf, optional=True),
     "colour": one_of(tuple(COLOURS)),
     "augment": one_of(AUGMENTATIONS),
     "class_weights": one_of(("balanced", "none")),
@@ -112,6 +113,7 @@ class Settings(DataSettings):
     oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": chooses the point that is tried next
     trials: int = 8  # at most so many points of the search space are tried
     pick: str = "best"  # or "smallest": the smallest model of the trials tied with the best one
+    time_limit: float | None = None  # seconds that a call of `tune` or `run` may take
     refit: int = 0  # further epochs for which the model of the trial that is taken is trained
     seed: int = 0  # of the split, the search, training and augmentation
 

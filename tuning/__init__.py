@@ -6,6 +6,7 @@ search_space          the points of the search space, as KerasTuner's HyperParam
 oracles               which point is tried next
 activations           activations of the frozen prefix, computed once, shared by all trials
 tuner                 KerasTuner's Tuner, made resumable, exactly repeatable and silent
+time_limit            ends the search in time, and says what was left out
 trial_model           the HyperModel: what one trial builds and trains
 trial_files           what a trial leaves in the run folder
 trial_records         KerasTuner's records of the trials: which completed, which failed, the seed of each

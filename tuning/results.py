@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from toolkit.errors import UnfreezeError, first_line
+from toolkit.errors import UnfreezeError, first_line, one_line
 from toolkit.models.spec import ModelSpec, Point
-from toolkit.storage.files import read_json, write_text
+from toolkit.storage.files import read_json, remove, write_text
 from toolkit.training.history import Row
+
+LEFT_OUT = "search/left_out.txt"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class SearchResult:
     trials: tuple[Trial, ...]
     refit: int  # further epochs for which the taken model was trained
     kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
+    left_out: str = ""  # what was not tried for lack of time, as "time limit 30m: 5 of 8 heads"
 
     def trial(self, name: str) -> Trial:
         return next(trial for trial in self.trials if trial.trial == name)
@@ -144,6 +147,22 @@ def read_epochs(run: Path, trials: Sequence[Trial]) -> dict[str, int]:
         except (UnfreezeError, LookupError, TypeError, ValueError, OverflowError):
             continue
     return found
+
+
+def write_left_out(run: Path, left_out: str) -> None:
+    """Keep what a search did not try for lack of time, in its folder; "" removes what an earlier call left out."""
+    if left_out:
+        write_text(run / LEFT_OUT, left_out + "\n")
+    else:
+        remove(run / LEFT_OUT)
+
+
+def read_left_out(run: Path) -> str:
+    """What `write_left_out` was given; "" if nothing was left out, or nobody knows."""
+    try:
+        return one_line((run / LEFT_OUT).read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        return ""
 
 
 def _damaged(file: Path, why: str) -> UnfreezeError:

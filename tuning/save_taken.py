@@ -39,7 +39,7 @@ def save_taken(
     `load_model` returns the whole model with the weights of the trial's best epoch. Returns the row of the epoch whose
     weights were saved. Raises NoAnswerError if the model's probabilities differ from those that its trial recorded.
     """
-    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
+    numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept", "left_out")}
     place, objective = run.path / FOLDER / "model", run.settings.objective
     if _is_saved(run, numbers):
         if not has_events(place):

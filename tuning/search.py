@@ -25,10 +25,11 @@ from toolkit.training.batches import load_part
 from toolkit.training.history import Row
 from tuning import memory
 from tuning.oracles.make import make_oracle
-from tuning.results import SearchResult, Trial, write_trials
+from tuning.results import SearchResult, Trial, write_left_out, write_trials
 from tuning.save_taken import save_taken
 from tuning.search_space import hyperparameters, model_spec
 from tuning.selection import Candidate, choose_trial
+from tuning.time_limit import TimeLimit
 from tuning.trial_curves import TrialCurves
 from tuning.trial_files import trial_folder
 from tuning.trial_model import Data, TrialModel
@@ -36,13 +37,14 @@ from tuning.trial_records import completed, failures
 from tuning.tuner import RunTuner
 
 
-def search(run: Run, listener: Listener = SILENT) -> SearchResult:
+def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None) -> SearchResult:
     """Start or continue the search in a run folder. Writes trials.csv, model.keras, model.json and history.csv, and
     tensorboard/ during the search.
 
-    `listener.on_trials` gets all trials that have ended: once at the start, then whenever another one ends. Raises
-    NoAnswerError if every trial failed.
+    `listener.on_trials` gets all trials that have ended: once at the start, then whenever another one ends. `limit`:
+    the time of the command. Raises NoAnswerError if every trial failed, or if the time was over before one had ended.
     """
+    limit = limit or TimeLimit()
     data = Data(
         train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=listener.progress),
         val=load_part(run, "val", progress=listener.progress),
@@ -59,20 +61,24 @@ def search(run: Run, listener: Listener = SILENT) -> SearchResult:
     def tell(row: Row) -> None:
         curves.epoch(row)
         listener.on_epoch(row)
+        limit.epoch()
 
     oracle = _oracle(run, data.val.labels)
-    model = TrialModel(run, data, tell, listener.progress)
-    tuner = RunTuner(oracle, model, run=run, curves=curves, on_trial=report)
+    model = TrialModel(run, data, tell, limit.watched(listener.progress))
+    limit.open(run, model.backbone, data.train, data.val)
+    tuner = RunTuner(oracle, model, run=run, curves=curves, on_trial=report, limit=limit)
     if _requeue_damaged(run, oracle):
         tuner.reload()
     curves.open(oracle)
     report(oracle)
-    with memory.gc_frozen():
+    limit.resume(oracle, {row.trial: row.seconds for row in trial_rows(run, oracle)})
+    with memory.gc_frozen(), limit.ending(oracle):
         tuner.search(verbose=0)
     if not completed(oracle):
         _, message = next(iter(failures(oracle)), ("", "no trial was run"))
         raise NoAnswerError(f"every trial failed; the first said: {message}")
-    result = _result(run, oracle, data.val.labels)
+    result = replace(_result(run, oracle, data.val.labels), left_out=limit.left_out(oracle))
+    write_left_out(run.path, result.left_out)
     write_trials(run.path / "trials.csv", list(result.trials))
     row = save_taken(run, lambda: tuner.load_model(oracle.trials[result.taken]), result, data, listener.on_epoch)
     return replace(result, kept=row)

@@ -24,6 +24,7 @@ from toolkit.run import Run
 from toolkit.storage.files import write_json
 from tuning import keras_tuner_private, memory
 from tuning.checkpoints import check_room
+from tuning.time_limit import TimeLimit
 from tuning.trial_curves import TrialCurves
 from tuning.trial_model import TrialModel
 from tuning.trial_records import count_starts, trial_seed
@@ -49,6 +50,7 @@ class ResumableTuner(keras_tuner.Tuner):
         directory: str | Path,
         project_name: str,
     ) -> None:
+        self.limit = TimeLimit()
         self._kept = memory.custom_gradients()
         with contextlib.redirect_stdout(io.StringIO()):  # "Reloading Tuner from ..."
             super().__init__(oracle, hypermodel, directory=str(directory), project_name=project_name)
@@ -59,12 +61,14 @@ class ResumableTuner(keras_tuner.Tuner):
         super().on_search_begin()
 
     def on_trial_begin(self, trial: OracleTrial) -> None:
+        self.limit.begin(self.oracle, trial)
         super().on_trial_begin(trial)
         keras.utils.set_random_seed(trial_seed(self.oracle.seed, trial.trial_id))
 
     def on_trial_end(self, trial: OracleTrial) -> None:
         super().on_trial_end(trial)
         memory.free_graphs(keep=self._kept)
+        self.limit.ended(trial)
 
     def run_trial(self, trial: OracleTrial, *fit_args: Any, **fit_kwargs: Any) -> Any:
         values = trial.hyperparameters.values
@@ -127,9 +131,10 @@ class RunTuner(ResumableTuner):
         run: Run,
         curves: TrialCurves,
         on_trial: Callable[[keras_tuner.Oracle], None],
+        limit: TimeLimit,
     ) -> None:
         super().__init__(oracle, hypermodel, directory=run.path, project_name="search")
-        self.curves, self.on_trial = curves, on_trial
+        self.curves, self.on_trial, self.limit = curves, on_trial, limit
 
     def load_model(self, trial: OracleTrial) -> keras.Model:
         """The whole model, from image to probabilities."""

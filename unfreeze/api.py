@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from export.settings import EXPORT, ExportSettings, VerifySettings
@@ -22,6 +23,7 @@ from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 from unfreeze import artefact_api
+from unfreeze.after_search import seconds_after
 from unfreeze.artefact_api import DATA, PathLike, load, start
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
@@ -67,9 +69,11 @@ def run(
     """`tune`, `evaluate`, `export`, `verify` and `report` in one go. Call it again to continue after an interruption.
 
     `strict`: a file that has to be left out is an error. The exported files are verified with the export's margin.
+    `settings.time_limit` is for all of it: the search ends so early that the time for the rest is left.
     """
+    begun = monotonic()
     with alone(local_path(run)):
-        result = tune(data, run, settings=settings, strict=strict, listener=listener)
+        result = _tuned(data, run, settings, strict, listener, begun=begun, files=len(export.variants))
         evaluation = evaluate(run, listener=listener)
         manifest = _exported(run, export) or artefact_api.export(run, export, listener=listener)
         proof = VerifySettings(margin=export.margin)
@@ -133,10 +137,7 @@ def tune(
     `strict`: a file that has to be left out is an error.
     """
     with alone(local_path(run)):
-        opened = _open(data, run, settings, strict, listener)
-        from tuning.search import search
-
-        return search(opened, listener)
+        return _tuned(data, run, settings, strict, listener, begun=monotonic())
 
 
 def train(
@@ -246,6 +247,30 @@ def track(run: PathLike, uri: str) -> str:
 def backbones() -> list[Backbone]:
     """The table of backbones: the default image size of each, and its cut layer at each unfreeze depth."""
     return list(BACKBONES.values())
+
+
+def _tuned(
+    data: PathLike,
+    run: PathLike,
+    settings: Settings,
+    strict: bool,
+    listener: Listener,
+    *,
+    begun: float,
+    files: int = 0,
+) -> SearchResult:
+    """The search. `begun`: when the command began, by `time.monotonic`. `files`: how many will be exported after it;
+    0: nothing comes after it."""
+    opened = _open(data, run, settings, strict, listener)
+    from tuning.search import search
+    from tuning.time_limit import TimeLimit
+
+    images = sum(part != "train" for part in opened.images.parts)
+
+    def after(per_image: float, parameters: int) -> float:
+        return seconds_after(files, images, per_image, parameters) if files else 0.0
+
+    return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after))
 
 
 def _open(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ import click
 
 from toolkit.storage.local_path import local_path
 
+LONGEST = 1e9  # seconds
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(rf"{_NUMBER}|(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?", re.ASCII)  # 1h30 is neither
+_UNITS = (1, 3600, 60, 1)  # seconds of a number alone, of hours, minutes and seconds
 LONGEST_RANGE = 1000  # numbers in a range at most
 
 
@@ -41,6 +46,22 @@ class Numbers(click.ParamType):
         if not 0 <= count < LONGEST_RANGE or abs(first + count * step - last) > 1e-9:
             raise ValueError  # the last number must be on a step: none is dropped silently
         return [round(first + n * step, 9) for n in range(count + 1)]
+
+
+class Duration(click.ParamType):
+    """`90`, `90s`, `30m`, `2h` or `1h30m` -> seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, (int, float)):
+            return float(value)
+        found = _DURATION.fullmatch(value.strip().lower())
+        parts = found.groups(default="0") if found else ("0",) * len(_UNITS)
+        seconds = sum(float(part) * unit for part, unit in zip(parts, _UNITS, strict=True))
+        if not 0 < seconds < LONGEST:
+            self.fail(f"{value!r} is no time; give seconds, or a time such as 90s, 30m, 2h or 1h30m", param, ctx)
+        return seconds
 
 
 class Names(click.ParamType):

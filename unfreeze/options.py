@@ -9,7 +9,7 @@ import click
 from export.settings import PIXELS, ExportSettings
 from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, SAMPLINGS, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
-from unfreeze.option_types import Choice, LocalPath, Names, Numbers
+from unfreeze.option_types import Choice, Duration, LocalPath, Names, Numbers
 
 DEFAULT = Settings()
 
@@ -247,6 +247,13 @@ SEARCH = [
         type=Choice(["best", "smallest"]),
         default=DEFAULT.pick,
         help="Keep the best trial, or the smallest model among the trials that are statistically tied with it.",
+    ),
+    option(
+        "--time-limit",
+        type=Duration(),
+        show_default="none",
+        help="Time that the call may take, such as 90s, 30m or 1h30m. The search ends early enough for all that comes "
+        "after it; what was left out is said, and a call with a higher limit goes on.",
     ),
     option(
         "--refit",

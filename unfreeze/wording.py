@@ -51,6 +51,11 @@ def validation_words(row: Mapping[str, Any]) -> str:
     return f"validation accuracy {row['val_accuracy']:.2%}, loss {row['val_loss']:.4f}{more}"
 
 
+def left_out_words(left_out: str) -> str:
+    """What a search did not try for lack of time, as `tuning.results.read_left_out` gives it, and what can be done."""
+    return f"{left_out}; the same command with a higher --time-limit goes on"
+
+
 def backbone_words(unfreeze: int, stage: str) -> str:
     """What training did to the backbone, as a clause.
 

@@ -67,6 +67,7 @@ class HalvingOracle(ResumableOracle):
     ) -> None:
         super().__init__(**more)  # without a limit, because promoted trials do not count among the `max_trials`
         self.error = error
+        self.fits: Callable[[int], bool] = lambda configurations: True  # whether there is time for so many
         self.configurations = max_trials
         self.head_epochs, self.max_epochs = head_epochs, max_epochs
 
@@ -82,7 +83,8 @@ class HalvingOracle(ResumableOracle):
 
     def _new_point(self) -> Values | None:
         """A new configuration for the first rung; None if the rung is full or every point was tried."""
-        if self._rung(1) or len(self._rung(0)) >= self.configurations:
+        begun = len(self._rung(0))
+        if self._rung(1) or begun >= self.configurations or not self.fits(begun + 1):
             return None
         point = self._random_values()
         if point is None:

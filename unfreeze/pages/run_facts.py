@@ -22,7 +22,7 @@ from toolkit.storage.files import file_digest, read_json
 from toolkit.storage.records import plain_record
 from toolkit.training.history import Row, read_history
 from toolkit.training.stored_spec import OF_EARLIER, read_spec
-from tuning.results import Trial, read_epochs, read_trials
+from tuning.results import Trial, read_epochs, read_left_out, read_trials
 from unfreeze.wording import verdict_words
 
 UNVERIFIED = "not verified"
@@ -117,6 +117,12 @@ class RunFacts:
     exports: tuple[ExportSettings, ...]  # settings of the exports that wrote the files, the earliest first
     outdated: bool  # whether the export is of an earlier model
     sensitivity: StoredSensitivity | None  # accuracy by what an app does to the pixels; None before `verify --resize`
+
+    @property
+    def left_out(self) -> str:
+        """What the search did not try for lack of time, as a sentence; "" if nothing."""
+        left_out = read_left_out(self.run.path)
+        return f"{left_out[0].upper()}{left_out[1:]}." if left_out else ""
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
-from unfreeze.wording import backbone_words, majority_words, validation_words
+from unfreeze.wording import backbone_words, left_out_words, majority_words, validation_words
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
     from tuning.results import SearchResult
@@ -127,6 +127,8 @@ def show_search(result: SearchResult) -> None:
         better = validation_words(kept)
         told = better if kept["stage"] == "refit" else "no epoch was better than the trial, whose weights are kept"
         click.echo(f"refit for {result.refit} epochs: {told}")
+    if result.left_out:
+        click.echo(left_out_words(result.left_out))
 
 
 def show_evaluation(evaluation: Evaluation, what: str = "test accuracy") -> None:

@@ -1,0 +1,264 @@
+"""`TimeLimit`: ends a search in time, so that what comes after it ends in time, too.
+
+It measures what trials take and asks, before each one, whether it still fits. One that does not is not begun; one that
+takes longer than it should is cut, and runs again when the search goes on. Under halving the first rung gets as many
+configurations as leave time for the later rungs. What was left out is said. `tuning.tuner` and `tuning.search` call it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import Trial as OracleTrial
+
+from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.progress import Progress
+from toolkit.run import Run
+from toolkit.settings import Settings
+from toolkit.training.answers import inference_function
+from toolkit.training.batches import Part
+from tuning.oracles.halving import HalvingOracle, rungs
+from tuning.trial_records import FINISHED, completed
+
+SLACK = 0.05  # fraction of the limit by which a trial may overrun before it is cut
+OVERHEAD = 3.0  # seconds a trial takes beside its epochs: building, compiling, saving
+SUFFIX, WHOLE = 0.7, 5.0  # a training step on one image, in forward passes through the whole model
+FORWARD = 0.3  # the same for an image of the validation part, through the suffix
+LEAST_SECONDS = 2.0  # of a pass over the prefix, before its speed is believed
+PASS = "views through the backbone"  # how `tuning.activations.cache` calls that pass
+HEAD = "head"  # in place of a depth: a trial that trains a head alone
+SAVING = 5.0  # seconds: the model of the trial that is taken is built, compared and saved
+IMAGES = 32  # on which one forward pass is measured
+MORE = 1.1  # times the time that is needed: what is told to type
+Clock = Callable[[], float]
+After = Callable[[float, int], float]
+
+
+class TimeOverError(UnfreezeError):
+    """The search has to end now. Its text is for the user where no trial was completed."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is known of a search before a trial has ended."""
+
+    settings: Settings
+    train: int = 0  # images
+    val: int = 0
+    per_image: float = 0.0  # seconds of one image through the whole model
+    after: float = 0.0  # seconds that everything after the search takes
+
+
+class TimeLimit:
+    """The time of one command.
+
+    `seconds`: None for no limit. `begun`: when they began, on the `clock`; None: now. `after(per_image,
+    parameters)`: an estimate of the seconds that the command takes after the search; `per_image`: seconds of one image
+    through the whole model.
+    """
+
+    def __init__(
+        self,
+        seconds: float | None = None,
+        *,
+        begun: float | None = None,
+        after: After = lambda per_image, parameters: 0.0,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.seconds, self.after, self.clock = seconds, after, clock
+        self.begun = clock() if begun is None else begun
+        self.work: Work | None = None
+        self.rates: dict[Any, list[float]] = {}  # depth, or HEAD -> seconds an epoch of each trial
+        self.stopped = False  # whether something was left out
+        self._trial = self._pass = self._passed = 0.0
+        self._first = self._done = self._epochs = 0
+
+    def open(self, run: Run, backbone: keras.Model, train: Part, val: Part) -> None:
+        """The search of a run begins. One forward pass is measured, if there is a limit."""
+        if self.seconds is None:
+            return
+        per_image = self._per_image(backbone, val.images[:IMAGES])
+        counts, settings = (len(train.labels), len(val.labels)), run.settings
+        saving = SAVING + per_image * (counts[1] + settings.refit * (WHOLE * counts[0] + counts[1]))
+        after = saving + self.after(per_image, backbone.count_params())
+        self.work = Work(settings, *counts, per_image, after)
+
+    def _per_image(self, model: keras.Model, images: np.ndarray) -> float:
+        infer = inference_function(model)
+        infer(images)  # the first call traces the function
+        begun = self.clock()
+        infer(images).numpy()
+        return (self.clock() - begun) / len(images)
+
+    @property
+    def end(self) -> float:
+        """When the search has to have ended, on the clock."""
+        if self.seconds is None or self.work is None:
+            return math.inf
+        return self.begun + self.seconds - self.work.after
+
+    def resume(self, oracle: keras_tuner.Oracle, seconds: dict[str, float | None]) -> None:
+        """Take over what trials took in earlier calls (`seconds`, by their ids), and plan the rungs of halving."""
+        if isinstance(oracle, HalvingOracle):
+            oracle.fits = self.fits
+        for name, taken in seconds.items():
+            values = oracle.trials[name].hyperparameters.values
+            if taken is not None and self.work is not None:
+                self._note(values, taken + OVERHEAD)
+
+    def fits(self, configurations: int) -> bool:
+        """Whether the first rung may have so many configurations, so that the later rungs fit, too."""
+        known = self.rates.get(HEAD) or [rate for rates in self.rates.values() for rate in rates]
+        if configurations < 2 or self.work is None or not known:
+            return True
+        settings = self.work.settings
+        (_, _, head), *later = rungs(configurations, settings.head_epochs, settings.epochs)
+        needed = fmean(known) * head + sum(size * self._seconds(None, end - first) for size, first, end in later)
+        fits = self.clock() + needed <= self.end
+        self.stopped |= not fits
+        return fits
+
+    def begin(self, oracle: keras_tuner.Oracle, trial: OracleTrial) -> None:
+        """A trial is about to run. Raises TimeOverError if it does not fit; the first one always does, if there is time
+        at all."""
+        if self.work is None:
+            return
+        self._trial, self._passed, self._done = self.clock(), 0.0, 0
+        values = trial.hyperparameters.values
+        self._epochs = _epochs(values, self.work.settings)
+        expected = self._seconds(self._kind(values), self._epochs)
+        if self.clock() >= self.end or (completed(oracle) and self.clock() + expected > self.end):
+            self._stop(expected)
+
+    def epoch(self) -> None:
+        """An epoch has ended. Raises TimeOverError if its trial takes so long that it has to be cut."""
+        self._done += 1
+        if self.seconds is not None and self.clock() > self.end + SLACK * self.seconds:
+            taken = self.clock() - self._trial - self._passed
+            self._stop(taken / self._done * max(1, self._epochs - self._done))
+
+    def ended(self, trial: OracleTrial) -> None:
+        """A trial has ended, well or not."""
+        if self.work is not None and trial.status in FINISHED:
+            self._note(trial.hyperparameters.values, self.clock() - self._trial - self._passed)
+
+    def watched(self, progress: Progress) -> Progress:
+        """The same function, which raises TimeOverError when the pass over the frozen prefix is seen not to fit."""
+
+        def watch(what: str, done: int, total: int) -> None:
+            progress(what, done, total)
+            if not what.startswith(PASS) or self.work is None:
+                return
+            if not self._pass:
+                self._pass, self._first = self.clock(), done
+            taken = self._passed = self.clock() - self._pass
+            if taken >= LEAST_SECONDS and done > self._first:
+                left = taken / (done - self._first) * (total - done)
+                if self.clock() + left > self.end:
+                    self._stop(left + self._seconds(None, self._epochs))
+
+        return watch
+
+    @contextmanager
+    def ending(self, oracle: keras_tuner.Oracle) -> Iterator[None]:
+        """The search runs in this block. That its time is over ends the block. Raises NoAnswerError if no trial was
+        completed until then."""
+        try:
+            yield
+        except TimeOverError as over:
+            if not completed(oracle):
+                raise NoAnswerError(str(over)) from None
+
+    def left_out(self, oracle: keras_tuner.Oracle) -> str:
+        """What the search did not do for lack of time: "time limit 30 m: 5 of 8 heads, 2 of 4 fine-tunings"; "" if
+        nothing was left out."""
+        if not self.stopped or self.seconds is None or self.work is None:
+            return ""
+        settings = self.work.settings
+        asked = min(settings.trials, settings.point_count)
+        ended = [trial for trial in oracle.trials.values() if trial.status in FINISHED]
+        if settings.oracle == "hyperband":
+            told = f"hyperband's schedule ended after {len(ended)} trials"
+        elif settings.oracle == "halving":
+            first, later = (sum((_rung(trial) > 0) == more for trial in ended) for more in (False, True))
+            begun = sum(_rung(trial) > 0 for trial in oracle.trials.values())
+            planned = sum(size for size, *_ in rungs(asked, settings.head_epochs, settings.epochs)[1:])
+            heads = "heads" if settings.head_epochs else "first trainings"
+            told = f"{first} of {asked} {heads}, {later} of {max(planned, begun)} fine-tunings"
+        else:
+            told = f"{len(ended)} of {asked} trials"
+        return f"time limit {duration(self.seconds)}: {told}"
+
+    def _note(self, values: dict[str, Any], seconds: float) -> None:
+        assert self.work is not None
+        rate = seconds / max(1, _epochs(values, self.work.settings))
+        self.rates.setdefault(self._kind(values), []).append(rate)
+
+    def _seconds(self, kind: Any, epochs: int) -> float:
+        """What a trial will take: as those of its kind did; else as the slowest depth did; else what one forward pass
+        makes expect. `kind`: None for a depth that is not known yet."""
+        assert self.work is not None
+        own = self.rates.get(kind)
+        others = [fmean(rates) for depth, rates in self.rates.items() if depth != HEAD]
+        if own:
+            return fmean(own) * epochs
+        if kind == HEAD:
+            return OVERHEAD
+        if others:
+            return max(others) * epochs
+        work = self.work
+        step = SUFFIX if work.settings.cache else WHOLE
+        return OVERHEAD + epochs * work.per_image * (work.train * step + work.val * FORWARD)
+
+    def _kind(self, values: dict[str, Any]) -> Any:
+        assert self.work is not None
+        head = self.work.settings.head_epochs
+        return HEAD if 0 < values.get("tuner/epochs", math.inf) <= head else values.get("unfreeze")
+
+    def _stop(self, left: float) -> None:
+        """`left`: seconds until the first trial is complete."""
+        assert self.work is not None
+        assert self.seconds is not None
+        self.stopped = True
+        needed = MORE * (self.clock() - self.begun + left + self.work.after)
+        after = (
+            f", {duration(_rounded(self.work.after))} of them for what comes after the search"
+            if self.work.after
+            else ""
+        )
+        raise TimeOverError(
+            f"--time-limit {duration(self.seconds)} is too short for the first trial: about "
+            f"{duration(_rounded(needed))} would do{after}. What was computed is kept; repeat the command with a "
+            "higher --time-limit, or give fewer epochs or --views, or a smaller --image-size"
+        )
+
+
+def _epochs(values: dict[str, Any], settings: Settings) -> int:
+    return int(values.get("tuner/epochs", settings.epochs) - values.get("tuner/initial_epoch", 0))
+
+
+def _rung(trial: OracleTrial) -> int:
+    return int(trial.hyperparameters.values.get("tuner/rung", 0))
+
+
+def _rounded(seconds: float) -> float:
+    """An estimate, rounded up to ten seconds, or to a minute from two on."""
+    step = 10 if seconds <= 120 else 60
+    return math.ceil(seconds / step) * step
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `--time-limit` takes them, a part of one rounded up: "30s", "30m", "1h30m", "2m5s"."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = {"h": hours, "m": minutes, "s": rest}
+    return "".join(f"{number}{unit}" for unit, number in parts.items() if number) or "0s"
