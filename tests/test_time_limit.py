@@ -235,9 +235,9 @@ def test_a_pass_over_the_prefix_that_does_not_fit_ends_before_it_is_over(clock: 
 
     def run() -> None:
         progress("decoding train", 0, 1000)
-        for done in range(0, 1001, 20):
+        for done in (0, *range(0, 1001, 20)):
             progress(f"{PASS}, 0.1 GB", done, 1000)
-            clock.passes(20 / rate)
+            clock.passes(20 / rate if done else 4)  # a runtime takes long to start, which says nothing of its speed
 
     if fits:
         run()
@@ -245,7 +245,7 @@ def test_a_pass_over_the_prefix_that_does_not_fit_ends_before_it_is_over(clock: 
     else:
         with pytest.raises(TimeOverError, match="about 2m would do"):
             run()
-        assert clock.now - 100 < 10
+        assert clock.now - 100 < 16
     assert limit.stopped != fits
 
 

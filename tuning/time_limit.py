@@ -81,6 +81,7 @@ class TimeLimit:
         self.stopped = False  # whether something was left out
         self._trial = self._pass = self._passed = 0.0
         self._first = self._done = self._epochs = 0
+        self._steady: tuple[float, int] | None = None  # when the pass had done its first images, and how many
 
     def open(self, run: Run, backbone: keras.Model, train: Part, val: Part) -> None:
         """The search of a run begins. One forward pass is measured, if there is a limit."""
@@ -158,12 +159,16 @@ class TimeLimit:
             progress(what, done, total)
             if not what.startswith(PASS) or self.work is None:
                 return
+            now = self.clock()
             if not self._pass:
-                self._pass, self._first = self.clock(), done
-            taken = self._passed = self.clock() - self._pass
-            if taken >= LEAST_SECONDS and done > self._first:
-                left = taken / (done - self._first) * (total - done)
-                if self.clock() + left > self.end:
+                self._pass, self._first = now, done
+            self._passed = now - self._pass
+            if done > self._first and not self._steady:  # what came before is mostly the runtime's own start
+                self._steady = now, done
+            if self._steady and done > self._steady[1] and now - self._steady[0] >= LEAST_SECONDS:
+                since, before = self._steady
+                left = (now - since) / (done - before) * (total - done)
+                if now + left > self.end:
                     self._stop(left + self._seconds(None, self._epochs))
 
         return watch

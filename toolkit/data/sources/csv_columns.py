@@ -15,6 +15,7 @@ from toolkit.data.settings import DataSettings
 from toolkit.data.sources.csv_groups import called_group, refuse_groups
 from toolkit.data.sources.csv_names import forms, has_name, key, listed
 from toolkit.data.sources.csv_parts import PART_NAMES, part_column
+from toolkit.data.sources.csv_several import PAGE
 from toolkit.data.sources.csv_table import Table
 from toolkit.errors import UnfreezeError, one_line
 
@@ -172,7 +173,8 @@ def _one_hot(table: Table, left: list[int]) -> tuple[int, ...]:
         raise UnfreezeError(
             one_line(
                 f"{table.file}: the columns {names} have one 1 in {share:.0%} of the rows, and classes have one in "
-                "each: name the column with the class, --label-column NAME, or train a classifier for each column"
+                "each: name the column with the class, --label-column NAME, or train a classifier for each column "
+                f"({PAGE})"
             )
         )
     for (line, _), own in zip(table.rows, ones, strict=True):
@@ -181,7 +183,8 @@ def _one_hot(table: Table, left: list[int]) -> tuple[int, ...]:
             raise UnfreezeError(
                 one_line(
                     f"{table.file}, line {line}: {several} are 1 at once, and a classifier gives one class for an "
-                    "image: keep the rows that have one, or train a classifier for each class, with --label-column NAME"
+                    "image: keep the rows that have one, or train a classifier for each class, with --label-column "
+                    f"NAME ({PAGE})"
                 )
             )
     return binary

@@ -18,6 +18,9 @@ RECURRING = 0.2  # share of the labels with separators that have a word of anoth
 COMBINED = 0.2  # share of the labels with blanks whose words are all labels, too, from which they are several
 FEWEST = 3  # labels with blanks, from which they are several
 LABELS_OF_A_WORD = 3  # in how many labels a word is in the mean, if labels with blanks are several classes
+MISTAKES = 0.05  # share of the images with rows of several labels, from which they are no mistakes
+MANY = 5  # the same, as a number of images
+PAGE = "docs/recipes/multi-label.md says how"
 _LIST = re.compile(r"[\[({].*[\])}]")  # as Python and JSON write a list
 
 
@@ -33,9 +36,31 @@ def refuse_several(table: Table, paths: Sequence[str], labels: Sequence[str]) ->
                 one_line(
                     f"{table.file}, line {outside[label]}: {label[:80]} names several classes, "
                     f"{' and '.join(words)[:80]}, and a classifier gives one class for an image: keep the rows that "
-                    "have one, or write a name without blanks and separators if it is a class of its own"
+                    "have one, or write a name without blanks and separators if it is a class of its own, or train "
+                    f"a classifier for each class ({PAGE})"
                 )
             )
+    _refuse_rows(table, paths, labels)
+
+
+def _refuse_rows(table: Table, paths: Sequence[str], labels: Sequence[str]) -> None:
+    """Raises UnfreezeError if many images have several rows, with other labels. A few are taken for mistakes, and
+    their images are left out."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)  # path -> label -> line
+    for (line, _), path, label in zip(table.rows, paths, labels, strict=True):
+        if path and label:
+            found[path].setdefault(label, line)
+    several = {path: own for path, own in found.items() if len(own) > 1}
+    if len(several) >= max(MANY, MISTAKES * len(found)):
+        path, own = next(iter(several.items()))
+        (one, _), (other, line), *_ = own.items()
+        raise UnfreezeError(
+            one_line(
+                f"{table.file}, line {line}: {path[-80:]} is {other[:40]}, and in line {own[one]} {one[:40]}; "
+                f"{len(several)} of {len(found)} images have several labels, and a classifier gives one class for an "
+                f"image: keep the rows of those that have one, or train a classifier for each class ({PAGE})"
+            )
+        )
 
 
 def _several(labels: set[str]) -> Iterable[tuple[str, list[str]]]:
