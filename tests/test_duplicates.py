@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
@@ -17,17 +19,21 @@ from PIL import Image, ImageOps
 from tests.format_files import by_opencv
 from tests.pictures import draw, encode, write_pictures
 from toolkit.data import copies as copies_of
+from toolkit.data import together as together_module
 from toolkit.data.copies import FAR, Copies, Seen, _close, difference, find_copies
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import scan
 from toolkit.data.settings import DataSettings
 from toolkit.data.split import divide_by
 from toolkit.data.together import near_duplicates, near_leaks
+from toolkit.errors import UnfreezeError, few
 from toolkit.pixels.decode import measure, pixel_digest
 from toolkit.pixels.look import Look
 from toolkit.pixels.perceptual_hash import perceptual_hash
+from unfreeze.cli import cli
 from unfreeze.digits_demo import write_digits
 from unfreeze.pages.pair_sheet import copies, draw_pairs
+from unfreeze.screen.tables import show_folder
 
 
 def scene(seed: int, width: int = 320, height: int = 240) -> Image.Image:
@@ -404,3 +410,55 @@ def test_among_3182_photographs_one_pair_is_nearly_the_same(shared: Path) -> Non
     """dog.74 and dog.180 are one photograph, encoded twice: a fact about this data set, found by looking at it."""
     images = scan(shared / "data" / "cats_dogs")
     assert near_duplicates(images) == (("train/dog/dog.180.jpg", "train/dog/dog.74.jpg"),)
+
+
+def test_pictures_that_cannot_be_compared_are_counted_where_none_are_nearly_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_pictures(tmp_path / "data", per_class=6)
+    for number in range(3):  # plain, each of a colour of its own
+        plain = np.full((48, 48, 3), 60 * number + 20, np.uint8)
+        (folder / "dots" / f"plain{number}.png").write_bytes(encode(plain, "PNG"))
+    images = scan(folder)
+    assert images.uncompared == 3
+    show_folder(images)
+    assert "nearly the same: none (3 pictures are too small or too smooth to be compared)\n" in capsys.readouterr().out
+    show_folder(replace(images, uncompared=0))
+    assert "nearly the same: none\n" in capsys.readouterr().out
+    off = scan(folder, DataSettings(near_duplicates="off"))
+    assert off.uncompared is None
+    show_folder(off)
+    assert "nearly the same: not looked for\n" in capsys.readouterr().out
+
+
+def test_strict_refuses_a_picture_that_data_puts_into_two_parts_with_both_names(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for seed, part in enumerate(("train", "test")):
+        write_pictures(folder / part, per_class=5, seed=seed)
+    divide_by(scan(folder), DataSettings(), strict=True)
+    (folder / "test" / "dots" / "copy.jpg").write_bytes((folder / "train" / "dots" / "002.jpg").read_bytes())
+    images = scan(folder)
+    assert divide_by(images, DataSettings()).leaks() == (("test/dots/copy.jpg", "train/dots/002.jpg"),)
+    with pytest.raises(UnfreezeError) as told:
+        divide_by(images, DataSettings(), strict=True)
+    assert str(told.value) == (
+        "1 picture stands in two parts, and --strict was given; the first: test/dots/copy.jpg (test) and "
+        "train/dots/002.jpg (train)"
+    )
+
+
+def test_scan_looks_for_nearly_the_same_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_pictures(tmp_path / "data", per_class=6)
+    calls = []
+    real = together_module._near_rows
+    monkeypatch.setattr(together_module, "_near_rows", lambda images: calls.append(images) or real(images))
+    assert CliRunner().invoke(cli, ["scan", str(folder), "--sheet", str(tmp_path / "s.png")]).exit_code == 0
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [("", ""), ("a", "a"), ("abc", "a, b, c"), ("abcd", "a, b, c and 1 more"), ("abcde", "a, b, c and 2 more")],
+)
+def test_the_first_names_and_how_many_more(names: str, said: str) -> None:
+    assert few(list(names), 3) == said

@@ -23,6 +23,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     *(
         "tuning.oracles.base",
         "tuning.oracles.halving",
+        "tuning.time_limit",
         "tuning.oracles.make",
         "tuning.oracles.bayesian",
         "tuning.oracles.hyperband",

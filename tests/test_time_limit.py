@@ -18,9 +18,9 @@ from toolkit.run import MAY_CHANGE
 from toolkit.settings import Settings
 from tuning import memory
 from tuning.oracles.halving import rungs
-from tuning.results import read_left_out, write_left_out
+from tuning.results import SearchResult, read_left_out, write_left_out
 from tuning.time_limit import PASS, TimeLimit, TimeOverError, Work, duration
-from unfreeze.after_search import seconds_after
+from unfreeze.after_search import leaves_no_time_for_latencies, seconds_after, without_latencies
 from unfreeze.option_types import Duration
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")
@@ -295,8 +295,26 @@ def test_what_was_left_out_is_kept_until_a_call_leaves_nothing_out(tmp_path: Pat
 def test_the_estimate_of_what_comes_after_the_search_covers_what_was_measured() -> None:
     """benchmarks/RESULTS.md: the main job took 4 min 36 s, of which 30 s and 57 s up to the end of the search; the demo
     29 s for the export and 19 s for the verification."""
-    assert 160 <= seconds_after(8, 1783 + 280, 0.0045, 2_260_000) <= 230
-    assert 48 <= seconds_after(8, 719 + 216, 0.001, 420_000) <= 90
+    assert 160 <= seconds_after(8, 1783 + 280, 0.9, 0.0045, 2_260_000) <= 230
+    assert 48 <= seconds_after(8, 719 + 216, 0.8, 0.001, 420_000) <= 90
+    assert seconds_after(8, 935, 2.4, 0.003, 0) == pytest.approx(3 * seconds_after(8, 935, 0.8, 0.001, 0))  # it is busy
+    assert seconds_after(0, 935, 0.8, 0.001, 420_000) == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("", "time limit 5m: no latencies of the files"),
+        ("time limit 5m: 2 of 8 trials", "time limit 5m: 2 of 8 trials, no latencies of the files"),
+    ],
+)
+def test_where_the_rest_takes_longer_than_expected_the_latencies_are_left_out_and_it_is_said(
+    tmp_path: Path, before: str, said: str
+) -> None:
+    result = SearchResult("0000", "0000", (), "0000", TINY.spec(2, 0, 0.0, 0), (), 0, left_out=before)
+    assert without_latencies(result, tmp_path, 300.0).left_out == read_left_out(tmp_path) == said
+    assert [leaves_no_time_for_latencies(300.0, spent, 50.0) for spent in (239, 240, 241)] == [False, False, True]
+    assert not leaves_no_time_for_latencies(None, 1e9, 1e9)
 
 
 def test_a_search_that_is_cut_short_gives_a_model_says_so_and_goes_on(

@@ -3,6 +3,7 @@ texts."""
 
 import errno
 import unicodedata
+from collections.abc import Sequence
 
 _ZERO_WIDTH_JOINERS = "\u200c\u200d"  # format characters that belong to words and emoji
 
@@ -18,6 +19,12 @@ class NoAnswerError(Exception):
 def counted(number: int, thing: str) -> str:
     """ "1 image", "2 images"."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are: "a, b and 3 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def first_line(error: BaseException) -> str:

@@ -36,11 +36,11 @@ FORWARD = 0.3  # the same for an image of the validation part, through the suffi
 LEAST_SECONDS = 2.0  # of a pass over the prefix, before its speed is believed
 PASS = "views through the backbone"  # how `tuning.activations.cache` calls that pass
 HEAD = "head"  # in place of a depth: a trial that trains a head alone
-SAVING = 5.0  # seconds: the model of the trial that is taken is built, compared and saved
-IMAGES = 32  # on which one forward pass is measured
+SAVING = 6.0  # times the tracing of the model: the model of the trial that is taken is built, compared and saved
+IMAGES = 32  # on which the machine's speed is measured
 MORE = 1.1  # times the time that is needed: what is told to type
 Clock = Callable[[], float]
-After = Callable[[float, int], float]
+After = Callable[[float, float, int], float]
 
 
 class TimeOverError(UnfreezeError):
@@ -61,9 +61,9 @@ class Work:
 class TimeLimit:
     """The time of one command.
 
-    `seconds`: None for no limit. `begun`: when they began, on the `clock`; None: now. `after(per_image,
-    parameters)`: an estimate of the seconds that the command takes after the search; `per_image`: seconds of one image
-    through the whole model.
+    `seconds`: None for no limit. `begun`: when they began, on the `clock`; None: now. `after(tracing, per_image,
+    parameters)`: an estimate of the seconds that the command takes after the search. `tracing`: seconds to trace the
+    whole model; `per_image`: of one image through it.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TimeLimit:
         seconds: float | None = None,
         *,
         begun: float | None = None,
-        after: After = lambda per_image, parameters: 0.0,
+        after: After = lambda tracing, per_image, parameters: 0.0,
         clock: Clock = time.monotonic,
     ) -> None:
         self.seconds, self.after, self.clock = seconds, after, clock
@@ -87,18 +87,20 @@ class TimeLimit:
         """The search of a run begins. One forward pass is measured, if there is a limit."""
         if self.seconds is None:
             return
-        per_image = self._per_image(backbone, val.images[:IMAGES])
+        tracing, per_image = self._speed(backbone, val.images[:IMAGES])
         counts, settings = (len(train.labels), len(val.labels)), run.settings
-        saving = SAVING + per_image * (counts[1] + settings.refit * (WHOLE * counts[0] + counts[1]))
-        after = saving + self.after(per_image, backbone.count_params())
+        saving = SAVING * tracing + per_image * (counts[1] + settings.refit * (WHOLE * counts[0] + counts[1]))
+        after = saving + self.after(tracing, per_image, backbone.count_params())
         self.work = Work(settings, *counts, per_image, after)
 
-    def _per_image(self, model: keras.Model, images: np.ndarray) -> float:
-        infer = inference_function(model)
-        infer(images)  # the first call traces the function
-        begun = self.clock()
+    def _speed(self, model: keras.Model, images: np.ndarray) -> tuple[float, float]:
+        """(seconds to trace the model, seconds of one image through it): how fast the machine is now."""
+        infer, begun = inference_function(model), self.clock()
         infer(images).numpy()
-        return (self.clock() - begun) / len(images)
+        traced = self.clock()
+        infer(images).numpy()
+        taken = self.clock() - traced
+        return max(0.0, traced - begun - taken), taken / len(images)
 
     @property
     def end(self) -> float:

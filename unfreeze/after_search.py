@@ -1,15 +1,46 @@
-"""An estimate of the time that `unfreeze run` takes after its search: test, exports, their proof, report."""
+"""What `unfreeze run` does after its search, the test, the exports, their proof and the report, in the time that is
+left: an estimate, and what is left out where it was too low."""
 
 from __future__ import annotations
 
-START = 10.0  # seconds: runtimes are loaded, pictures drawn, the report written
-FILE = 6.0  # seconds for each exported file: converting, loading, timing it
-MILLION = 1.0  # seconds more for each million of parameters
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tuning.results import SearchResult
+
+# In times that TensorFlow takes to trace the model once, which tells how many layers it has and how busy the machine is
+START = 12.0  # runtimes are loaded, pictures drawn, the report written
+FILE = 10.0  # each exported file: converting, loading, timing it
+MILLION = 1.0  # seconds for each million of parameters of a file
 RUN = 1.3  # an image in a file's own runtime, in forward passes of the Keras model
+PROOF = 1.2  # verification with its timing, in times that the export took
+NO_LATENCIES = "no latencies of the files"
 
 
-def seconds_after(files: int, images: int, per_image: float, parameters: int) -> float:
-    """Seconds. `images`: of the test and the validation part, on which each of the `files` runs. `per_image`: seconds
-    of one through the Keras model. Fitted to two runs: 8 files, 2,063 images at 160 px, MobileNetV2 1.0, 4.5 ms: 182 s
-    for 160 s measured; the demo, 8 files, 935 images at 96 px, 0.35, 1 ms: 75 s for 50 s."""
-    return START + files * (FILE + MILLION * parameters / 1e6) + images * per_image * (1 + RUN * files)
+def seconds_after(files: int, images: int, tracing: float, per_image: float, parameters: int) -> float:
+    """Seconds; 0 if no file is exported, because the command then ends with its search. `images`: of the test and the
+    validation part, on which each of the `files` runs. `tracing`: seconds to trace the Keras model; `per_image`: of one
+    image through it. Fitted to the main job and the demo (benchmarks/RESULTS.md)."""
+    if not files:
+        return 0.0
+    own = FILE * tracing + MILLION * parameters / 1e6
+    return START * tracing + files * own + images * per_image * (1 + RUN * files)
+
+
+def leaves_no_time_for_latencies(limit: float | None, spent: float, export: float) -> bool:
+    """Whether files are verified without their latencies. `limit`: seconds of the command, `spent`: of these, until
+    now, `export`: that the export took."""
+    return limit is not None and spent + PROOF * export > limit
+
+
+def without_latencies(result: SearchResult, run: Path, limit: float | None) -> SearchResult:
+    """The result, which says that there was no time to measure the files' latencies, as the run then does."""
+    from tuning.results import write_left_out
+    from tuning.time_limit import duration
+
+    head = f"{result.left_out}," if result.left_out else f"time limit {duration(limit or 0.0)}:"
+    told = f"{head} {NO_LATENCIES}"
+    write_left_out(run, told)
+    return replace(result, left_out=told)

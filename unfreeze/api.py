@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 from unfreeze import artefact_api
-from unfreeze.after_search import seconds_after
+from unfreeze.after_search import leaves_no_time_for_latencies, seconds_after, without_latencies
 from unfreeze.artefact_api import DATA, PathLike, load, start
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
@@ -74,9 +75,13 @@ def run(
     begun = monotonic()
     with alone(local_path(run)):
         result = _tuned(data, run, settings, strict, listener, begun=begun, files=len(export.variants))
+        limit = settings.time_limit
         evaluation = evaluate(run, listener=listener)
+        exporting = monotonic()
         manifest = _exported(run, export) or artefact_api.export(run, export, listener=listener)
-        proof = VerifySettings(margin=export.margin)
+        short = leaves_no_time_for_latencies(limit, monotonic() - begun, monotonic() - exporting)
+        proof = VerifySettings(margin=export.margin, threads=() if short else None)
+        result = without_latencies(result, local_path(run), limit) if short else result
         parities = artefact_api.verify(
             run, proof, formats=export.formats, precisions=export.precisions, listener=listener
         )
@@ -102,8 +107,6 @@ def scan(
 
     `reading`: how DATA is read and divided. `strict`: a file that has to be left out is an error.
     """
-    from functools import partial
-
     from toolkit.data import image_set
     from toolkit.data.split import divide_by
 
@@ -265,11 +268,7 @@ def _tuned(
     from tuning.search import search
     from tuning.time_limit import TimeLimit
 
-    images = sum(part != "train" for part in opened.images.parts)
-
-    def after(per_image: float, parameters: int) -> float:
-        return seconds_after(files, images, per_image, parameters) if files else 0.0
-
+    after = partial(seconds_after, files, sum(part != "train" for part in opened.images.parts))
     return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after))
 
 

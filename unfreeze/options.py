@@ -96,7 +96,7 @@ MLFLOW = click.option(
 STRICT = click.option(
     "--strict",
     is_flag=True,
-    help="Treat a file that would be left out, and a group that DATA puts into two parts, as an error.",
+    help="Treat a file that would be left out, and a group or a picture that DATA puts into two parts, as an error.",
 )
 
 MODEL = [

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Copies:
     same: tuple[tuple[str, ...], ...] = ()  # sets with the same pixels
     near: tuple[tuple[str, str], ...] = ()  # pairs that link nearly the same pictures; not all pairs of a chain
     crowded: bool = False  # whether the search for these was ended because too many pictures look alike
+    uncompared: int | None = field(default=None, compare=False)  # too small or too smooth; None: none was looked for
 
 
 def first_of_each(same: Sequence[Sequence[str]]) -> dict[str, str]:
@@ -79,7 +80,8 @@ def find_copies(files: Sequence[Seen], *, near: bool = True) -> Copies:
         for one, other in [[first.get(distinct[row].digest, distinct[row].digest) for row in pair]]
         if one != other
     }
-    return Copies(same, tuple(sorted(links)), crowded)
+    uncompared = sum(seen.look.hash is None for seen in distinct) if near else None
+    return Copies(same, tuple(sorted(links)), crowded, uncompared)
 
 
 def _same(distinct: Sequence[Seen], near: Sequence[Pair]) -> tuple[tuple[str, ...], ...]:

@@ -26,7 +26,7 @@ from toolkit.data.sources.layout.undecided import no_class_folders
 from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing, refuse_csv_options
 from toolkit.data.sources.reasons import refuse_left_out, why
-from toolkit.errors import UnfreezeError, one_line
+from toolkit.errors import UnfreezeError, few, one_line
 from toolkit.pixels.decode import measure, read_picture
 from toolkit.pixels.formats import UnreadError
 from toolkit.pixels.levels import FULL
@@ -62,6 +62,7 @@ class ImageSet:
     groups: tuple[str, ...] = ()  # what each image has in common with others, "": nothing; (): not asked for
     same: tuple[tuple[str, ...], ...] = ()  # sets of digests of files that differ, with the same pixels
     near: tuple[tuple[str, str], ...] = ()  # pairs of digests that link nearly the same pictures
+    uncompared: int | None = None  # files too small or too smooth to be among these; None: not looked for, or not known
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -156,7 +157,7 @@ def scan(
         levels, said = resolved_levels(settings.levels, (image.span for image in trained))
         listing.notices += said
     found = image_set_of(listing, names, images, rejected)
-    return replace(found, levels=levels, same=copies.same, near=copies.near)
+    return replace(found, levels=levels, same=copies.same, near=copies.near, uncompared=copies.uncompared)
 
 
 def read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[ReadImage], list[Rejected]]:
@@ -240,8 +241,8 @@ def _known(
     for name, _ in sorted(listing.classes):
         if name not in known:
             near = nearest(name, classes)
-            few = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} others" if len(classes) > SHOWN else "")
-            hint = f"is it {near}? Its classes are {few}" if near else f"its classes are {few}"
+            own = few(classes, SHOWN)
+            hint = f"is it {near}? Its classes are {own}" if near else f"its classes are {own}"
             raise UnfreezeError(
                 one_line(
                     f"{data}: the model has no class {name}; {hint}: rename or remove the folder, or give --labels"

@@ -7,6 +7,7 @@ only, not on their names. `toolkit.data.draw` does it.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,14 @@ CHAIN = 0.2  # share of the images that are linked to one another, from which it
 
 
 def divide_by(images: ImageSet, settings: DataSettings, *, strict: bool = False) -> ImageSet:
-    """`split` by the settings. Raises UnfreezeError also if `strict` is true and DATA gives a group two parts."""
+    """`split` by the settings. Raises UnfreezeError also if `strict` is true and DATA gives a group or the same picture
+    two parts."""
+    leaks = images.leaks()
+    if strict and leaks:
+        part = dict(zip(images.paths, images.parts, strict=True))
+        told = " and ".join(f"{path} ({part[path]})" for path in _of_two_parts(leaks[0], part))
+        stand = f"{counted(len(leaks), 'picture')} {'stands' if len(leaks) == 1 else 'stand'} in two parts"
+        raise UnfreezeError(one_line(f"{stand}, and --strict was given; the first: {told}"))
     torn = split_groups(images)
     if strict and torn:
         group, parts = next(iter(torn.items()))
@@ -34,6 +42,12 @@ def divide_by(images: ImageSet, settings: DataSettings, *, strict: bool = False)
         )
     near = settings.near_duplicates == "keep-together"
     return split(images, val=settings.val, test=settings.test, seed=settings.seed, near=near)
+
+
+def _of_two_parts(paths: Sequence[str], part: dict[str, str]) -> tuple[str, str]:
+    """The first of these paths that has a part, and the first in another one."""
+    first = next(path for path in paths if part[path])
+    return first, next(path for path in paths if part[path] not in ("", part[first]))
 
 
 def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 0, near: bool = True) -> ImageSet:

@@ -36,10 +36,12 @@ def near_duplicates(images: ImageSet) -> tuple[Paths, ...]:
     )
 
 
-def near_leaks(images: ImageSet) -> tuple[Paths, ...]:
-    """The sets of nearly the same images that stand in two parts or more."""
+def near_leaks(images: ImageSet, near: tuple[Paths, ...] | None = None) -> tuple[Paths, ...]:
+    """The sets of nearly the same images that stand in two parts or more. `near`: `near_duplicates(images)`, where it
+    is known already."""
+    sets = near_duplicates(images) if near is None else near
     part = dict(zip(images.paths, images.parts, strict=True))
-    return tuple(paths for paths in near_duplicates(images) if len({part[path] for path in paths} - {""}) > 1)
+    return tuple(paths for paths in sets if len({part[path] for path in paths} - {""}) > 1)
 
 
 def split_groups(images: ImageSet) -> dict[str, Paths]:

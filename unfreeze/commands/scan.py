@@ -60,6 +60,7 @@ def scan(
     from toolkit.data.together import near_duplicates, near_leaks, split_groups
     from unfreeze.screen import tables
 
+    near = near_duplicates(images)
     counts = {part: images.counts(part) for part in ("train", "val", "test")}
     classes = {
         name: {part: int(count[number]) for part, count in counts.items()}
@@ -70,9 +71,10 @@ def scan(
         "images": len(images),
         "rejected": [asdict(left) for left in images.rejected],
         "duplicates": images.duplicates(),
-        "near_duplicates": near_duplicates(images),
+        "near_duplicates": near,
+        "not_compared": images.uncompared,
         "leaks": tables.leaks(images),
-        "near_leaks": near_leaks(images),
+        "near_leaks": near_leaks(images, near),
         "groups": len({*images.groups} - {""}),
         "split_groups": split_groups(images),
         "ignored": images.ignored,
@@ -81,11 +83,11 @@ def scan(
         "notices": images.notices,
         "fingerprint": images.fingerprint(),
     }
-    print_result(screen, as_json, listed, lambda: tables.show_folder(images))
+    print_result(screen, as_json, listed, lambda: tables.show_folder(images, near))
     if sheet:
         from unfreeze.pages.pair_sheet import draw_pairs
 
-        drawn = draw_pairs(images, sheet)
+        drawn = draw_pairs(images, sheet, near)
         screen.say(f"{sheet}: {drawn} pairs of copies" if drawn else f"no copies, so {sheet} was not written")
     screen.next(f"unfreeze run {shlex.quote(str(data))} RUN{_typed(reading)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -25,9 +26,10 @@ def check_sheet(path: Path) -> None:
         raise UnfreezeError(one_line(f"--sheet is {path}; give a name that ends in .png, .pdf or .svg"))
 
 
-def draw_pairs(images: ImageSet, path: Path) -> int:
-    """Write the picture. Returns how many pairs are in it; without any, nothing is written."""
-    pairs = copies(images)[:MOST]
+def draw_pairs(images: ImageSet, path: Path, near: Sequence[Sequence[str]] | None = None) -> int:
+    """Write the picture. Returns how many pairs are in it; without any, nothing is written. `near`:
+    `near_duplicates(images)`, where it is known already."""
+    pairs = copies(images, near)[:MOST]
     if pairs:
         lines = (len(pairs) + 1) // 2
         figure = Figure(figsize=(13, 3.1 * lines), layout="constrained")
@@ -41,10 +43,10 @@ def draw_pairs(images: ImageSet, path: Path) -> int:
     return len(pairs)
 
 
-def copies(images: ImageSet) -> list[tuple[int, int]]:
+def copies(images: ImageSet, near: Sequence[Sequence[str]] | None = None) -> list[tuple[int, int]]:
     """Pairs of rows: the first of each set of copies with each other one. Those in two parts come first."""
     row = {path: number for number, path in reversed([*enumerate(images.paths)])}
-    sets = [*near_duplicates(images), *images.duplicates()]
+    sets = [*(near_duplicates(images) if near is None else near), *images.duplicates()]
     pairs = dict.fromkeys((row[paths[0]], row[other]) for paths in sets for other in paths[1:])
     return sorted(pairs, key=lambda pair: images.parts[pair[0]] == images.parts[pair[1]])
 

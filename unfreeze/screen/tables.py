@@ -13,7 +13,7 @@ import numpy as np
 from toolkit.data.image_set import ImageSet
 from toolkit.data.sources.reasons import by_suffix
 from toolkit.data.together import near_duplicates, near_leaks, split_groups
-from toolkit.errors import one_line
+from toolkit.errors import counted, one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
@@ -26,8 +26,10 @@ LISTED = 20  # files are named at most; the others are counted
 ROWS = 1000  # classes are shown at most; the others are counted
 
 
-def show_folder(images: ImageSet) -> None:
-    """Print the classes with their images in each part, the sizes, and the files that are left out or doubled."""
+def show_folder(images: ImageSet, near: tuple[tuple[str, ...], ...] | None = None) -> None:
+    """Print the classes with their images in each part, the sizes, and the files that are left out or doubled. `near`:
+    `near_duplicates(images)`, where it is known already."""
+    near = near_duplicates(images) if near is None else near
     parts = [part for part in ("train", "val", "test") if part in images.parts]
     counts = {part: images.counts(part) for part in parts}
     together = images.counts()
@@ -47,9 +49,12 @@ def show_folder(images: ImageSet) -> None:
         click.echo(f"note: {one_line(notice)}")
     listed("left out", [f"{left.path}: {left.reason}" for left in images.rejected])
     listed("with the same pixels", [", ".join(group) for group in images.duplicates()])
-    listed("nearly the same", [", ".join(group) for group in near_duplicates(images)])
+    if images.uncompared is None:
+        click.echo("nearly the same: not looked for")
+    else:
+        listed("nearly the same", [", ".join(group) for group in near], note=_uncompared(images.uncompared))
     listed("the same image in two given parts", leaks(images))
-    for what, lines in torn(images).items():
+    for what, lines in torn(images, near).items():
         if lines:
             listed(what, lines)
     if images.ignored:
@@ -73,11 +78,17 @@ def _with_parts(images: ImageSet, sets: Sequence[tuple[str, ...]]) -> list[str]:
     return [", ".join(f"{path} ({part[path]})" for path in paths) for paths in sets]
 
 
-def torn(images: ImageSet) -> dict[str, list[str]]:
+def _uncompared(some: int) -> str:
+    """How many pictures could not be compared with others, in brackets; "" if all could."""
+    told = f"{counted(some, 'picture')} {'is' if some == 1 else 'are'} too small or too smooth to be compared"
+    return f" ({told})" if some else ""
+
+
+def torn(images: ImageSet, near: tuple[tuple[str, ...], ...] | None = None) -> dict[str, list[str]]:
     """What else stands in two parts: a line for each set of nearly the same images, and for each group."""
     groups = split_groups(images)
     return {
-        "nearly the same image in two parts": _with_parts(images, near_leaks(images)),
+        "nearly the same image in two parts": _with_parts(images, near_leaks(images, near)),
         "a group in two parts": [f"{group}: {' and '.join(parts)}" for group, parts in groups.items()],
     }
 
@@ -97,9 +108,9 @@ def warnings(images: ImageSet) -> Iterator[str]:
                 yield f"  and {len(lines) - LISTED} more (`unfreeze scan DATA --json` lists all)"
 
 
-def listed(what: str, lines: Sequence[str], most: int = LISTED) -> None:
-    """Print how many lines there are, and at most `most` of them."""
-    click.echo(f"{what}: {len(lines) or 'none'}")
+def listed(what: str, lines: Sequence[str], most: int = LISTED, note: str = "") -> None:
+    """Print how many lines there are, with a note, and at most `most` of them."""
+    click.echo(f"{what}: {len(lines) or 'none'}{note}")
     for line in lines[:most]:
         click.echo(f"  {one_line(line)}")
     if len(lines) > most:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from toolkit.errors import few
+
 _GAPS = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|(?<=[a-z])(?=[A-Z])|[\W_]+")
 NO_NAME = re.compile(r"(Unnamed: \d+)?")  # what pandas and spreadsheets put above a column of row numbers
 
@@ -29,10 +31,7 @@ def has_name(name: str) -> bool:
 
 
 def listed(names: Sequence[str], most: int = 12) -> str:
-    if not names:
-        return "none"
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(name[:40] for name in names[:most]) + more
+    return few([name[:40] for name in names], most) or "none"
 
 
 def quoted(name: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from toolkit import errors
 from toolkit.data.sources.layout.class_in_name import class_in_name, classes_in_names
 from toolkit.data.sources.part_names import part_of
 from toolkit.data.sources.walk import is_image, visible
@@ -138,9 +139,8 @@ def copy_inside(root: Path, folder: Path, names: Sequence[str]) -> UndecidedErro
 
 
 def few(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return one_line(", ".join(names[:SHOWN]) + more)
+    """The first names, as one line, and how many more there are."""
+    return one_line(errors.few(names, SHOWN))
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
