@@ -242,6 +242,20 @@ SEARCH = [
         help="Keep the best trial, or the smallest model among the trials that are statistically tied with it.",
     ),
     option(
+        "--folds",
+        type=int,
+        default=DEFAULT.folds,
+        help="Judge each trial on all training and validation images, by cross-validation with so many folds. 1: on "
+        "the validation images alone.",
+    ),
+    option(
+        "--final",
+        type=Choice(["average", "retrained"]),
+        default=DEFAULT.final,
+        help="The model that is made of the chosen trial with folds: the mean of the weights of its folds' models, or "
+        "one that is trained anew on all of their images.",
+    ),
+    option(
         "--refit",
         type=int,
         default=DEFAULT.refit,
