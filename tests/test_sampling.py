@@ -16,6 +16,7 @@ from toolkit.settings import Settings
 from toolkit.training.answers import scores
 from toolkit.training.batches import Part, Source, augmented, shuffled, view
 from toolkit.training.fit import _class_weights
+from toolkit.training.folds import as_folds
 from toolkit.training.sampling import epoch_rows, occurrences
 from toolkit.training.train import train
 
@@ -139,3 +140,16 @@ def test_a_training_sees_the_rare_class_as_often_as_the_other(tiny: str) -> None
         assert curves[0] == curves[1]  # the same call gives the same numbers
         means[sampling] = float(model.predict(part.images, verbose=0)[:, 1].mean())
     assert means["balanced"] > means["natural"] + 0.15  # the share of the rare class among what it saw
+
+
+def test_a_fold_samples_its_own_images_and_keeps_their_views() -> None:
+    labels = labels_of((30, 6))
+    source = Source(labels, lambda epoch, rows: np.stack([np.full(len(rows), epoch), rows], axis=1), views=4)
+    numbers = np.arange(36) % 3
+    for number, fold in enumerate(as_folds(source, source, numbers)):
+        batches = shuffled(fold.train, epoch=1, batch_size=5, seed=0, sampling="balanced")
+        shown = np.concatenate([inputs for inputs, _ in batches])
+        assert set(numbers[shown[:, 1]]) == {0, 1, 2} - {number}
+        assert np.bincount(labels[shown[:, 1]]).tolist() == [12, 12]
+        rare = shown[labels[shown[:, 1]] == 1]
+        assert len({tuple(one) for one in rare.tolist()}) == 12  # three times four images, each time another view

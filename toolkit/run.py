@@ -38,7 +38,7 @@ PACKAGES = (
     "opencv-python-headless",
 )
 TRAIN_WITH = ("keras", "tensorflow")  # another major or minor version of these may train differently
-MAY_CHANGE = {"trials", "pick", "refit", "cache_limit", "cache_dir", "time_limit"}  # when a search is resumed
+MAY_CHANGE = {"trials", "pick", "refit", "final", "cache_limit", "cache_dir", "time_limit"}  # when a search goes on
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Trial:
     parent: str = ""  # the trial whose weights it started with, under halving and hyperband
     mark: str = ""  # "best", "tied" with the best
     score: float | None = None  # the objective at the best epoch; earlier versions did not write it
+    fold_spread: float | None = None  # standard deviation of the objective over the folds; None: there are none
 
     @property
     def number(self) -> int:
@@ -111,7 +112,7 @@ def _trial_of(row: Mapping[str, str]) -> Trial:
         name: int(row[name]) if row[name] else None for name in ("head_units", "unfreeze", "best_epoch", "parameters")
     }
     numbers = {name: _finite(row[name]) for name in ("dropout", "val_loss", "val_accuracy", "seconds")}
-    numbers["score"] = _finite(row.get("score") or "")  # earlier versions had none
+    numbers |= {name: _finite(row.get(name) or "") for name in ("score", "fold_spread")}  # earlier versions had none
     return Trial(**values, **whole, **numbers)  # type: ignore[arg-type]  # each column by its name
 
 

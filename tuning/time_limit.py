@@ -88,10 +88,12 @@ class TimeLimit:
         if self.seconds is None:
             return
         tracing, per_image = self._speed(backbone, val.images[:IMAGES])
-        counts, settings = (len(train.labels), len(val.labels)), run.settings
-        saving = SAVING * tracing + per_image * (counts[1] + settings.refit * (WHOLE * counts[0] + counts[1]))
+        settings, images, judged = run.settings, len(train.labels), len(val.labels)
+        again = settings.refit * WHOLE + (settings.epochs * SUFFIX if settings.folds > 1 else 0)  # it may be retrained
+        saving = SAVING * tracing + per_image * (judged * (1 + settings.refit) + images * again)
+        trained = images * max(1, settings.folds - 1)  # in an epoch: each fold's model leaves out a fold of its own
         after = saving + self.after(tracing, per_image, backbone.count_params())
-        self.work = Work(settings, *counts, per_image, after)
+        self.work = Work(settings, trained, judged, per_image, after)
 
     def _speed(self, model: keras.Model, images: np.ndarray) -> tuple[float, float]:
         """(seconds to trace the model, seconds of one image through it): how fast the machine is now."""

@@ -256,6 +256,20 @@ SEARCH = [
         "after it; what was left out is said, and a call with a higher limit goes on.",
     ),
     option(
+        "--folds",
+        type=int,
+        default=DEFAULT.folds,
+        help="Judge each trial on all training and validation images, by cross-validation with so many folds. 1: on "
+        "the validation images alone.",
+    ),
+    option(
+        "--final",
+        type=Choice(["average", "retrained"]),
+        default=DEFAULT.final,
+        help="The model that is made of the chosen trial with folds: the mean of the weights of its folds' models, or "
+        "one that is trained anew on all of their images.",
+    ),
+    option(
         "--refit",
         type=int,
         default=DEFAULT.refit,
