@@ -131,10 +131,10 @@ class RunTuner(ResumableTuner):
         run: Run,
         curves: TrialCurves,
         on_trial: Callable[[keras_tuner.Oracle], None],
-        limit: TimeLimit,
+        limit: TimeLimit | None = None,
     ) -> None:
         super().__init__(oracle, hypermodel, directory=run.path, project_name="search")
-        self.curves, self.on_trial, self.limit = curves, on_trial, limit
+        self.curves, self.on_trial, self.limit = curves, on_trial, limit or TimeLimit()
 
     def load_model(self, trial: OracleTrial) -> keras.Model:
         """The whole model, from image to probabilities."""
