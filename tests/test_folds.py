@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from sklearn.model_selection import StratifiedKFold
 
 from tests.test_split import folder, shuffled
 from tests.tiny import SETTINGS
-from toolkit.data.folds import draw_folds
+from toolkit.data.folds import POOLED, draw_folds
+from toolkit.data.settings import DataSettings
 from toolkit.data.together import together
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
@@ -38,8 +40,8 @@ from tuning.trial_files import MEAN_ANSWERS, trial_folder
 @pytest.mark.parametrize("count", [2, 3, 5])
 @pytest.mark.parametrize("seed", range(6))
 def test_each_class_is_spread_over_the_folds_as_scikit_learn_does(seed: int, count: int) -> None:
-    data = folder([23, 40, 5], seed=seed)
-    drawn = draw_folds(data, count, seed=seed)
+    data = folder([23, 40, 5], seed=seed, parts=POOLED)
+    drawn = draw_folds(data, count, DataSettings(seed=seed))
     splitter = StratifiedKFold(count, shuffle=True, random_state=seed)
     for label in range(3):
         own = np.bincount(drawn[data.labels == label], minlength=count)
@@ -49,28 +51,28 @@ def test_each_class_is_spread_over_the_folds_as_scikit_learn_does(seed: int, cou
 
 @pytest.mark.parametrize("seed", range(6))
 def test_what_must_stay_together_is_in_one_fold(seed: int) -> None:
-    data = folder([60, 80], seed=seed, copies=0.3)
+    data = folder([60, 80], seed=seed, copies=0.3, parts=POOLED)
     rng = np.random.default_rng(seed)
     data = replace(data, groups=tuple(f"patient {n}" for n in rng.integers(0, 40, len(data))))
-    drawn = draw_folds(data, 4, seed=seed)
+    drawn = draw_folds(data, 4, DataSettings(seed=seed))
     sets = together(data)
     assert all(len({*drawn[sets == one]}) == 1 for one in {*sets})
     assert all(len({*drawn[data.labels == label]}) == 4 for label in range(2))
 
 
 def test_the_draw_depends_on_content_and_seed_alone() -> None:
-    data = folder([30, 30])
+    data = folder([30, 30], parts=POOLED)
     other = shuffled(data, 1)
-    fold = dict(zip(data.digests, draw_folds(data, 5, seed=3).tolist(), strict=True))
-    assert [fold[digest] for digest in other.digests] == draw_folds(other, 5, seed=3).tolist()
-    assert draw_folds(data, 5, seed=3).tolist() != draw_folds(data, 5, seed=4).tolist()
+    fold = dict(zip(data.digests, draw_folds(data, 5, DataSettings(seed=3)).tolist(), strict=True))
+    assert [fold[digest] for digest in other.digests] == draw_folds(other, 5, DataSettings(seed=3)).tolist()
+    assert draw_folds(data, 5, DataSettings(seed=3)).tolist() != draw_folds(data, 5, DataSettings(seed=4)).tolist()
 
 
 def test_a_class_with_too_few_images_is_named() -> None:
     with pytest.raises(UnfreezeError, match=r"--folds 5: class class1 has 3 images.*give --folds 3"):
-        draw_folds(folder([30, 3]), 5, seed=0)
+        draw_folds(folder([30, 3], parts=POOLED), 5)
     with pytest.raises(UnfreezeError, match=r"has 1 image.*add images"):
-        draw_folds(folder([30, 1]), 2, seed=0)
+        draw_folds(folder([30, 1], parts=POOLED), 2)
 
 
 def features(seed: int, count: int = 60) -> Source:
@@ -179,7 +181,7 @@ def taken(run: Run) -> str:
 def test_a_search_is_judged_on_all_images_that_are_no_test(folded: Run) -> None:
     pool = folded.images.select("train", "val")
     settings = folded.settings
-    numbers = draw_folds(pool, 3, seed=settings.seed)
+    numbers = draw_folds(folded.images, 3, settings)
     with (folded.path / "trials.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))
     assert any(trial["parent"] for trial in trials)
@@ -274,3 +276,40 @@ def test_on_images_the_folds_are_those_on_activations(folded: Run, pictures: Pat
 def test_folds_and_a_refit_exclude_each_other() -> None:
     with pytest.raises(UnfreezeError, match=r"--refit needs validation images.*--folds"):
         Settings(weights="none", folds=5, refit=2)
+
+
+def test_a_run_with_folds_is_exported_and_reported(folded: Run, tmp_path: Path) -> None:
+    """Its proof rests on test images alone, because the model was trained on the others."""
+    from export.artefacts import read_reference
+    from export.proof.verify import verify
+    from export.settings import ExportSettings
+    from export.write import export
+    from unfreeze.pages.write_report import write_report
+
+    run = again(folded, tmp_path)
+    manifest = export(run, ExportSettings(formats=("tflite",), precisions=("float32", "int8"), calibration=12))
+    assert set(read_reference(manifest).paths) == set(run.images.select("test").paths)
+    assert {part.part for parity in verify(run) for part in parity.evidence} == {"test"}
+    write_report(run)
+    page = (run.path / "report.html").read_text()
+    pool = len(run.images.select("train", "val"))
+    assert f"Judged out of fold on all {pool} training and validation images, in 3 folds" in page
+    assert "mean of the weights of the 3 folds" in page
+    assert "to train and choose on, in folds" in (run.path / "report.md").read_text()
+
+
+def test_a_validation_part_of_the_data_is_said_to_be_trained_on(pictures: Path, tmp_path: Path, tiny: str) -> None:
+    for part in ("train", "val"):
+        for path in sorted(pictures.glob("*/*")):
+            (tmp_path / "data" / part / path.parent.name).mkdir(parents=True, exist_ok=True)
+            if (part == "val") == (int(hashlib.sha256(path.name.encode()).hexdigest(), 16) % 3 == 0):
+                shutil.copy(path, tmp_path / "data" / part / path.parent.name)
+    run = prepare(tmp_path / "data", tmp_path / "run", replace(SETTINGS, folds=2))
+    assert any("--folds the validation part of DATA is trained on" in notice for notice in run.images.notices)
+    assert not prepare(tmp_path / "data", tmp_path / "other", SETTINGS).images.notices
+
+
+def test_too_few_images_for_the_folds_write_nothing(pictures: Path, tmp_path: Path, tiny: str) -> None:
+    with pytest.raises(UnfreezeError, match=r"--folds 1000: class .*give --folds"):
+        prepare(pictures, tmp_path / "run", replace(SETTINGS, folds=1000))
+    assert not (tmp_path / "run").exists()

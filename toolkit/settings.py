@@ -20,6 +20,7 @@ AUGMENTATIONS = ("none", "light", "strong")
 COLOURS = {"rgb": 3, "grey": 1}  # name -> channels of the images that a model takes
 OBJECTIVES = ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_f1", "val_auc")  # toolkit.stats.scores
 ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
+FINALS = ("average", "retrained")
 ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
 SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no option for them
     *("views", "cache", "cache_dtype", "cache_limit", "cache_dir"),
@@ -58,7 +59,7 @@ RULES = {
     "objective": one_of(OBJECTIVES),
     "oracle": one_of(ORACLES),
     "pick": one_of(("best", "smallest")),
-    "final": one_of(("average", "retrained")),
+    "final": one_of(FINALS),
 }
 
 

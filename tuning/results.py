@@ -68,6 +68,10 @@ class SearchResult:
     spec: ModelSpec  # of the trial taken
     trials: tuple[Trial, ...]
     refit: int  # further epochs for which the taken model was trained
+    judged: int = 0  # images that judged every trial
+    folds: int = 1  # of cross-validation; 1: those images are no training images
+    objective: str = "val_loss"  # what the trials were compared by
+    final: str = ""  # how the final model is made of a trial with folds: "average" or "retrained"
     kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
     left_out: str = ""  # what was not tried for lack of time, as "time limit 30m: 5 of 8 heads"
 

@@ -20,7 +20,7 @@ from toolkit.training.history import Row, read_history
 from toolkit.training.model_file import save_model, without_optimizer
 from toolkit.training.train import refit
 from tuning.results import SearchResult, ancestors
-from tuning.trial_files import TrialFolder, trial_folder
+from tuning.trial_files import trial_folder
 from tuning.trial_model import Data
 
 # by dtype of the activations: how much a probability of the saved model may differ from the one that its trial recorded
@@ -45,7 +45,6 @@ def save_taken(
     """
     folder = trial_folder(run, result.taken)
     numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept", "left_out")}
-    numbers |= {"final": _final(run, folder, data.val.labels)}
     place, objective = run.path / FOLDER / "model", run.settings.objective
     if _is_saved(run, numbers):
         if not has_events(place):
@@ -61,7 +60,7 @@ def save_taken(
     rows, curve = _whole_history(run, result), CurveWriter(place, objective)
     for row in rows:
         curve.add(row)
-    if numbers["final"] == "retrained":
+    if result.final == "retrained":
         model = without_optimizer(retrain(rows), result.spec)
     if result.refit:
 
@@ -75,13 +74,14 @@ def save_taken(
     return _saved_epoch(run)
 
 
-def _final(run: Run, folder: TrialFolder, labels: np.ndarray) -> str:
-    """How the final model is made of a trial with folds; "" if there are none.
+def final_of(run: Run, trial: str, labels: np.ndarray) -> str:
+    """How the final model is made of a trial with folds; "" if there are none. `labels`, int32 [N]: of the images that
+    judged the trial.
 
     Where models have moved too far apart, the mean of their weights is none that works (Frankle et al., 2020). This is
     seen from the images that it was trained on: there it answers worse than the models do on images they have not seen.
     """
-    settings = run.settings
+    settings, folder = run.settings, trial_folder(run, trial)
     if settings.folds == 1:
         return ""
     loss, balanced = SCORES["val_loss"], settings.balanced

@@ -29,7 +29,7 @@ from tuning import memory
 from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, write_left_out, write_trials
 from tuning.retrain import retrained
-from tuning.save_taken import save_taken
+from tuning.save_taken import final_of, save_taken
 from tuning.search_space import hyperparameters, model_spec
 from tuning.selection import Candidate, choose_trial
 from tuning.time_limit import TimeLimit
@@ -93,10 +93,7 @@ def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None
 
 def _data(run: Run, listener: Listener) -> Data:
     settings, images = run.settings, run.images
-    folds = None
-    if settings.folds > 1:
-        near = settings.near_duplicates == "keep-together"
-        folds = draw_folds(images.select(*settings.trained_on), settings.folds, seed=settings.seed, near=near)
+    folds = draw_folds(images, settings.folds, settings) if settings.folds > 1 else None
     smooth = settings.augment != "none"
     train = load_part(run, *settings.trained_on, antialiased=smooth, progress=listener.progress)
     val = load_part(run, *settings.judged_on, progress=listener.progress)
@@ -155,6 +152,10 @@ def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchR
         spec=model_spec(run.settings, len(run.images.class_names), point),
         trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in trial_rows(run, oracle)),
         refit=run.settings.refit,
+        judged=len(labels),
+        folds=run.settings.folds,
+        objective=run.settings.objective,
+        final=final_of(run, choice.taken.trial, labels),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from export.settings import PIXELS, ExportSettings
-from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, SAMPLINGS, Settings
+from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, FINALS, OBJECTIVES, ORACLES, SAMPLINGS, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
 from unfreeze.option_types import Choice, Duration, LocalPath, Names, Numbers
 
@@ -264,7 +264,7 @@ SEARCH = [
     ),
     option(
         "--final",
-        type=Choice(["average", "retrained"]),
+        type=Choice(FINALS),
         default=DEFAULT.final,
         help="The model that is made of the chosen trial with folds: the mean of the weights of its folds' models, or "
         "one that is trained anew on all of their images.",
