@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tuning.results import SearchResult
 
 # In times that TensorFlow takes to trace the model once, which tells how many layers it has and how busy the machine is
-START = 12.0  # runtimes are loaded, pictures drawn, the report written
-FILE = 10.0  # each exported file: converting, loading, timing it
+START = 8.0  # runtimes are loaded, pictures drawn, the report written
+FILE = 6.0  # each exported file: converting, loading, timing it
 MILLION = 1.0  # seconds for each million of parameters of a file
 RUN = 1.3  # an image in a file's own runtime, in forward passes of the Keras model
 PROOF = 1.2  # verification with its timing, in times that the export took
