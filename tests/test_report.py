@@ -27,9 +27,9 @@ from toolkit.errors import UnfreezeError
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run, load_run, prepare
 from toolkit.settings import Settings
-from toolkit.stats.accuracy_lost import HOLDS, UNDECIDED
+from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from toolkit.stats.metrics import evaluate
-from tuning.results import SearchResult
+from tuning.results import SearchResult, write_left_out
 from unfreeze import cli
 from unfreeze.pages.card import render_card
 from unfreeze.pages.page import render_page
@@ -416,6 +416,31 @@ def test_page_and_card_say_which_images_count_and_what_of_the_smallest_class(cop
         assert f"Bounds: from {parts['test']} test and {parts['val']} validation images; int8 on " in told
         assert "Allowed: 2 points, which " in told
         assert told.count("Smallest class: ") == 1
+
+
+def test_page_and_card_say_at_their_top_which_class_collapses(copy: Path) -> None:
+    def collapsed(one: Parity) -> Parity:
+        first, *others = one.classes
+        lost = replace(first, lost_images=first.images, gained_images=0, lost_at_most=1.0, lost_at_least=0.7)
+        return replace(one, verdict=FAILS, reason="a class collapses", classes=(lost, *others))
+
+    assert read_parities(copy / "parity.json")[0].classes
+    page, card = report(copy)
+    assert " collapses: " not in " ".join(page.text) + card
+    change_parities(copy, collapsed)
+    page, card = report(copy)
+    for told in (" ".join(" ".join(page.text).split()), card.replace("\\", "")):
+        assert told.count(" collapses: ") == 2
+        assert ", 70.0 points at least" in told
+
+
+def test_page_and_card_say_what_was_left_out_for_lack_of_time(copy: Path) -> None:
+    page, card = report(copy)
+    assert "ime limit" not in " ".join(page.text) + card
+    write_left_out(copy, "time limit 30m: 5 of 8 heads, 2 of 6 fine-tunings")
+    page, card = report(copy)
+    for told in (" ".join(" ".join(page.text).split()), card.replace("\\", "")):
+        assert "Time limit 30m: 5 of 8 heads, 2 of 6 fine-tunings." in told
 
 
 def test_a_model_no_better_than_chance_proves_nothing(copy: Path) -> None:

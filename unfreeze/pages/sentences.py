@@ -10,7 +10,7 @@ from typing import Any
 from export.settings import PIXELS
 from toolkit.data.together import near_leaks, split_groups
 from toolkit.errors import one_line
-from unfreeze.evidence_wording import allowed_words, classes_words, evidence_words
+from unfreeze.evidence_wording import allowed_words, class_loss_words, classes_words, evidence_words
 from unfreeze.pages.effects import Effect
 from unfreeze.pages.run_facts import RunFacts
 from unfreeze.wording import backbone_words
@@ -146,7 +146,8 @@ def exports_verdict(facts: RunFacts) -> str:
     parts = [f"{len(holding)} of {_files(len(facts.files))} shown to keep the model's accuracy, on {images}."]
     for label, names in _by_verdict(facts).items():
         parts.append(f"{label}: {', '.join(names)}.")
-    return " ".join(parts)
+    collapse = class_loss_words(facts.parities) if any(parity.collapsed for parity in facts.parities) else ""
+    return " ".join(filter(None, [*parts, sentence(collapse)]))
 
 
 def margins_words(facts: RunFacts) -> str:
