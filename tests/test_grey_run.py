@@ -21,8 +21,9 @@ from PIL import Image
 
 from export.artefacts import read_manifest, read_reference
 from export.predict import predict
+from export.proof.clients import GREY_CLIENTS
 from export.proof.locate import locate
-from export.proof.pixel_sensitivity import GREY_CLIENTS, measure_run, read_sensitivity
+from export.proof.pixel_sensitivity import measure_run, read_sensitivity
 from export.proof.verify import verify
 from export.runtimes.runners import load
 from export.settings import ExportSettings, VerifySettings

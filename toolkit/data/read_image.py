@@ -23,6 +23,8 @@ class ReadImage:
     look: Look
     form: str = "JPEG"  # as `toolkit.pixels.formats.content` names it
     span: tuple[int, int] = (0, 0)  # lowest and highest sample of an image of more than 8 bits
+    colours: str = ""  # what its colours are converted by, as `toolkit.pixels.colour.effect` says
+    transparent: bool = False  # whether any pixel is
 
 
 def copies_among(root: Path, images: Sequence[ReadImage], *, near: bool) -> Copies:
