@@ -346,11 +346,12 @@ def test_predict_decodes_as_the_file_says(tmp_path: Path) -> None:
 class Saying:
     """Stands for the process of a model file with this description, and for what was seen of the file."""
 
-    def __init__(self, how: str | None) -> None:
+    def __init__(self, how: str | None, profiles: str | None = None) -> None:
         self.process, self.how = self, how
+        self.more = {} if profiles is None else {"profiles": profiles}
 
     def call(self, function: Callable[[], tuple[str, str] | None]) -> tuple[str, str] | None:
-        described = None if self.how is None else {"input": {"levels": self.how}}
+        described = None if self.how is None else {"input": {"levels": self.how, **self.more}}
         with pytest.MonkeyPatch.context() as patch:
             loaded = SimpleNamespace(description=described)
             patch.setattr(worker, "_runner", SimpleNamespace(loaded=loaded), raising=False)

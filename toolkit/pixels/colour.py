@@ -10,6 +10,7 @@ is part of a model's recipe, `profiles`:
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,8 +38,8 @@ class _Conversion:
     """What is done to the pixels of images with a certain profile."""
 
     usable: bool
-    mode: str = ""  # Pillow's, of the pixels that `transform` takes
-    transform: ImageCms.ImageCmsTransform | None = None  # None: they are those of sRGB
+    mode: str = ""  # Pillow's, of the pixels that `apply` takes
+    apply: Callable[[Image.Image], Image.Image] | None = None  # -> RGB; None: they are those of sRGB
 
 
 def words(profiles: str) -> str:
@@ -63,7 +64,7 @@ def effect(told: ColoursTold | None, space: str) -> str:
     made = _conversion(told.icc, space)
     if not made.usable:
         return UNUSABLE
-    return "" if made.transform is None else told.source
+    return "" if made.apply is None else told.source
 
 
 def to_srgb(image: Image.Image, told: ColoursTold | None, profiles: str) -> Image.Image:
@@ -72,12 +73,12 @@ def to_srgb(image: Image.Image, told: ColoursTold | None, profiles: str) -> Imag
     if told is None or told.source not in _CONVERTED[profiles]:
         return image
     made = _conversion(told.icc, space_of(image.mode))
-    if made.transform is None:
+    if made.apply is None:
         return image
     image = image.convert("LA") if image.mode == "La" else image  # multiplied by alpha, in a TIFF
     alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
     pixels = image if image.mode == made.mode else image.convert(made.mode)
-    converted = made.transform.apply(pixels)
+    converted = made.apply(pixels)
     if alpha is not None:
         converted.putalpha(alpha)
     return converted
@@ -101,8 +102,7 @@ def _conversion(icc: bytes, space: str) -> _Conversion:
         if own != space and (own, space) != ("RGB ", "GRAY"):  # a grey image in the colours of an RGB profile
             return _Conversion(usable=False)
         mode = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}[own]
-        transform = ImageCms.buildTransform(profile, _srgb(), mode, "RGB")
-        return _judged(transform, mode)
+        return _judged(_of_grey(profile) if mode == "L" else _transform(profile, mode).apply, mode)
     except (ImageCms.PyCMSError, OSError, ValueError, KeyError):
         return _Conversion(usable=False)
 
@@ -112,13 +112,25 @@ def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-def _judged(transform: ImageCms.ImageCmsTransform, mode: str) -> _Conversion:
+def _transform(profile: ImageCms.ImageCmsProfile, mode: str, flags: int = 0) -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(profile, _srgb(), mode, "RGB", flags=ImageCms.Flags(flags))
+
+
+def _of_grey(profile: ImageCms.ImageCmsProfile) -> Callable[[Image.Image], Image.Image]:
+    """A table: LittleCMS' own for grey, which it makes to be fast, is off by up to 10 levels near black."""
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    exact = _transform(profile, "L", ImageCms.Flags.NOOPTIMIZE).apply(ramp)
+    table = np.asarray(exact)[0].T.ravel().tolist()
+    return lambda image: image.convert("RGB").point(table)
+
+
+def _judged(apply: Callable[[Image.Image], Image.Image], mode: str) -> _Conversion:
     """The conversion by what it makes of colours in all the space."""
     steps = np.linspace(0, 255, {"L": 256, "RGB": 17, "CMYK": 5}[mode]).round().astype(np.uint8)
     channels = len(mode)
     probe = np.stack(np.meshgrid(*[steps] * channels, indexing="ij"), axis=-1).reshape(1, -1, channels)
-    made = np.asarray(transform.apply(Image.fromarray(probe[..., 0] if mode == "L" else probe, mode))).astype(int)
+    made = np.asarray(apply(Image.fromarray(probe[..., 0] if mode == "L" else probe, mode))).astype(int)
     if np.ptp(made.mean(axis=2)) < LEAST_RANGE:
         return _Conversion(usable=False)
     same = mode != "CMYK" and np.abs(made - probe).max() <= SAME
-    return _Conversion(True, mode, None if same else transform)
+    return _Conversion(True, mode, None if same else apply)
