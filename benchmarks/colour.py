@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageDraw
@@ -69,7 +70,7 @@ def cut_out(under: str, photograph: Image.Image) -> bytes:
 
 def _bytes(image: Image.Image, form: str, **how: object) -> bytes:
     file = io.BytesIO()
-    image.save(file, form, **({"compress_level": 1} if form == "PNG" else {}), **how)
+    image.save(file, form, **({"compress_level": 0} if form == "PNG" else {}), **how)
     return file.getvalue()
 
 
@@ -87,21 +88,26 @@ class Measuring:
         self.size = size
 
     def features(self, files: list[Path], pixels: Callable[[Path], np.ndarray]) -> np.ndarray:
-        """float32 [N, F]."""
+        """float32 [N, W, F] of `pixels`, uint8 [W, S, S, 3]: in W ways."""
+        made = []
         with ThreadPoolExecutor(2) as pool:
-            images = np.stack(list(pool.map(pixels, files)))
-        made: np.ndarray = self.backbone.predict(images / np.float32(127.5) - 1, batch_size=64, verbose=0)
-        return made
+            for start in range(0, len(files), 64):
+                images = np.stack(list(pool.map(pixels, files[start : start + 64])))
+                flat = images.reshape(-1, *images.shape[2:]) / np.float32(127.5) - 1
+                made.append(np.asarray(self.backbone(flat, training=False)).reshape(*images.shape[:2], -1))
+        return np.concatenate(made)
 
-    def of(self, files: list[Path], store: Store, profiles: str, composited: bool = True) -> np.ndarray:
+    def of(self, files: list[Path], store: Store, ways: list[dict[str, Any]]) -> list[np.ndarray]:
+        """The features of stored photographs, decoded in each of these ways."""
+
         def pixels(file: Path) -> np.ndarray:
             data = store(Image.open(file).convert("RGB"))
-            return resize(decode_whole(data, profiles=profiles, composited=composited), self.size)
+            return np.stack([resize(decode_whole(data, **way), self.size) for way in ways])
 
-        return self.features(files, pixels)
+        return list(np.moveaxis(self.features(files, pixels), 1, 0))
 
     def as_they_are(self, files: list[Path]) -> np.ndarray:
-        return self.features(files, partial(decode, size=self.size))
+        return self.features(files, lambda file: decode(file, self.size)[None])[:, 0]
 
 
 def main() -> None:
@@ -109,34 +115,36 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--alpha", type=float, default=0.35)
     parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--every", type=int, default=1, help="take every so many-th photograph")
     parser.add_argument("--profile", action="append", default=[], metavar="NAME=FILE")
     given = parser.parse_args()
     data = given.shared / "data" / "cats_dogs"
-    train, test = (sorted((data / part).glob("*/*.jpg")) for part in ("train", "test"))
+    train, test = (sorted((data / part).glob("*/*.jpg"))[:: given.every] for part in ("train", "test"))
     labels = [np.array([file.parent.name == "dog" for file in files]) for files in (train, test)]
     own = {name: Path(file).read_bytes() for name, _, file in (one.partition("=") for one in given.profile)}
     measuring = Measuring(given.shared, given.alpha, given.size)
     phone = partial(stored, PROFILES["Display P3"])
+    both: list[dict[str, Any]] = [{"profiles": how} for how in BOTH]
+    converted, ignored = measuring.of(train, phone, both)
     trained = {
         "sRGB photographs": measuring.as_they_are(train),
-        "P3 photographs, converted": measuring.of(train, phone, "srgb"),
-        "P3 photographs, ignored": measuring.of(train, phone, "ignored"),
+        "P3 photographs, converted": converted,
+        "P3 photographs, ignored": ignored,
     }
     models = {
         name: make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)).fit(features, labels[0])
         for name, features in trained.items()
     }
     seen = {"as they are": measuring.as_they_are(test)}
-    for name, profile in (PROFILES | own).items():
-        seen |= {f"{name}, {how}": measuring.of(test, partial(stored, profile), how) for how in BOTH}
-    for name, store in {
-        "gAMA 45455 and cHRM of sRGB": partial(with_gamma, 45455, CHRM),
-        "gAMA 55556": partial(with_gamma, 55556, b""),
-    }.items():
-        seen |= {f"{name}, {how}": measuring.of(test, store, how) for how in BOTH}
+    stores: dict[str, Store] = {name: partial(stored, profile) for name, profile in (PROFILES | own).items()}
+    stores["gAMA 45455 and cHRM of sRGB"] = partial(with_gamma, 45455, CHRM)
+    stores["gAMA 55556"] = partial(with_gamma, 55556, b"")
+    for name, store in stores.items():
+        seen |= {f"{name}, {how}": made for how, made in zip(BOTH, measuring.of(test, store, both), strict=True)}
+    shown = {"on white": True, "transparency dropped": False}
     for under in ("black", "stays"):
-        for composited, what in ((True, "on white"), (False, "transparency dropped")):
-            seen[f"cut out, {under} around, {what}"] = measuring.of(test, partial(cut_out, under), "srgb", composited)
+        made = measuring.of(test, partial(cut_out, under), [{"composited": way} for way in shown.values()])
+        seen |= {f"cut out, {under} around, {what}": one for what, one in zip(shown, made, strict=True)}
     for name, model in models.items():
         print(f"\ntrained on {name}")
         answers = {what: model.predict(features) for what, features in seen.items()}

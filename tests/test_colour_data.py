@@ -239,7 +239,7 @@ def test_what_browsers_do_is_measured_where_training_ignored_it(mixed: Path, mon
     monkeypatch.setattr("export.proof.pixel_sensitivity.load", lambda path: Nervous)
     images = replace(scan(mixed), profiles="ignored")
     rows = sensitivity(mixed, images, 16, clients=clients_of(3, "ignored"))
-    (found,) = [one for one in rows if one.client == "colour profiles converted to sRGB: browsers, phones (3 images)"]
+    (found,) = [one for one in rows if one.client == "colour profiles applied: browsers, phones (3 images)"]
     made = []
     for path in images.paths:
         if path.startswith("told/p"):
@@ -252,9 +252,7 @@ def test_what_browsers_do_is_measured_where_training_ignored_it(mixed: Path, mon
             made.append(decode(mixed / path, 16))
     answers = Nervous.predict(np.stack(made)).argmax(1)
     assert found.accuracy == (answers == images.labels).mean()
-    assert [one.client for one in rows if "PNG gamma" in one.client] == [
-        "PNG gamma converted to sRGB: browsers (2 images)"
-    ]
+    assert [one.client for one in rows if "PNG gamma" in one.client] == ["PNG gamma applied: browsers (2 images)"]
 
 
 @pytest.mark.parametrize("channels", [3, 1])

@@ -121,9 +121,9 @@ def absent(names: Iterable[str]) -> list[str]:
 def _file_clients(profiles: str) -> tuple[Client, ...]:
     """Clients that differ only where a file says something of its colours, or is transparent."""
     profile, gamma = (
-        ("colour profiles ignored: OpenCV, Pillow, TensorFlow", "PNG gamma ignored: OpenCV, Pillow, TensorFlow")
+        ("colour profiles ignored: OpenCV, Pillow", "PNG gamma ignored: OpenCV, Pillow")
         if profiles == SRGB
-        else ("colour profiles converted to sRGB: browsers, phones", "PNG gamma converted to sRGB: browsers")
+        else ("colour profiles applied: browsers, phones", "PNG gamma applied: browsers")
     )
     by_profile, by_gamma = (GAMMA, PROFILE) if profiles == SRGB else (PROFILE, GAMMA)
     return (

@@ -100,7 +100,8 @@ def sensitivity(
 
 
 def _named(client: Client, counts: Counter[str]) -> str:
-    return f"{client.name} ({counts[client.concerns]} images)" if client.concerns else client.name
+    count = counts[client.concerns]
+    return f"{client.name} ({count:,} image{'' if count == 1 else 's'})" if client.concerns else client.name
 
 
 def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: float) -> None:

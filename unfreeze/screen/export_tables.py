@@ -291,4 +291,4 @@ def show_sensitivity(rows: Sequence[Sensitivity]) -> None:
     from export.proof.clients import absent
 
     if none := absent([row.client for row in rows]):
-        click.echo(f"no test image has {' or '.join(none)}")
+        click.echo(f"no test image has {' or '.join(filter(None, (', '.join(none[:-1]), none[-1])))}")
