@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from export.settings import PIXELS, ExportSettings
-from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, Settings
+from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, FINALS, OBJECTIVES, ORACLES, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
 from unfreeze.option_types import Choice, LocalPath, Names, Numbers
 
@@ -240,6 +240,20 @@ SEARCH = [
         type=Choice(["best", "smallest"]),
         default=DEFAULT.pick,
         help="Keep the best trial, or the smallest model among the trials that are statistically tied with it.",
+    ),
+    option(
+        "--folds",
+        type=int,
+        default=DEFAULT.folds,
+        help="Judge each trial on all training and validation images, by cross-validation with so many folds. 1: on "
+        "the validation images alone.",
+    ),
+    option(
+        "--final",
+        type=Choice(FINALS),
+        default=DEFAULT.final,
+        help="The model that is made of the chosen trial with folds: the mean of the weights of its folds' models, or "
+        "one that is trained anew on all of their images.",
     ),
     option(
         "--refit",

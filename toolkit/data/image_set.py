@@ -69,9 +69,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def select(self, part: str) -> ImageSet:
-        """The images of one part; class names and rejected files stay as they are."""
-        return self._rows([i for i, own in enumerate(self.parts) if own == part])
+    def select(self, *parts: str) -> ImageSet:
+        """The images of one part or of several, in their order here; class names and rejected files stay as they
+        are."""
+        return self._rows([i for i, own in enumerate(self.parts) if own in parts])
 
     def counts(self, part: str | None = None) -> np.ndarray:
         """Images of each class, int64 [C], in one part or in all."""
@@ -187,8 +188,9 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
         entry.path.encode()
         data = read_picture(path)
         found, digest = measure(data), hashlib.sha256(data).hexdigest()
-        told = found.size, found.look, found.form, found.span, found.colours, found.transparent
-        return ReadImage(entry, digest, *told)
+        return ReadImage(
+            entry, digest, found.size, found.look, found.form, found.span, found.colours, found.transparent
+        )
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnreadError as error:
