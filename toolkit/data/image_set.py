@@ -19,7 +19,7 @@ import numpy as np
 from toolkit.data.colours_seen import colours_seen
 from toolkit.data.copies import first_of_each
 from toolkit.data.formats_seen import misnamed, resolved_levels, unread_formats
-from toolkit.data.read_image import ReadImage, copies_among, without_disputed
+from toolkit.data.read_image import ReadImage, copies_among, measured, without_disputed
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.alike import nearest
 from toolkit.data.sources.class_folders import classes_in_a_heap
@@ -29,7 +29,7 @@ from toolkit.data.sources.open import read_listing, refuse_csv_options
 from toolkit.data.sources.reasons import refuse_left_out, why
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.colour import IGNORED
-from toolkit.pixels.decode import measure, read_picture
+from toolkit.pixels.decode import read_picture
 from toolkit.pixels.formats import UnreadError
 from toolkit.pixels.levels import FULL
 from toolkit.process.cores import cores
@@ -186,11 +186,7 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
     path = root / entry.path
     try:
         entry.path.encode()
-        data = read_picture(path)
-        found, digest = measure(data), hashlib.sha256(data).hexdigest()
-        return ReadImage(
-            entry, digest, found.size, found.look, found.form, found.span, found.colours, found.transparent
-        )
+        return measured(entry, read_picture(path))
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnreadError as error:
