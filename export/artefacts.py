@@ -122,9 +122,10 @@ def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, An
     """The description that is stored in every artefact: what an app needs to prepare the input and to read the
     answer."""
     fingerprint, shape = run.images.fingerprint(), ["batch", image_size, image_size, run.settings.channels]
+    how = recipe(run.settings.channels, run.images.levels, run.images.profiles)
     return {
         "class_names": list(run.images.class_names),
-        "input": {"name": INPUT, "dtype": "uint8", "shape": shape, **recipe(run.settings.channels, run.images.levels)},
+        "input": {"name": INPUT, "dtype": "uint8", "shape": shape, **how},
         "output": {
             "name": OUTPUT,
             "dtype": "float32",

@@ -288,3 +288,7 @@ def show_sensitivity(rows: Sequence[Sensitivity]) -> None:
         for row in rows
     ]
     print_table(["pixels", "accuracy", "flips", "lost", "at most", "verdict"], table)
+    from export.proof.clients import absent
+
+    if none := absent([row.client for row in rows]):
+        click.echo(f"no test image has {' or '.join(filter(None, (', '.join(none[:-1]), none[-1])))}")
