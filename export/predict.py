@@ -23,6 +23,7 @@ from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode, read_picture
 from toolkit.pixels.levels import FULL
+from toolkit.stats.rejection import unsure
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
@@ -36,6 +37,7 @@ class Prediction:
     probability: float | None = None
     probabilities: dict[str, float] | None = None
     error: str | None = None
+    unsure: bool | None = None  # whether the probability is below the threshold in the model's file, if it has one
 
 
 def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN_THE_FILE) -> Iterator[Prediction]:
@@ -50,9 +52,8 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
     process = ArtefactProcess(path)  # a damaged file may crash its runtime, and then only that process
     try:
         process.load(0, conversion)
-        classifier = _Classifier(
-            process, _names(process, conversion), _size(process), process.call(worker.image_levels) or FULL
-        )
+        levels, threshold = process.call(worker.image_levels) or FULL, process.call(worker.threshold)
+        classifier = _Classifier(process, _names(process, conversion), _size(process), levels, threshold)
         files, links, listings = _look(images)
         if not files:
             raise _no_image(images, listings)
@@ -70,6 +71,7 @@ class _Classifier:
     names: tuple[str, ...]
     size: tuple[int, int]  # height and width
     levels: str  # how it takes 16-bit images
+    reject_below: float  # the top probability below which it is unsure; 0: it always answers
 
 
 def _names(process: ArtefactProcess, conversion: Conversion) -> tuple[str, ...]:
@@ -158,4 +160,5 @@ def _predict(classifier: _Classifier, image: Path) -> Prediction:
         return Prediction(str(image), error=f"{path} answers with what is no number")
     top = int(answers[0].argmax())
     by_class = {name: float(probability) for name, probability in zip(names, answers[0], strict=True)}
-    return Prediction(str(image), names[top], float(answers[0, top]), by_class)
+    below = bool(unsure(answers, classifier.reject_below)[0])
+    return Prediction(str(image), names[top], float(answers[0, top]), by_class, unsure=below)

@@ -14,7 +14,7 @@ import numpy as np
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
-from toolkit.earlier_version import MARK, NEW_SETTINGS, is_earlier, loss_warning, with_parts_of, without_parts
+from toolkit.earlier_version import NEW_SETTINGS, as_begun, cautions, is_earlier, marked, with_parts_of, without_parts
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.levels import FULL
 from toolkit.progress import Progress, silent
@@ -69,10 +69,10 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     told: tuple[str, ...] = ()
     earlier = is_earlier(stored)
     if stored is not None:
-        _refuse_another(path, stored, images, settings, searches)
+        _refuse_another(path, stored, images, as_begun(stored, settings), searches)
         images = replace(images, levels=stored["data"].get("levels", FULL))  # an older version took all 16 bits
         images = with_parts_of(images, _stored_images(path, stored)) if earlier else images
-        told = loss_warning(images, settings) if earlier and searches else ()
+        told, settings = cautions(stored, images, settings, searches), as_begun(stored, settings)
         versions = _with_earlier(stored, versions[0])
     elif path.is_dir() and any(_shown(path)) and not file.exists():
         lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
@@ -80,7 +80,7 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     run = Run(path, images, settings, (*_version_warnings(versions[0], versions[-1]), *told))
     try:
         for name in (file, path / COPY):
-            write_json(name, _to_json(run, versions) | ({MARK: True} if earlier else {}))
+            write_json(name, marked(stored, _to_json(run, versions)))
     except (FileExistsError, NotADirectoryError):
         raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:

@@ -15,6 +15,7 @@ from toolkit.run import Run
 from toolkit.storage.files import read_json
 from toolkit.training.answers import probabilities
 from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve
+from toolkit.training.held_out import HeldOut
 from toolkit.training.history import Row, read_history
 from toolkit.training.model_file import save_model, without_optimizer
 from toolkit.training.train import refit
@@ -46,7 +47,8 @@ def save_taken(
             write_curve(place, objective, read_history(run.path / "history.csv"))
         return _saved_epoch(run)
     model, recorded = load_model(), trial_folder(run, result.taken).answers()
-    difference = float(np.abs(probabilities(model, data.val.images) - recorded).max())
+    answers = probabilities(model, data.val.images)
+    difference = float(np.abs(answers - recorded).max())
     if not difference <= PROBABILITY_TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(
             f"the model of trial {result.taken}, built again from its weights, answers differently from what the trial "
@@ -63,7 +65,8 @@ def save_taken(
 
         rows = refit(model, data.train, data.val, run.settings, rows, recorded, tell)
         model = without_optimizer(model, result.spec)
-    save_model(run, model, result.spec, rows, search=numbers)
+        answers = probabilities(model, data.val.images)
+    save_model(run, model, result.spec, rows, HeldOut(answers, data.val.labels), search=numbers)
     return _saved_epoch(run)
 
 

@@ -61,6 +61,18 @@ EXPORT = [
         help="Names of the model's layers, separated by commas, that int8 files keep in float.",
     ),
     click.option("--license", help="Licence of the model. It is written into every file.  [not stated]"),
+    click.option(
+        "--reject-below",
+        type=float,
+        help="An image is unsure if its top probability is below this: predict, the checkers and the code in the "
+        "report say so. It is written into every file; 0 removes it.  [none]",
+    ),
+    click.option(
+        "--wanted-accuracy",
+        type=float,
+        help="In place of --reject-below: the lowest threshold with which, on validation images, the share of right "
+        "answers among those given is at least this with 95 % confidence, such as 0.99.",
+    ),
     MARGIN,
 ]
 CONVERSION = [
@@ -161,6 +173,12 @@ TRAINING = [
         type=Choice(["balanced", "none"]),
         default=DEFAULT.class_weights,
         help="balanced: every class has the same weight in training, however many images it has.",
+    ),
+    option(
+        "--calibrate/--no-calibrate",
+        default=DEFAULT.calibrate,
+        help="Fit a temperature on the validation images, which makes the probabilities as sure as they are right, and "
+        "put it into the model and every file.",
     ),
     *READING,
     *FRACTIONS,

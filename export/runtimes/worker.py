@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.description import levels
+from export.description import levels, reject_below
 from export.runtimes.answers import to_probabilities
 from export.runtimes.runners import Runner, import_runtime, load
 from export.runtimes.tensors import Tensor, tensors
@@ -95,6 +95,11 @@ def image_levels() -> str | None:
     """How the artefact takes 16-bit images, as `toolkit.pixels.levels` names it; None if it has no description."""
     description = _runner.loaded.description
     return None if description is None else levels(description)
+
+
+def threshold() -> float:
+    """The top probability below which the artefact is unsure; 0 if it always answers."""
+    return reject_below(_runner.loaded.description)
 
 
 def predict(images: np.ndarray) -> np.ndarray:

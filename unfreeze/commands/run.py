@@ -56,6 +56,7 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
     from export.predict import default_artefact
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables, tables
+    from unfreeze.screen.threshold import show_threshold
 
     def summary() -> None:
         click.echo()
@@ -63,6 +64,7 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
         tables.show_evaluation(finished.evaluation)
         click.echo()
         export_tables.show_attempts(finished.manifest)
+        show_threshold(finished.manifest)
         export_tables.show_parity(finished.parities)
         click.echo()
         tables.show_places(run)
