@@ -71,7 +71,7 @@ EXPORT = [
         "--wanted-accuracy",
         type=float,
         help="In place of --reject-below: the lowest threshold with which, on validation images, the share of right "
-        "answers among those given is at least this with 95 % confidence, such as 0.99.",
+        "answers among those given is at least this with 95 % confidence, such as 0.99.  [none]",
     ),
     MARGIN,
 ]

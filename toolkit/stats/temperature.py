@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 BOUNDS = (0.1, 10.0)  # of a temperature
-FEWEST = 100  # images; of fewer, a temperature made the log loss of other images worse (benchmarks/RESULTS.md)
+FEWEST = 50  # images; of fewer, a temperature made the log loss of other images worse (benchmarks/RESULTS.md)
 MISTAKES = 0.5  # that are added to those of the images, and as many right answers
 DIGITS = 4  # decimals of a fitted temperature, so that it is the same wherever it is computed
 
