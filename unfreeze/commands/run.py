@@ -56,7 +56,7 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
     from export.predict import default_artefact
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables, tables
-    from unfreeze.screen.threshold import show_threshold
+    from unfreeze.screen.threshold import threshold_words
 
     def summary() -> None:
         click.echo()
@@ -64,7 +64,8 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
         tables.show_evaluation(finished.evaluation)
         click.echo()
         export_tables.show_attempts(finished.manifest)
-        show_threshold(finished.manifest)
+        if words := threshold_words(finished.manifest):
+            click.echo(f"{words}\n")
         export_tables.show_parity(finished.parities)
         click.echo()
         tables.show_places(run)

@@ -19,7 +19,7 @@ from unfreeze.evidence_wording import (
 )
 from unfreeze.screen.tables import listed
 from unfreeze.screen.terminal import print_table
-from unfreeze.screen.threshold import show_threshold, unsure_note
+from unfreeze.screen.threshold import threshold_words, unsure_note
 from unfreeze.wording import COULD_NOT_RUN, VERDICTS, verdict_words
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def show_manifest(manifest: Manifest) -> None:
     ]
     print_table(["artefact", "precision", "size", "sha256", ""], rows)
     show_attempts(manifest)
-    show_threshold(manifest)
+    if words := threshold_words(manifest):
+        click.echo(f"\n{words}")
     if (manifest.folder / "golden").is_dir():
         click.echo(f"\n{manifest.folder / 'golden'}: images, answers and checkers to prove an app's own pipeline with")
 
@@ -198,7 +199,7 @@ def _show_differences(results: Sequence[Parity]) -> None:
     differences = ["mean diff", "99th pct", "max diff"]
     columns = ["artefact", "agreement", "flips at most", *differences, "calibration error", "the model's"]
     limited = any(parity.unsure_otherwise is not None for parity in results)
-    columns += ["unsure otherwise"] if limited else []
+    columns += ["unsure"] if limited else []
     rows = [
         [
             parity.artefact.name,

@@ -1,10 +1,8 @@
-"""The threshold below which an exported file is unsure, on standard output."""
+"""The threshold below which an exported file is unsure, in words for standard output."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import click
 
 from export.description import reject_below
 from toolkit.stats.rejection import coverage
@@ -14,18 +12,20 @@ if TYPE_CHECKING:
     from export.proof.parity import Parity
 
 
-def show_threshold(manifest: Manifest) -> None:
-    """Print the threshold in the files, if they have one, and what it does on the test images."""
+def threshold_words(manifest: Manifest) -> str:
+    """The threshold in the files and what it does on the test images, in two lines; "" if they have none."""
     limit = reject_below(manifest.description)
     if not limit:
-        return
+        return ""
     from export.artefacts import TEST, read_reference
 
     test = read_reference(manifest).only(TEST)
     row = coverage(test.probabilities, test.labels, limit)
     right = "" if row.accuracy is None else f": {row.accuracy:.2%} are right"
-    click.echo(f"\nunsure: images whose top probability is below {limit:g}")
-    click.echo(f"of {row.images} test images {row.answered} ({row.share:.2%}) are answered, {row.wrong} wrongly{right}")
+    return (
+        f"unsure: images whose top probability is below {limit:g}\n"
+        f"of {row.images} test images {row.answered} ({row.share:.2%}) are answered, {row.wrong} wrongly{right}"
+    )
 
 
 def unsure_note(parity: Parity) -> str:
@@ -33,6 +33,6 @@ def unsure_note(parity: Parity) -> str:
     if parity.reject_below is None:
         return ""
     return (
-        f"unsure otherwise: test images for which one of file and model is unsure (below {parity.reject_below:g}) and "
+        f"unsure: test images for which one of file and model is unsure (below {parity.reject_below:g}) and "
         "the other is not; all other columns count unsure images, too"
     )
