@@ -40,7 +40,7 @@ class Intermediates:
     folder: Path  # the export folder; float32 files in it are of the same model
     scratch: Path  # a folder for intermediate files
     description: dict[str, Any]  # as `export.artefacts.describe` gives it
-    val_answers: np.ndarray  # float32 [V, C]: the model's answers to the validation part
+    val_answers: np.ndarray  # float32 [V, C]: the model's answers to the images that judged the trials
     progress: Progress
 
     def describe(self, variant: Variant, **quantisation: Any) -> dict[str, Any]:
@@ -114,11 +114,15 @@ class Intermediates:
 
     @cached_property
     def _judged(self) -> tuple[Part, np.ndarray, np.ndarray]:
-        """The validation part, which neither training nor calibration used; the rows of it that files are judged on,
-        int64 [N]; the model's answers to them, float32 [N, C]."""
+        """The images that judged the trials; those of their rows that files are judged on, int64 [N], none of which was
+        used for calibration; the model's answers to them, float32 [N, C]. Without folds no image was trained on."""
         self._check_has("val", "judge it by")
-        part = self._part("val")
-        rows = stratified_rows(part.labels, JUDGED, self.run.settings.seed)
+        names, seed = self.run.settings.judged_on, self.run.settings.seed
+        part = self._part(*names)
+        parts = np.array([own for own in self.run.images.parts if own in names])
+        calibrated = np.flatnonzero(parts == "train")[self.calibration_rows] if "train" in names else []
+        rows = np.setdiff1d(np.arange(len(parts)), calibrated)
+        rows = rows[stratified_rows(part.labels[rows], JUDGED, seed)]
         return part, rows, self.val_answers[rows]
 
     def _check_has(self, part: str, purpose: str) -> None:
@@ -128,8 +132,8 @@ class Intermediates:
                 f"the run has no images to {purpose} ({part}); adopt the model into a new run, of DATA with train/ too"
             )
 
-    def _part(self, name: str) -> Part:
-        return load_part(self.run, name, image_size=self.model.input_shape[1])
+    def _part(self, *names: str) -> Part:
+        return load_part(self.run, *names, image_size=self.model.input_shape[1])
 
 
 def model_answers(model: keras.Model, images: np.ndarray, what: str, progress: Progress) -> np.ndarray:

@@ -38,7 +38,7 @@ def _out_of_reach(wanted: float, best: Coverage) -> str:
     """What can be reached, rounded down."""
     most = int(best.accuracy_at_least * 1e4) / 1e4
     return (
-        f"--wanted-accuracy is {wanted:g}, which no threshold is shown to reach on {best.images} validation "
+        f"--wanted-accuracy is {wanted:g}, which no threshold is shown to reach on {best.images} held-out "
         f"images; the highest that can be shown is {most:g} (--reject-below {best.threshold:g}: {best.answered} "
         f"answered, {best.wrong} wrong; with 95 % confidence); give less, or more images, or --reject-below"
     )

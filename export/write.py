@@ -60,18 +60,19 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")
     staying = _staying(folder, digest, chosen)
     license = settings.license or (staying.description.get("license", UNSTATED) if staying else UNSTATED)
-    val = _val_reference(run, model, image_size, progress)
-    limit = threshold(run, settings, staying.description if staying else None, val)
+    answers = answers_of(run.path, run.images.select("test"), digest)
+    if answers is None:
+        answers = model_answers(model, part.images, "the model's own answers", progress)
+    reference = Reference(run.images.select("test").paths, part.labels, answers)
+    val = _judging_reference(run, model, image_size, progress)
+    proof = reference if run.settings.folds > 1 else reference + val  # with folds the model was trained on them
+    limit = threshold(run, settings, staying.description if staying else None, proof.only(VAL))
     description = describe(run, image_size, license, limit)
     if staying and staying.artefacts and staying.description != description:
         raise UnfreezeError(
             f"the other artefacts in {folder} were exported with another --license, --reject-below or version; "
             "export all of them anew"
         )
-    answers = answers_of(run.path, run.images.select("test"), digest)
-    if answers is None:
-        answers = model_answers(model, part.images, "the model's own answers", progress)
-    reference = Reference(run.images.select("test").paths, part.labels, answers)
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
@@ -98,7 +99,7 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
         folder,
         description,
         tuple(every[variant.name] for variant in ALL_VARIANTS if variant.name in every),
-        write_reference(folder, reference + val),
+        write_reference(folder, proof),
         digest,
         failed,
         (*_calls(staying), settings),
@@ -109,10 +110,11 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     return manifest
 
 
-def _val_reference(run: Run, model: keras.Model, image_size: int, progress: Progress) -> Reference:
-    """The model's answers to the validation part, by which int8 files are judged and other files verified."""
-    part = load_part(run, VAL, image_size=image_size, progress=progress)
-    paths = run.images.select(VAL).paths
+def _judging_reference(run: Run, model: keras.Model, image_size: int, progress: Progress) -> Reference:
+    """The model's answers to the images that judged the trials. int8 files are judged by them and, if the model was not
+    trained on them, the other files verified."""
+    part = load_part(run, *run.settings.judged_on, image_size=image_size, progress=progress)
+    paths = run.images.select(*run.settings.judged_on).paths
     if not paths:
         return Reference((), part.labels, np.empty((0, len(run.images.class_names)), np.float32))
     answers = model_answers(model, part.images, "its answers to validation images", progress)

@@ -17,7 +17,7 @@ ROOT = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel is 
 HEAVY_PACKAGES = {"tensorflow", "keras", "keras_tuner", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
 HEAVY = {  # our modules that import one of them at the top; all others are light
     *("toolkit.models.build", "toolkit.models.weights", "toolkit.evaluation.evaluate_run"),
-    *("toolkit.training.answers", "toolkit.training.staged_training", "toolkit.training.fit"),
+    *("toolkit.training.answers", "toolkit.training.staged_training", "toolkit.training.fit", "toolkit.training.folds"),
     *("toolkit.training.model_file", "toolkit.training.train"),
     *("toolkit.to_onnx.graph", "toolkit.to_onnx.repairs", "toolkit.to_onnx.canonical"),
     *(
@@ -29,7 +29,14 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     ),
     *("tuning.activations.cache", "tuning.activations.passes", "tuning.activations.prefix"),
     *("tuning.search_space", "tuning.trial_records", "tuning.tuner", "tuning.trial_model", "tuning.search"),
-    *("tuning.memory", "tuning.trial_curves", "tuning.trial_files", "tuning.save_taken", "tuning.checkpoints"),
+    *(
+        "tuning.memory",
+        "tuning.trial_curves",
+        "tuning.trial_files",
+        "tuning.retrain",
+        "tuning.save_taken",
+        "tuning.checkpoints",
+    ),
     *("export.formats.saved_model", "export.formats.tflite", "export.formats.tflite_metadata", "export.formats.onnx"),
     *("export.quantise.onnx", "export.quantise.ways", "export.proof.layers"),
     *("export.write", "export.write_variants", "export.intermediates", "export.foreign.adopt"),

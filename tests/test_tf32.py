@@ -28,6 +28,7 @@ from toolkit.settings import Settings
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, unaugmented
 from toolkit.training.fit import fit
+from toolkit.training.folds import Turns, as_folds
 from tuning.activations.prefix import in_tensorflow
 
 IMAGES = np.zeros((3, 8, 8, 3), np.uint8)
@@ -80,7 +81,8 @@ def test_the_frozen_prefix(model: keras.Model) -> None:
 def test_training_keeps_what_is_set_and_its_validation_does_not(model: keras.Model) -> None:
     enabled, part = experimental.tensor_float_32_execution_enabled(), unaugmented(Part(IMAGES, np.zeros(3, np.int32)))
     settings = Settings(weights="none", batch_size=3)
-    fit(model, keras.optimizers.Adam(), part, part, settings, epochs=range(1), callbacks=[])
+    folds = as_folds(part, part)
+    fit(model, keras.optimizers.Adam(), folds, settings, epochs=range(1), callbacks=[], turns=Turns(model))
     assert Asks.seen == [(True, enabled), (False, False)]
 
 

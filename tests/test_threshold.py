@@ -134,7 +134,7 @@ def test_what_cannot_be_reached_is_said_with_what_can(judged: Run) -> None:
     with pytest.raises(UnfreezeError) as error:
         threshold(judged, ExportSettings(wanted_accuracy=0.99), None, EMPTY)
     told = str(error.value)
-    assert told.startswith("--wanted-accuracy is 0.99, which no threshold is shown to reach on 500 validation images; ")
+    assert told.startswith("--wanted-accuracy is 0.99, which no threshold is shown to reach on 500 held-out images; ")
     most = float(re.findall(r"that can be shown is (0\.\d+)", told)[0])
     assert threshold(judged, ExportSettings(wanted_accuracy=most), None, EMPTY) > 0
     assert "\n" not in told

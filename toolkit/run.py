@@ -9,8 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from toolkit.data.folds import checked_for_folds
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
@@ -18,6 +17,7 @@ from toolkit.earlier_version import NEW_SETTINGS, as_begun, cautions, is_earlier
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels.levels import FULL
 from toolkit.progress import Progress, silent
+from toolkit.setting_words import DATA, WEIGHTS, difference
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
 from toolkit.storage.files import file_digest, read_json, remove, write_json, write_text
 from toolkit.storage.lock import CACHE, COPY, check_run
@@ -38,7 +38,7 @@ PACKAGES = (
     "opencv-python-headless",
 )
 TRAIN_WITH = ("keras", "tensorflow")  # another major or minor version of these may train differently
-MAY_CHANGE = {"trials", "pick", "refit", "cache_limit", "cache_dir"}  # may differ when a search is resumed
+MAY_CHANGE = {"trials", "pick", "refit", "final", "cache_limit", "cache_dir"}  # may differ when a search is resumed
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,8 @@ def read_images(
             f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "
             "still be kept and shown: merge classes"
         )
-    return divide_by(images, settings, strict=strict)
+    divided = divide_by(images, settings, strict=strict)
+    return checked_for_folds(divided, settings.folds, settings, val_given="val" in images.parts)
 
 
 def _refuse_inside(data: Path, path: Path, why: str) -> None:
@@ -240,9 +241,6 @@ def _to_json(run: Run, versions: list[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"
-
-
 def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Settings, searches: bool) -> None:
     before = stored.get("settings") if isinstance(stored, dict) else None
     if not isinstance(before, dict) or not before:
@@ -264,7 +262,7 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
     if not different:
         return
     typed = [name for name in different if searches or name not in SEARCH_ONLY]
-    shown = [_difference(name, there.get(name), wanted[name]) for name in typed]
+    shown = [difference(name, there.get(name), wanted[name]) for name in typed]
     shown += ["it is that of a search"] if len(typed) < len(different) else []
     raise UnfreezeError(
         f"{path} holds another run: {'; '.join(shown)}. Give another run folder, or the settings of that one"
@@ -280,21 +278,3 @@ def _stored_images(path: Path, stored: Any) -> ImageSet:
         return from_columns(stored["data"], stored["class_names"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _of_no_format(path, error) from None
-
-
-def _difference(name: str, there: object, wanted: object) -> str:
-    """One setting that differs, in the words of command line options."""
-    if name in (DATA, WEIGHTS):
-        return f"the {name} differs"
-    option = f"--{name.replace('_', '-')}"
-    if isinstance(wanted, bool):
-        return f"{option if there else '--no-' + option[2:]} there, {option if wanted else '--no-' + option[2:]} here"
-    return f"{option} is {_typed(there)} there, {_typed(wanted)} here"
-
-
-def _typed(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(_typed, value))
-    if value is None:
-        return "not given"
-    return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)

@@ -19,9 +19,11 @@ AUGMENTATIONS = ("none", "light", "strong")
 COLOURS = {"rgb": 3, "grey": 1}  # name -> channels of the images that a model takes
 OBJECTIVES = ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_f1", "val_auc")  # toolkit.stats.scores
 ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
+FINALS = ("average", "retrained")
 ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
 SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no option for them
-    *("views", "cache", "cache_dtype", "cache_limit", "cache_dir", "oracle", "trials", "pick", "refit")
+    *("views", "cache", "cache_dtype", "cache_limit", "cache_dir"),
+    *("oracle", "trials", "pick", "refit", "folds", "final"),
 }
 OF_EARLIER = {"calibrate": False}  # settings of which earlier versions knew nothing, where the default is another
 DEPTHS = (0, 1, 2, 4)  # unfreeze depths that a search tries, as far as the backbone has them
@@ -43,7 +45,7 @@ RULES = {
     **dict.fromkeys(("cache", "calibrate"), Rule(bool, "True or False")),
     "cache_dir": Rule(str, "the path of a folder as text"),
     **dict.fromkeys(("head_epochs", "tune_epochs", "refit"), at_least(0)),
-    **dict.fromkeys(("batch_size", "trials", "patience"), at_least(1)),
+    **dict.fromkeys(("batch_size", "trials", "patience", "folds"), at_least(1)),
     "views": at_least(1, optional=True),
     "head_rate": _positive("0.001"),
     "tune_rate": _positive("0.0001"),
@@ -55,6 +57,7 @@ RULES = {
     "objective": one_of(OBJECTIVES),
     "oracle": one_of(ORACLES),
     "pick": one_of(("best", "smallest")),
+    "final": one_of(FINALS),
 }
 
 
@@ -112,6 +115,8 @@ class Settings(DataSettings):
     trials: int = 8  # at most so many points of the search space are tried
     pick: str = "best"  # or "smallest": the smallest model of the trials tied with the best one
     refit: int = 0  # further epochs for which the model of the trial that is taken is trained
+    folds: int = 1  # of cross-validation, over training and validation images; 1: the validation images judge
+    final: str = "average"  # or "retrained": the model that is made of a trial with folds
     seed: int = 0  # of the split, the search, training and augmentation
 
     def __post_init__(self) -> None:
@@ -122,6 +127,10 @@ class Settings(DataSettings):
         if self.epochs < 1:
             raise UnfreezeError(
                 "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
+            )
+        if self.folds > 1 and self.refit:
+            raise UnfreezeError(
+                "--refit needs validation images that no model was trained on, and --folds leaves none; give one only"
             )
         self._follow()
         if self.backbone != ADOPTED:
@@ -156,6 +165,16 @@ class Settings(DataSettings):
         """The values of the search space: head units, dropout rates and unfreeze depths. After `__post_init__` the
         fields hold the same tuples; their types also allow what may be given."""
         return as_tuple(self.head_units), as_tuple(self.dropout), as_tuple(self.unfreeze)
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """The parts of the data whose images the trials are trained on."""
+        return ("train", "val") if self.folds > 1 else ("train",)
+
+    @property
+    def judged_on(self) -> tuple[str, ...]:
+        """The parts whose images judge the trials: with folds all that they are trained on, each out of its fold."""
+        return ("train", "val") if self.folds > 1 else ("val",)
 
     @property
     def channels(self) -> int:

@@ -12,6 +12,7 @@ trial_records         KerasTuner's records of the trials: which completed, which
 trial_curves          the trials as TensorBoard shows them
 trial_plot            plots/trials.png                                          (light)
 selection             which trials are tied with the best one, and which is taken   (light)
+retrain               the model of a trial with folds, trained anew on all of their images
 save_taken            the model of the trial that is taken -> the run's model
 checkpoints           weights of a trial on disk
 memory                frees what TensorFlow keeps of each trial

@@ -37,6 +37,7 @@ class Trial:
     parent: str = ""  # the trial whose weights it started with, under halving and hyperband
     mark: str = ""  # "best", "tied" with the best
     score: float | None = None  # the objective at the best epoch; earlier versions did not write it
+    fold_spread: float | None = None  # standard deviation of the objective over the folds; None: there are none
 
     @property
     def number(self) -> int:
@@ -65,6 +66,10 @@ class SearchResult:
     spec: ModelSpec  # of the trial taken
     trials: tuple[Trial, ...]
     refit: int  # further epochs for which the taken model was trained
+    judged: int = 0  # images that judged every trial
+    folds: int = 1  # of cross-validation; 1: those images are no training images
+    objective: str = "val_loss"  # what the trials were compared by
+    final: str = ""  # how the final model is made of a trial with folds: "average" or "retrained"
     kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
 
     def trial(self, name: str) -> Trial:
@@ -108,7 +113,7 @@ def _trial_of(row: Mapping[str, str]) -> Trial:
         name: int(row[name]) if row[name] else None for name in ("head_units", "unfreeze", "best_epoch", "parameters")
     }
     numbers = {name: _finite(row[name]) for name in ("dropout", "val_loss", "val_accuracy", "seconds")}
-    numbers["score"] = _finite(row.get("score") or "")  # earlier versions had none
+    numbers |= {name: _finite(row.get(name) or "") for name in ("score", "fold_spread")}  # earlier versions had none
     return Trial(**values, **whole, **numbers)  # type: ignore[arg-type]  # each column by its name
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.run import Run
+from toolkit.stats.scores import SCORES
 from toolkit.storage.files import read_json
 from toolkit.training.answers import probabilities
 from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve
@@ -30,6 +31,7 @@ PROBABILITY_TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
 def save_taken(
     run: Run,
     load_model: Callable[[], keras.Model],
+    retrain: Callable[[list[Row]], keras.Model],
     result: SearchResult,
     data: Data,
     on_epoch: Callable[[Row], None] = lambda row: None,
@@ -37,18 +39,21 @@ def save_taken(
     """Train the taken trial's model on for `result.refit` epochs and save it; do nothing if the run already has this
     model.
 
-    `load_model` returns the whole model with the weights of the trial's best epoch. Returns the row of the epoch whose
-    weights were saved. Raises NoAnswerError if the model's probabilities differ from those that its trial recorded.
+    `load_model` returns the whole model with the weights of the trial's best epoch; with folds, the mean of those of
+    its folds. `retrain` returns one that was trained on the images of all folds, along the learning curve that it is
+    given. Returns the row of the epoch whose weights were saved. Raises NoAnswerError if the model's probabilities
+    differ from those that its trial recorded.
     """
+    folder = trial_folder(run, result.taken)
     numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept")}
     place, objective = run.path / FOLDER / "model", run.settings.objective
     if _is_saved(run, numbers):
         if not has_events(place):
             write_curve(place, objective, read_history(run.path / "history.csv"))
         return _saved_epoch(run)
-    model, recorded = load_model(), trial_folder(run, result.taken).answers()
+    model = load_model()
     answers = probabilities(model, data.val.images)
-    difference = float(np.abs(answers - recorded).max())
+    difference = float(np.abs(answers - folder.checkpoint_answers()).max())
     if not difference <= PROBABILITY_TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(
             f"the model of trial {result.taken}, built again from its weights, answers differently from what the trial "
@@ -57,17 +62,35 @@ def save_taken(
     rows, curve = _whole_history(run, result), CurveWriter(place, objective)
     for row in rows:
         curve.add(row)
+    if result.final == "retrained":
+        model = without_optimizer(retrain(rows), result.spec)
     if result.refit:
 
         def tell(row: Row) -> None:
             curve.add(row)
             on_epoch(row)
 
-        rows = refit(model, data.train, data.val, run.settings, rows, recorded, tell)
+        rows = refit(model, data.train, data.val, run.settings, rows, folder.answers(), tell)
         model = without_optimizer(model, result.spec)
         answers = probabilities(model, data.val.images)
-    save_model(run, model, result.spec, rows, HeldOut(answers, data.val.labels), search=numbers)
+    held_out = folder.answers() if run.settings.folds > 1 else answers  # the final model was trained on all images
+    save_model(run, model, result.spec, rows, HeldOut(held_out, data.val.labels), search=numbers)
     return _saved_epoch(run)
+
+
+def final_of(run: Run, trial: str, labels: np.ndarray) -> str:
+    """How the final model is made of a trial with folds; "" if there are none. `labels`, int32 [N]: of the images that
+    judged the trial.
+
+    Where models have moved too far apart, the mean of their weights is none that works (Frankle et al., 2020). This is
+    seen from the images that it was trained on: there it answers worse than the models do on images they have not seen.
+    """
+    settings, folder = run.settings, trial_folder(run, trial)
+    if settings.folds == 1:
+        return ""
+    loss, balanced = SCORES["val_loss"], settings.class_weights == "balanced"
+    mean, apart = (loss.of(answers, labels, balanced) for answers in (folder.checkpoint_answers(), folder.answers()))
+    return settings.final if mean <= apart else "retrained"
 
 
 def _whole_history(run: Run, result: SearchResult) -> list[Row]:
@@ -87,7 +110,8 @@ def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:
     stays valid."""
     try:
         stored = read_json(run.path / "model.json")["search"]
-        same = all(stored.get(name, 0) == numbers[name] for name in ("taken", "refit"))
+        before = {"refit": 0, "final": ""} | stored  # earlier versions did not write these two
+        same = all(before[name] == numbers[name] for name in ("taken", "refit", "final"))
         read_history(run.path / "history.csv")
         with zipfile.ZipFile(run.path / "model.keras") as archive:
             return bool(same and archive.testzip() is None)

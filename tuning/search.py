@@ -8,6 +8,7 @@ take (`tuning.selection`).
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial as OracleTrial
 
+from toolkit.data.folds import draw_folds
 from toolkit.errors import NoAnswerError
 from toolkit.models.spec import POINT
 from toolkit.progress import SILENT, Listener
@@ -26,7 +28,8 @@ from toolkit.training.history import Row
 from tuning import memory
 from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, write_trials
-from tuning.save_taken import save_taken
+from tuning.retrain import retrained
+from tuning.save_taken import final_of, save_taken
 from tuning.search_space import hyperparameters, model_spec
 from tuning.selection import Candidate, choose_trial
 from tuning.trial_curves import TrialCurves
@@ -43,11 +46,7 @@ def search(run: Run, listener: Listener = SILENT) -> SearchResult:
     `listener.on_trials` gets all trials that have ended: once at the start, then whenever another one ends. Raises
     NoAnswerError if every trial failed.
     """
-    data = Data(
-        train=load_part(run, "train", antialiased=run.settings.augment != "none", progress=listener.progress),
-        val=load_part(run, "val", progress=listener.progress),
-        classes=len(run.images.class_names),
-    )
+    data = _data(run, listener)
 
     def report(oracle: keras_tuner.Oracle) -> None:
         trials = trial_rows(run, oracle)
@@ -74,8 +73,25 @@ def search(run: Run, listener: Listener = SILENT) -> SearchResult:
         raise NoAnswerError(f"every trial failed; the first said: {message}")
     result = _result(run, oracle, data.val.labels)
     write_trials(run.path / "trials.csv", list(result.trials))
-    row = save_taken(run, lambda: tuner.load_model(oracle.trials[result.taken]), result, data, listener.on_epoch)
+    taken = oracle.trials[result.taken]
+    row = save_taken(
+        run,
+        lambda: tuner.load_model(taken),
+        lambda rows: retrained(model, taken.hyperparameters, rows),
+        result,
+        data,
+        listener.on_epoch,
+    )
     return replace(result, kept=row)
+
+
+def _data(run: Run, listener: Listener) -> Data:
+    settings, images = run.settings, run.images
+    folds = draw_folds(images, settings.folds, settings) if settings.folds > 1 else None
+    smooth = settings.augment != "none"
+    train = load_part(run, *settings.trained_on, antialiased=smooth, progress=listener.progress)
+    val = load_part(run, *settings.judged_on, progress=listener.progress)
+    return Data(train, val, len(images.class_names), folds)
 
 
 def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
@@ -131,6 +147,10 @@ def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchR
         spec=model_spec(run.settings, len(run.images.class_names), point),
         trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in trial_rows(run, oracle)),
         refit=run.settings.refit,
+        judged=len(labels),
+        folds=run.settings.folds,
+        objective=run.settings.objective,
+        final=final_of(run, choice.taken.trial, labels),
     )
 
 
@@ -157,7 +177,13 @@ def _row(run: Run, trial: Any, mark: str) -> Trial:
         parent=trial.hyperparameters.values.get("tuner/trial_id") or "",
         mark=mark,
         score=_finite(best.get(run.settings.objective)),
+        fold_spread=_spread(result.get("folds") or []),
     )
+
+
+def _spread(scores: list[float]) -> float | None:
+    """The standard deviation of the objective over the folds; None if there are none."""
+    return _finite(statistics.stdev(scores)) if len(scores) > 1 else None
 
 
 def _finite(value: float | None) -> float | None:

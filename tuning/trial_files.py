@@ -1,8 +1,10 @@
 """The files that a trial writes into the run folder, and how other trials and later steps read them.
 
     search/trial_0003/history.csv             the learning curve
-                      val_probabilities.npy   what its best epoch answered to the validation images
+                      val_probabilities.npy   what its best epoch answered to the images that judge it
                       checkpoint.weights.h5   the weights of its best epoch; a promoted trial starts from its parent's
+                      folds.npz               with folds: the weights of each fold's model, whose mean the checkpoint is
+                      mean_probabilities.npy  with folds: what the checkpoint's model answers to the same images
                       result.json             seconds, parameters and the best epoch; written last
                       trial.json              KerasTuner's record: `tuning.trial_records`
     search/heads/64-0.1-0-5.npz               a trained head stage, shared by all trials that have this head
@@ -15,21 +17,23 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import h5py
-import keras
 import numpy as np
 
 from toolkit.errors import UnfreezeError
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run
 from toolkit.storage.files import atomic, read_json, write_json
+from toolkit.training.folds import Turns
 from toolkit.training.history import History, Row, read_history
 from tuning.checkpoints import CHECKPOINT, write_weights
 
 HISTORY, ANSWERS, RESULT = "history.csv", "val_probabilities.npy", "result.json"
+FOLDS, MEAN_ANSWERS = "folds.npz", "mean_probabilities.npy"
 
 
 @dataclass(frozen=True)
@@ -38,18 +42,42 @@ class TrialFolder:
 
     path: Path
 
-    def write(
-        self, history: History, answers: np.ndarray | None, model: keras.Model, *, parameters: int, seconds: float
-    ) -> None:
-        """Write the result of a trial that has ended. `model` has the weights of the best epoch, whose `answers`,
-        float32 [N, C], are None if the training diverged at once. `parameters`: of the whole model."""
+    def write_model(self, turns: Turns, answers: np.ndarray, mean: np.ndarray | None) -> None:
+        """Write the weights of the best epoch, which `turns` and their keras.Model have, and its `answers`, float32
+        [N, C]. `mean`: with folds the answers of the keras.Model, which has the mean of the weights."""
+        for name, array in ((ANSWERS, answers), (MEAN_ANSWERS, mean)):
+            if array is not None:
+                with atomic(self.path / name) as temporary, temporary.open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+        if mean is not None:
+            self._write_folds(turns.get_weights())
+        write_weights(self.path / CHECKPOINT, turns.model)
+
+    def write_result(self, history: History, *, parameters: int, seconds: float, folds: list[float]) -> None:
+        """Write the learning curve and the result of a trial that has ended. `parameters`: of the whole model. `folds`:
+        the objective in each fold, if there are several."""
         history.write(self.path / HISTORY)
-        if answers is not None:
-            with atomic(self.path / ANSWERS) as temporary, temporary.open("wb") as file:
-                np.save(file, answers, allow_pickle=False)
-            write_weights(self.path / CHECKPOINT, model)
         result: dict[str, Any] = {"seconds": round(seconds, 2), "parameters": parameters, "best": history.best}
-        write_json(self.path / RESULT, result)
+        write_json(self.path / RESULT, result | ({"folds": folds} if folds else {}))
+
+    def _write_folds(self, weights: list[list[np.ndarray]]) -> None:
+        """Write the arrays in which the folds' models differ; the checkpoint has the others."""
+        columns = list(zip(*weights, strict=True))
+        differ = [n for n, column in enumerate(columns) if any(not np.array_equal(column[0], own) for own in column)]
+        arrays: dict[str, Any] = {f"{k}.{n}": weights[k][n] for k in range(len(weights)) for n in differ}
+        with atomic(self.path / FOLDS) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+    def restore_folds(self, turns: Turns) -> None:
+        """Give each fold's model the weights of its best epoch. The keras.Model has those of the checkpoint. Nothing is
+        done if there are no folds."""
+        if turns.count == 1:
+            return
+        with np.load(self.path / FOLDS, allow_pickle=False) as arrays:
+            common = turns.model.get_weights()
+            turns.set_weights(
+                [[arrays.get(f"{k}.{n}", own) for n, own in enumerate(common)] for k in range(turns.count)]
+            )
 
     def history(self) -> list[Row]:
         """The learning curve. Raises UnfreezeError if it is missing or damaged."""
@@ -58,6 +86,14 @@ class TrialFolder:
     def answers(self) -> np.ndarray:
         """float32 [N, C]: the answers to the validation images. Raises OSError or ValueError if they cannot be read."""
         answers: np.ndarray = np.load(self.path / ANSWERS, allow_pickle=False)
+        return answers
+
+    def checkpoint_answers(self) -> np.ndarray:
+        """float32 [N, C]: the answers of the checkpoint's model to the same images. Without folds they are `answers`.
+        Raises as `answers` does."""
+        if not (self.path / MEAN_ANSWERS).exists():
+            return self.answers()
+        answers: np.ndarray = np.load(self.path / MEAN_ANSWERS, allow_pickle=False)
         return answers
 
     def result(self) -> dict[str, Any]:
@@ -69,8 +105,13 @@ class TrialFolder:
         try:
             self.history()
             self.answers()
-            return "parameters" in read_json(self.path / RESULT) and h5py.is_hdf5(self.path / CHECKPOINT)
-        except (UnfreezeError, OSError, ValueError, EOFError):
+            result = read_json(self.path / RESULT)
+            if "folds" in result:
+                self.checkpoint_answers()
+                with zipfile.ZipFile(self.path / FOLDS) as archive:
+                    archive.testzip()
+            return "parameters" in result and h5py.is_hdf5(self.path / CHECKPOINT)
+        except (UnfreezeError, OSError, ValueError, EOFError, zipfile.BadZipFile):
             return False
 
 
@@ -86,19 +127,21 @@ def head_file(search: Path, spec: ModelSpec, epochs: range) -> Path:
     return search / "heads" / f"{spec.head_units}-{dropout}-{epochs.start}-{epochs.stop}.npz"
 
 
-def write_head(path: Path, weights: list[np.ndarray], answers: np.ndarray, rows: list[Row]) -> None:
-    """Write a head stage: the weights of its best epoch, that epoch's answers (float32 [N, C]), and the learning
-    curve."""
-    arrays: dict[str, Any] = {f"weights{n}": array for n, array in enumerate(weights)}
+def write_head(path: Path, weights: list[list[np.ndarray]], answers: np.ndarray, rows: list[Row]) -> None:
+    """Write a head stage: the weights of its best epoch, of each fold's model, that epoch's answers (float32 [N, C]),
+    and the learning curve."""
+    arrays: dict[str, Any] = {f"weights{n}": array for n, array in enumerate(chain.from_iterable(weights))}
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez(file, answers=answers, rows=np.array(json.dumps(rows)), **arrays)
 
 
-def read_head(path: Path) -> tuple[list[np.ndarray], np.ndarray, list[Row]] | None:
-    """(weights, answers, rows) as `write_head` was given them; None if the file is missing or damaged."""
+def read_head(path: Path, folds: int = 1) -> tuple[list[list[np.ndarray]], np.ndarray, list[Row]] | None:
+    """(weights, answers, rows) as `write_head` was given them, of so many folds; None if the file is missing or
+    damaged."""
     try:
         with np.load(path, allow_pickle=False) as kept:
-            weights = [kept[f"weights{n}"] for n in range(len(kept.files) - 2)]
+            arrays = [kept[f"weights{n}"] for n in range(len(kept.files) - 2)]
+            weights = [arrays[len(arrays) * k // folds : len(arrays) * (k + 1) // folds] for k in range(folds)]
             return weights, kept["answers"], json.loads(str(kept["rows"]))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -15,13 +15,17 @@ from pathlib import Path
 
 import keras
 import keras_tuner
+import numpy as np
 
 from toolkit.models.applications import deepest
 from toolkit.models.build import assemble, build_model, fresh_suffix
 from toolkit.models.spec import ModelSpec
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
-from toolkit.training.batches import Part, Source
+from toolkit.stats.scores import SCORES
+from toolkit.training.answers import inference_function, predict_source
+from toolkit.training.batches import Part, Source, unaugmented
+from toolkit.training.folds import Turns, as_folds
 from toolkit.training.history import History, Row, is_finite
 from toolkit.training.staged_training import StagedTraining
 from toolkit.training.train import whole_stages
@@ -34,11 +38,12 @@ Callbacks = Sequence[keras.callbacks.Callback]
 
 @dataclass(frozen=True)
 class Data:
-    """The data on which every trial is trained and judged."""
+    """The data on which every trial is trained and judged. With folds, `train` and `val` are the same images."""
 
     train: Part
     val: Part
     classes: int
+    folds: np.ndarray | None = None  # int64 [N]: the fold in which each image is judged; None: there are no folds
 
 
 class TrialModel(keras_tuner.HyperModel):
@@ -88,23 +93,48 @@ class TrialModel(keras_tuner.HyperModel):
         span = range(initial_epoch, epochs or self.settings.epochs)
         shared = self._shared() if self._is_cut(spec) else None  # before the clock of this trial starts
         started = time.perf_counter()
-        training = StagedTraining(model, self.settings, callbacks, self.on_epoch)
+        training = StagedTraining(model, self.settings, callbacks, self.on_epoch, folds=self.settings.folds)
+        if parent := hp.values.get("tuner/trial_id"):
+            TrialFolder(self.folder.with_name(f"trial_{parent}")).restore_folds(training.turns)
         for stage, part, train, val in self._stages(model, spec, shared):
             head = self._head_file(spec, span) if stage == "head" and shared else None
-            if head and (kept := read_head(head)):
+            if head and (kept := read_head(head, self.settings.folds)):
                 weights, answers, rows = kept
-                part.set_weights(weights)
+                training.turns.set_weights_of(part, weights)
                 training.replay(rows, answers)
                 continue
-            training.run(stage, part, train, val, span)
+            training.run(stage, part, as_folds(train, val, self.data.folds), span)
             if head and training.best.answers is not None:
-                write_head(head, part.get_weights(), training.best.answers, training.history.rows)
+                write_head(head, training.turns.weights_of(part), training.best.answers, training.history.rows)
         training.end()
-        seconds = time.perf_counter() - started
-        parameters = self.backbone_parameters + head_parameters(model)
         folder = TrialFolder(self.folder)
-        folder.write(training.history, training.best.answers, model, parameters=parameters, seconds=seconds)
+        if training.best.answers is not None:
+            folder.write_model(training.turns, training.best.answers, self._averaged(training.turns, spec, shared))
+        folder.write_result(
+            training.history,
+            parameters=self.backbone_parameters + head_parameters(model),
+            seconds=time.perf_counter() - started,
+            folds=self._by_fold(training.best.answers),
+        )
         return as_keras_history(training.history)
+
+    def _averaged(self, turns: Turns, spec: ModelSpec, shared: Activations | None) -> np.ndarray | None:
+        """Leave the mean of the folds' weights in the model. Returns its answers to the images that are judged, float32
+        [N, C], which it was trained on; None if there are no folds."""
+        if self.data.folds is None:
+            return None
+        turns.average()
+        source = shared.source("val", spec.unfreeze) if shared else unaugmented(self.data.val)
+        return predict_source(inference_function(turns.model), source, self.settings.batch_size)
+
+    def _by_fold(self, answers: np.ndarray | None) -> list[float]:
+        """The objective in each fold; [] if there are none, or if the training diverged at once."""
+        folds, labels, balanced = self.data.folds, self.data.val.labels, self.settings.class_weights == "balanced"
+        if folds is None or answers is None:
+            return []
+        score = SCORES[self.settings.objective]
+        rows = [folds == number for number in range(self.settings.folds)]
+        return [score.of(answers[own], labels[own], balanced) for own in rows]
 
     def _is_cut(self, spec: ModelSpec) -> bool:
         """Whether the trial trains only a suffix. At the deepest depth nothing is frozen that could be shared."""
@@ -118,11 +148,18 @@ class TrialModel(keras_tuner.HyperModel):
             self.activations = compute_activations(self.run, self.backbone, self.spec, parts, depths, self.progress)
         return self.activations
 
+    def stages(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model
+    ) -> Iterator[tuple[str, keras.Model, Source, Source]]:
+        """Each stage of the training of a model that `build` returned: its name, the part of the model that is trained,
+        and what it is trained and judged on."""
+        spec = model_spec(self.settings, self.data.classes, hp)
+        return self._stages(model, spec, self._shared() if self._is_cut(spec) else None)
+
     def _stages(
         self, model: keras.Model, spec: ModelSpec, shared: Activations | None
     ) -> Iterator[tuple[str, keras.Model, Source, Source]]:
-        """The arguments of `StagedTraining.run` for each stage. A suffix trains its head on the pooled features, then
-        all of itself on the activations at its cut."""
+        """A suffix trains its head on the pooled features, then all of itself on the activations at its cut."""
         if shared is None:
             yield from whole_stages(model, spec, self.data.train, self.data.val, self.settings)
             return

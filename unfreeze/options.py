@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import click
 
-from export.settings import PIXELS, ExportSettings
-from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, OBJECTIVES, ORACLES, Settings
+from export.settings import PIXELS
+from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, FINALS, OBJECTIVES, ORACLES, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
-from unfreeze.option_types import Choice, LocalPath, Names, Numbers
+from unfreeze.option_types import Choice, LocalPath, Numbers
 
 DEFAULT = Settings()
 
@@ -22,59 +22,6 @@ DATA_PATH = LocalPath("a local folder or CSV")
 DATA = click.argument("data", type=DATA_PATH)
 RUN = click.argument("run", type=LocalPath())
 MOVED = click.option("--data", type=DATA_PATH, help="Where the images are now, if they were moved since the run.")
-FORMATS = click.option(
-    "--formats", type=Names(), metavar="LIST", help="Formats, separated by commas: saved_model, tflite, onnx.  [all]"
-)
-
-
-def _precisions(more: str) -> Callable:
-    return click.option(
-        "--precisions",
-        type=Names(),
-        metavar="LIST",
-        help=f"Precisions, separated by commas: float32, float16, dynamic, int8, int16x8{more}",
-    )
-
-
-PRECISIONS = _precisions(".  [all that were exported]")
-MARGIN = click.option(
-    "--margin",
-    type=click.FloatRange(0, 100, min_open=True),
-    help="Percentage points of accuracy that a file may lose against the model.  [0.5; what fewer than 598 images can "
-    "show, at most 2]",
-)
-EXPORT = [
-    FORMATS,
-    _precisions(". The last is TFLite with 16-bit activations.  [all but int16x8]"),
-    click.option(
-        "--calibration",
-        type=click.IntRange(1),
-        default=ExportSettings.calibration,
-        show_default=True,
-        help="Number of training images that int8 files are calibrated on.",
-    ),
-    click.option(
-        "--float-layers",
-        type=Names(),
-        default=(),
-        metavar="LIST",
-        help="Names of the model's layers, separated by commas, that int8 files keep in float.",
-    ),
-    click.option("--license", help="Licence of the model. It is written into every file.  [not stated]"),
-    click.option(
-        "--reject-below",
-        type=float,
-        help="An image is unsure if its top probability is below this: predict, the checkers and the code in the "
-        "report say so. It is written into every file; 0 removes it.  [none]",
-    ),
-    click.option(
-        "--wanted-accuracy",
-        type=float,
-        help="In place of --reject-below: the lowest threshold with which, on validation images, the share of right "
-        "answers among those given is at least this with 95 % confidence, such as 0.99.  [none]",
-    ),
-    MARGIN,
-]
 CONVERSION = [
     click.option(
         "--pixels",
@@ -177,8 +124,7 @@ TRAINING = [
     option(
         "--calibrate/--no-calibrate",
         default=DEFAULT.calibrate,
-        help="Fit a temperature on the validation images, which makes the probabilities as sure as they are right, and "
-        "put it into the model and every file.",
+        help="Fit a temperature on validation images, so that the model and every file are as sure as they are right.",
     ),
     *READING,
     *FRACTIONS,
@@ -258,6 +204,20 @@ SEARCH = [
         type=Choice(["best", "smallest"]),
         default=DEFAULT.pick,
         help="Keep the best trial, or the smallest model among the trials that are statistically tied with it.",
+    ),
+    option(
+        "--folds",
+        type=int,
+        default=DEFAULT.folds,
+        help="Judge each trial on all training and validation images, by cross-validation with so many folds. 1: on "
+        "the validation images alone.",
+    ),
+    option(
+        "--final",
+        type=Choice(FINALS),
+        default=DEFAULT.final,
+        help="The model that is made of the chosen trial with folds: the mean of the weights of its folds' models, or "
+        "one that is trained anew on all of their images.",
     ),
     option(
         "--refit",

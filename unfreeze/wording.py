@@ -51,6 +51,24 @@ def validation_words(row: Mapping[str, Any]) -> str:
     return f"validation accuracy {row['val_accuracy']:.2%}, loss {row['val_loss']:.4f}{more}"
 
 
+def folds_words(search: Mapping[str, Any], objective: str, spread: float | None) -> str:
+    """How a search with folds judged its trials and made its model, as a sentence; "" without folds. `search`: the
+    fields of a SearchResult. `spread`: the standard deviation of the taken trial's objective over its folds."""
+    folds = search.get("folds", 1)
+    if folds == 1:
+        return ""
+    finals = {
+        "average": f"the final model has the mean of the weights of the {folds} folds' models",
+        "retrained": "the final model was trained anew on all of them",
+    }
+    words = SCORES[objective].words
+    about = "" if spread is None else f", the {words} varies by {shown(objective, spread)} (standard deviation)"
+    return (
+        f"judged out of fold on all {search['judged']:,} training and validation images, in {folds} folds{about}; "
+        f"{finals[search['final']]}"
+    )
+
+
 def backbone_words(unfreeze: int, stage: str) -> str:
     """What training did to the backbone, as a clause.
 

@@ -1,7 +1,8 @@
 """Several ways to make one int8 file, tried in turn until one is accepted.
 
-The files are judged on validation images, which neither training nor calibration used. The test part is left out: a
-file that was chosen on it could not be proven on it.
+The files are judged on validation images, which neither training nor calibration used; if the trials had folds, on all
+images that are no test and that calibration did not use. The test part is left out: a file that was chosen on it could
+not be proven on it.
 """
 
 from __future__ import annotations

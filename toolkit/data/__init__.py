@@ -13,5 +13,6 @@ draw             sets of images for parts, by class and content
 unlabelled       a folder of images without labels -> ImageSet
 image_columns    ImageSet <-> columns in run.json
 split            train, val and test: stratified, seeded, by content
+folds            folds for cross-validation, drawn as the parts are
 decoded_arrays   decoded images on disk, memory-mapped
 """

@@ -66,9 +66,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def select(self, part: str) -> ImageSet:
-        """The images of one part; class names and rejected files stay as they are."""
-        return self._rows([i for i, own in enumerate(self.parts) if own == part])
+    def select(self, *parts: str) -> ImageSet:
+        """The images of one part or of several, in their order here; class names and rejected files stay as they
+        are."""
+        return self._rows([i for i, own in enumerate(self.parts) if own in parts])
 
     def counts(self, part: str | None = None) -> np.ndarray:
         """Images of each class, int64 [C], in one part or in all."""

@@ -57,7 +57,7 @@ def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 
         part in SOURCES and picture not in stay and (part != "" or one not in given)
         for one, picture, part in zip(sets, folder.pictures(), folder.parts, strict=True)
     ]
-    drawn = _sets(folder, sets, free)
+    drawn = sets_to_draw(folder, sets, free)
     _refuse_few(folder, drawn, wanted)
     moved = divide(drawn, wanted, seed) if wanted else {}
     parts = (
@@ -68,7 +68,7 @@ def split(folder: ImageSet, *, val: float = 0.2, test: float = 0.2, seed: int = 
     return replace(done, notices=(*folder.notices, *_notices(done, sets, bool(wanted), near)))
 
 
-def _sets(folder: ImageSet, sets: list[int], free: list[bool]) -> list[Together]:
+def sets_to_draw(folder: ImageSet, sets: list[int], free: list[bool]) -> list[Together]:
     """The sets of images that may be drawn for another part; images that have the same pixels count once."""
     pictures: dict[int, dict[str, int]] = {}
     rows = zip(sets, folder.pictures(), folder.labels.tolist(), free, strict=True)

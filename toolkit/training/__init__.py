@@ -4,6 +4,7 @@ batches       what training reads: sources and batches
 history       a learning curve, and history.csv
 event_files   learning curves and hyperparameters for TensorBoard
 answers       a model's probabilities for images               (TensorFlow)
+folds         models that take turns in one keras.Model, one for each fold
 fit           one stage: the step, the epochs, the callbacks   (TensorFlow)
 staged_training   the stages of one model's training           (TensorFlow)
 train         a whole model on images; a run of one model      (TensorFlow)

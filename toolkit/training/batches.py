@@ -134,16 +134,17 @@ def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
 
 
 def load_part(
-    run: Run, name: str, *, image_size: int | None = None, antialiased: bool = False, progress: Progress = silent
+    run: Run, *names: str, image_size: int | None = None, antialiased: bool = False, progress: Progress = silent
 ) -> Part:
-    """One part ("train", "val", "test") of a run's images, decoded into the run's cache if it is not there yet.
+    """One part ("train", "val", "test") of a run's images, or several in one, decoded into the run's cache if it is not
+    there yet.
 
     `image_size`: pixels; None: that of the run's settings, for training. Code that works with the trained model passes
     that model's own size, from `toolkit.training.stored_spec`. `antialiased`: also load the copies that were resized
     with antialias, for augmented views.
     """
-    images, size, channels = run.images.select(name), image_size or run.settings.image_size, run.settings.channels
-    told = partial(progress, f"decoding {name}")
+    images, size, channels = run.images.select(*names), image_size or run.settings.image_size, run.settings.channels
+    told = partial(progress, f"decoding {' and '.join(names)}")
     if antialiased:
         plain_copies, smooth = decoded_both(images, run.cache, size, channels=channels, progress=told)
         return Part(plain_copies, images.labels, smooth)

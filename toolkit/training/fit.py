@@ -19,44 +19,51 @@ import tensorflow as tf
 from toolkit.settings import Settings
 from toolkit.stats.scores import class_weights
 from toolkit.training.answers import Logs, inference_function, input_dtype, predict_source, scores
-from toolkit.training.batches import Source, shuffled
+from toolkit.training.batches import shuffled
+from toolkit.training.folds import Fold, Turns, judged_labels
 
 
 def fit(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    train: Source,
-    val: Source,
+    folds: Sequence[Fold],
     settings: Settings,
     *,
     epochs: range,
     callbacks: Sequence[keras.callbacks.Callback],
-    owner: keras.Model | None = None,
+    turns: Turns,
 ) -> None:
     """Train the trainable weights of `model` in place, until the epochs are over or a callback stops the training.
 
-    Of the settings only batch size, seed and class weights are used. `owner`: the model that the callbacks were given,
-    of which `model` is a part (None: `model` itself). The callbacks get epoch begin and end; calling `on_train_begin`
-    and `on_train_end` is up to the caller. The logs of an epoch are loss, accuracy, val_loss (nats), val_accuracy, the
-    objective and seconds; the probabilities for the validation part, float32 [N, C], are `owner.answers`. Training that
-    diverges ends with its epoch.
+    Of the settings only batch size, seed and class weights are used. `turns.model`: the model that the callbacks were
+    given, which is `model` or has it as a part. If there are several folds, their models are trained in turn, an epoch
+    each. The callbacks get epoch begin and end; calling `on_train_begin` and `on_train_end` is up to the caller. The
+    logs of an epoch are loss, accuracy, val_loss (nats), val_accuracy, the objective and seconds, over all folds; the
+    probabilities for the images that are judged, float32 [N, C], are `turns.model.answers`. Training that diverges ends
+    with its epoch.
     """
-    owner = owner or model
+    owner = turns.model
     optimizer.build(model.trainable_variables)
+    turns.start(optimizer)
     step, infer = _step(model, optimizer), inference_function(model)
-    weights = _class_weights(settings, train.labels, model.output_shape[-1])
+    weights = [_class_weights(settings, fold.train.labels, model.output_shape[-1]) for fold in folds]
+    val_labels = judged_labels(folds)
     owner.stop_training = False
     for epoch in epochs:
         started = time.perf_counter()
         for callback in callbacks:
             callback.on_epoch_begin(epoch, {})
-        totals = [
-            step(inputs, labels, weights[labels])
-            for inputs, labels in shuffled(train, epoch=epoch, batch_size=settings.batch_size, seed=settings.seed)
-        ]
-        loss, right = (float(total) / len(train.labels) for total in np.sum(np.array(totals), axis=0))
-        owner.answers = predict_source(infer, val, settings.batch_size)
-        logs: Logs = {"loss": loss, "accuracy": right, **scores(owner.answers, val.labels, settings)}
+        totals: list[np.ndarray] = []
+        answers = np.empty((len(val_labels), model.output_shape[-1]), np.float32)
+        for number, fold in enumerate(folds):
+            batches = shuffled(fold.train, epoch=epoch, batch_size=settings.batch_size, seed=settings.seed)
+            with turns.turn(number):
+                totals += [step(inputs, labels, weights[number][labels]) for inputs, labels in batches]
+                answers[fold.rows] = predict_source(infer, fold.val, settings.batch_size)
+        seen = sum(len(fold.train.labels) for fold in folds)
+        loss, right = (float(total) / seen for total in np.sum(np.array(totals), axis=0))
+        owner.answers = answers
+        logs: Logs = {"loss": loss, "accuracy": right, **scores(answers, val_labels, settings)}
         logs["seconds"] = time.perf_counter() - started
         for callback in callbacks:
             callback.on_epoch_end(epoch, dict(logs))

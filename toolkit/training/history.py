@@ -32,10 +32,11 @@ class History:
 
     @property
     def best(self) -> Row | None:
-        """The first epoch with the best objective, of those with finite numbers; None if there is none."""
+        """The epoch with the best objective, of those with finite numbers; of equal ones that with the smallest
+        validation loss, then the first. None if there is none."""
         finite = [row for row in self.rows if is_finite(row)]
-        pick = max if SCORES[self.objective].rises else min
-        return pick(finite, key=lambda row: row[self.objective], default=None)
+        sign = -1.0 if SCORES[self.objective].rises else 1.0
+        return min(finite, key=lambda row: (sign * row[self.objective], row["val_loss"]), default=None)
 
     def write(self, path: Path) -> None:
         text = io.StringIO()

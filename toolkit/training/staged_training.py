@@ -11,8 +11,8 @@ import numpy as np
 
 from toolkit.settings import Settings
 from toolkit.stats.scores import SCORES
-from toolkit.training.batches import Source
 from toolkit.training.fit import fit
+from toolkit.training.folds import Fold, Turns
 from toolkit.training.history import History, Row
 
 STAGES = ("head", "tune")
@@ -23,7 +23,7 @@ class StagedTraining:
     """Trains one model stage by stage, and keeps the weights of the best epoch of all stages.
 
     For the callbacks it is one training, which begins with the first stage and ends with `end`. `owner` is the model
-    that the callbacks see.
+    that the callbacks see. `folds`: how many models are trained in turn in it; the best epoch is that of all together.
     """
 
     def __init__(
@@ -32,13 +32,15 @@ class StagedTraining:
         settings: Settings,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         on_epoch: Callable[[Row], None] = lambda row: None,
+        *,
+        folds: int = 1,
     ) -> None:
         self.owner, self.settings, self.callbacks = owner, settings, callbacks
-        self.history = History(settings.objective)
-        self.recorder, self.best = Recorder(self.history, on_epoch), KeepBest(self.history)
+        self.history, self.turns = History(settings.objective), Turns(owner, folds)
+        self.recorder, self.best = Recorder(self.history, on_epoch), KeepBest(self.history, self.turns)
         self.begun = False
 
-    def run(self, stage: str, model: keras.Model, train: Source, val: Source, epochs: range) -> None:
+    def run(self, stage: str, model: keras.Model, folds: Sequence[Fold], epochs: range) -> None:
         """Train `model`, which is the owner or a part of it, for those of `epochs` that belong to `stage`; then restore
         the weights of the best epoch so far."""
         span = stage_epochs(self.settings, stage)
@@ -46,20 +48,14 @@ class StagedTraining:
         if not part:
             return
         self.recorder.stage = stage
-        _reseed(self.owner, self.settings.seed, part.start)
-        optimizer = _optimizer(self.settings, stage, part, steps(len(train.labels), self.settings))
+        images = max(len(fold.train.labels) for fold in folds)
+        for number in range(len(folds)):
+            with self.turns.turn(number):
+                optimizer = begin_stage(self.owner, self.settings, stage, part, images)
         self._begin(optimizer)
-        fit(
-            model,
-            optimizer,
-            train,
-            val,
-            self.settings,
-            epochs=part,
-            callbacks=[self.recorder, self.best, *self.callbacks, self._patience()],
-            owner=self.owner,
-        )
-        self.best.restore(self.owner)
+        callbacks = [self.recorder, self.best, *self.callbacks, self._patience()]
+        fit(model, optimizer, folds, self.settings, epochs=part, callbacks=callbacks, turns=self.turns)
+        self.best.restore()
 
     def replay(self, rows: list[Row], answers: np.ndarray) -> None:
         """Take over a head stage that another trial trained, and report its epochs to the callbacks as if it had been
@@ -80,7 +76,7 @@ class StagedTraining:
         self.history.rows += rows
         if self.history.best is not None:
             self.owner.answers = answers
-            self.best.keep(self.owner)
+            self.best.keep()
 
     def end(self) -> None:
         """Tell the callbacks that the training has ended."""
@@ -115,6 +111,15 @@ def stage_epochs(settings: Settings, stage: str) -> range:
     ends = {"head": (0, settings.head_epochs), "tune": (settings.head_epochs, settings.epochs)}
     ends["refit"] = (settings.epochs, settings.epochs + settings.refit)
     return range(*ends[stage])
+
+
+def begin_stage(
+    model: keras.Model, settings: Settings, stage: str, part: range, images: int
+) -> keras.optimizers.Optimizer:
+    """Seed the model's Dropout layers for a stage, of which the epochs `part` are trained on so many images. Returns
+    its optimizer."""
+    _reseed(model, settings.seed, part.start)
+    return _optimizer(settings, stage, part, steps(images, settings))
 
 
 def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras.optimizers.Optimizer:
@@ -179,19 +184,19 @@ class Recorder(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Keeps the weights and the answers of the best epoch of all stages so far, in memory."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, turns: Turns) -> None:
         super().__init__()
-        self.record = history
-        self.weights: list[np.ndarray] | None = None
-        self.answers: np.ndarray | None = None  # float32 [N, C] on the validation part
+        self.record, self.turns = history, turns
+        self.weights: list[list[np.ndarray]] | None = None  # of each fold's model
+        self.answers: np.ndarray | None = None  # float32 [N, C] for the images that are judged
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if self.record.rows[-1] is self.record.best:
-            self.keep(self.model)
+            self.keep()
 
-    def keep(self, model: keras.Model) -> None:
-        self.weights, self.answers = model.get_weights(), model.answers
+    def keep(self) -> None:
+        self.weights, self.answers = self.turns.get_weights(), self.turns.model.answers
 
-    def restore(self, model: keras.Model) -> None:
+    def restore(self) -> None:
         if self.weights is not None:
-            model.set_weights(self.weights)
+            self.turns.set_weights(self.weights)

@@ -21,6 +21,7 @@ from toolkit.settings import Settings
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, Source, augmented, load_part, unaugmented
 from toolkit.training.event_files import FOLDER, CurveWriter, write_space
+from toolkit.training.folds import as_folds
 from toolkit.training.held_out import HeldOut
 from toolkit.training.history import History, Row
 from toolkit.training.model_file import save_model, without_optimizer
@@ -42,8 +43,8 @@ def train(
     `epochs`: those of the whole schedule (head epochs, then fine-tuning epochs) that are trained; None: all.
     """
     training = StagedTraining(model, settings, on_epoch=on_epoch)
-    for stage in whole_stages(model, spec, train_part, val_part, settings):
-        training.run(*stage, epochs or range(settings.epochs))
+    for stage, part, train_on, judge_on in whole_stages(model, spec, train_part, val_part, settings):
+        training.run(stage, part, as_folds(train_on, judge_on), epochs or range(settings.epochs))
     training.end()
     return training.history
 
@@ -51,7 +52,7 @@ def train(
 def whole_stages(
     model: keras.Model, spec: ModelSpec, train_part: Part, val_part: Part, settings: Settings
 ) -> Iterator[tuple[str, keras.Model, Source, Source]]:
-    """The arguments of `StagedTraining.run` for each stage of a whole model on images.
+    """Each stage of a whole model on images: its name, the model, and what it is trained and judged on.
 
     When the iterator reaches a stage, it makes that stage's layers trainable. A model of depth 0 has both stages too:
     the second one trains the head further, at a rate that decays.
@@ -79,7 +80,7 @@ def refit(
     training = StagedTraining(model, settings, on_epoch=on_epoch)
     training.resume(rows, answers)
     epochs = stage_epochs(settings, "refit")
-    training.run("refit", model, augmented(train_part, settings), unaugmented(val_part), epochs)
+    training.run("refit", model, as_folds(augmented(train_part, settings), unaugmented(val_part)), epochs)
     training.end()
     return training.history.rows
 

@@ -99,7 +99,7 @@ def compute_activations(
 def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
     """A digest of all that the activations depend on, 16 hexadecimal digits."""
     settings = run.settings
-    digests = [" ".join(run.images.select(part).digests) for part in ("train", "val")]
+    digests = [" ".join(run.images.select(*parts).digests) for parts in (settings.trained_on, settings.judged_on)]
     told = [
         DECODE_VERSION,
         spec.backbone,

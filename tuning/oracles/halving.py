@@ -18,7 +18,7 @@ from keras_tuner.engine.trial import TrialStatus
 
 from tuning.oracles.base import ResumableOracle
 from tuning.search_space import Values
-from tuning.trial_records import FINISHED, completed
+from tuning.trial_records import FINISHED, completed, rank
 
 SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # trials of one point may differ in these
 
@@ -109,8 +109,8 @@ class HalvingOracle(ResumableOracle):
         return None
 
     def _order(self, trials: list[OracleTrial]) -> list[OracleTrial]:
-        """Best first. Of equal trials, the one whose unfreeze depth occurs least among those before it, then the
-        earlier one.
+        """Best first, by `rank`. Of equal trials, the one whose unfreeze depth occurs least among those before it, then
+        the earlier one.
 
         While only heads were trained, configurations with the same head are equal, whatever their depth. Otherwise the
         order in which they were drawn would decide which depths go on.
@@ -120,7 +120,7 @@ class HalvingOracle(ResumableOracle):
         depths: Counter[Any] = Counter()
         left = list(trials)
         while left:
-            best = min(left, key=lambda trial: (sign * trial.score, depths[_depth(trial)], int(trial.trial_id)))
+            best = min(left, key=lambda trial: (*rank(trial, sign), depths[_depth(trial)], int(trial.trial_id)))
             left.remove(best)
             order.append(best)
             depths[_depth(best)] += 1

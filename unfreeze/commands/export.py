@@ -14,11 +14,12 @@ from toolkit.progress import Listener
 from unfreeze import artefact_api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
+from unfreeze.export_options import EXPORT
 
 
 @click.command(short_help="SavedModel, TFLite and ONNX in float32, float16 and int8.")
 @o.RUN
-@o.options(o.EXPORT)
+@o.options(EXPORT)
 @o.MOVED
 @o.JSON
 @click.pass_obj

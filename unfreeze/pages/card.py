@@ -36,6 +36,7 @@ LICENSES = (  # identifiers that model hubs know: the most frequent ones
     *("gpl-2.0", "gpl-3.0", "lgpl-2.1", "lgpl-3.0", "agpl-3.0", "mpl-2.0", "epl-2.0", "eupl-1.2", "wtfpl", "zlib"),
 )
 USES = {"train": "to train on", "val": "to choose on", "test": "for the test"}  # what each part of the data was for
+FOLDED_USES = USES | {"train": "to train and choose on, in folds", "val": "more for the same"}
 ADOPTED_USES = USES | {"train": "to calibrate int8 with", "val": "to compare with the model as it came"}
 TABLE_ROWS = 30  # classes in the table at most; the others are counted
 
@@ -75,7 +76,7 @@ def render_card(facts: RunFacts) -> str:
         parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],
         loading=loading(facts),
         commands=commands(facts),
-        uses=ADOPTED_USES if facts.adopted else USES,
+        uses=ADOPTED_USES if facts.adopted else FOLDED_USES if facts.search.get("folds", 1) > 1 else USES,
         formats=FORMATS,
         rows=TABLE_ROWS,
     )

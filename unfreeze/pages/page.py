@@ -44,7 +44,7 @@ from unfreeze.pages.unsure import (
     unsure_otherwise_sentence,
     without_temperature,
 )
-from unfreeze.wording import COULD_NOT_RUN, majority_words, verdict_words
+from unfreeze.wording import COULD_NOT_RUN, folds_words, majority_words, verdict_words
 
 LISTED = 30  # files are named at most; the others are counted
 CHIPS = {  # verdict -> CSS class of the element that shows it
@@ -129,12 +129,15 @@ def _search(facts: RunFacts) -> dict[str, Any]:
     found = effects(facts.trials, objective, facts.run.settings.head_epochs, facts.trial_epochs)
     drawn = dict.fromkeys(("val_accuracy", "val_loss", objective))
     seconds = [trial.seconds for trial in facts.trials if trial.seconds is not None]
+    chosen = next((trial for trial in done if trial.number == taken and trial.point), None)
+    folds = folds_words(facts.search, objective, chosen.fold_spread if chosen else None)
     return {
         "done": len(done),
         "failed": len(facts.trials) - len(done),
         "configurations": len({trial.point for trial in facts.trials if trial.point}),
         "seconds": sum(seconds),
-        "taken": next((trial for trial in done if trial.number == taken and trial.point), None),
+        "taken": chosen,
+        "folds": folds[:1].upper() + folds[1:],
         "objective": SCORES[objective].words,
         "score": _other_score(facts),
         "backbone": backbone_sentence(facts),

@@ -17,6 +17,7 @@ from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation.results import read_answers, read_metrics
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run
+from toolkit.settings import FINALS
 from toolkit.stats.metrics import Evaluation, evaluate
 from toolkit.storage.files import file_digest, read_json
 from toolkit.storage.records import plain_record
@@ -217,6 +218,8 @@ def _read_model(path: Path) -> tuple[ModelSpec | None, Adopted | None, Row, dict
             raise ValueError("best_epoch lacks its epoch number or its stage")
         if search and not all(str(name).isdecimal() for name in (search["taken"], *search["tied"])):
             raise ValueError("`taken` or `tied` holds something that is not a trial number")
+        if search.get("folds", 1) != 1 and not (int(search["judged"]) and search["final"] in FINALS):
+            raise ValueError("the search had folds, and `judged` or `final` is missing")
         return spec, adopted, best_epoch, search
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, first_line(error)) from None

@@ -17,7 +17,7 @@ from toolkit.errors import one_line
 from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
-from unfreeze.wording import backbone_words, majority_words, validation_words
+from unfreeze.wording import backbone_words, folds_words, majority_words, validation_words
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
     from tuning.results import SearchResult
@@ -107,19 +107,21 @@ def listed(what: str, lines: Sequence[str], most: int = LISTED) -> None:
 
 
 def show_search(result: SearchResult) -> None:
-    """Print the trial that was taken, and the trials that the validation images cannot tell from the best one."""
+    """Print the trial that was taken, and the trials that the images cannot tell from the best one."""
     trial, spec = result.trial(result.taken), result.spec
     head = f"{spec.head_units} head units" if spec.head_units else "no dense head"
     click.echo(
         f"taken: trial {trial.number}, {head}, dropout {spec.dropout:g}, unfreeze depth {spec.unfreeze}: "
         f"{validation_words(asdict(trial) if result.refit or not result.kept else result.kept)}"
     )
+    if told := folds_words(asdict(result), result.objective, trial.fold_spread):
+        click.echo(told)
     stage = result.kept.get("stage", trial.best_stage)
     if spec.unfreeze and stage == "head":
         click.echo(backbone_words(spec.unfreeze, stage))
     if result.tied:
         names = ", ".join(str(int(name)) for name in result.tied)
-        click.echo(f"tied with the best (trial {int(result.best)}) on these validation images: trial {names}")
+        click.echo(f"tied with the best (trial {int(result.best)}) on these {result.judged:,} images: trial {names}")
     if result.recommended != result.taken:
         click.echo(f"smallest of them: trial {int(result.recommended)} (--pick smallest takes it)")
     if result.refit:
