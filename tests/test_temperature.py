@@ -96,7 +96,7 @@ def test_what_is_no_number_is_refused() -> None:
 # In a run's folder
 
 
-def test_the_record_has_the_numbers_before_and_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_record_has_the_numbers_before_and_after() -> None:
     held_out = HeldOut(*drawn(400, 3, 3.0))
     found = fit(held_out)
     after = tempered(held_out.probabilities, found.value)
@@ -171,6 +171,30 @@ def test_a_search_folds_it_into_the_model_once(
         found.append(told)
     assert found[0].value != 1
     assert found[0] == found[1] == found[2]
+
+
+def test_with_folds_it_is_fitted_on_answers_out_of_fold(
+    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not on those of the final model, which was trained on all of the images."""
+    from dataclasses import replace
+
+    from tests.tiny import SETTINGS
+    from toolkit.run import prepare
+    from toolkit.training.batches import load_part
+    from tuning.search import search
+
+    monkeypatch.setattr(module, "FEWEST", 4)
+    run = prepare(pictures, tmp_path / "run", replace(SETTINGS, folds=2, trials=1))
+    search(run)
+    labels = load_part(run, "train", "val").labels
+    out_of_fold = np.load(run.path / "search" / "trial_0000" / "val_probabilities.npy")
+    told, held_out = read_temperature(run.path), read_held_out(run.path, 2)
+    assert told is not None
+    assert held_out is not None
+    assert (told.value, told.images) == (fit_temperature(out_of_fold, labels), len(labels))
+    np.testing.assert_array_equal(held_out.labels, labels)
+    np.testing.assert_allclose(held_out.probabilities, tempered(out_of_fold, told.value), atol=1e-6)
 
 
 @pytest.mark.parametrize("calibrate", [True, False])

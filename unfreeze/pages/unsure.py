@@ -7,7 +7,7 @@ import numpy as np
 from export.description import reject_below
 from toolkit.stats.metrics import calibration_error, log_losses
 from toolkit.stats.rejection import Coverage, coverage, coverage_table
-from toolkit.stats.temperature import tempered
+from toolkit.stats.temperature import FEWEST, tempered
 from unfreeze.pages.run_facts import RunFacts
 from unfreeze.pages.sentences import percent
 
@@ -39,7 +39,8 @@ def temperature_sentences(facts: RunFacts) -> tuple[str, ...]:
     if found is None:
         return ()
     if found.value == 1:
-        return (f"Its {found.images:,} validation images gave no reason for a temperature: its probabilities stay.",)
+        few = "are too few to fit a temperature" if found.images < FEWEST else "gave no reason for a temperature"
+        return (f"Its {found.images:,} validation images {few}: its probabilities are as they were trained.",)
     told = (
         f"The model's logits are divided by {found.value:g}, a temperature that was fitted on {found.images:,} images "
         "on which it was not trained. It is inside the model and every file, and changes no answer.",
