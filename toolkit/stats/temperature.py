@@ -17,8 +17,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
     A part without a mistake would ask for a temperature of 0, and one with a few for too low a temperature, because the
     best epoch was chosen on it. So half a mistake is added (Jeffreys' prior), spread over all images: each counts as
-    (N + 1/2) / (N + 1) an image of its class, and for the rest as one of the others (as Platt's targets are smoothed:
-    "Probabilistic outputs for support vector machines", 1999).
+    (N + 1/2) / (N + 1) an image of its class, and for the rest as one of the others, shared among them as the model has
+    it (as Platt's targets are smoothed: "Probabilistic outputs for support vector machines", 1999).
 
     `probabilities`: float32 [N, C], answers to images on which the model was not trained; `labels`: int32 [N]. Raises
     ValueError if a probability is not a number.
@@ -30,9 +30,10 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         return 1.0
     from scipy.optimize import brentq
 
-    scores, other = _scores(probabilities), MISTAKES / (images + 2 * MISTAKES) / (classes - 1)
-    true = scores[np.arange(images), labels]
-    wanted = (1 - classes * other) * true + other * scores.sum(axis=1)  # mean score of an image's smoothed label
+    scores, mistaken = _scores(probabilities), MISTAKES / (images + 2 * MISTAKES)
+    is_true = np.arange(classes) == labels[:, None]
+    others = (_softmax(np.where(is_true, -np.inf, scores)) * scores).sum(axis=1)
+    wanted = (1 - mistaken) * scores[is_true] + mistaken * others  # the score of each image's smoothed label
 
     def slope(sharpness: float) -> float:
         """Derivative of the mean log loss by 1 / T, which grows with it."""
