@@ -124,9 +124,10 @@ def describe(run: Run, image_size: int, license: str = UNSTATED, threshold: floa
     """The description that is stored in every artefact: what an app needs to prepare the input and to read the
     answer. `threshold`: the top probability below which an image is unsure; 0: none is."""
     fingerprint, shape = run.images.fingerprint(), ["batch", image_size, image_size, run.settings.channels]
+    how = recipe(run.settings.channels, run.images.levels, run.images.profiles)
     return {
         "class_names": list(run.images.class_names),
-        "input": {"name": INPUT, "dtype": "uint8", "shape": shape, **recipe(run.settings.channels, run.images.levels)},
+        "input": {"name": INPUT, "dtype": "uint8", "shape": shape, **how},
         "output": {
             "name": OUTPUT,
             "dtype": "float32",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from toolkit.pixels.colour import IGNORED, PROFILES
 from toolkit.pixels.levels import FULL, LEVELS
 
 LONGEST_DESCRIPTION = 4 << 20  # characters: 10,000 class names of 100 letters have 1 MB
@@ -35,6 +36,8 @@ def read_description(text: str | None) -> dict[str, Any] | None:
     if isinstance(entry, dict) and entry.get("levels", FULL) not in LEVELS:
         raise ValueError(f"its description gives levels that are none of {', '.join(LEVELS)}")
     _check_threshold(description.get("output"))
+    if isinstance(entry, dict) and entry.get("profiles", IGNORED) not in PROFILES:
+        raise ValueError(f"its description gives profiles that are none of {', '.join(PROFILES)}")
     return description
 
 
@@ -42,6 +45,12 @@ def levels(description: Mapping[str, Any] | None) -> str:
     """How the described model takes 16-bit images (`toolkit.pixels.levels`); without a description, by their high
     bytes, as all models of earlier versions do."""
     return FULL if description is None else str(description["input"].get("levels", FULL))
+
+
+def profiles(description: Mapping[str, Any] | None) -> str:
+    """How the described model takes colours (`toolkit.pixels.colour`); without a description, as they are stored,
+    as all models of earlier versions do."""
+    return IGNORED if description is None else str(description["input"].get("profiles", IGNORED))
 
 
 def channels(description: dict[str, Any]) -> int:

@@ -21,6 +21,7 @@ from toolkit.data.sources.any_folder import read_any
 from toolkit.data.sources.listing import Listing
 from toolkit.data.sources.reasons import why
 from toolkit.errors import UnfreezeError
+from toolkit.pixels.colour import IGNORED
 from toolkit.pixels.decode import decode, read_picture
 from toolkit.pixels.levels import FULL
 from toolkit.stats.rejection import unsure
@@ -52,8 +53,10 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
     process = ArtefactProcess(path)  # a damaged file may crash its runtime, and then only that process
     try:
         process.load(0, conversion)
-        levels, threshold = process.call(worker.image_levels) or FULL, process.call(worker.threshold)
-        classifier = _Classifier(process, _names(process, conversion), _size(process), levels, threshold)
+        recipe = process.call(worker.image_recipe) or (FULL, IGNORED)
+        classifier = _Classifier(
+            process, _names(process, conversion), _size(process), process.call(worker.threshold), *recipe
+        )
         files, links, listings = _look(images)
         if not files:
             raise _no_image(images, listings)
@@ -70,8 +73,9 @@ class _Classifier:
     process: ArtefactProcess
     names: tuple[str, ...]
     size: tuple[int, int]  # height and width
-    levels: str  # how it takes 16-bit images
     reject_below: float  # the top probability below which it is unsure; 0: it always answers
+    levels: str  # how it takes 16-bit images
+    profiles: str = IGNORED  # and colours
 
 
 def _names(process: ArtefactProcess, conversion: Conversion) -> tuple[str, ...]:
@@ -141,7 +145,8 @@ def _no_image(images: Sequence[Path], listings: Sequence[Listing]) -> UnfreezeEr
 
 def _predict(classifier: _Classifier, image: Path) -> Prediction:
     try:
-        pixels = decode(read_picture(image), classifier.size, levels=classifier.levels)
+        data = read_picture(image)
+        pixels = decode(data, classifier.size, levels=classifier.levels, profiles=classifier.profiles)
     except OSError as error:
         return Prediction(str(image), error=f"cannot be read: {error.strerror}")
     except UnfreezeError as error:

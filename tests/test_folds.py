@@ -14,6 +14,7 @@ import pytest
 from scipy.stats import binom
 from sklearn.model_selection import StratifiedKFold
 
+from export.quantise.calibration import as_unseen
 from tests.test_split import folder, shuffled
 from tests.tiny import SETTINGS
 from toolkit.data.folds import POOLED, draw_folds
@@ -313,3 +314,29 @@ def test_too_few_images_for_the_folds_write_nothing(pictures: Path, tmp_path: Pa
     with pytest.raises(UnfreezeError, match=r"--folds 1000: class .*give --folds"):
         prepare(pictures, tmp_path / "run", replace(SETTINGS, folds=1000))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_images_that_stand_for_unseen_ones_flip_as_often(seed: int) -> None:
+    """A model that knows its training images by heart, rounded with noise: on them it flips a tenth as often as on
+    others; on those of them that stand for the others, as often."""
+    rng = np.random.default_rng(seed)
+
+    def answers(sharpness: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = rng.integers(0, 3, count).astype(np.int32)
+        logits = rng.normal(0, 1, (count, 3)) + sharpness * rng.gamma(1.5, 1.0, (count, 1)) * np.eye(3)[labels]
+        return logits, labels
+
+    def soft(logits: np.ndarray) -> np.ndarray:
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    (known, _), (new, labels) = answers(8, 6000), answers(2.5, 6000)
+    flips = lambda logits: (logits + rng.normal(0, 0.15, logits.shape)).argmax(1) != logits.argmax(1)  # noqa: E731
+    truth = flips(new).mean()
+    assert flips(known).mean() < truth / 2
+    rows, right = as_unseen(soft(known), soft(new), labels)
+    assert flips(known[rows]).mean() == pytest.approx(truth, rel=0.35)
+    wrong = new.argmax(1) != labels
+    assert ((right == -1) == wrong).all()
+    np.testing.assert_array_equal(right[~wrong], known[rows][~wrong].argmax(1))

@@ -15,7 +15,7 @@ from PIL import Image
 
 from export.description import channels, read_description
 from export.formats.onnx import noise
-from export.proof.pixel_sensitivity import CLIENTS, GREY_CLIENTS
+from export.proof.clients import CLIENTS, GREY_CLIENTS
 from tests.pictures import draw, encode
 from tests.tiny import ROW, SETTINGS
 from tests.tiny import tiny as build_tiny

@@ -21,8 +21,9 @@ from PIL import Image
 
 from export.artefacts import read_manifest, read_reference
 from export.predict import predict
+from export.proof.clients import GREY_CLIENTS
 from export.proof.locate import locate
-from export.proof.pixel_sensitivity import GREY_CLIENTS, measure_run, read_sensitivity
+from export.proof.pixel_sensitivity import measure_run, read_sensitivity
 from export.proof.verify import verify
 from export.runtimes.runners import load
 from export.settings import ExportSettings, VerifySettings
@@ -91,7 +92,7 @@ def test_every_file_takes_one_channel_and_gives_the_models_answers(
     assert (runner.input.layout, runner.input.size, runner.input.channels) == ("NHWC", (32, 32), 1)
     assert runner.loaded.description is not None
     entry = runner.loaded.description["input"]
-    assert entry == recipe(1) | {"name": "image", "dtype": "uint8", "shape": ["batch", 32, 32, 1]}
+    assert entry == recipe(1, profiles="srgb") | {"name": "image", "dtype": "uint8", "shape": ["batch", 32, 32, 1]}
     for count in (1, 3, len(images)):
         np.testing.assert_allclose(runner.predict(images[:count]), expected[:count], atol=TOLERANCE[PRECISION[name]])
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from export.description import levels as described_levels
 from export.description import read_description
-from export.foreign.verify import _levels as reference_levels
+from export.foreign.verify import _recipe as reference_recipe
 from export.predict import _Classifier, _predict
 from export.runtimes import worker
 from export.targets.snippets import snippets
@@ -346,11 +346,12 @@ def test_predict_decodes_as_the_file_says(tmp_path: Path) -> None:
 class Saying:
     """Stands for the process of a model file with this description, and for what was seen of the file."""
 
-    def __init__(self, how: str | None) -> None:
+    def __init__(self, how: str | None, profiles: str | None = None) -> None:
         self.process, self.how = self, how
+        self.more = {} if profiles is None else {"profiles": profiles}
 
-    def call(self, function: Callable[[], str | None]) -> str | None:
-        described = None if self.how is None else {"input": {"levels": self.how}}
+    def call(self, function: Callable[[], tuple[str, str] | None]) -> tuple[str, str] | None:
+        described = None if self.how is None else {"input": {"levels": self.how, **self.more}}
         with pytest.MonkeyPatch.context() as patch:
             loaded = SimpleNamespace(description=described)
             patch.setattr(worker, "_runner", SimpleNamespace(loaded=loaded), raising=False)
@@ -373,10 +374,10 @@ def test_a_reference_that_does_not_say_takes_the_levels_of_the_artefacts(
     said = {Path("a.keras"): reference} | {Path(f"{n}.onnx"): how for n, how in enumerate(artefacts)}
     looks: Any = {path: Saying(how) for path, how in said.items()}
     if levels is not None:
-        assert reference_levels(Path("a.keras"), looks) == levels
+        assert reference_recipe(Path("a.keras"), looks) == (levels, "ignored")
         return
     with pytest.raises(UnfreezeError, match=r"0.onnx \(12\) and 1.onnx \(16\) take .* a.keras does not say .* compare"):
-        reference_levels(Path("a.keras"), looks)
+        reference_recipe(Path("a.keras"), looks)
 
 
 def test_a_description_names_its_levels_and_an_older_one_has_all_16() -> None:

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from export.artefacts import read_manifest, read_reference
-from export.proof.pixel_sensitivity import CLIENTS, TRAINED, Client, sensitivity, write_sensitivity
+from export.proof.clients import CLIENTS, TRAINED, Client
+from export.proof.pixel_sensitivity import sensitivity, write_sensitivity
 from tests.pictures import draw, encode
 from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError

@@ -248,7 +248,7 @@ def of_an_earlier_version(folder: Path) -> tuple[str, ...]:
     parts = tuple(reversed(made.images.parts))
     images = replace(made.images, parts=parts)
     stored = read_json(folder / "run.json")
-    new = ("levels", "notices", "ignored_suffixes", "groups", "same_pixels", "nearly_the_same")
+    new = ("levels", "profiles", "notices", "ignored_suffixes", "groups", "same_pixels", "nearly_the_same")
     stored["data"] = {name: value for name, value in stored["data"].items() if name not in new} | {"parts": parts}
     known = ("val", "test", "seed")
     data = [field.name for field in fields(DataSettings) if field.name not in known]

@@ -8,6 +8,8 @@ from typing import Any
 
 from toolkit.data.image_set import ImageSet
 from toolkit.data.settings import DataSettings
+from toolkit.pixels.colour import IGNORED, SRGB
+from toolkit.pixels.levels import FULL
 from toolkit.settings import Settings
 
 MARK = "earlier_split"  # true in a run.json that was written anew when such a run went on
@@ -53,6 +55,21 @@ def cautions(stored: Any, images: ImageSet, settings: Settings, searches: bool) 
     """Sentences for the user about going on with such a run. `settings`: those that are asked for."""
     told = _loss_warning(images, settings) if searches and is_earlier(stored) else ()
     return (*told, UNCALIBRATED) if settings.calibrate and _is_uncalibrated(stored) else told
+
+
+def recipe_of(stored: Any) -> dict[str, str | None]:
+    """The levels and profiles of the run whose run.json holds `stored`, as `scan` takes them: None if DATA decides. An
+    earlier version took all 16 bits, and colours as they are stored."""
+    if not isinstance(stored, dict) or not isinstance(stored.get("data"), dict):
+        return {"levels": None, "profiles": None}
+    profiles = stored["data"].get("profiles")
+    return {"levels": FULL if is_earlier(stored) else None, "profiles": profiles if profiles == SRGB else IGNORED}
+
+
+def decoded_as_in(images: ImageSet, stored: dict[str, Any]) -> ImageSet:
+    """The images, decoded as in that run."""
+    profiles = recipe_of(stored)["profiles"] or IGNORED
+    return replace(images, levels=stored["data"].get("levels", FULL), profiles=profiles)
 
 
 def without_parts(images: ImageSet) -> str:

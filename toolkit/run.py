@@ -9,13 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from toolkit import earlier_version
 from toolkit.data.folds import checked_for_folds
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
-from toolkit.earlier_version import NEW_SETTINGS, as_begun, cautions, is_earlier, marked, with_parts_of, without_parts
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.pixels.levels import FULL
 from toolkit.progress import Progress, silent
 from toolkit.setting_words import DATA, WEIGHTS, difference
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
@@ -67,12 +66,13 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     versions = [{name: version(name) for name in PACKAGES}]
     stored = _begun(path)
     told: tuple[str, ...] = ()
-    earlier = is_earlier(stored)
+    earlier = earlier_version.is_earlier(stored)
     if stored is not None:
-        _refuse_another(path, stored, images, as_begun(stored, settings), searches)
-        images = replace(images, levels=stored["data"].get("levels", FULL))  # an older version took all 16 bits
-        images = with_parts_of(images, _stored_images(path, stored)) if earlier else images
-        told, settings = cautions(stored, images, settings, searches), as_begun(stored, settings)
+        _refuse_another(path, stored, images, earlier_version.as_begun(stored, settings), searches)
+        images = earlier_version.decoded_as_in(images, stored)
+        images = earlier_version.with_parts_of(images, _stored_images(path, stored)) if earlier else images
+        told = earlier_version.cautions(stored, images, settings, searches)
+        settings = earlier_version.as_begun(stored, settings)
         versions = _with_earlier(stored, versions[0])
     elif path.is_dir() and any(_shown(path)) and not file.exists():
         lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
@@ -80,7 +80,7 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     run = Run(path, images, settings, (*_version_warnings(versions[0], versions[-1]), *told))
     try:
         for name in (file, path / COPY):
-            write_json(name, marked(stored, _to_json(run, versions)))
+            write_json(name, earlier_version.marked(stored, _to_json(run, versions)))
     except (FileExistsError, NotADirectoryError):
         raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:
@@ -136,8 +136,8 @@ def read_images(
     if settings.cache_dir:
         why = "the next call would take its files for data; give another --cache-dir"
         _refuse_inside(data, Path(settings.cache_dir), why)
-    told, levels = partial(progress, "scanning"), FULL if is_earlier(_begun(path)) else None
-    images = scan(data, settings, strict=strict, classes=classes, trains=trains, levels=levels, progress=told)
+    told, how = partial(progress, "scanning"), earlier_version.recipe_of(_begun(path))
+    images = scan(data, settings, strict=strict, classes=classes, trains=trains, **how, progress=told)
     if len(images.class_names) > MAX_CLASSES:
         raise UnfreezeError(
             f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "
@@ -251,10 +251,11 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
     skip = set(MAY_CHANGE)
     wanted: dict[str, Any] = {DATA: images.fingerprint(), WEIGHTS: file_digest(Path(settings.weights))}
     there = dict(zip(wanted, (stored.get("fingerprint"), stored.get("weights_sha256")), strict=True))
-    if is_earlier(stored):
-        there[DATA], wanted[DATA] = without_parts(_stored_images(path, stored)), without_parts(images)
-        skip |= NEW_SETTINGS
+    if earlier_version.is_earlier(stored):
+        there[DATA], wanted[DATA] = map(earlier_version.without_parts, (_stored_images(path, stored), images))
+        skip |= earlier_version.NEW_SETTINGS
     skip |= {"weights"} if wanted[WEIGHTS] else set()  # of a weights file, only the content counts
+    skip |= {"profiles"} - set(before)  # an older version ignored them, and so it stays
     wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
     known = Settings.from_json(before).to_json()  # with the defaults of settings that a newer version added
     there |= {name: value for name, value in known.items() if name not in skip}

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from toolkit.data.settings import DATA_SETTINGS, LEVEL_OPTIONS, NEAR_DUPLICATES
+from toolkit.data.settings import DATA_SETTINGS, LEVEL_OPTIONS, NEAR_DUPLICATES, PROFILE_OPTIONS
 from unfreeze.option_types import Choice, LocalPath
 
 
@@ -49,6 +49,13 @@ READING = [
         default=DATA_SETTINGS.levels,
         help="How 16-bit samples become 8 bits. auto: by the bits that the data use. full: all 16 bits. percentile: "
         "each image by its own range.",
+    ),
+    option(
+        "--profiles",
+        type=Choice(PROFILE_OPTIONS),
+        default=DATA_SETTINGS.profiles,
+        help="srgb: where a file says that its colours are others, they are converted to sRGB, as browsers and phones "
+        "do. ignored: they are taken as they are stored, as OpenCV does.",
     ),
 ]
 FRACTIONS = [

@@ -32,6 +32,7 @@ from toolkit.data.settings import DATA_SETTINGS, DataSettings, undivided
 from toolkit.data.sources.open import check_data
 from toolkit.data.unlabelled import scan_unlabelled
 from toolkit.errors import UnfreezeError, one_line
+from toolkit.pixels.colour import IGNORED
 from toolkit.pixels.levels import FULL
 from toolkit.process.keras_start import start_keras
 from toolkit.progress import Progress, silent
@@ -68,9 +69,9 @@ def verify_foreign(
         looks = look_at(conversions, processes, progress)
         given = class_names(conversions[reference])
         _check_number(reference, looks[reference], given)
-        levels = _levels(reference, looks)
+        recipe = _recipe(reference, looks)
         names = given or _labels_inside(reference, looks)
-        images = _images(data, names, undivided(settings.reading or DATA_SETTINGS), levels, progress)
+        images = _images(data, names, undivided(settings.reading or DATA_SETTINGS), recipe, progress)
         more = _more_images(settings, images, progress)
         pixels = _decode(images, more, Path(folder), {look.size for look in looks.values()}, progress)
         tasks = {Task(path, pixels[look.size].files, conversions[path]): look.process for path, look in looks.items()}
@@ -134,27 +135,28 @@ def _labels_inside(reference: Path, looks: dict[Path, Look]) -> tuple[str, ...] 
     return next(iter(inside.values()), None)
 
 
-def _levels(reference: Path, looks: dict[Path, Look]) -> str:
-    """How the reference takes 16-bit images; if its file does not say, as the artefacts do. Raises UnfreezeError if
-    these do not agree."""
-    told = {path: look.process.call(worker.image_levels) for path, look in looks.items()}
-    if told[reference] is not None:
-        return str(told[reference])
-    inside = {path: levels for path, levels in told.items() if levels is not None}
-    if len(set(inside.values())) > 1:
-        named = " and ".join(f"{path} ({levels})" for path, levels in inside.items())
-        raise UnfreezeError(
-            f"{named} take 16-bit images with different levels, and {reference} does not say which are its own; "
-            "compare each with it by itself"
-        )
-    return next(iter(inside.values()), FULL)
+def _recipe(reference: Path, looks: dict[Path, Look]) -> tuple[str, str]:
+    """How the reference takes 16-bit images, and colours; if its file does not say, as the artefacts do. Raises
+    UnfreezeError if these do not agree."""
+    told = {path: look.process.call(worker.image_recipe) for path, look in looks.items()}
+    inside: dict[Path, tuple[str, str]] = {path: recipe for path, recipe in told.items() if recipe is not None}
+    if reference in inside:
+        return inside[reference]
+    for number, what in enumerate(("16-bit images with different levels", "colours with different profiles")):
+        if len({recipe[number] for recipe in inside.values()}) > 1:
+            named = " and ".join(f"{path} ({recipe[number]})" for path, recipe in inside.items())
+            raise UnfreezeError(
+                f"{named} take {what}, and {reference} does not say which are its own; compare each with it by itself"
+            )
+    return next(iter(inside.values()), (FULL, IGNORED))
 
 
 def _images(
-    data: Path, names: tuple[str, ...] | None, reading: DataSettings, levels: str, progress: Progress
+    data: Path, names: tuple[str, ...] | None, reading: DataSettings, recipe: tuple[str, str], progress: Progress
 ) -> ImageSet:
-    """The images of the test part, or all images if there is none. `levels`: how the reference takes 16-bit ones."""
-    images = scan(data, reading, classes=names, trains=False, levels=levels, progress=partial(progress, "scanning"))
+    """The images of the test part, or all images if there is none. `recipe`: levels and profiles of the reference."""
+    (levels, profiles), told = recipe, partial(progress, "scanning")
+    images = scan(data, reading, classes=names, trains=False, levels=levels, profiles=profiles, progress=told)
     return images.select("test") if "test" in images.parts else images
 
 
@@ -164,7 +166,9 @@ def _more_images(settings: VerifySettings, images: ImageSet, progress: Progress)
         return None
     known = frozenset(images.digests)
     told = partial(progress, "scanning evidence")
-    return scan_unlabelled(Path(settings.evidence), leave_out=known, levels=images.levels, progress=told)
+    return scan_unlabelled(
+        Path(settings.evidence), leave_out=known, levels=images.levels, profiles=images.profiles, progress=told
+    )
 
 
 def _decode(

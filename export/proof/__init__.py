@@ -8,5 +8,6 @@ layer_error         the error that a layer adds, and when it stands out
 layers              what each layer adds to the error of a Keras model    (TensorFlow)
 same_names          the same between two files, by the names of tensors
 locate              the first layer that differs
+clients             ways in which apps turn files into pixels
 pixel_sensitivity   accuracy if an app decodes or resizes in another way
 """

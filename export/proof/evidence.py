@@ -44,7 +44,8 @@ def unlabelled_reference(
     """The answers of the run's model to the images of a folder, and the decoded images. Files that are also in the run
     are left out: the model was trained on them, or they count already. Raises UnfreezeError if none is left."""
     known, told = frozenset(run.images.digests), partial(progress, "scanning")
-    images = scan_unlabelled(folder, leave_out=known, levels=run.images.levels, progress=told)
+    how = {"levels": run.images.levels, "profiles": run.images.profiles}
+    images = scan_unlabelled(folder, leave_out=known, **how, progress=told)
     array = decoded(
         images,
         run.cache,

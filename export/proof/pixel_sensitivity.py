@@ -5,26 +5,24 @@ This is the commonest silent loss on a device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
 
 from export.artefacts import read_manifest
 from export.predict import default_artefact
+from export.proof.clients import CLIENTS, TRAINED, TRANSPARENCY, Client, clients_of
 from export.runtimes.runners import load
 from export.settings import MARGIN
 from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation import plots
-from toolkit.pixels.decode import decode_whole
-from toolkit.pixels.grey import to_grey
-from toolkit.pixels.resize import resize
+from toolkit.pixels.decode import decode_whole, measure
 from toolkit.process.cores import cores
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
@@ -32,19 +30,8 @@ from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED, compar
 from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_record
 
-Whole = Callable[..., np.ndarray]  # `decode_whole` of one file, which takes its options
-
 BATCH = 32
 RESIZE = "resize.json"  # in the run folder; only this module writes and reads it
-
-
-@dataclass(frozen=True)
-class Client:
-    """One way in which an app turns an image file into pixels."""
-
-    name: str
-    # (upright RGB [H, W, 3], how the file is decoded, S) -> uint8 [S, S, 3], or [S, S, 1] for a model that takes grey
-    pixels: Callable[[np.ndarray, Whole, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -67,78 +54,6 @@ class StoredSensitivity:
     rows: tuple[Sensitivity, ...]
 
 
-def _pillow(method: Image.Resampling) -> Callable[[np.ndarray, Whole, int], np.ndarray]:
-    return lambda rgb, _, size: np.asarray(Image.fromarray(rgb).resize((size, size), method))
-
-
-def _opencv(method: int) -> Callable[[np.ndarray, Whole, int], np.ndarray]:
-    return lambda rgb, _, size: cv2.resize(rgb, (size, size), interpolation=method)
-
-
-def _halved(rgb: np.ndarray, size: int) -> np.ndarray:
-    """The image, halved by 2 x 2 averages until its shorter side is below twice `size`."""
-    while min(rgb.shape[:2]) >= 2 * size:
-        rgb = cv2.resize(rgb, (rgb.shape[1] // 2, rgb.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    return rgb
-
-
-def _cropped(rgb: np.ndarray) -> np.ndarray:
-    side = min(rgb.shape[:2])
-    top, left = (rgb.shape[0] - side) // 2, (rgb.shape[1] - side) // 2
-    return rgb[top : top + side, left : left + side]
-
-
-def _letterboxed(rgb: np.ndarray) -> np.ndarray:
-    side = max(rgb.shape[:2])
-    box = np.zeros((side, side, 3), np.uint8)
-    top, left = (side - rgb.shape[0]) // 2, (side - rgb.shape[1]) // 2
-    box[top : top + rgb.shape[0], left : left + rgb.shape[1]] = rgb
-    return box
-
-
-TRAINED = Client("bilinear, no antialias: as trained, tf.image.resize, GPUs", lambda rgb, _, size: resize(rgb, size))
-CLIENTS = (
-    TRAINED,
-    Client("OpenCV INTER_LINEAR, browser canvas at its default", _opencv(cv2.INTER_LINEAR)),
-    Client(
-        "browser canvas, high quality (approximation)",
-        lambda rgb, _, size: _opencv(cv2.INTER_LINEAR)(_halved(rgb, size), _, size),
-    ),
-    Client("Pillow BILINEAR, tf.image.resize(antialias=True)", _pillow(Image.Resampling.BILINEAR)),
-    Client("OpenCV INTER_AREA", _opencv(cv2.INTER_AREA)),
-    Client(
-        "bilinear without half-pixel centers: MediaPipe Tasks", lambda rgb, _, size: resize(rgb, size, centers=False)
-    ),
-    Client("nearest: keras.utils.load_img", _pillow(Image.Resampling.NEAREST)),
-    Client("JPEG decoded at half size: Android inSampleSize=2", lambda _, whole, size: resize(whole(shrink=2), size)),
-    Client("centre crop instead of stretching", lambda rgb, _, size: resize(_cropped(rgb), size)),
-    Client("letterbox instead of stretching", lambda rgb, _, size: resize(_letterboxed(rgb), size)),
-    Client("EXIF orientation of these files ignored", lambda _, whole, size: resize(whole(upright=False), size)),
-    Client(
-        "every image on its side: a phone's photographs, EXIF ignored", lambda rgb, _, size: resize(np.rot90(rgb), size)
-    ),
-    Client("BGR instead of RGB", lambda rgb, _, size: resize(rgb, size)[..., ::-1]),
-    Client("floats 0 to 1 instead of 0 to 255", lambda rgb, _, size: (resize(rgb, size) / 255).astype(np.uint8)),
-)
-LUMA_709 = np.array([[0.2126], [0.7152], [0.0722]])
-
-
-def _then_grey(client: Client) -> Client:
-    """The client that makes grey of these pixels as training did."""
-    return Client(client.name, lambda rgb, whole, size: to_grey(client.pixels(rgb, whole, size)))
-
-
-def _weighted(weights: np.ndarray) -> Callable[[np.ndarray, Whole, int], np.ndarray]:
-    return lambda rgb, _, size: np.rint(resize(rgb, size) @ weights).astype(np.uint8)
-
-
-GREY_CLIENTS = (
-    *map(_then_grey, CLIENTS),
-    Client("mean of red, green and blue instead of the luma", _weighted(np.full((3, 1), 1 / 3))),
-    Client("luma of ITU-R 709 instead of 601", _weighted(LUMA_709)),
-)
-
-
 def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Progress = silent) -> list[Sensitivity]:
     """Measure `sensitivity` of one artefact (None: the default one) over the run's test part. Writes resize.json and
     plots/resize.png. Raises UnfreezeError if the run has no such artefact."""
@@ -147,7 +62,7 @@ def measure_run(run: Run, artefact: str | None, *, margin: float, progress: Prog
     if not written or (artefact and artefact not in written):
         raise UnfreezeError(f"{run.path} has no artefact {artefact or ''}; `unfreeze export {run.path}` writes them")
     name, images = artefact or default_artefact(written), run.images.select("test")
-    path, clients = run.path / "export" / name, CLIENTS if manifest.channels == 3 else GREY_CLIENTS
+    path, clients = run.path / "export" / name, clients_of(manifest.channels, run.images.profiles)
     rows = sensitivity(path, images, manifest.image_size, clients=clients, margin=margin, progress=progress)
     write_sensitivity(run.path, name, rows, margin)
     return rows
@@ -162,17 +77,31 @@ def sensitivity(
     margin: float = MARGIN,
     progress: Progress = silent,
 ) -> list[Sensitivity]:
-    """Accuracy of one artefact on `images`, decoded as each of `clients` does; `margin` in points. Raises UnfreezeError
-    if an image is missing or changed."""
+    """Accuracy of one artefact on `images`, decoded as each of `clients` does, of which the first does as training did;
+    `margin` in points. A client that concerns only some images is named with their number, and left out where there are
+    none. Raises UnfreezeError if an image is missing or changed."""
     predict = load(path).predict
     answers: dict[str, list[np.ndarray]] = {client.name: [] for client in clients}
-    for done, batch in _batches(images, size, clients):
+    counts: Counter[str] = Counter()
+    for done, batch, concerned in _batches(images, size, clients):
         progress("decoding as clients do", done, len(images))
+        trained = predict(batch[TRAINED.name]).argmax(1)  # of these images
         for client in clients:
-            answers[client.name].append(predict(batch[client.name]).argmax(1))
+            other = client.name != TRAINED.name and client.name in batch
+            answers[client.name].append(predict(batch[client.name]).argmax(1) if other else trained)
+        counts.update(concerned)
     progress("decoding as clients do", len(images), len(images))
     trained = np.concatenate(answers[TRAINED.name])
-    return [_row(name, np.concatenate(got), trained, images.labels, margin / 100) for name, got in answers.items()]
+    return [
+        _row(_named(client, counts), np.concatenate(answers[client.name]), trained, images.labels, margin / 100)
+        for client in clients
+        if not client.concerns or counts[client.concerns]
+    ]
+
+
+def _named(client: Client, counts: Counter[str]) -> str:
+    count = counts[client.concerns]
+    return f"{client.name} ({count:,} image{'' if count == 1 else 's'})" if client.concerns else client.name
 
 
 def write_sensitivity(run: Path, name: str, rows: list[Sensitivity], margin: float) -> None:
@@ -200,18 +129,25 @@ def read_sensitivity(run: Path) -> StoredSensitivity | None:
         ) from None
 
 
-def _batches(images: ImageSet, size: int, clients: Sequence[Client]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Batches of images, decoded on all cores: (number of images before it, client's name -> uint8 [B, S, S, C])."""
+def _batches(
+    images: ImageSet, size: int, clients: Sequence[Client]
+) -> Iterator[tuple[int, dict[str, np.ndarray], list[str]]]:
+    """Batches of images, decoded on all cores: (number of images before it; client's name -> uint8 [B, S, S, C], but
+    for clients that concern none of these images; what these have of `CONCERNS`)."""
 
-    def variants(row: int) -> dict[str, np.ndarray]:
-        whole = partial(decode_whole, read_unchanged(images, row), levels=images.levels)
-        rgb = whole()
-        return {client.name: client.pixels(rgb, whole, size) for client in clients}
+    def variants(row: int) -> tuple[dict[str, np.ndarray], set[str]]:
+        data = read_unchanged(images, row)
+        whole = partial(decode_whole, data, levels=images.levels, profiles=images.profiles)
+        rgb, found = whole(), measure(data)
+        has = {found.colours, TRANSPARENCY if found.transparent else "", ""}
+        return {client.name: client.pixels(rgb, whole, size) for client in clients if client.concerns in has}, has
 
     with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(images), BATCH):
             made = list(pool.map(variants, range(start, min(start + BATCH, len(images)))))
-            yield start, {client.name: np.stack([one[client.name] for one in made]) for client in clients}
+            names = {name for pixels, _ in made for name in pixels}
+            batch = {name: np.stack([own.get(name, own[TRAINED.name]) for own, _ in made]) for name in names}
+            yield start, batch, [concern for _, has in made for concern in has]
 
 
 def _row(name: str, answers: np.ndarray, trained: np.ndarray, labels: np.ndarray, margin: float) -> Sensitivity:

@@ -19,3 +19,28 @@ def stratified_rows(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
         own = order[labels[order] == label]
         place[own] = np.arange(len(own)) / len(own)
     return np.sort(order[np.argsort(place[order], kind="stable")][:count])
+
+
+def as_unseen(trained: np.ndarray, unseen: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows int64 [M], labels int32 [M]): the images of `trained` that stand for unseen ones, and what is right there.
+
+    A model is surer of images that it was trained on, so that rounding turns fewer of its answers round there. Whether
+    it does depends on how far the two largest probabilities lie apart, so each unseen image is represented by the
+    trained one whose distance is the nearest. `trained`: float32 [N, C], the model's answers to images that it was
+    trained on; `unseen`: float32 [M, C], answers out of fold, to images with the labels int32 [M]. Where the unseen
+    answer is wrong, none is right (-1): a file cannot gain there, only lose elsewhere.
+    """
+    distances, wanted = _top_distances(trained), _top_distances(unseen)
+    order = np.argsort(distances, kind="stable")
+    after = np.clip(np.searchsorted(distances[order], wanted), 1, len(order) - 1)
+    nearer_below = wanted - distances[order[after - 1]] <= distances[order[after]] - wanted
+    rows = order[after - nearer_below]
+    right = unseen.argmax(axis=1) == labels
+    return rows, np.where(right, trained[rows].argmax(axis=1), -1).astype(np.int32)
+
+
+def _top_distances(answers: np.ndarray) -> np.ndarray:
+    """float64 [N], nats: the logarithm of the ratio of the two largest probabilities."""
+    top = np.sort(np.log(np.maximum(answers.astype(np.float64), 1e-30)), axis=1)
+    distances: np.ndarray = top[:, -1] - top[:, -2]
+    return distances

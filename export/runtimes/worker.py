@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.description import levels, reject_below
+from export.description import levels, profiles, reject_below
 from export.runtimes.answers import to_probabilities
 from export.runtimes.runners import Runner, import_runtime, load
 from export.runtimes.tensors import Tensor, tensors
@@ -91,10 +91,11 @@ def image_size() -> tuple[int, int]:
     return _runner.input.size
 
 
-def image_levels() -> str | None:
-    """How the artefact takes 16-bit images, as `toolkit.pixels.levels` names it; None if it has no description."""
+def image_recipe() -> tuple[str, str] | None:
+    """How the artefact takes 16-bit images, as `toolkit.pixels.levels` names it, and colours, as
+    `toolkit.pixels.colour` does; None if it has no description."""
     description = _runner.loaded.description
-    return None if description is None else levels(description)
+    return None if description is None else (levels(description), profiles(description))
 
 
 def threshold() -> float:

@@ -2,6 +2,7 @@
 
 sources          what DATA names: a folder with a sub-folder for each class, or a CSV
 settings         DataSettings: how DATA is read and divided
+colours_seen     which of the files have colours other than sRGB's, or transparent pixels
 formats_seen     which formats the files have, and how their 16-bit samples are read
 image_set        DATA -> ImageSet, every file read and checked
 groups           what keeps images in one part: a column, a folder, a part of the path

@@ -1,8 +1,8 @@
 """Decoded images on disk: each image is decoded once, in threads, and read from a memory-mapped array from then on.
 
 Arrays are kept in a run's `cache/`. An array's name is a digest of what it depends on (contents and order of the files,
-size, colour, levels, way of resizing, version of the recipe), so a changed image or size gives another array. The
-folder may be deleted at any time.
+size, colour, levels, profiles, way of resizing, version of the recipe), so a changed image or size gives another array.
+The folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 from toolkit.data.image_set import ImageSet, read_unchanged
 from toolkit.errors import UnfreezeError
+from toolkit.pixels.colour import IGNORED
 from toolkit.pixels.decode import DECODE_VERSION, decode, decode_both
 from toolkit.pixels.grey import to_grey
 from toolkit.pixels.levels import FULL
@@ -98,9 +99,10 @@ def _is_array(path: Path) -> bool:
 
 def _path(images: ImageSet, cache: Path, form: Form, antialias: bool) -> Path:
     size, channels = form
-    grey = "" if channels == 3 else "grey "  # RGB and all 16 bits are not named, as in caches of earlier versions
+    grey = "" if channels == 3 else "grey "  # what earlier versions did is not named, as in their caches
     levels = "" if images.levels == FULL else f"{images.levels} levels "
-    what = f"{DECODE_VERSION} {size} {antialias} {grey}{levels}" + " ".join(images.digests)
+    profiles = "" if images.profiles == IGNORED else f"{images.profiles} profiles "
+    what = f"{DECODE_VERSION} {size} {antialias} {grey}{levels}{profiles}" + " ".join(images.digests)
     return cache / f"images-{hashlib.sha256(what.encode()).hexdigest()[:16]}.npy"
 
 
@@ -121,7 +123,8 @@ def _write(images: ImageSet, paths: dict[bool, Path], form: Form, progress: Coun
         def fill(start: int) -> int:
             stop = min(start + CHUNK, total)
             for row in range(start, stop):
-                for kind, pixels in _decoded_as(read_unchanged(images, row), size, tuple(arrays), images.levels):
+                how = images.levels, images.profiles
+                for kind, pixels in _decoded_as(read_unchanged(images, row), size, tuple(arrays), how):
                     arrays[kind][row] = pixels if channels == 3 else to_grey(pixels)
             return stop - start
 
@@ -137,10 +140,13 @@ def _write(images: ImageSet, paths: dict[bool, Path], form: Form, progress: Coun
             os.replace(parts[kind], paths[kind])
 
 
-def _decoded_as(content: bytes, size: Size, kinds: tuple[bool, ...], levels: str) -> Iterable[tuple[bool, np.ndarray]]:
+def _decoded_as(
+    content: bytes, size: Size, kinds: tuple[bool, ...], how: tuple[str, str]
+) -> Iterable[tuple[bool, np.ndarray]]:
+    """`how`: levels and profiles."""
     if len(kinds) == 1:
-        return [(kinds[0], decode(content, size, kinds[0], levels))]
-    return zip((False, True), decode_both(content, size, levels), strict=True)
+        return [(kinds[0], decode(content, size, kinds[0], *how))]
+    return zip((False, True), decode_both(content, size, *how), strict=True)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit.data.image_set import ImageSet
 from toolkit.data.sources.listing import Rejected
+from toolkit.pixels.colour import IGNORED, PROFILES
 from toolkit.pixels.levels import FULL, LEVELS
 
 
@@ -25,6 +26,7 @@ def to_columns(images: ImageSet) -> dict[str, Any]:
         "ignored": images.ignored,
         "ignored_suffixes": images.ignored_suffixes,
         "levels": images.levels,
+        "profiles": images.profiles,
         "notices": list(images.notices),
         "groups": list(images.groups),
         "same_pixels": [list(alike) for alike in images.same],
@@ -48,6 +50,7 @@ def from_columns(columns: dict[str, Any], class_names: list[str]) -> ImageSet:
         ignored=columns["ignored"],
         ignored_suffixes=dict(columns.get("ignored_suffixes", {})),  # an older run.json has none of these
         levels=columns.get("levels", FULL),
+        profiles=columns.get("profiles", IGNORED),
         notices=tuple(columns.get("notices", ())),
         groups=tuple(columns.get("groups", ())),
         same=tuple(map(tuple, columns.get("same_pixels", ()))),
@@ -68,6 +71,8 @@ def _check_columns(columns: dict[str, Any], class_names: list[str]) -> None:
         raise ValueError("a label is not the number of a class")
     if columns.get("levels", FULL) not in LEVELS:
         raise ValueError("`levels` is not a number of bits from 8 to 16 or percentile")
+    if columns.get("profiles", IGNORED) not in PROFILES:
+        raise ValueError("`profiles` is neither srgb nor ignored")
     if not all(type(count) is int for count in columns.get("ignored_suffixes", {}).values()):
         raise ValueError("`ignored_suffixes` holds no numbers")
     if columns.get("groups") and len(columns["groups"]) != len(columns["paths"]):

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from toolkit.data.colours_seen import colours_seen
 from toolkit.data.copies import first_of_each
 from toolkit.data.formats_seen import misnamed, resolved_levels, unread_formats
-from toolkit.data.read_image import ReadImage, copies_among, without_disputed
+from toolkit.data.read_image import ReadImage, copies_among, measured, without_disputed
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.data.sources.alike import nearest
 from toolkit.data.sources.class_folders import classes_in_a_heap
@@ -27,7 +28,8 @@ from toolkit.data.sources.listing import Entry, Listing, Rejected
 from toolkit.data.sources.open import read_listing, refuse_csv_options
 from toolkit.data.sources.reasons import refuse_left_out, why
 from toolkit.errors import UnfreezeError, one_line
-from toolkit.pixels.decode import measure, read_picture
+from toolkit.pixels.colour import IGNORED
+from toolkit.pixels.decode import read_picture
 from toolkit.pixels.formats import UnreadError
 from toolkit.pixels.levels import FULL
 from toolkit.process.cores import cores
@@ -58,6 +60,7 @@ class ImageSet:
     ignored: int = 0  # number of files that are no images
     ignored_suffixes: dict[str, int] = field(default_factory=dict)  # of these files -> how many
     levels: str = FULL  # how 16-bit samples become 8 bits, as `toolkit.pixels.levels` says
+    profiles: str = IGNORED  # whether colours become those of sRGB, as `toolkit.pixels.colour` says
     notices: tuple[str, ...] = ()  # sentences for the user: what was decided when DATA was read
     groups: tuple[str, ...] = ()  # what each image has in common with others, "": nothing; (): not asked for
     same: tuple[tuple[str, ...], ...] = ()  # sets of digests of files that differ, with the same pixels
@@ -124,15 +127,16 @@ def scan(
     classes: tuple[str, ...] | None = None,
     trains: bool = True,
     levels: str | None = None,
+    profiles: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImageSet:
     """Read every image of DATA once, in threads, and check that it can be decoded.
 
     `classes`: the classes of a model that exists already; DATA may have only some of them. `trains`: False for a model
-    that exists already, of which DATA may have test images alone. `levels`: how that model takes 16-bit images; without
-    it, the settings and the training images say. `progress(done, total)` is called in this thread after each file.
-    Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not in
-    `classes`, or if `strict` is true and a file has to be left out.
+    that exists already, of which DATA may have test images alone. `levels`, `profiles`: how that model takes 16-bit
+    images, and colours; without them, the settings and the training images say. `progress(done, total)` is called in
+    this thread after each file. Raises UnfreezeError if DATA has fewer than two classes, if it has a class that is not
+    in `classes`, or if `strict` is true and a file has to be left out.
     """
     if classes is None:  # with the settings of a run of a CSV, its model may be tried on a folder
         refuse_csv_options(data, settings)
@@ -149,15 +153,16 @@ def scan(
         parts = {part for _, part in listing.classes}
         sources = ("test", "val") if not trains and "test" in parts and not parts & set(TRAINED) else TRAINED
         names = _class_names(data, listing, images, rejected, sources)
-    listing.notices += misnamed((image.entry.path, image.form) for image in images)
-    listing.notices += unread_formats(rejected)
+    listing.notices += misnamed((image.entry.path, image.form) for image in images) + unread_formats(rejected)
+    profiles = profiles or settings.profiles
+    listing.notices += colours_seen(images, profiles)
     listing.notices += [CROWDED] if copies.crowded else []
     if levels is None:
         trained = [image for image in images if image.entry.part in TRAINED] or images
         levels, said = resolved_levels(settings.levels, (image.span for image in trained))
         listing.notices += said
     found = image_set_of(listing, names, images, rejected)
-    return replace(found, levels=levels, same=copies.same, near=copies.near)
+    return replace(found, levels=levels, profiles=profiles, same=copies.same, near=copies.near)
 
 
 def read_all(listing: Listing, progress: Callable[[int, int], None]) -> tuple[list[ReadImage], list[Rejected]]:
@@ -181,9 +186,7 @@ def _read(root: Path, entry: Entry) -> ReadImage | Rejected:
     path = root / entry.path
     try:
         entry.path.encode()
-        data = read_picture(path)
-        found = measure(data)
-        return ReadImage(entry, hashlib.sha256(data).hexdigest(), found.size, found.look, found.form, found.span)
+        return measured(entry, read_picture(path))
     except OSError as error:
         return Rejected(entry.path, f"cannot be read: {error.strerror}")
     except UnreadError as error:
@@ -243,11 +246,8 @@ def _known(
             near = nearest(name, classes)
             few = ", ".join(classes[:SHOWN]) + (f" and {len(classes) - SHOWN} others" if len(classes) > SHOWN else "")
             hint = f"is it {near}? Its classes are {few}" if near else f"its classes are {few}"
-            raise UnfreezeError(
-                one_line(
-                    f"{data}: the model has no class {name}; {hint}: rename or remove the folder, or give --labels"
-                )
-            )
+            what = f"{data}: the model has no class {name}; {hint}"
+            raise UnfreezeError(one_line(f"{what}: rename or remove the folder, or give --labels"))
     if not images:
         left = why(rejected, listing.ignored)
         raise UnfreezeError(f"{one_line(str(data))} has no usable image{left}: add some")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from toolkit.data.copies import Copies, Seen, find_copies, first_of_each
 from toolkit.data.sources.listing import Entry, Rejected
 from toolkit.errors import one_line
+from toolkit.pixels.decode import measure
 from toolkit.pixels.look import Look
 
 
@@ -23,6 +25,23 @@ class ReadImage:
     look: Look
     form: str = "JPEG"  # as `toolkit.pixels.formats.content` names it
     span: tuple[int, int] = (0, 0)  # lowest and highest sample of an image of more than 8 bits
+    colours: str = ""  # what its colours are converted by, as `toolkit.pixels.colour.effect` says
+    transparent: bool = False  # whether any pixel is
+
+
+def measured(entry: Entry, data: bytes) -> ReadImage:
+    """The entry, of which the file holds `data`. Raises UnfreezeError if it cannot be used."""
+    found = measure(data)
+    return ReadImage(
+        entry,
+        hashlib.sha256(data).hexdigest(),
+        found.size,
+        found.look,
+        form=found.form,
+        span=found.span,
+        colours=found.colours,
+        transparent=found.transparent,
+    )
 
 
 def copies_among(root: Path, images: Sequence[ReadImage], *, near: bool) -> Copies:

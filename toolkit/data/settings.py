@@ -10,6 +10,7 @@ from toolkit.storage.local_path import local_path
 
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
 LEVEL_OPTIONS = ("auto", "full", "percentile")
+PROFILE_OPTIONS = ("srgb", "ignored")  # as `toolkit.pixels.colour` says
 CSV_FIELDS = ("image_column", "label_column", "image_dir", "suffix")  # those that say how a CSV is read
 FRACTION = Rule(Number, "a fraction between 0 and 1, such as 0.2", lambda value: 0 < value < 1)
 DATA_RULES = {
@@ -20,6 +21,7 @@ DATA_RULES = {
     "group_by": Rule(str, "column:NAME, folder, folder:N, a regular expression, or none", is_group_by),
     "near_duplicates": one_of(NEAR_DUPLICATES),
     "levels": one_of(LEVEL_OPTIONS),
+    "profiles": one_of(PROFILE_OPTIONS),
     "val": FRACTION,
     "test": FRACTION,
     "seed": Rule(int, f"a number from 0 to {2**32 - 1}", lambda value: 0 <= value < 2**32),
@@ -38,6 +40,7 @@ class DataSettings:
     group_by: str = ""  # what keeps images in one part: column:NAME, folder[:N], a regular expression, "none"
     near_duplicates: str = "keep-together"  # or "warn", "off": copies of an image that were resized or encoded anew
     levels: str = "auto"  # or "full", "percentile": how 16-bit samples become 8 bits
+    profiles: str = "srgb"  # or "ignored": whether colours become those of sRGB where a file says that they are others
     val: float = 0.2  # fraction for validation, if the data has no validation part
     test: float = 0.2  # fraction for the test, if the data has no test part
     seed: int = 0  # of the split
@@ -53,7 +56,7 @@ DATA_SETTINGS = DataSettings()
 
 
 def undivided(settings: DataSettings = DATA_SETTINGS, **changed: str) -> DataSettings:
-    """How data are read of which nothing is divided, with the columns and levels of `settings`: groups and copies are
-    not looked for."""
+    """How data are read of which nothing is divided, with the columns, levels and profiles of `settings`: groups and
+    copies are not looked for."""
     known = {field.name: getattr(settings, field.name) for field in fields(DataSettings)}
     return DataSettings(**known | changed | {"group_by": NONE, "near_duplicates": "off"})

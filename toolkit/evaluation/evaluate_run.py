@@ -46,8 +46,9 @@ def evaluate_folder(
     It is read as the run's data were, but for the columns, the folder and the suffix of a CSV that `reading` names.
     Only decoded images are written, into the run's cache."""
     how = {name: given for name in CSV_FIELDS if (given := getattr(reading, name, ""))}
-    names, levels, told = run.images.class_names, run.images.levels, partial(progress, "scanning")
-    images = scan(data, undivided(run.settings, **how), classes=names, levels=levels, progress=told)
+    names, told = run.images.class_names, partial(progress, "scanning")
+    levels, profiles, reading = run.images.levels, run.images.profiles, undivided(run.settings, **how)
+    images = scan(data, reading, classes=names, levels=levels, profiles=profiles, progress=told)
     if "test" in images.parts:
         images = images.select("test")
     model = load_model(run)

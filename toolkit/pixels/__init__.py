@@ -11,6 +11,9 @@ deep            all 16 bits of Pillow's images
 picture         the bytes of a file -> its size, and its pixels when they are asked for
 bands           what is computed of a large picture, a band of rows at a time
 levels          16 bits -> 8
+colours_told    what a file says of its colours: profile, code points, gamma
+icc             the ICC profile for numbers that say what colours are
+colour          colours -> sRGB
 reasons         what a decoder says of a damaged file -> words
 decode          the one decoder
 look            what tells a copy of a picture from another one

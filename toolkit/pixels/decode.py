@@ -20,6 +20,8 @@ from PIL import Image
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.pixels import reasons
 from toolkit.pixels.bands import bands
+from toolkit.pixels.colour import IGNORED, effect, to_srgb
+from toolkit.pixels.colour import words as colour_words
 from toolkit.pixels.formats import UnreadError, refuse_unmarked, refuse_unread
 from toolkit.pixels.levels import FULL, PERCENTILE, span, to_eight, words
 from toolkit.pixels.look import Look, look_at
@@ -38,6 +40,8 @@ RECIPE: dict[str, str | int] = {
     "transparency": "composited on white",
     "depth": words(FULL),
     "levels": FULL,
+    "colour_profiles": colour_words(IGNORED),
+    "profiles": IGNORED,
     "aspect": "stretched to the square",
     "resize": "bilinear, no antialias, half-pixel centers, edges clamped",
     "rounding": "half to even",
@@ -70,6 +74,8 @@ class Measured:
     form: str  # such as "JPEG"
     span: tuple[int, int]  # lowest and highest sample of an image of more than 8 bits, as `levels.span`; else (0, 0)
     look: Look
+    colours: str  # what its colours are converted by, as `colour.effect`
+    transparent: bool  # whether any pixel is
 
     @property
     def size(self) -> tuple[int, int]:
@@ -77,38 +83,53 @@ class Measured:
         return self.width, self.height
 
 
-def recipe(channels: int, levels: str = FULL) -> dict[str, str | int]:
+def recipe(channels: int, levels: str = FULL, profiles: str = IGNORED) -> dict[str, str | int]:
     """`RECIPE` of a model that takes 3 channels, RGB, or 1, grey, which `toolkit.pixels.grey` makes of what is decoded
-    here, and whose 16-bit images become 8 bits by `levels`."""
-    return RECIPE | {"depth": words(levels), "levels": levels} | ({} if channels == 3 else {"colour": GREY})
+    here, whose 16-bit images become 8 bits by `levels`, and whose colours are converted by `profiles`."""
+    own = {"depth": words(levels), "levels": levels, "colour_profiles": colour_words(profiles), "profiles": profiles}
+    return RECIPE | own | ({} if channels == 3 else {"colour": GREY})
 
 
-def decode(source: Path | bytes, size: Size, antialias: bool = False, levels: str = FULL) -> np.ndarray:
+def decode(
+    source: Path | bytes, size: Size, antialias: bool = False, levels: str = FULL, profiles: str = IGNORED
+) -> np.ndarray:
     """`uint8 [height, width, 3]` by `RECIPE`; `antialias=True` resizes by Pillow's antialiased bilinear instead.
 
     Takes a path or a file's bytes, in any format of `toolkit.pixels.formats`; the file's name does not matter. Of an
     animation, the first frame is decoded, of several pages the first. `levels`: how 16 bits become 8, as
-    `toolkit.pixels.levels` says. Raises UnfreezeError with the reason, after the path if that was given.
+    `toolkit.pixels.levels` says. `profiles`: whether colours become those of sRGB, as `toolkit.pixels.colour` says.
+    Raises UnfreezeError with the reason, after the path if that was given.
     """
     with _reasons(source), _large(picture := open_picture(_bytes(source))):
-        rgb = _upright_rgb(picture, levels)
+        rgb = _upright_rgb(picture, levels, profiles)
         return _antialiased(rgb, size) if antialias else resize(np.asarray(rgb), size)
 
 
-def decode_both(source: Path | bytes, size: Size, levels: str = FULL) -> tuple[np.ndarray, np.ndarray]:
+def decode_both(
+    source: Path | bytes, size: Size, levels: str = FULL, profiles: str = IGNORED
+) -> tuple[np.ndarray, np.ndarray]:
     """`decode` without and with `antialias`, each `uint8 [height, width, 3]`; the file is decoded once."""
     with _reasons(source), _large(picture := open_picture(_bytes(source))):
-        rgb = _upright_rgb(picture, levels)
+        rgb = _upright_rgb(picture, levels, profiles)
         return resize(np.asarray(rgb), size), _antialiased(rgb, size)
 
 
-def decode_whole(source: Path | bytes, shrink: int = 1, *, upright: bool = True, levels: str = FULL) -> np.ndarray:
-    """`uint8 [H, W, 3]`, not resized. `upright=False` ignores the EXIF orientation. `shrink`: 2, 4 or 8 decodes a JPEG
-    at that fraction of its size, as a phone's decoder does to save memory; other formats keep their size. Raises
-    UnfreezeError as `decode` does."""
+def decode_whole(
+    source: Path | bytes,
+    shrink: int = 1,
+    *,
+    upright: bool = True,
+    composited: bool = True,
+    levels: str = FULL,
+    profiles: str = IGNORED,
+) -> np.ndarray:
+    """`uint8 [H, W, 3]`, not resized. `upright=False` ignores the EXIF orientation, `composited=False`
+    transparency. `shrink`: 2, 4 or 8 decodes a JPEG at that fraction of its size, as a phone's decoder does to save
+    memory; other formats keep their size. Raises UnfreezeError as `decode` does."""
     with _reasons(source), _large(picture := open_picture(_bytes(source))):
-        rgb = _upright_rgb(picture, levels, shrink) if upright else _rgb(picture.load(shrink, levels != FULL), levels)
-        return np.asarray(rgb)
+        whole = _converted(picture, levels, profiles, shrink)
+        rgb = _on_white(whole) if composited else whole.convert("RGB")
+        return np.asarray(_turned(rgb, picture) if upright else rgb)
 
 
 def measure(data: bytes) -> Measured:
@@ -119,6 +140,7 @@ def measure(data: bytes) -> Measured:
     with _reasons(), _large(picture := open_picture(data)):
         # A JPEG that is decoded at an eighth of its size is still read to its end, in a fifth of the time.
         pixels, ends = picture.load(CHECK, False), (0, 0)
+        transparent = _is_transparent(pixels)
         if isinstance(pixels, np.ndarray):
             ends = span(pixels)
             _rgb(pixels[:1, :1], FULL)
@@ -128,7 +150,8 @@ def measure(data: bytes) -> Measured:
         turn = _TURNS.get(picture.orientation())
         if picture.orientation() in (5, 6, 7, 8):
             width, height = height, width
-        return Measured(width, height, picture.form, ends, look_at(pixels, turn, (width, height)))
+        look = look_at(pixels, turn, (width, height))
+        return Measured(width, height, picture.form, ends, look, effect(picture.colours, picture.space), transparent)
 
 
 def read_picture(path: Path) -> bytes:
@@ -161,7 +184,7 @@ def thumbnail(source: Path | bytes, side: int) -> np.ndarray:
     range."""
     with _reasons(source), _large(picture := open_picture(_bytes(source))):
         smaller = (part for part in (8, 4, 2) if min(picture.width, picture.height) >= 8 * side * part)
-        return _antialiased(_upright_rgb(picture, PERCENTILE, next(smaller, 1)), side)
+        return _antialiased(_upright_rgb(picture, PERCENTILE, IGNORED, next(smaller, 1)), side)
 
 
 @contextmanager
@@ -197,16 +220,42 @@ def _antialiased(rgb: Image.Image, size: Size) -> np.ndarray:
     return np.array(rgb.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _upright_rgb(picture: Picture, levels: str, shrink: int = 1) -> Image.Image:
-    rgb = _rgb(picture.load(shrink, levels != FULL), levels)
+def _upright_rgb(picture: Picture, levels: str, profiles: str, shrink: int = 1) -> Image.Image:
+    return _turned(_on_white(_converted(picture, levels, profiles, shrink)), picture)
+
+
+def _turned(rgb: Image.Image, picture: Picture) -> Image.Image:
     turn = _TURNS.get(picture.orientation())
     return rgb if turn is None else rgb.transpose(turn)
 
 
+def _converted(picture: Picture, levels: str, profiles: str, shrink: int) -> Image.Image:
+    """8 bits in the colours of the recipe, of any mode."""
+    return to_srgb(_eight(picture.load(shrink, levels != FULL), levels), picture.colours, profiles)
+
+
 def _rgb(pixels: Pixels, levels: str) -> Image.Image:
+    return _on_white(_eight(pixels, levels))
+
+
+def _eight(pixels: Pixels, levels: str) -> Image.Image:
+    if isinstance(pixels, Image.Image):
+        return pixels
+    eight = to_eight(pixels, levels)
+    return Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight)
+
+
+def _is_transparent(pixels: Pixels) -> bool:
     if isinstance(pixels, np.ndarray):
-        eight = to_eight(pixels, levels)
-        pixels = Image.fromarray(eight[..., 0] if eight.shape[2] == 1 else eight)
+        return pixels.shape[2] in (2, 4) and bool(pixels[..., -1].min() < 0xFFFF)
+    if not pixels.has_transparency_data:
+        return False
+    alpha = pixels if pixels.mode in ("LA", "La", "RGBA", "RGBa") else pixels.convert("RGBA")
+    lowest, _ = alpha.getchannel(alpha.getbands()[-1]).getextrema()
+    return bool(lowest != 255)
+
+
+def _on_white(pixels: Image.Image) -> Image.Image:
     if pixels.has_transparency_data:
         white = Image.new("RGBA", pixels.size, "white")
         whole = pixels.convert("LA") if pixels.mode == "La" else pixels  # multiplied by alpha, in a TIFF

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -23,7 +24,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from toolkit.errors import UnfreezeError
-from toolkit.pixels import bmp, deep, extra_formats, jpeg, netpbm, tiff
+from toolkit.pixels import bmp, colours_told, deep, extra_formats, jpeg, netpbm, tiff
+from toolkit.pixels.colour import space_of
+from toolkit.pixels.colours_told import ColoursTold
 from toolkit.pixels.formats import refuse_unread, unsupported
 from toolkit.pixels.limits import png_pixels, refuse_bomb, refuse_size
 
@@ -61,6 +64,8 @@ class Picture:
     # 1, 2, 4 or 8, the part of the size at which a JPEG is decoded, or CHECK; whether low bytes of 16 bits are needed
     load: Callable[[int, bool], Pixels]
     orientation: Callable[[], int]  # EXIF's, 1 to 8; of a PNG it may stand behind the pixels: load them first
+    colours: ColoursTold | None = None  # None: those of sRGB
+    space: str = "RGB "  # the colour space, as `colour.space_of` names it
 
 
 def open_picture(data: bytes) -> Picture:
@@ -78,11 +83,12 @@ def open_picture(data: bytes) -> Picture:
     return opened
 
 
-def _by_pillow(form: str, data: bytes) -> Picture:
-    return _picture(form, lambda: _READERS[form](io.BytesIO(data)))
+def _by_pillow(form: str, data: bytes, colours: ColoursTold | None = None) -> Picture:
+    return _picture(form, lambda: _READERS[form](io.BytesIO(data)), colours)
 
 
-def _picture(form: str, open_: deep.Open) -> Picture:
+def _picture(form: str, open_: deep.Open, colours: ColoursTold | None = None) -> Picture:
+    """`colours`: what the file tells of them beside a profile, which Pillow finds and which comes first."""
     image = open_()
     refuse_size(*image.size)
     if image.mode == "P" and image.palette is None:
@@ -94,18 +100,24 @@ def _picture(form: str, open_: deep.Open) -> Picture:
         image.load()
         return image
 
-    return Picture(form, *image.size, load, lambda: exif_orientation(image.info.get("exif", b"")))
+    colours = colours_told.of_profile(image.info) or colours
+    orientation = partial(_orientation, image)
+    return Picture(form, *image.size, load, orientation, colours, space_of(image.mode))
 
 
 def _png(form: str, data: bytes) -> Picture:
-    return _by_pillow(form, png_pixels(data))
+    return _by_pillow(form, png_pixels(data), colours_told.of_png(data))
+
+
+def _avif(form: str, data: bytes) -> Picture:
+    return _by_pillow(form, data, colours_told.of_boxes(data))
 
 
 def _jpeg(form: str, data: bytes) -> Picture:
     frame = jpeg.checked(data)
     image = _Jpeg(io.BytesIO(data))
     width, height = image.size
-    scale = frame.scale if frame else 1
+    scale, space = frame.scale if frame else 1, space_of(image.mode)
 
     def load(shrink: int, low: bool) -> Pixels:
         part, least = max(shrink or jpeg.SCALES[-1], scale), 1 if shrink else LOOKED_AT
@@ -116,7 +128,8 @@ def _jpeg(form: str, data: bytes) -> Picture:
         image.load()
         return image
 
-    return Picture(form, width, height, load, lambda: exif_orientation(image.info.get("exif", b"")))
+    told = colours_told.of_profile(image.info)
+    return Picture(form, width, height, load, partial(_orientation, image), told, space)
 
 
 def _bmp(form: str, data: bytes) -> Picture:
@@ -140,7 +153,8 @@ def _tiff(form: str, data: bytes) -> Picture:
     tiff.silence_libtiff()
     refuse_size(page.width, page.height)
     try:
-        opened = _picture(form, lambda: _Tiff(io.BytesIO(page.data)))
+        told = colours_told.of_profile(page.profile)
+        opened = _picture(form, lambda: _Tiff(io.BytesIO(page.data)), told)
     except SyntaxError as error:
         if "unknown" in str(error):  # a combination of tags that Pillow has no name for
             raise unsupported(f"a TIFF of {page.samples} x {page.bits} bits per pixel in this colour space") from error
@@ -157,7 +171,7 @@ def _tiff(form: str, data: bytes) -> Picture:
                 pixels = deep.unmultiplied(pixels)
         return pixels
 
-    return Picture(form, opened.width, opened.height, load, lambda: page.orientation)
+    return replace(opened, load=load, orientation=lambda: page.orientation)
 
 
 def _netpbm(form: str, data: bytes) -> Picture:
@@ -176,7 +190,7 @@ def _jpeg_2000(form: str, data: bytes) -> Picture:
 
 
 def _heic(form: str, data: bytes) -> Picture:
-    return _picture(form, lambda: extra_formats.open_heic(data))
+    return _picture(form, lambda: extra_formats.open_heic(data), colours_told.of_boxes(data))
 
 
 def _jxl(form: str, data: bytes) -> Picture:
@@ -196,6 +210,10 @@ def _upright() -> int:
     return 1
 
 
+def _orientation(image: Image.Image) -> int:
+    return exif_orientation(image.info.get("exif", b""))
+
+
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImageFile,
     "GIF": GifImageFile,
@@ -212,7 +230,7 @@ _OPENERS: dict[str, Callable[[str, bytes], Picture]] = {
     "WebP": _by_pillow,
     "TIFF": _tiff,
     "PNM": _netpbm,
-    "AVIF": _by_pillow,
+    "AVIF": _avif,
     "JPEG 2000": _jpeg_2000,
     "HEIC": _heic,
     "JPEG XL": _jxl,

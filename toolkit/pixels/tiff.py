@@ -14,6 +14,7 @@ from functools import cache
 from PIL import Image
 
 from toolkit.errors import UnfreezeError
+from toolkit.pixels.colours_told import LARGEST
 from toolkit.pixels.formats import unsupported
 
 MAX_STRIPS = 100_000  # or tiles; a page of 100 million pixels has a few thousand
@@ -23,6 +24,7 @@ MAX_TILE = 25_000_000  # pixels, if the page is smaller
 WIDTH, HEIGHT, BITS, COMPRESSION, COLOUR = 256, 257, 258, 259, 262
 STRIPS, ORIENTATION, SAMPLES, ROWS, STRIP_BYTES, PLANES = 273, 274, 277, 278, 279, 284
 TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, EXTRA, FORM = 322, 323, 324, 325, 338, 339
+ICC = 34675
 _KEPT = {  # tag -> how many values it may have at most
     **dict.fromkeys((WIDTH, HEIGHT, COMPRESSION, COLOUR, 266, SAMPLES, ROWS, PLANES, 317, TILE_WIDTH, TILE_HEIGHT), 1),
     **dict.fromkeys((BITS, EXTRA, FORM), 8),
@@ -66,6 +68,7 @@ class Page:
     orientation: int
     inverted: bool  # whether 0 is white
     premultiplied: bool  # whether colours are multiplied by alpha
+    profile: dict[str, bytes]  # under "icc_profile", as Pillow has it, that of the ICC; b"" if it is damaged
 
 
 def first_page(data: bytes) -> Page:
@@ -87,6 +90,7 @@ def first_page(data: bytes) -> Page:
         tags.get(ORIENTATION, (1,))[0],
         tags.get(COLOUR, (0,))[0] == 0,
         tags.get(EXTRA, (0,))[:1] == (1,),
+        {"icc_profile": raw[ICC][2]} if ICC in raw else {},
     )
 
 
@@ -115,6 +119,8 @@ def _tags(data: bytes, order: str) -> tuple[Tags, dict[int, tuple[int, int, byte
     for at in range(start, start + min(count, 65535) * head, head):
         tag, kind, values = struct.unpack_from(entry, data, at)
         names.add(tag)
+        if tag == ICC:
+            raw[tag] = kind, values, _profile(data, at + head - room, room, number, kind, values)
         if tag in _KEPT or tag == _SUBFILE:
             content = _content(data, at + head - room, room, number, kind, values, _KEPT.get(tag, 1))
             raw[tag] = kind, values, content
@@ -136,6 +142,14 @@ def _content(data: bytes, at: int, room: int, number: str, kind: int, values: in
     if at + size > len(data):
         raise IndexError
     return data[at : at + size]
+
+
+def _profile(data: bytes, at: int, room: int, number: str, kind: int, values: int) -> bytes:
+    """The bytes of the ICC profile, which the pixels do not need: b"" if they are not there."""
+    try:
+        return _content(data, at, room, number, kind, values, LARGEST) if _SIZES.get(kind) == 1 else b""
+    except (ValueError, IndexError, struct.error):
+        return b""
 
 
 def _refuse_kind(tags: Tags, bits: int, samples: int) -> None:

@@ -28,6 +28,7 @@ from toolkit.models.applications import backbone
 from toolkit.models.build import backbone_weights, cut_tensor
 from toolkit.models.spec import ModelSpec
 from toolkit.pixels.augment import VERSION as AUGMENT_VERSION
+from toolkit.pixels.colour import IGNORED
 from toolkit.pixels.decode import DECODE_VERSION
 from toolkit.pixels.levels import FULL
 from toolkit.progress import Progress, silent
@@ -112,8 +113,9 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
         settings.seed,
         settings.cache_dtype,
         runtime,
-        *([settings.colour] if spec.channels != 3 else []),  # RGB and all 16 bits are not named, as in
-        *([run.images.levels] if run.images.levels != FULL else []),  # caches of earlier versions
+        *([settings.colour] if spec.channels != 3 else []),  # what earlier versions did is not named, as in
+        *([run.images.levels] if run.images.levels != FULL else []),  # their caches
+        *([run.images.profiles] if run.images.profiles != IGNORED else []),
     ]
     digest = hashlib.sha256(json.dumps([*digests, *told]).encode())
     for name, arrays in backbone_weights(model).items():

@@ -78,6 +78,7 @@ def scan(
         "ignored": images.ignored,
         "ignored_suffixes": images.ignored_suffixes,
         "levels": images.levels,
+        "profiles": images.profiles,
         "notices": images.notices,
         "fingerprint": images.fingerprint(),
     }

@@ -50,7 +50,8 @@ def copies(images: ImageSet) -> list[tuple[int, int]]:
 
 
 def _draw(axes: Axes, images: ImageSet, row: int) -> None:
-    picture = Image.fromarray(decode_whole(read_unchanged(images, row), levels=images.levels))
+    data = read_unchanged(images, row)
+    picture = Image.fromarray(decode_whole(data, levels=images.levels, profiles=images.profiles))
     picture.thumbnail((SIDE, SIDE))
     axes.imshow(picture, interpolation="nearest")
     width, height = images.sizes[row]

@@ -58,7 +58,7 @@ def _picture(facts: RunFacts, row: int, copies: np.ndarray | None) -> str:
     assert facts.answers is not None
     images = facts.answers.images
     try:
-        pixels = decode_whole(read_unchanged(images, int(row)), levels=images.levels)
+        pixels = decode_whole(read_unchanged(images, int(row)), levels=images.levels, profiles=images.profiles)
     except UnfreezeError:
         if copies is None:
             return ""

@@ -129,10 +129,8 @@ def _show_notes(ran: Sequence[Parity]) -> None:
     )
     _note(f"at most: with 95 % confidence, on {evidence_words(ran)}; flips: other answers than the model's, on these")
     _note(f"allowed: {allowed_words(ran)}")
-    if told := unsure_note(one):
+    for told in filter(None, (unsure_note(one), smallest_class_words(ran))):
         _note(told)
-    if smallest := smallest_class_words(ran):
-        _note(smallest)
     if chance := chance_words(ran):
         click.echo()
         _note(f"WARNING: {chance}")
@@ -296,3 +294,7 @@ def show_sensitivity(rows: Sequence[Sensitivity]) -> None:
         for row in rows
     ]
     print_table(["pixels", "accuracy", "flips", "lost", "at most", "verdict"], table)
+    from export.proof.clients import absent
+
+    if none := absent([row.client for row in rows]):
+        click.echo(f"no test image has {' or '.join(filter(None, (', '.join(none[:-1]), none[-1])))}")
