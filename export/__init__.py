@@ -4,6 +4,7 @@
     variants        which files there are
     artefacts       Artefact, the manifest, the reference answers
     description     what an artefact says of itself, checked
+    threshold       below which top probability an image is unsure
     write           a run's model -> all of its files (TensorFlow)
     write_variants  one writer for each variant, a file of one format and precision (TensorFlow)
     intermediates   files and arrays that several variants are made from (TensorFlow)

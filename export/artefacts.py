@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from export.description import channels, read_description
+from export.description import channels, read_description, reject_below
 from export.settings import ExportSettings
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
@@ -76,6 +76,7 @@ class Reference:
     probabilities: np.ndarray  # float32 [N, C]
     parts: tuple[str, ...] = ()  # of each image; empty: all are TEST
     precision: str = "float32"  # of the model
+    reject_below: float = 0.0  # the top probability below which an image is unsure; 0: none is
 
     def __post_init__(self) -> None:
         if not self.parts:
@@ -115,12 +116,13 @@ class Reference:
             np.concatenate([self.probabilities, other.probabilities]),
             self.parts + other.parts,
             self.precision,
+            self.reject_below,
         )
 
 
-def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, Any]:
+def describe(run: Run, image_size: int, license: str = UNSTATED, threshold: float = 0.0) -> dict[str, Any]:
     """The description that is stored in every artefact: what an app needs to prepare the input and to read the
-    answer."""
+    answer. `threshold`: the top probability below which an image is unsure; 0: none is."""
     fingerprint, shape = run.images.fingerprint(), ["batch", image_size, image_size, run.settings.channels]
     how = recipe(run.settings.channels, run.images.levels, run.images.profiles)
     return {
@@ -131,6 +133,7 @@ def describe(run: Run, image_size: int, license: str = UNSTATED) -> dict[str, An
             "dtype": "float32",
             "shape": ["batch", len(run.images.class_names)],
             "is": "softmax",
+            **({"reject_below": threshold} if threshold else {}),
         },
         "license": license,
         "unfreeze": version("unfreeze"),
@@ -241,7 +244,9 @@ def read_reference(manifest: Manifest) -> Reference:
             f"{path} is missing or changed since the export; repeat `unfreeze export {path.parents[1]}`"
         )
     with np.load(path, allow_pickle=False) as arrays:
-        test = Reference(tuple(arrays["paths"].tolist()), arrays["labels"], arrays["probabilities"])
+        limit = reject_below(manifest.description)
+        paths = tuple(arrays["paths"].tolist())
+        test = Reference(paths, arrays["labels"], arrays["probabilities"], reject_below=limit)
         if "val_paths" not in arrays or not len(arrays["val_paths"]):  # of an older version, or without validation
             return test
         paths = tuple(arrays["val_paths"].tolist())

@@ -35,6 +35,7 @@ def read_description(text: str | None) -> dict[str, Any] | None:
         raise ValueError(f"its description gives no input of [batch, 1..{LARGEST_SIDE}, 1..{LARGEST_SIDE}, 3 or 1]")
     if isinstance(entry, dict) and entry.get("levels", FULL) not in LEVELS:
         raise ValueError(f"its description gives levels that are none of {', '.join(LEVELS)}")
+    _check_threshold(description.get("output"))
     if isinstance(entry, dict) and entry.get("profiles", IGNORED) not in PROFILES:
         raise ValueError(f"its description gives profiles that are none of {', '.join(PROFILES)}")
     return description
@@ -55,6 +56,18 @@ def profiles(description: Mapping[str, Any] | None) -> str:
 def channels(description: dict[str, Any]) -> int:
     """Channels of the images that the described model takes: 3 for RGB, 1 for grey."""
     return int(description["input"]["shape"][3])
+
+
+def reject_below(description: Mapping[str, Any] | None) -> float:
+    """The top probability below which the described model is unsure; 0 if it always answers."""
+    output = (description or {}).get("output")
+    return float(output.get("reject_below", 0.0)) if isinstance(output, dict) else 0.0
+
+
+def _check_threshold(output: Any) -> None:
+    threshold = output.get("reject_below", 0) if isinstance(output, dict) else 0
+    if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
+        raise ValueError(f"its description gives {threshold!r:.40} for reject_below, which is no probability")
 
 
 def _check_names(names: Any) -> None:

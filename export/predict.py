@@ -24,6 +24,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.pixels.colour import IGNORED
 from toolkit.pixels.decode import decode, read_picture
 from toolkit.pixels.levels import FULL
+from toolkit.stats.rejection import unsure
 
 PREFERRED = ("model.onnx", "model.tflite", "saved_model")  # then any other
 
@@ -37,6 +38,7 @@ class Prediction:
     probability: float | None = None
     probabilities: dict[str, float] | None = None
     error: str | None = None
+    unsure: bool | None = None  # whether the probability is below the threshold in the model's file, if it has one
 
 
 def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN_THE_FILE) -> Iterator[Prediction]:
@@ -52,7 +54,9 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
     try:
         process.load(0, conversion)
         recipe = process.call(worker.image_recipe) or (FULL, IGNORED)
-        classifier = _Classifier(process, _names(process, conversion), _size(process), *recipe)
+        classifier = _Classifier(
+            process, _names(process, conversion), _size(process), process.call(worker.threshold), *recipe
+        )
         files, links, listings = _look(images)
         if not files:
             raise _no_image(images, listings)
@@ -69,6 +73,7 @@ class _Classifier:
     process: ArtefactProcess
     names: tuple[str, ...]
     size: tuple[int, int]  # height and width
+    reject_below: float  # the top probability below which it is unsure; 0: it always answers
     levels: str  # how it takes 16-bit images
     profiles: str = IGNORED  # and colours
 
@@ -160,4 +165,5 @@ def _predict(classifier: _Classifier, image: Path) -> Prediction:
         return Prediction(str(image), error=f"{path} answers with what is no number")
     top = int(answers[0].argmax())
     by_class = {name: float(probability) for name, probability in zip(names, answers[0], strict=True)}
-    return Prediction(str(image), names[top], float(answers[0, top]), by_class)
+    below = bool(unsure(answers, classifier.reject_below)[0])
+    return Prediction(str(image), names[top], float(answers[0, top]), by_class, unsure=below)

@@ -11,6 +11,7 @@ from typing import Any
 from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, as_tuple, at_least, check
 from toolkit.data.settings import DataSettings
+from toolkit.errors import UnfreezeError
 from toolkit.process.cores import cores
 
 MARGIN = 0.5  # points of accuracy that an artefact may lose, where there are images enough to show it
@@ -27,6 +28,12 @@ EXPORT_RULES = {
     "float_layers": Rule(str, "names of layers, such as ('head',)", each=True),
     "margin": MARGIN_RULE,
     "license": Rule(str, "its name as text, such as 'MIT'", optional=True),
+    "reject_below": Rule(
+        Number, "a probability from 0 to below 1, such as 0.8; 0: none", lambda value: 0 <= value < 1, optional=True
+    ),
+    "wanted_accuracy": Rule(
+        Number, "a share between 0 and 1, such as 0.99", lambda value: 0 < value < 1, optional=True
+    ),
 }
 VERIFY_RULES = {
     "margin": MARGIN_RULE,
@@ -77,10 +84,15 @@ class ExportSettings:
     float_layers: Sequence[str] = ()  # layers of the model that int8 files keep in float
     margin: float | None = None  # points that an int8 file may lose, else other ways are tried; None: MARGIN
     license: str | None = None  # written into every file; None: not stated, or the licence of the files that stay
+    # an image is unsure if its top probability is below it; None: that of earlier files of the same model, else 0
+    reject_below: float | None = None
+    wanted_accuracy: float | None = None  # in its place: of what is answered; `export.threshold` chooses by it
 
     def __post_init__(self) -> None:
         check(self, EXPORT_RULES)
         choose_variants(self.formats, self.precisions)
+        if self.reject_below is not None and self.wanted_accuracy is not None:
+            raise UnfreezeError("reject_below and wanted_accuracy both set the threshold: give one of them")
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -30,6 +30,7 @@ from export.intermediates import Intermediates, model_answers
 from export.quantise.ways import check_layers
 from export.settings import EXPORT, ExportSettings
 from export.targets.golden import write_golden
+from export.threshold import threshold
 from export.variants import ALL_VARIANTS, Variant
 from export.write_variants import WRITERS, check_runs
 from toolkit.errors import UnfreezeError, disk_is_full, short_reason
@@ -59,17 +60,19 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     folder, digest = run.path / "export", file_digest(run.path / "model.keras")
     staying = _staying(folder, digest, chosen)
     license = settings.license or (staying.description.get("license", UNSTATED) if staying else UNSTATED)
-    description = describe(run, image_size, license)
-    if staying and staying.artefacts and staying.description != description:
-        raise UnfreezeError(
-            f"the other artefacts in {folder} were exported with another --license or version; export all of them anew"
-        )
     answers = answers_of(run.path, run.images.select("test"), digest)
     if answers is None:
         answers = model_answers(model, part.images, "the model's own answers", progress)
     reference = Reference(run.images.select("test").paths, part.labels, answers)
     val = _judging_reference(run, model, image_size, progress)
     proof = reference if run.settings.folds > 1 else reference + val  # with folds the model was trained on them
+    limit = threshold(run, settings, staying.description if staying else None, proof.only(VAL))
+    description = describe(run, image_size, license, limit)
+    if staying and staying.artefacts and staying.description != description:
+        raise UnfreezeError(
+            f"the other artefacts in {folder} were exported with another --license, --reject-below or version; "
+            "export all of them anew"
+        )
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
@@ -125,17 +128,22 @@ def finished(run: Run, settings: ExportSettings = EXPORT) -> Manifest | None:
         return None
     names = {artefact.name for artefact in manifest.artefacts}
     license = settings.license or manifest.description.get("license", UNSTATED)
-    description = describe(run, read_spec(run).image_size, license)
+    limit = threshold(run, settings, manifest.description, read_reference(manifest).only(VAL))
+    description = describe(run, read_spec(run).image_size, license, limit)
     if manifest.description != description or not {one.name for one in settings.variants} <= names:
         return None
     return replace(manifest, written=tuple(artefact.name for artefact in manifest.artefacts))
 
 
 def _asked_last(manifest: Manifest, settings: ExportSettings) -> bool:
-    """Whether the last export had the same settings. The licence is part of the description, which is compared
-    elsewhere."""
+    """Whether the last export had the same settings. The licence and the threshold are part of the description, which
+    is compared elsewhere."""
     last = manifest.calls[-1] if manifest.calls else None
-    return last is not None and replace(last, license=None) == replace(settings, license=None)
+    return last is not None and _undescribed(last) == _undescribed(settings)
+
+
+def _undescribed(settings: ExportSettings) -> ExportSettings:
+    return replace(settings, license=None, reject_below=None, wanted_accuracy=None)
 
 
 def _staying(folder: Path, model_digest: str, chosen: Sequence[Variant]) -> Manifest | None:

@@ -387,7 +387,7 @@ def test_run_from_one_end_to_the_other(pictures: Path, tmp_path: Path) -> None:
     noise = ("oneDNN", "XNNPACK", "absl::", "Warning", "retracing")
     assert not [word for word in noise if word in first.stderr]
     kept = ("run.json", "trials.csv", "model.keras", "model.json", "history.csv", "metrics.json", "parity.json")
-    kept = (*kept, "test_probabilities.npz", "report.html", "report.md", "tensorboard")
+    kept = (*kept, "val_answers.npz", "test_probabilities.npz", "report.html", "report.md", "tensorboard")
     assert {path.name for path in run.iterdir()} == {*kept, ".run.json", ".lock", "search", "plots", "cache", "export"}
     assert not list(run.rglob(".*.tmp*"))
 

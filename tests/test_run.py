@@ -272,6 +272,24 @@ def test_a_run_of_an_earlier_version_goes_on_with_its_parts(changes: dict, pictu
         prepare(other, folder, SETTINGS)
 
 
+def test_a_run_that_was_begun_without_a_temperature_goes_on_without(pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    begun(pictures, folder)
+    stored = read_json(folder / "run.json")
+    del stored["settings"]["calibrate"]  # as versions wrote it that knew of none
+    write_json(folder / "run.json", stored)
+    for _ in range(2):  # the second time, run.json is one that this version wrote
+        opened = prepare(pictures, folder, SETTINGS)
+        assert SETTINGS.calibrate
+        assert not opened.settings.calibrate
+        assert not load_run(folder).settings.calibrate
+        assert [told for told in opened.warnings if "fitted no temperature" in told]
+    assert prepare(pictures, folder, replace(SETTINGS, calibrate=False)).warnings == ()
+    begun(pictures, tmp_path / "new")
+    with pytest.raises(UnfreezeError, match="--calibrate there, --no-calibrate here"):
+        prepare(pictures, tmp_path / "new", replace(SETTINGS, calibrate=False))
+
+
 @pytest.mark.parametrize("damage", [{"labels": 3}, {"parts": ["train"]}, {"paths": None}])
 def test_a_damaged_run_of_an_earlier_version_is_named(damage: dict, pictures: Path, tmp_path: Path) -> None:
     begun(pictures, tmp_path / "run")

@@ -1,7 +1,7 @@
 """The library: a folder of images in, a fine-tuned and measured Keras model out.
 
     run          the run folder: what a run is
-    earlier_version  a run that was begun by a version that divided data in another way
+    earlier_version  a run that was begun by an earlier version: what stays as it was
     settings     Settings: all that, besides the data, determines a run
     setting_words    a setting in which two runs differ, in words
     checks       values of a settings record, checked by a table of rules

@@ -1,4 +1,5 @@
-"""A run that was begun by a version that divided data and judged trials in another way: what stays as it was."""
+"""A run that was begun by an earlier version, which divided data and judged trials in another way, or fitted no
+temperature: what stays as it was."""
 
 from __future__ import annotations
 
@@ -19,12 +20,41 @@ LOSS = (
     "which all weigh the same; another run folder begins anew"
 )
 
+UNCALIBRATED = (
+    "this run was begun by a version that fitted no temperature, so its probabilities stay as they were trained; "
+    "another run folder begins anew"
+)
+
 
 def is_earlier(stored: Any) -> bool:
     """Whether the value in a run.json is that of such a run."""
     if not isinstance(stored, dict) or not isinstance(stored.get("data"), dict):
         return False
     return bool(stored.get(MARK)) or "same_pixels" not in stored["data"]
+
+
+def as_begun(stored: Any, settings: Settings) -> Settings:
+    """The settings with which the run goes on. One that was begun without a temperature gets none."""
+    return replace(settings, calibrate=False) if _is_uncalibrated(stored) else settings
+
+
+def marked(stored: Any, content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a run.json that is written anew, from which the next call sees, too, what `stored` showed."""
+    content = content | ({MARK: True} if is_earlier(stored) else {})
+    if _is_uncalibrated(stored):
+        content["settings"] = {name: value for name, value in content["settings"].items() if name != "calibrate"}
+    return content
+
+
+def _is_uncalibrated(stored: Any) -> bool:
+    settings = stored.get("settings") if isinstance(stored, dict) else None
+    return isinstance(settings, dict) and "calibrate" not in settings
+
+
+def cautions(stored: Any, images: ImageSet, settings: Settings, searches: bool) -> tuple[str, ...]:
+    """Sentences for the user about going on with such a run. `settings`: those that are asked for."""
+    told = _loss_warning(images, settings) if searches and is_earlier(stored) else ()
+    return (*told, UNCALIBRATED) if settings.calibrate and _is_uncalibrated(stored) else told
 
 
 def recipe_of(stored: Any) -> dict[str, str | None]:
@@ -61,7 +91,7 @@ def _rows(images: ImageSet) -> list[int]:
     return sorted(range(len(images)), key=lambda i: (images.paths[i], names[i], images.digests[i]))
 
 
-def loss_warning(images: ImageSet, settings: Settings) -> tuple[str, ...]:
+def _loss_warning(images: ImageSet, settings: Settings) -> tuple[str, ...]:
     """A sentence if the trials of such a run cannot be compared with those that come."""
     counts = images.counts()
     unequal = counts.max() > UNEQUAL * counts.min()

@@ -68,10 +68,11 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     told: tuple[str, ...] = ()
     earlier = earlier_version.is_earlier(stored)
     if stored is not None:
-        _refuse_another(path, stored, images, settings, searches)
+        _refuse_another(path, stored, images, earlier_version.as_begun(stored, settings), searches)
         images = earlier_version.decoded_as_in(images, stored)
         images = earlier_version.with_parts_of(images, _stored_images(path, stored)) if earlier else images
-        told = earlier_version.loss_warning(images, settings) if earlier and searches else ()
+        told = earlier_version.cautions(stored, images, settings, searches)
+        settings = earlier_version.as_begun(stored, settings)
         versions = _with_earlier(stored, versions[0])
     elif path.is_dir() and any(_shown(path)) and not file.exists():
         lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
@@ -79,7 +80,7 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     run = Run(path, images, settings, (*_version_warnings(versions[0], versions[-1]), *told))
     try:
         for name in (file, path / COPY):
-            write_json(name, _to_json(run, versions) | ({earlier_version.MARK: True} if earlier else {}))
+            write_json(name, earlier_version.marked(stored, _to_json(run, versions)))
     except (FileExistsError, NotADirectoryError):
         raise UnfreezeError(f"{path} is a file or lies below one; give a folder") from None
     except OSError as error:

@@ -26,6 +26,7 @@ SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no opt
     *("views", "cache", "cache_dtype", "cache_limit", "cache_dir"),
     *("oracle", "trials", "pick", "refit", "folds", "final", "time_limit"),
 }
+OF_EARLIER = {"calibrate": False}  # settings of which earlier versions knew nothing, where the default is another
 DEPTHS = (0, 1, 2, 4)  # unfreeze depths that a search tries, as far as the backbone has them
 
 
@@ -42,7 +43,7 @@ RULES = {
     "dropout": Rule(Number, "rates, such as (0.0, 0.2)", each=True),
     "unfreeze": Rule(int, "numbers of stages, such as (0, 2)", each=True),
     "flip": Rule(bool, "True or False"),
-    "cache": Rule(bool, "True or False"),
+    **dict.fromkeys(("cache", "calibrate"), Rule(bool, "True or False")),
     "cache_dir": Rule(str, "the path of a folder as text"),
     **dict.fromkeys(("head_epochs", "tune_epochs", "refit"), at_least(0)),
     **dict.fromkeys(("batch_size", "trials", "patience", "folds"), at_least(1)),
@@ -112,6 +113,7 @@ class Settings(DataSettings):
     cache_dir: str = ""  # of decoded images and activations; "": the run's own
     class_weights: str = "balanced"  # or "none"
     sampling: str = "natural"  # every image once an epoch; or "balanced", every class equally often
+    calibrate: bool = True  # a temperature, fitted on validation images, becomes part of the model's last layer
     objective: str = "val_loss"  # one of OBJECTIVES: what decides which epoch and which trial is the best
     oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": chooses the point that is tried next
     trials: int = 8  # at most so many points of the search space are tried
@@ -224,6 +226,6 @@ class Settings(DataSettings):
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """The settings that `to_json` gave. The backbone may have left the table since then. Raises TypeError if
         `values` has an unknown field, UnfreezeError if a value has the wrong type."""
-        stored = cls(**values | {"backbone": ADOPTED})
+        stored = cls(**OF_EARLIER | values | {"backbone": ADOPTED})
         stored._set("backbone", values["backbone"])
         return stored

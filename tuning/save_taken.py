@@ -16,6 +16,7 @@ from toolkit.stats.scores import SCORES
 from toolkit.storage.files import read_json
 from toolkit.training.answers import probabilities
 from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve
+from toolkit.training.held_out import HeldOut
 from toolkit.training.history import Row, read_history
 from toolkit.training.model_file import save_model, without_optimizer
 from toolkit.training.train import refit
@@ -51,7 +52,8 @@ def save_taken(
             write_curve(place, objective, read_history(run.path / "history.csv"))
         return _saved_epoch(run)
     model = load_model()
-    difference = float(np.abs(probabilities(model, data.val.images) - folder.checkpoint_answers()).max())
+    answers = probabilities(model, data.val.images)
+    difference = float(np.abs(answers - folder.checkpoint_answers()).max())
     if not difference <= PROBABILITY_TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(
             f"the model of trial {result.taken}, built again from its weights, answers differently from what the trial "
@@ -70,7 +72,9 @@ def save_taken(
 
         rows = refit(model, data.train, data.val, run.settings, rows, folder.answers(), tell)
         model = without_optimizer(model, result.spec)
-    save_model(run, model, result.spec, rows, search=numbers)
+        answers = probabilities(model, data.val.images)
+    held_out = folder.answers() if run.settings.folds > 1 else answers  # the final model was trained on all images
+    save_model(run, model, result.spec, rows, HeldOut(held_out, data.val.labels), search=numbers)
     return _saved_epoch(run)
 
 

@@ -15,6 +15,7 @@ does not.
     commands       the commands
     options        the options that commands share
     data_options   those that say how DATA is read and divided
+    export_options  those that say which files are exported, and what is asked of them
     option_records  their values -> the settings records
     option_types   the types of options that click does not have
     screen         progress and tables on the terminal

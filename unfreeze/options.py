@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import click
 
-from export.settings import PIXELS, ExportSettings
+from export.settings import PIXELS
 from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, FINALS, OBJECTIVES, ORACLES, SAMPLINGS, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
-from unfreeze.option_types import Choice, Duration, LocalPath, Names, Numbers
+from unfreeze.option_types import Choice, Duration, LocalPath, Numbers
 
 DEFAULT = Settings()
 
@@ -22,47 +22,6 @@ DATA_PATH = LocalPath("a local folder or CSV")
 DATA = click.argument("data", type=DATA_PATH)
 RUN = click.argument("run", type=LocalPath())
 MOVED = click.option("--data", type=DATA_PATH, help="Where the images are now, if they were moved since the run.")
-FORMATS = click.option(
-    "--formats", type=Names(), metavar="LIST", help="Formats, separated by commas: saved_model, tflite, onnx.  [all]"
-)
-
-
-def _precisions(more: str) -> Callable:
-    return click.option(
-        "--precisions",
-        type=Names(),
-        metavar="LIST",
-        help=f"Precisions, separated by commas: float32, float16, dynamic, int8, int16x8{more}",
-    )
-
-
-PRECISIONS = _precisions(".  [all that were exported]")
-MARGIN = click.option(
-    "--margin",
-    type=click.FloatRange(0, 100, min_open=True),
-    help="Percentage points of accuracy that a file may lose against the model.  [0.5; what fewer than 598 images can "
-    "show, at most 2]",
-)
-EXPORT = [
-    FORMATS,
-    _precisions(". The last is TFLite with 16-bit activations.  [all but int16x8]"),
-    click.option(
-        "--calibration",
-        type=click.IntRange(1),
-        default=ExportSettings.calibration,
-        show_default=True,
-        help="Number of training images that int8 files are calibrated on.",
-    ),
-    click.option(
-        "--float-layers",
-        type=Names(),
-        default=(),
-        metavar="LIST",
-        help="Names of the model's layers, separated by commas, that int8 files keep in float.",
-    ),
-    click.option("--license", help="Licence of the model. It is written into every file.  [not stated]"),
-    MARGIN,
-]
 CONVERSION = [
     click.option(
         "--pixels",
@@ -168,6 +127,11 @@ TRAINING = [
         default=DEFAULT.sampling,
         help="natural: an epoch shows every image once. balanced: it shows as many images, every class equally often; "
         "--class-weights then changes nothing.",
+    ),
+    option(
+        "--calibrate/--no-calibrate",
+        default=DEFAULT.calibrate,
+        help="Fit a temperature on validation images, so that the model and every file are as sure as they are right.",
     ),
     *READING,
     *FRACTIONS,

@@ -64,7 +64,8 @@ def adopt(
         taken = entry_of(own, pixels)
     except UnfreezeError as error:
         raise UnfreezeError(f"{name}: {error}") from None
-    settings = Settings(backbone=ADOPTED, image_size=taken.size[0], weights="none", **asdict(reading))
+    size = taken.size[0]
+    settings = Settings(backbone=ADOPTED, image_size=size, weights="none", calibrate=False, **asdict(reading))
     images = read_images(data, run, settings, strict=strict, classes=names, trains=False, progress=progress)
     units = int(np.prod(own.output_shape[1:]))
     if max(units, 2) != len(images.class_names):

@@ -18,6 +18,7 @@ from export.settings import MARGIN, TOLERANCE, VerifySettings
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED, PairedAnswers, compare_answers, margin_of
 from toolkit.stats.flips import flips_at_least, flips_at_most
 from toolkit.stats.metrics import calibration_error, wilson
+from toolkit.stats.rejection import unsure
 
 TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a precision may change a probability
 RETRAINED = "retrained"  # in place of a precision: of a model that need not answer as the reference does
@@ -89,6 +90,8 @@ def compare(
         p99_difference=_finite(np.percentile(difference.max(1), 99)),
         calibration_error=_calibration(got[labelled], reference.labels[labelled]),
         reference_calibration_error=_calibration(expected[labelled], reference.labels[labelled]),
+        reject_below=reference.reject_below or None,
+        unsure_otherwise=_unsure_otherwise(reference, got),
         memory_mb=measured.memory_mb,
         timings=measured.timings,
         cpu=instruction_sets(),
@@ -179,6 +182,14 @@ def _paired(reference: Reference, got: np.ndarray, parts: Sequence[str]) -> Pair
     known = labels != UNLABELLED
     pair = compare_answers((before == labels) | ~known, np.where(known, after == labels, after == before))
     return PairedAnswers(len(rows), pair.lost, pair.gained)
+
+
+def _unsure_otherwise(reference: Reference, got: np.ndarray) -> int | None:
+    if not reference.reject_below:
+        return None
+    rows = reference.rows(TEST)
+    before, after = (unsure(one[rows], reference.reject_below) for one in (reference.probabilities, got))
+    return int((before != after).sum())
 
 
 def _smallest_class(reference: Reference, got: np.ndarray, class_names: Sequence[str]) -> ClassLoss:

@@ -118,6 +118,8 @@ class Parity:
     p99_difference: float | None = None  # 99th percentile over the images of their largest
     calibration_error: float | None = None
     reference_calibration_error: float | None = None
+    reject_below: float | None = None  # the top probability below which an image is unsure; None: none is
+    unsure_otherwise: int | None = None  # test images on which one of artefact and model is unsure, the other not
     memory_mb: float | None = None  # peak resident, beyond what the runtime takes
     timings: tuple[Timing, ...] = ()
     divergence: Divergence | None = None  # where it starts to differ, if that was looked for

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.description import levels, profiles
+from export.description import levels, profiles, reject_below
 from export.runtimes.answers import to_probabilities
 from export.runtimes.runners import Runner, import_runtime, load
 from export.runtimes.tensors import Tensor, tensors
@@ -96,6 +96,11 @@ def image_recipe() -> tuple[str, str] | None:
     `toolkit.pixels.colour` does; None if it has no description."""
     description = _runner.loaded.description
     return None if description is None else (levels(description), profiles(description))
+
+
+def threshold() -> float:
+    """The top probability below which the artefact is unsure; 0 if it always answers."""
+    return reject_below(_runner.loaded.description)
 
 
 def predict(images: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from export.artefacts import Artefact, Reference
+from export.description import reject_below
 from export.runtimes.runners import load
 from toolkit.progress import Progress, silent
 from toolkit.storage.files import atomic, write_json
@@ -52,6 +53,7 @@ def write_golden(
             for number, row in enumerate(rows)
         ],
         "artefacts": answers,
+        **({"reject_below": limit} if (limit := reject_below(description)) else {}),
     }
     with atomic(folder / "golden") as temporary:
         temporary.mkdir()

@@ -2,8 +2,9 @@
 
 Every snippet decodes as the model was trained: EXIF orientation applied, stretched to the square by bilinear
 interpolation without antialias, RGB or the same grey. In a template, a line after `$rgb|` or `$grey|` is for models of
-that colour only. Names of classes and files may come from strangers, so each is written as a string
-literal of its language with everything escaped that could end the string or be executed.
+that colour only, one after `$unsure|` for those that were exported with a threshold. Names of classes and files may
+come from strangers, so each is written as a string literal of its language with everything escaped that could end the
+string or be executed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from export.description import reject_below
 from toolkit.pixels.levels import FULL, words
 
 INPUT, OUTPUT = "image", "probabilities"
@@ -60,6 +62,7 @@ class _Values:
     entry: str  # name of the input
     answer: str  # name of the output
     colour: str  # "rgb" | "grey"
+    reject_below: float  # the top probability below which an image is unsure; 0: none is
 
 
 def snippets(
@@ -80,7 +83,7 @@ def snippets(
     entry = description.get("input", {}).get("name", INPUT)
     answer = description.get("output", {}).get("name", OUTPUT)
     names = tuple(description.get("class_names") or class_names)
-    values = _Values(name, image_size, names, entry, answer, colour)
+    values = _Values(name, image_size, names, entry, answer, colour, reject_below(description))
     return tuple(
         Snippet(title, language, needs, _note(levels, language) + _filled(template, values, LITERALS[language]))
         for title, language, needs, template in WAYS[form]
@@ -138,7 +141,7 @@ def _filled(name: str, values: _Values, literal: Callable[[str], str]) -> str:
     text = _template(name)
     if "$pixels\n" in text:
         text = text.replace("$pixels\n", _template(f"pixels{Path(name).suffix}"))
-    return Template(_of_colour(text, values.colour)).substitute(
+    return Template(_lines_for(text, values)).substitute(
         file=literal(values.file),
         stem=literal(values.file.rpartition(".")[0] or values.file),
         size=values.size,
@@ -149,14 +152,17 @@ def _filled(name: str, values: _Values, literal: Callable[[str], str]) -> str:
         entry=literal(values.entry),
         answer=literal(values.answer),
         entry_name=values.entry,
+        reject_below=values.reject_below,
     )
 
 
-def _of_colour(text: str, colour: str) -> str:
-    """The template without the lines for the other colour."""
-    other = "$grey|" if colour == "rgb" else "$rgb|"
-    lines = (line for line in text.splitlines(keepends=True) if not line.startswith(other))
-    return "".join(line.removeprefix(f"${colour}|") for line in lines)
+def _lines_for(text: str, values: _Values) -> str:
+    """The template with the lines for this model only."""
+    wanted = {"rgb": values.colour == "rgb", "grey": values.colour == "grey", "unsure": values.reject_below > 0}
+    lines = text.splitlines(keepends=True)
+    for mark, kept in wanted.items():
+        lines = [line.removeprefix(f"${mark}|") for line in lines if kept or not line.startswith(f"${mark}|")]
+    return "".join(lines)
 
 
 def _template(name: str) -> str:

@@ -13,6 +13,7 @@ from toolkit.data.image_set import ImageSet
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.pixels.decode import RECIPE
 from toolkit.stats.metrics import Evaluation, recall_intervals
+from toolkit.stats.rejection import Coverage
 from toolkit.storage.files import atomic, read_json, write_json
 
 METRICS, ANSWERS = "metrics.json", "test_probabilities.npz"  # in the run's folder
@@ -54,6 +55,10 @@ def _evaluation_of(stored: dict[str, Any], class_names: tuple[str, ...]) -> Eval
         recall=np.array([one["recall"] for one in classes], np.float64),
         recall_interval=recall_intervals(confusion),  # earlier versions did not store it
         f1=np.array([one["f1"] for one in classes], np.float64),
+        coverage=tuple(
+            Coverage(float(row["threshold"]), images, int(row["answered"]), int(row["wrong"]))
+            for row in stored.get("coverage", ())  # earlier versions did not store it
+        ),
     )
 
 

@@ -10,6 +10,8 @@ from math import sqrt
 
 import numpy as np
 
+from toolkit.stats.rejection import Coverage, coverage_table
+
 Z95 = 1.959963984540054  # the 97.5th percentile of the standard normal distribution
 BINS = 15  # of the calibration error
 
@@ -29,6 +31,7 @@ class Evaluation:
     recall: np.ndarray  # float64 [C]; 0 where the class has no image
     recall_interval: np.ndarray  # float64 [C, 2]: 95 %, Wilson; 0 to 1 where the class has no image
     f1: np.ndarray  # float64 [C]
+    coverage: tuple[Coverage, ...] = ()  # what thresholds on the top probability do; earlier versions did not store it
     trained_on: int | None = None  # how many of the images the model was trained or chosen on; None: the run's own test
 
     @property
@@ -65,6 +68,7 @@ class Evaluation:
         values = asdict(self) | {
             "accuracy_interval": list(self.accuracy_interval),
             "confusion": self.confusion.tolist(),
+            "coverage": [row.to_json() for row in self.coverage],
             "balanced_accuracy": self.balanced_accuracy,
             "macro_f1": self.macro_f1,
             "majority": {"class": self.majority[0], "accuracy": self.majority[1], "beaten": self.beats_majority},
@@ -106,6 +110,7 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, class_names: tuple[s
         recall=recall,
         recall_interval=recall_intervals(confusion),
         f1=ratio(2 * precision * recall, precision + recall),
+        coverage=coverage_table(probabilities, labels),
     )
 
 

@@ -9,6 +9,7 @@ folds         models that take turns in one keras.Model, one for each fold
 fit           one stage: the step, the epochs, the callbacks   (TensorFlow)
 staged_training   the stages of one model's training           (TensorFlow)
 train         a whole model on images; a run of one model      (TensorFlow)
+held_out      answers to images not trained on, and the temperature fitted on them
 model_file    model.keras and model.json                       (TensorFlow)
 stored_spec   what model.json says of the model: its size, its backbone
 """

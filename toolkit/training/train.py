@@ -18,9 +18,11 @@ from toolkit.models.spec import ModelSpec
 from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.settings import Settings
+from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, Source, augmented, load_part, unaugmented
 from toolkit.training.event_files import FOLDER, CurveWriter, write_space
 from toolkit.training.folds import as_folds
+from toolkit.training.held_out import HeldOut
 from toolkit.training.history import History, Row
 from toolkit.training.model_file import save_model, without_optimizer
 from toolkit.training.staged_training import STAGES, StagedTraining, stage_epochs
@@ -85,8 +87,8 @@ def refit(
 
 def train_run(run: Run, listener: Listener = SILENT) -> History:
     """Train one model without a search: the first value of each setting that a search would vary. Writes model.keras,
-    model.json and history.csv, and tensorboard/ during the training. Raises NoAnswerError if no epoch had finite
-    numbers."""
+    model.json, history.csv and val_answers.npz, and tensorboard/ during the training. Raises NoAnswerError if no epoch
+    had finite numbers."""
     settings, classes = run.settings, len(run.images.class_names)
     train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=listener.progress)
     val_part = load_part(run, "val", progress=listener.progress)
@@ -105,5 +107,6 @@ def train_run(run: Run, listener: Listener = SILENT) -> History:
     board.end(good=history.best is not None)
     if history.best is None:
         raise NoAnswerError(f"{settings.objective} was never finite; lower the learning rate or look at the data")
-    save_model(run, without_optimizer(model, spec), spec, history.rows)
+    held_out = HeldOut(probabilities(model, val_part.images), val_part.labels)
+    save_model(run, without_optimizer(model, spec), spec, history.rows, held_out)
     return history

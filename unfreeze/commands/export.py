@@ -8,16 +8,18 @@ from typing import Any
 
 import click
 
+from export.description import reject_below
 from toolkit.errors import NoAnswerError
 from toolkit.progress import Listener
 from unfreeze import artefact_api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
+from unfreeze.export_options import EXPORT
 
 
 @click.command(short_help="SavedModel, TFLite and ONNX in float32, float16 and int8.")
 @o.RUN
-@o.options(o.EXPORT)
+@o.options(EXPORT)
 @o.MOVED
 @o.JSON
 @click.pass_obj
@@ -33,7 +35,11 @@ def export(screen: Any, run: Path, data: Path | None, as_json: bool, **values: A
     )
     from unfreeze.screen import export_tables
 
-    told = {"artefacts": [asdict(artefact) for artefact in manifest.artefacts], "failed": manifest.failed}
+    told: dict[str, Any] = {
+        "artefacts": [asdict(artefact) for artefact in manifest.artefacts],
+        "failed": manifest.failed,
+    }
+    told["reject_below"] = reject_below(manifest.description) or None
     print_result(screen, as_json, told, lambda: export_tables.show_manifest(manifest))
     if manifest.failed:
         raise NoAnswerError("; ".join(f"{name} could not be written: {why}" for name, why in manifest.failed.items()))

@@ -25,12 +25,16 @@ def predict(screen: Any, source: Path, images: tuple[Path, ...], as_json: bool, 
 
     An image may be a folder of them. A model that was not exported here says itself, or you say, what it takes and
     which classes it has: unfreeze predict model.onnx IMAGE --pixels imagenet --labels labels.txt
+
+    "unsure:" stands before the class if its probability is below the threshold that the file was exported with
+    (unfreeze export --reject-below).
     """
     predictions = []
     for prediction in artefact_api.predict(source, images, option_records.conversion(values)):
         predictions.append(prediction)
         if not as_json:
-            said = prediction.error or f"{prediction.answer}  {prediction.probability:.4f}"
+            doubt = "unsure: " if prediction.unsure else ""
+            said = prediction.error or f"{doubt}{prediction.answer}  {prediction.probability:.4f}"
             click.echo(one_line(f"{prediction.path}  {said}"), err=bool(prediction.error))
     print_result(screen, as_json, [asdict(prediction) for prediction in predictions], lambda: None)
     broken = sum(prediction.error is not None for prediction in predictions)

@@ -12,13 +12,14 @@ from unfreeze import api, digits_demo, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof
 from unfreeze.commands.tune_train import log_to_mlflow, screen_listener
+from unfreeze.export_options import EXPORT
 from unfreeze.tracking.mlflow_store import check_store
 
 
 @click.command(short_help="Search, evaluate, export, verify and report in one go.")
 @o.DATA
 @o.RUN
-@o.options(o.MODEL, o.SEARCH, o.TRAINING, o.EXPORT)
+@o.options(o.MODEL, o.SEARCH, o.TRAINING, EXPORT)
 @o.MLFLOW
 @o.STRICT
 @o.JSON
@@ -56,6 +57,7 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
     from export.predict import default_artefact
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables, tables
+    from unfreeze.screen.threshold import threshold_words
 
     def summary() -> None:
         click.echo()
@@ -63,6 +65,8 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
         tables.show_evaluation(finished.evaluation)
         click.echo()
         export_tables.show_attempts(finished.manifest)
+        if words := threshold_words(finished.manifest):
+            click.echo(f"{words}\n")
         export_tables.show_parity(finished.parities)
         click.echo()
         tables.show_places(run)

@@ -12,7 +12,7 @@ from export.settings import MARGIN, VerifySettings
 from toolkit.data.settings import CSV_FIELDS
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
-from unfreeze import artefact_api, option_records
+from unfreeze import artefact_api, export_options, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof, require_sense
 from unfreeze.data_options import COLUMNS
@@ -27,9 +27,9 @@ FOREIGN = {name: f"--{name.replace('_', '-')}" for name in (*OWN, *CSV_FIELDS)} 
 
 @click.command(short_help="Prove each artefact in its own runtime.")
 @click.argument("run", type=o.LocalPath(), required=False)
-@o.FORMATS
-@o.PRECISIONS
-@o.MARGIN
+@export_options.FORMATS
+@export_options.PRECISIONS
+@export_options.MARGIN
 @click.option(
     "--tolerance",
     type=float,

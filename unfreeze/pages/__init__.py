@@ -6,6 +6,7 @@
     how_to_load      code that loads the files, one file of each format
     reproduce        the commands that make the run again
     sentences        numbers and verdicts in words
+    unsure           how far the probabilities can be believed, and what a threshold leaves unanswered
     templating       the Jinja environment of both
     svg_picture      matplotlib figures as SVG that follow the page's colours
     search_pictures  pictures of the search

@@ -27,6 +27,7 @@ from unfreeze.pages.sentences import (
     test_images_words,
 )
 from unfreeze.pages.templating import template_environment
+from unfreeze.pages.unsure import temperature_sentences, threshold_sentence
 from unfreeze.wording import majority_words
 
 LICENSES = (  # identifiers that model hubs know: the most frequent ones
@@ -62,6 +63,8 @@ def render_card(facts: RunFacts) -> str:
         starting_weights=starting_weights_sentence(facts),
         adoption=adoption_sentences(facts),
         backbone=backbone_sentence(facts),
+        temperature=temperature_sentences(facts),
+        unsure=threshold_sentence(facts),
         verdict=exports_verdict(facts),
         margins=margins_words(facts),
         evidence=evidence_sentences(facts),

@@ -36,6 +36,14 @@ from unfreeze.pages.sentences import (
 from unfreeze.pages.svg_picture import Picture
 from unfreeze.pages.templating import template_environment
 from unfreeze.pages.thumbnails import mistakes
+from unfreeze.pages.unsure import (
+    coverage_rows,
+    temperature_sentences,
+    threshold_of,
+    threshold_sentence,
+    unsure_otherwise_sentence,
+    without_temperature,
+)
 from unfreeze.wording import COULD_NOT_RUN, folds_words, majority_words, verdict_words
 
 LISTED = 30  # files are named at most; the others are counted
@@ -82,6 +90,11 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "confusion": _confusion(facts),
         "per_class": _per_class(facts),
         "reliability": _reliability(facts),
+        "temperature": temperature_sentences(facts),
+        "coverage": coverage_rows(facts),
+        "threshold": threshold_of(facts),
+        "unsure": threshold_sentence(facts),
+        "unsure_otherwise": unsure_otherwise_sentence(facts),
         "mistakes": mistakes(facts),
         "wrong": None
         if facts.evaluation is None
@@ -184,7 +197,7 @@ def _per_class(facts: RunFacts) -> list[dict[str, Any]]:
 def _reliability(facts: RunFacts) -> Picture | None:
     if facts.answers is None or facts.evaluation is None:
         return None
-    return result_pictures.reliability(facts.answers, facts.evaluation)
+    return result_pictures.reliability(facts.answers, facts.evaluation, without_temperature(facts))
 
 
 def _data(facts: RunFacts) -> dict[str, Any]:

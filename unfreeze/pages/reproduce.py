@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export.artefacts import UNSTATED
+from export.description import reject_below
 from export.proof.parity import Parity
 from export.settings import CALIBRATION, MARGIN, PIXELS, ExportSettings
 from toolkit.data.settings import DataSettings
@@ -82,19 +83,21 @@ def _export(facts: RunFacts, call: ExportSettings | None, *, margin: bool = Fals
     """The options of an export that are not the defaults. `margin`: whether --margin is among them. It is not for
     `unfreeze run`, whose one --margin for export and verification is added elsewhere."""
     if call is None:  # an earlier version did not record its settings
-        return _license(facts)
+        return _described(facts)
     options = [("--formats", call.formats), ("--precisions", call.precisions), ("--float-layers", call.float_layers)]
     words = [word for name, values in options if values for word in (name, ",".join(values))]
     if call.calibration != CALIBRATION:
         words += ["--calibration", str(call.calibration)]
     if margin and call.margin not in (None, MARGIN):
         words += ["--margin", _number(call.margin)]
-    return [*words, *_license(facts)]
+    return [*words, *_described(facts)]
 
 
-def _license(facts: RunFacts) -> list[str]:
-    stated = facts.description.get("license", UNSTATED)
-    return [] if stated == UNSTATED else ["--license", stated]
+def _described(facts: RunFacts) -> list[str]:
+    """What every file says of itself: licence and threshold."""
+    stated, threshold = facts.description.get("license", UNSTATED), reject_below(facts.description)
+    words = [] if stated == UNSTATED else ["--license", stated]
+    return [*words, "--reject-below", _number(threshold)] if threshold else words
 
 
 def _margin(facts: RunFacts) -> list[str]:

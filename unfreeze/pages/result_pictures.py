@@ -118,16 +118,26 @@ def _short(name: str, most: int = 18) -> str:
     return line if len(line) <= most else line[: most - 7] + "…" + line[-6:]
 
 
-def reliability(answers: Answers, evaluation: Evaluation) -> Picture:
-    """A reliability diagram: the share of right answers against the probability of the answer, in the bins of the
-    calibration error, and below it the number of images in each bin."""
-    confidence = answers.probabilities.max(axis=1).astype(np.float64)
-    right = answers.probabilities.argmax(axis=1) == answers.images.labels
+def _bins(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(how sure, how often right, float64 [bins with images]; images, int64 [BINS]) in the bins of the calibration
+    error."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     filled = counts > 0
-    sure = np.bincount(bins, weights=confidence, minlength=BINS)[filled] / counts[filled]
-    share = np.bincount(bins, weights=right, minlength=BINS)[filled] / counts[filled]
+    right = probabilities.argmax(axis=1) == labels
+    sure, share = (
+        np.bincount(bins, weights=one, minlength=BINS)[filled] / counts[filled] for one in (confidence, right)
+    )
+    return sure, share, counts
+
+
+def reliability(answers: Answers, evaluation: Evaluation, before: np.ndarray | None = None) -> Picture:
+    """A reliability diagram: the share of right answers against the probability of the answer, in the bins of the
+    calibration error, and below it the number of images in each bin. `before`: the answers without the model's
+    temperature, float32 [N, C], which are drawn as rings."""
+    sure, share, counts = _bins(answers.probabilities, answers.images.labels)
+    filled = counts > 0
 
     def draw() -> Figure:
         figure = Figure(figsize=(4.6, 4.6))
@@ -136,8 +146,16 @@ def reliability(answers: Answers, evaluation: Evaluation) -> Picture:
         upper.vlines(sure, sure, share, color=WRONG, linewidth=2, label="gap")
         sizes = 14 + 110 * np.sqrt(counts[filled] / counts.max())
         upper.scatter(sure, share, s=sizes, color=VAL, zorder=3, clip_on=False, label="the model")
+        if before is not None:
+            upper.plot(*_bins(before, answers.images.labels)[:2], "o", ms=5, mfc="none", mec=TRAIN, label="untempered")
         upper.set(ylabel="share that is right", xlim=(0, 1), ylim=(-0.03, 1.06))
-        upper.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, fontsize=8.5, columnspacing=1.2)
+        upper.legend(
+            loc="lower center",
+            bbox_to_anchor=(0.45, 1.0),
+            ncols=3 + (before is not None),
+            fontsize=8.5 if before is None else 7.5,
+            columnspacing=1.2,
+        )
         lower.bar((np.arange(BINS) + 0.5) / BINS, counts, width=0.9 / BINS, color=VAL)
         lower.set(xlabel="probability of the answer", ylabel="images", yscale="symlog")
         lower.set_yticks([0, *(10**power for power in range(1, len(str(counts.max()))))])

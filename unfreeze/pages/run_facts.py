@@ -21,6 +21,7 @@ from toolkit.settings import FINALS
 from toolkit.stats.metrics import Evaluation, evaluate
 from toolkit.storage.files import file_digest, read_json
 from toolkit.storage.records import plain_record
+from toolkit.training.held_out import Temperature, read_temperature
 from toolkit.training.history import Row, read_history
 from toolkit.training.stored_spec import OF_EARLIER, read_spec
 from tuning.results import Trial, read_epochs, read_left_out, read_trials
@@ -112,6 +113,7 @@ class RunFacts:
     history: tuple[Row, ...]
     evaluation: Evaluation | None
     answers: Answers | None
+    temperature: Temperature | None  # None if none was fitted
     description: dict[str, Any]  # what every artefact says of itself; {} before an export
     files: tuple[ExportedFile, ...]
     failed: dict[str, str]  # name -> why that file could not be written
@@ -197,6 +199,7 @@ def read_run_facts(run: Run) -> RunFacts:
         history=tuple(read_history(history)) if history.is_file() else (),
         evaluation=_evaluation(run, answers),
         answers=answers,
+        temperature=read_temperature(run.path),
         description=manifest.description if manifest else {},
         files=_files(manifest, read_parities(run.path / "parity.json")),
         failed=manifest.failed if manifest else {},

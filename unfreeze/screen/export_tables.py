@@ -19,6 +19,7 @@ from unfreeze.evidence_wording import (
 )
 from unfreeze.screen.tables import listed
 from unfreeze.screen.terminal import print_table
+from unfreeze.screen.threshold import threshold_words, unsure_note
 from unfreeze.wording import COULD_NOT_RUN, VERDICTS, verdict_words
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def show_manifest(manifest: Manifest) -> None:
     ]
     print_table(["artefact", "precision", "size", "sha256", ""], rows)
     show_attempts(manifest)
+    if words := threshold_words(manifest):
+        click.echo(f"\n{words}")
     if (manifest.folder / "golden").is_dir():
         click.echo(f"\n{manifest.folder / 'golden'}: images, answers and checkers to prove an app's own pipeline with")
 
@@ -126,8 +129,8 @@ def _show_notes(ran: Sequence[Parity]) -> None:
     )
     _note(f"at most: with 95 % confidence, on {evidence_words(ran)}; flips: other answers than the model's, on these")
     _note(f"allowed: {allowed_words(ran)}")
-    for words in classes_words(ran):
-        _note(words)
+    for told in filter(None, (unsure_note(one), *classes_words(ran))):
+        _note(told)
     if chance := chance_words(ran):
         click.echo()
         _note(f"WARNING: {chance}")
@@ -193,6 +196,8 @@ def _reference_costs(results: Sequence[Parity]) -> list[tuple[str, ReferenceFile
 def _show_differences(results: Sequence[Parity]) -> None:
     differences = ["mean diff", "99th pct", "max diff"]
     columns = ["artefact", "agreement", "flips at most", *differences, "calibration error", "the model's"]
+    limited = any(parity.unsure_otherwise is not None for parity in results)
+    columns += ["unsure"] if limited else []
     rows = [
         [
             parity.artefact.name,
@@ -201,6 +206,7 @@ def _show_differences(results: Sequence[Parity]) -> None:
             *map(_small, (parity.mean_difference, parity.p99_difference, parity.max_difference)),
             "NaN" if parity.calibration_error is None else f"{parity.calibration_error:.4f}",
             f"{parity.reference_calibration_error:.4f}",
+            *(["" if parity.unsure_otherwise is None else str(parity.unsure_otherwise)] if limited else []),
         ]
         for parity in results
     ]

@@ -65,7 +65,8 @@ for image, pixels, expected in zip(golden["images"], images, wanted["probabiliti
     if got.shape != np.shape(expected):
         stop(f"{model}: an answer of shape {got.shape} where {len(expected)} probabilities were expected")
     worst = float(np.maximum(worst, np.abs(got - expected).max()))  # NaN stays NaN
-    print(image["file"], image["label"], [round(float(share), 4) for share in got])
+    doubt = ["unsure"] if got.max() < golden.get("reject_below", 0) else []
+    print(image["file"], image["label"], [round(float(share), 4) for share in got], *doubt)
 right = worst <= wanted["tolerance"]
 print(f"{model.name}: largest difference {worst:.2g}, {wanted['tolerance']} is allowed: {'ok' if right else 'WRONG'}")
 sys.exit(not right)
