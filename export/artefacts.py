@@ -23,6 +23,7 @@ from toolkit.storage.files import atomic, file_digest, read_json, write_json
 from toolkit.storage.records import plain_fields
 
 INPUT, OUTPUT = "image", "probabilities"
+NOT_OF_MODEL = ("time_limit", "cache_limit", "cache_dir")  # settings on which no trained model depends
 TEST, VAL, EVIDENCE = "test", "val", "evidence"  # parts of a `Reference`; the last has no labels
 UNLABELLED = -1
 UNSTATED = "not stated"  # the licence of a model for which none was given
@@ -124,6 +125,7 @@ def describe(run: Run, image_size: int, license: str = UNSTATED, threshold: floa
     """The description that is stored in every artefact: what an app needs to prepare the input and to read the
     answer. `threshold`: the top probability below which an image is unsure; 0: none is."""
     fingerprint, shape = run.images.fingerprint(), ["batch", image_size, image_size, run.settings.channels]
+    settings = {name: value for name, value in run.settings.to_json().items() if name not in NOT_OF_MODEL}
     how = recipe(run.settings.channels, run.images.levels, run.images.profiles)
     return {
         "class_names": list(run.images.class_names),
@@ -138,7 +140,7 @@ def describe(run: Run, image_size: int, license: str = UNSTATED, threshold: floa
         "license": license,
         "unfreeze": version("unfreeze"),
         "data_fingerprint": fingerprint,
-        "run": hashlib.sha256(f"{fingerprint} {run.settings.to_json()}".encode()).hexdigest()[:16],
+        "run": hashlib.sha256(f"{fingerprint} {settings}".encode()).hexdigest()[:16],
     }
 
 

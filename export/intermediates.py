@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import onnx
 from export.formats.onnx import fold_batch_normalization, write_onnx
 from export.formats.saved_model import write_float_saved_model, write_saved_model
 from export.formats.tflite import write_tflite
-from export.quantise.calibration import as_unseen, stratified_rows
+from export.quantise.calibration import Judged, all_alike, as_unseen, stratified_rows
 from export.quantise.first_that_holds import Int8Judge
 from export.settings import MARGIN, ExportSettings
 from export.variants import Variant
@@ -109,26 +109,26 @@ class Intermediates:
 
     def int8_judge(self, float32_file: Path) -> Int8Judge:
         """The judge of int8 files. It compares their speed with that of `float32_file`."""
-        images, rows, labels = self._judged
+        images, judged = self._judged
         margin = (self.settings.margin or MARGIN) / 100
-        return Int8Judge(images, rows, labels, self.val_answers[rows], margin, float32_file)
+        return Int8Judge(images, judged, self.val_answers[judged.rows], margin, float32_file)
 
     @cached_property
-    def _judged(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The images that judged the trials, uint8 [M, S, S, channels]; those that files are judged on, int64 [N], and
-        what is right there, int32 [N]. None of them was used for calibration. With folds the model was trained on them,
-        so those are taken that stand for unseen ones."""
+    def _judged(self) -> tuple[np.ndarray, Judged]:
+        """The images that judged the trials, uint8 [M, S, S, channels], and those of them that files are judged on.
+        None of these was used for calibration. With folds the model was trained on them, so they stand for unseen
+        ones."""
         self._check_has("val", "judge it by")
         run, settings = self.run, self.run.settings
         part = self._part(*settings.judged_on)
         held_out = read_held_out(run.path, len(run.images.class_names)) if settings.folds > 1 else None
         chosen = stratified_rows(part.labels, JUDGED, settings.seed)
         if held_out is None:
-            return part.images, chosen, part.labels[chosen]
+            return part.images, all_alike(chosen, part.labels[chosen])
         parts = np.array([own for own in run.images.parts if own in settings.judged_on])
         left = np.setdiff1d(np.arange(len(parts)), np.flatnonzero(parts == "train")[self.calibration_rows])
-        rows, labels = as_unseen(self.val_answers[left], held_out.probabilities[chosen], held_out.labels[chosen])
-        return part.images, left[rows], labels
+        judged = as_unseen(self.val_answers[left], held_out.probabilities[chosen], held_out.labels[chosen])
+        return part.images, replace(judged, rows=left[judged.rows])
 
     def _check_has(self, part: str, purpose: str) -> None:
         """The run of a model from elsewhere may have test images alone."""

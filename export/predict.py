@@ -38,7 +38,7 @@ class Prediction:
     probability: float | None = None
     probabilities: dict[str, float] | None = None
     error: str | None = None
-    unsure: bool | None = None  # whether the probability is below the threshold in the model's file, if it has one
+    unsure: bool | None = None  # whether the probability is below the threshold in the model's file, which may be 0
 
 
 def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN_THE_FILE) -> Iterator[Prediction]:
@@ -53,10 +53,9 @@ def predict(source: Path, images: Sequence[Path], conversion: Conversion = AS_IN
     process = ArtefactProcess(path)  # a damaged file may crash its runtime, and then only that process
     try:
         process.load(0, conversion)
-        recipe = process.call(worker.image_recipe) or (FULL, IGNORED)
-        classifier = _Classifier(
-            process, _names(process, conversion), _size(process), process.call(worker.threshold), *recipe
-        )
+        levels, profiles = process.call(worker.image_recipe) or (FULL, IGNORED)
+        limit = process.call(worker.threshold)
+        classifier = _Classifier(process, _names(process, conversion), _size(process), levels, profiles, limit)
         files, links, listings = _look(images)
         if not files:
             raise _no_image(images, listings)
@@ -73,9 +72,9 @@ class _Classifier:
     process: ArtefactProcess
     names: tuple[str, ...]
     size: tuple[int, int]  # height and width
-    reject_below: float  # the top probability below which it is unsure; 0: it always answers
     levels: str  # how it takes 16-bit images
     profiles: str = IGNORED  # and colours
+    reject_below: float = 0.0  # the top probability below which it is unsure; 0: it always answers
 
 
 def _names(process: ArtefactProcess, conversion: Conversion) -> tuple[str, ...]:

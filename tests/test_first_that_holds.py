@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.quantise.calibration import all_alike
 from export.quantise.first_that_holds import Attempt, Int8Judge, Way, best_of, can_tell, first_that_holds, is_accepted
 from toolkit.errors import UnfreezeError
 from toolkit.run import Run
@@ -136,7 +137,7 @@ def test_the_judge_counts_what_is_lost_against_the_model(finished: Run) -> None:
     answers[:2] = answers[:2, ::-1]  # the model is right on these two, the file is not
     labels = answers.argmax(1)
     rows = np.arange(len(images))
-    verdict = Int8Judge(images, rows, labels, answers, 0.5, path)("a way", path)
+    verdict = Int8Judge(images, all_alike(rows, labels), answers, 0.5, path)("a way", path)
     assert verdict.lost == pytest.approx(2 / len(images))
     assert verdict.accuracy == pytest.approx(1 - 2 / len(images))
     assert verdict.difference == pytest.approx(np.abs(own - answers).mean())
@@ -145,8 +146,8 @@ def test_the_judge_counts_what_is_lost_against_the_model(finished: Run) -> None:
     assert verdict.bytes == path.stat().st_size
     assert verdict.latency_ms is not None
     assert verdict.latency_ms > 0
-    strict = Int8Judge(images, rows, labels, answers, 0.0, path)("a way", path)
+    strict = Int8Judge(images, all_alike(rows, labels), answers, 0.0, path)("a way", path)
     assert not strict.accepted
     assert (strict.verdict, strict.note) == (UNDECIDED, "judged by the estimate alone")
     some = rows[::2]
-    assert Int8Judge(images, some, labels[some], answers[some], 0.5, path)("a way", path).images == len(some)
+    assert Int8Judge(images, all_alike(some, labels[some]), answers[some], 0.5, path)("a way", path).images == len(some)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import pytest
 from scipy.stats import binom
 from sklearn.model_selection import StratifiedKFold
 
-from export.quantise.calibration import as_unseen
+from export.quantise.calibration import Judged, all_alike, as_unseen
+from export.quantise.first_that_holds import _weighted_pair
 from tests.test_split import folder, shuffled
 from tests.tiny import SETTINGS
 from toolkit.data.folds import POOLED, draw_folds
@@ -24,6 +26,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
 from toolkit.run import Run, prepare
 from toolkit.settings import Settings
+from toolkit.stats.accuracy_lost import PairedAnswers
 from toolkit.stats.scores import SCORES
 from toolkit.storage.files import read_json
 from toolkit.training.answers import inference_function, predict_source, probabilities
@@ -224,8 +227,6 @@ def test_a_mean_that_does_not_work_is_not_taken(folded: Run, tmp_path: Path) -> 
     (run.path / "model.json").unlink()
     folder = trial_folder(run, taken(folded))
     wrong = np.where(np.eye(2)[run.images.select("train", "val").labels] > 0, 0.01, 0.99).astype(np.float32)
-    real = folder.checkpoint_answers()
-    np.save(folder.path / MEAN_ANSWERS, real)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tuning.save_taken.PROBABILITY_TOLERANCE", {"float16": 2.0, "float32": 2.0})
         np.save(folder.path / MEAN_ANSWERS, wrong)
@@ -233,12 +234,22 @@ def test_a_mean_that_does_not_work_is_not_taken(folded: Run, tmp_path: Path) -> 
     assert read_json(run.path / "model.json")["search"]["final"] == "retrained"
 
 
-@pytest.mark.parametrize("name", ["folds.npz", MEAN_ANSWERS])
-def test_a_damaged_file_of_the_folds_is_made_again(folded: Run, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("folds.npz", lambda content: content[:-30]),
+        ("folds.npz", lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:]),
+        (MEAN_ANSWERS, lambda content: content[:-30]),
+    ],
+)
+def test_a_damaged_file_of_the_folds_is_made_again(
+    folded: Run, tmp_path: Path, name: str, damage: Callable[[bytes], bytes]
+) -> None:
     run = again(folded, tmp_path)
     before = trial_folder(run, taken(run)).checkpoint_answers()
     path = trial_folder(run, taken(run)).path / name
-    path.write_bytes(path.read_bytes()[:-30])
+    path.write_bytes(damage(path.read_bytes()))
+    assert not trial_folder(run, taken(run)).is_whole()
     search(run)
     np.testing.assert_array_equal(trial_folder(run, taken(run)).checkpoint_answers(), before)
 
@@ -316,13 +327,14 @@ def test_too_few_images_for_the_folds_write_nothing(pictures: Path, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("sharpness", [8, 20])
 @pytest.mark.parametrize("seed", range(5))
-def test_images_that_stand_for_unseen_ones_flip_as_often(seed: int) -> None:
-    """A model that knows its training images by heart, rounded with noise: on them it flips a tenth as often as on
-    others; on those of them that stand for the others, as often."""
+def test_images_that_stand_for_unseen_ones_flip_as_often(seed: int, sharpness: float) -> None:
+    """A model that knows its training images by heart, rounded with noise: on them it flips far more rarely than on
+    others; on those of them that stand for the others, as often, as far as so few images can tell."""
     rng = np.random.default_rng(seed)
 
-    def answers(sharpness: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def logits_of(sharpness: float, count: int) -> tuple[np.ndarray, np.ndarray]:
         labels = rng.integers(0, 3, count).astype(np.int32)
         logits = rng.normal(0, 1, (count, 3)) + sharpness * rng.gamma(1.5, 1.0, (count, 1)) * np.eye(3)[labels]
         return logits, labels
@@ -331,12 +343,34 @@ def test_images_that_stand_for_unseen_ones_flip_as_often(seed: int) -> None:
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
 
-    (known, _), (new, labels) = answers(8, 6000), answers(2.5, 6000)
-    flips = lambda logits: (logits + rng.normal(0, 0.15, logits.shape)).argmax(1) != logits.argmax(1)  # noqa: E731
-    truth = flips(new).mean()
-    assert flips(known).mean() < truth / 2
-    rows, right = as_unseen(soft(known), soft(new), labels)
-    assert flips(known[rows]).mean() == pytest.approx(truth, rel=0.35)
-    wrong = new.argmax(1) != labels
-    assert ((right == -1) == wrong).all()
-    np.testing.assert_array_equal(right[~wrong], known[rows][~wrong].argmax(1))
+    def flips(logits: np.ndarray) -> np.ndarray:
+        return (logits + rng.normal(0, 0.15, logits.shape)).argmax(1) != logits.argmax(1)
+
+    (known, _), (new, labels) = logits_of(sharpness, 1400), logits_of(2.5, 1400)
+    truth = np.mean([flips(new).mean() for _ in range(50)])
+    assert np.mean([flips(known).mean() for _ in range(50)]) < truth / 2
+    judged = as_unseen(soft(known), soft(new), labels)
+    assert len(judged.rows) <= 1400
+    assert judged.weights.sum() == 1400
+    assert len({*zip(judged.rows.tolist(), (judged.labels < 0).tolist(), strict=True)}) == len(judged.rows)
+    estimates = [np.average(flips(known[judged.rows]), weights=judged.weights) for _ in range(50)]
+    error = 3 * np.sqrt(truth / judged.effective) + truth / 3
+    assert np.mean(estimates) == pytest.approx(truth, abs=error)
+    spread = np.std(estimates)  # of what the noise does on so few images: not that of 1,400
+    assert spread < 2 * np.sqrt(truth / judged.effective)
+    assert judged.weights[judged.labels < 0].sum() == (new.argmax(1) != labels).sum()
+    right = judged.labels >= 0
+    np.testing.assert_array_equal(judged.labels[right], known[judged.rows][right].argmax(1))
+
+
+def test_one_image_that_stands_for_many_does_not_decide() -> None:
+    """It is lost, and stands for 88 of 1,000: that is not shown as 88 lost images."""
+    judged = Judged(np.arange(913), np.zeros(913, np.int32), np.r_[88.0, np.ones(912)])
+    after = np.ones(913, bool)
+    after[0] = False
+    pair = _weighted_pair(np.ones(913, bool), after, judged)
+    assert pair.images == round(judged.effective) < 150
+    assert pair.loss == pytest.approx(0.088, abs=1 / pair.images)
+    assert pair.verdict(0.005) == "undecided" or pair.lost_at_most > 0.088
+    alike = all_alike(np.arange(913), np.zeros(913, np.int32))
+    assert _weighted_pair(np.ones(913, bool), after, alike) == PairedAnswers(913, 1, 0)

@@ -17,9 +17,10 @@ from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.run import MAY_CHANGE
 from toolkit.settings import Settings
 from tuning import memory
+from tuning.activations.cache import PASS
 from tuning.oracles.halving import rungs
 from tuning.results import SearchResult, read_left_out, write_left_out
-from tuning.time_limit import PASS, TimeLimit, TimeOverError, Work, duration
+from tuning.time_limit import TimeLimit, TimeOverError, Work, duration
 from unfreeze.after_search import leaves_no_time_for_latencies, seconds_after, without_latencies
 from unfreeze.option_types import Duration
 
@@ -130,6 +131,9 @@ def test_halving_begins_with_as_many_as_leave_time_for_the_later_rungs(
     assert count == 12 or limit.left_out(tuner.oracle).startswith(
         f"time limit {duration(seconds)}: {count} of 12 heads"
     )
+    _, again = limited(tmp_path, clock, 100_000, by_epochs(1, epoch))
+    told = f"{count} of 12 heads; the fine-tunings began without the others"
+    assert again.left_out(tuner.oracle) == ("" if count == 12 else told)
     whole = sum(size * (end - first) * (1 if first == 0 else epoch) for size, first, end in rungs(count + 1, 5, 11))
     assert count == 12 or whole + 3 * sum(sizes(tuner)[1:]) + 6 > seconds - after  # one more would not have fitted
 
@@ -247,11 +251,6 @@ def test_a_pass_over_the_prefix_that_does_not_fit_ends_before_it_is_over(clock: 
             run()
         assert clock.now - 100 < 16
     assert limit.stopped != fits
-
-
-def test_the_name_of_the_pass_is_that_of_the_cache() -> None:
-    source = Path(__file__).parents[1] / "tuning" / "activations" / "cache.py"
-    assert f'what = f"{PASS}, ' in source.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from toolkit.data.image_set import ImageSet
 from toolkit.data.settings import DataSettings
 from toolkit.pixels.colour import IGNORED, SRGB
 from toolkit.pixels.levels import FULL
-from toolkit.settings import Settings
+from toolkit.settings import OF_EARLIER, Settings
 
 MARK = "earlier_split"  # true in a run.json that was written anew when such a run went on
 NEW_SETTINGS = {field.name for field in fields(DataSettings)} - {"val", "test", "seed"}  # that it did not know
@@ -34,27 +34,27 @@ def is_earlier(stored: Any) -> bool:
 
 
 def as_begun(stored: Any, settings: Settings) -> Settings:
-    """The settings with which the run goes on. One that was begun without a temperature gets none."""
-    return replace(settings, calibrate=False) if _is_uncalibrated(stored) else settings
+    """The settings with which the run goes on. One that was begun without a temperature gets none, and one that ignored
+    colour profiles goes on so."""
+    return replace(settings, **{name: OF_EARLIER[name] for name in _unknown_to(stored)})
 
 
 def marked(stored: Any, content: dict[str, Any]) -> dict[str, Any]:
     """The content of a run.json that is written anew, from which the next call sees, too, what `stored` showed."""
-    content = content | ({MARK: True} if is_earlier(stored) else {})
-    if _is_uncalibrated(stored):
-        content["settings"] = {name: value for name, value in content["settings"].items() if name != "calibrate"}
-    return content
+    known = {name: value for name, value in content["settings"].items() if name not in _unknown_to(stored)}
+    return content | {"settings": known} | ({MARK: True} if is_earlier(stored) else {})
 
 
-def _is_uncalibrated(stored: Any) -> bool:
+def _unknown_to(stored: Any) -> set[str]:
+    """The settings of which the version that wrote this run.json knew nothing, where the default is another."""
     settings = stored.get("settings") if isinstance(stored, dict) else None
-    return isinstance(settings, dict) and "calibrate" not in settings
+    return set(OF_EARLIER) - set(settings) if isinstance(settings, dict) else set()
 
 
 def cautions(stored: Any, images: ImageSet, settings: Settings, searches: bool) -> tuple[str, ...]:
     """Sentences for the user about going on with such a run. `settings`: those that are asked for."""
     told = _loss_warning(images, settings) if searches and is_earlier(stored) else ()
-    return (*told, UNCALIBRATED) if settings.calibrate and _is_uncalibrated(stored) else told
+    return (*told, UNCALIBRATED) if settings.calibrate and "calibrate" in _unknown_to(stored) else told
 
 
 def recipe_of(stored: Any) -> dict[str, str | None]:

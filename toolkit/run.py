@@ -255,7 +255,6 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
         there[DATA], wanted[DATA] = map(earlier_version.without_parts, (_stored_images(path, stored), images))
         skip |= earlier_version.NEW_SETTINGS
     skip |= {"weights"} if wanted[WEIGHTS] else set()  # of a weights file, only the content counts
-    skip |= {"profiles"} - set(before)  # an older version ignored them, and so it stays
     wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
     known = Settings.from_json(before).to_json()  # with the defaults of settings that a newer version added
     there |= {name: value for name, value in known.items() if name not in skip}

@@ -26,7 +26,8 @@ SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no opt
     *("views", "cache", "cache_dtype", "cache_limit", "cache_dir"),
     *("oracle", "trials", "pick", "refit", "folds", "final", "time_limit"),
 }
-OF_EARLIER = {"calibrate": False}  # settings of which earlier versions knew nothing, where the default is another
+# settings of which earlier versions knew nothing, where the default is another
+OF_EARLIER: dict[str, Any] = {"calibrate": False, "profiles": "ignored"}
 DEPTHS = (0, 1, 2, 4)  # unfreeze depths that a search tries, as far as the backbone has them
 
 

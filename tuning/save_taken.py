@@ -63,7 +63,7 @@ def save_taken(
     for row in rows:
         curve.add(row)
     if result.final == "retrained":
-        model = without_optimizer(retrain(rows), result.spec)
+        model = without_optimizer(_working(retrain(rows), run, folder.answers(), data), result.spec)
     if result.refit:
 
         def tell(row: Row) -> None:
@@ -91,6 +91,19 @@ def final_of(run: Run, trial: str, labels: np.ndarray) -> str:
     loss, balanced = SCORES["val_loss"], settings.balanced
     mean, apart = (loss.of(answers, labels, balanced) for answers in (folder.checkpoint_answers(), folder.answers()))
     return settings.final if mean <= apart else "retrained"
+
+
+def _working(model: keras.Model, run: Run, unseen: np.ndarray, data: Data) -> keras.Model:
+    """The retrained model. Raises NoAnswerError if it answers worse, on the images that it was trained on, than the
+    folds' models on images they have not seen (`unseen`, float32 [N, C])."""
+    answers, labels, balanced = probabilities(model, data.val.images), data.val.labels, run.settings.balanced
+    own, other = (SCORES["val_loss"].of(one, labels, balanced) for one in (answers, unseen))
+    if not own <= other:
+        raise NoAnswerError(
+            f"the model that was trained anew on all images has a loss of {own:.4f} on them, and its folds' models one "
+            f"of {other:.4f} on images they have not seen: give a lower --tune-rate or --head-rate, in a new run folder"
+        )
+    return model
 
 
 def _whole_history(run: Run, result: SearchResult) -> list[Row]:

@@ -26,6 +26,7 @@ from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.training.answers import inference_function
 from toolkit.training.batches import Part
+from tuning.activations.cache import PASS
 from tuning.oracles.halving import HalvingOracle, rungs
 from tuning.trial_records import FINISHED, completed
 
@@ -34,7 +35,6 @@ OVERHEAD = 3.0  # seconds a trial takes beside its epochs: building, compiling, 
 SUFFIX, WHOLE = 0.7, 5.0  # a training step on one image, in forward passes through the whole model
 FORWARD = 0.3  # the same for an image of the validation part, through the suffix
 LEAST_SECONDS = 2.0  # of a pass over the prefix, before its speed is believed
-PASS = "views through the backbone"  # how `tuning.activations.cache` calls that pass
 HEAD = "head"  # in place of a depth: a trial that trains a head alone
 SAVING = 6.0  # times the tracing of the model: the model of the trial that is taken is built, compared and saved
 IMAGES = 32  # on which the machine's speed is measured
@@ -90,7 +90,8 @@ class TimeLimit:
             return
         tracing, per_image = self._speed(backbone, val.images[:IMAGES])
         settings, images, judged = run.settings, len(train.labels), len(val.labels)
-        again = settings.refit * WHOLE + (settings.epochs * SUFFIX if settings.folds > 1 else 0)  # it may be retrained
+        step = SUFFIX if settings.cache else WHOLE
+        again = settings.refit * WHOLE + (settings.epochs * step if settings.folds > 1 else 0)  # it may be retrained
         saving = SAVING * tracing + per_image * (judged * (1 + settings.refit) + images * again)
         trained = images * max(1, settings.folds - 1)  # in an epoch: each fold's model leaves out a fold of its own
         after = saving + self.after(tracing, per_image, backbone.count_params())
@@ -191,24 +192,18 @@ class TimeLimit:
                 raise NoAnswerError(str(over)) from None
 
     def left_out(self, oracle: keras_tuner.Oracle) -> str:
-        """What the search did not do for lack of time: "time limit 30 m: 5 of 8 heads, 2 of 4 fine-tunings"; "" if
-        nothing was left out."""
-        if not self.stopped or self.seconds is None or self.work is None:
-            return ""
-        settings = self.work.settings
-        asked = min(settings.trials, settings.point_count)
-        ended = [trial for trial in oracle.trials.values() if trial.status in FINISHED]
-        if settings.oracle == "hyperband":
-            told = f"hyperband's schedule ended after {len(ended)} trials"
-        elif settings.oracle == "halving":
-            first, later = (sum((_rung(trial) > 0) == more for trial in ended) for more in (False, True))
-            begun = sum(_rung(trial) > 0 for trial in oracle.trials.values())
-            planned = sum(size for size, *_ in rungs(asked, settings.head_epochs, settings.epochs)[1:])
-            heads = "heads" if settings.head_epochs else "first trainings"
-            told = f"{first} of {asked} {heads}, {later} of {max(planned, begun)} fine-tunings"
-        else:
-            told = f"{len(ended)} of {asked} trials"
-        return f"time limit {duration(self.seconds)}: {told}"
+        """What the search did not do: "time limit 30m: 5 of 8 heads, 2 of 4 fine-tunings"; "" if nothing was left out.
+
+        Under halving, heads that were left out before the fine-tunings began are not made later, whatever the limit is.
+        """
+        limited = self.stopped and self.seconds is not None
+        if isinstance(oracle, HalvingOracle):
+            told, heads_stay = _left_of_halving(oracle)
+            if heads_stay and not limited:
+                return f"{heads_stay}; the fine-tunings began without the others"
+        elif limited:
+            told = _left_of_trials(oracle)
+        return f"time limit {duration(self.seconds or 0.0)}: {told}" if limited else ""
 
     def _note(self, values: dict[str, Any], seconds: float) -> None:
         assert self.work is not None
@@ -252,6 +247,31 @@ class TimeLimit:
             f"{duration(_rounded(needed))} would do{after}. What was computed is kept; repeat the command with a "
             "higher --time-limit, or give fewer epochs or --views, or a smaller --image-size"
         )
+
+
+def _left_of_halving(oracle: HalvingOracle) -> tuple[str, str]:
+    """(what was done of the whole, the same of the heads alone if there will be no more of them)."""
+    trials = list(oracle.trials.values())
+    asked = min(oracle.configurations, _points(oracle))
+    ended = [trial for trial in trials if trial.status in FINISHED]
+    first, later = (sum((_rung(trial) > 0) == more for trial in ended) for more in (False, True))
+    begun = sum(_rung(trial) > 0 for trial in trials)
+    plan = rungs(max(1, first if begun else asked), oracle.head_epochs, oracle.max_epochs)
+    heads = f"{first} of {asked} {'heads' if oracle.head_epochs else 'first trainings'}"
+    tuned = f"{later} of {max(begun, sum(size for size, *_ in plan[1:]))} fine-tunings"
+    return f"{heads}, {tuned}", heads if begun and first < asked else ""
+
+
+def _left_of_trials(oracle: keras_tuner.Oracle) -> str:
+    ended = sum(trial.status in FINISHED for trial in oracle.trials.values())
+    limit = getattr(oracle, "limit", None)
+    if limit is None:
+        return f"hyperband's schedule ended after {ended} trials"
+    return f"{ended} of {min(limit, _points(oracle))} trials"
+
+
+def _points(oracle: keras_tuner.Oracle) -> int:
+    return math.prod(len(choice.values) for choice in oracle.hyperparameters.space)
 
 
 def _epochs(values: dict[str, Any], settings: Settings) -> int:

@@ -109,7 +109,8 @@ class TrialFolder:
             if "folds" in result:
                 self.checkpoint_answers()
                 with zipfile.ZipFile(self.path / FOLDS) as archive:
-                    archive.testzip()
+                    if archive.testzip():
+                        return False
             return "parameters" in result and h5py.is_hdf5(self.path / CHECKPOINT)
         except (UnfreezeError, OSError, ValueError, EOFError, zipfile.BadZipFile):
             return False

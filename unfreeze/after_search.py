@@ -20,9 +20,9 @@ NO_LATENCIES = "no latencies of the files"
 
 
 def seconds_after(files: int, images: int, tracing: float, per_image: float, parameters: int) -> float:
-    """Seconds; 0 if no file is exported, because the command then ends with its search. `images`: of the test and the
-    validation part, on which each of the `files` runs. `tracing`: seconds to trace the Keras model; `per_image`: of one
-    image through it. Fitted to the main job and the demo (benchmarks/RESULTS.md)."""
+    """Seconds; 0 if no file is exported, because the command then ends with its search. `images`: of the test part and
+    those that judge the trials, on which each of the `files` runs. `tracing`: seconds to trace the Keras model;
+    `per_image`: of one image through it. Fitted to the main job and the demo (benchmarks/RESULTS.md)."""
     if not files:
         return 0.0
     own = FILE * tracing + MILLION * parameters / 1e6

@@ -268,7 +268,7 @@ def _tuned(
     from tuning.search import search
     from tuning.time_limit import TimeLimit
 
-    after = partial(seconds_after, files, sum(part != "train" for part in opened.images.parts))
+    after = partial(seconds_after, files, len(opened.images.select("test", *opened.settings.judged_on)))
     return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after))
 
 

@@ -57,7 +57,7 @@ EXPORT = [
         "--wanted-accuracy",
         type=float,
         help="In place of --reject-below: the lowest at which this share of what is answered, such as 0.99, is right, "
-        "with 95 % confidence on validation images.  [none]",
+        "with 95 % confidence on the images that judged the trials.  [none]",
     ),
     MARGIN,
 ]

@@ -53,6 +53,8 @@ def validation_words(row: Mapping[str, Any]) -> str:
 
 def left_out_words(left_out: str) -> str:
     """What a search did not try for lack of time, as `tuning.results.read_left_out` gives it, and what can be done."""
+    if not left_out.startswith("time limit"):
+        return f"{left_out}; a new run folder tries all"
     return f"{left_out}; the same command with a higher --time-limit goes on"
 
 

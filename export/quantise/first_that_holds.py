@@ -11,15 +11,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import ceil, floor, sqrt
 from pathlib import Path
 
 import numpy as np
 
+from export.quantise.calibration import Judged
 from export.runtimes.runners import load
 from toolkit.errors import UnfreezeError, short_reason
 from toolkit.progress import Progress, silent
-from toolkit.stats.accuracy_lost import HOLDS, UNDECIDED, PairedAnswers, compare_answers
+from toolkit.stats.accuracy_lost import HOLDS, UNDECIDED, PairedAnswers
 from toolkit.storage.files import atomic
 
 BATCH, TIMED = 32, 20  # images
@@ -45,7 +46,7 @@ class Attempt:
     accepted: bool = False  # `is_accepted`, and not too slow: then no other way is tried
     verdict: str = ""  # with 95 % confidence: "holds", "fails" or "undecided", too few images to tell
     kept: bool = False  # whether it became the file
-    images: int = 0  # that it was judged on
+    images: int = 0  # that it was judged on; with folds as many unseen ones as would say as much
     accuracy: float | None = None
     lost: float | None = None  # accuracy, against the model on the same images; negative: gained
     lost_at_most: float | None = None  # one-sided 95 % bound on it
@@ -75,9 +76,8 @@ class Int8Judge:
     """Compares int8 files with the model, on images and the model's answers to them."""
 
     images: np.ndarray  # uint8 [M, S, S, channels], may be a file that is mapped into memory
-    rows: np.ndarray  # int64 [N]: the images that are used
-    labels: np.ndarray  # int32 [N]
-    answers: np.ndarray  # float32 [N, C]
+    judged: Judged  # those that are used
+    answers: np.ndarray  # float32 [N, C]: to these
     margin: float  # accuracy that may be lost, a fraction
     float32_file: Path  # whose latency the others are compared with
 
@@ -85,21 +85,22 @@ class Int8Judge:
         """Run the file over the images. Raises UnfreezeError if its answers are not numbers, and what its runtime
         raises if it does not run."""
         predict = load(path).predict
-        batches = (self.rows[start : start + BATCH] for start in range(0, len(self.rows), BATCH))
+        rows, labels, weights = self.judged.rows, self.judged.labels, self.judged.weights
+        batches = (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
         got = np.concatenate([predict(np.asarray(self.images[batch])) for batch in batches])
         if not np.isfinite(got).all():
             raise UnfreezeError("its answers are not numbers")
-        right = got.argmax(1) == self.labels
-        pair = compare_answers(self.answers.argmax(1) == self.labels, right)
+        right = got.argmax(1) == labels
+        pair = _weighted_pair(self.answers.argmax(1) == labels, right, self.judged)
         latency, float32_latency = _latencies(
             [load(path, 1).predict, load(self.float32_file, 1).predict],
-            np.asarray(self.images[self.rows[:TIMED]]),
+            np.asarray(self.images[rows[:TIMED]]),
         )
         attempt = Attempt(
             way,
             verdict=pair.verdict(self.margin),
             images=pair.images,
-            accuracy=float(right.mean()),
+            accuracy=float(np.average(right, weights=weights)),
             lost=pair.loss,
             lost_at_most=pair.lost_at_most,
             lost_error=standard_error(pair),
@@ -127,6 +128,15 @@ def is_accepted(pair: PairedAnswers, margin: float) -> bool:
     any file to pass that, the accuracy lost on these images has to be.
     """
     return pair.verdict(margin) == HOLDS if can_tell(pair.images, margin) else pair.loss <= margin
+
+
+def _weighted_pair(before: np.ndarray, after: np.ndarray, judged: Judged) -> PairedAnswers:
+    """What is lost and gained, on as many images of equal weight as say as much. Where they are no whole numbers, what
+    is lost is rounded up and what is gained down. `before`, `after`: bool [N], which images are answered rightly."""
+    scale = judged.effective / judged.weights.sum()
+    lost = round(float(judged.weights[before & ~after].sum()) * scale, 6)
+    gained = round(float(judged.weights[after & ~before].sum()) * scale, 6)
+    return PairedAnswers(max(1, round(judged.effective)), ceil(lost), floor(gained))
 
 
 def standard_error(pair: PairedAnswers) -> float:

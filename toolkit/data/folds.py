@@ -41,7 +41,13 @@ def draw_folds(images: ImageSet, count: int, settings: DataSettings = DATA_SETTI
             + (f"give --folds {least}" if least > 1 else "give --folds 1, or add images")
         )
     shares = {f"{fold}": 1 / (count - fold) for fold in range(count - 1)}  # of what the folds before have left
-    drawn = divide(to_draw, shares, settings.seed)
+    try:
+        drawn = divide(to_draw, shares, settings.seed)
+    except UnfreezeError:
+        raise UnfreezeError(
+            f"--folds {count}: no way was found to divide the groups so that every class is in each fold: give fewer "
+            "folds, or --group-by none"
+        ) from None
     return np.array([int(drawn.get(one, count - 1)) for one in sets], np.int64)
 
 

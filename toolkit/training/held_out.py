@@ -1,4 +1,5 @@
-"""A model's answers to images on which it was not trained, and the temperature that was fitted on them.
+"""Answers to images on which a model was not trained, and the temperature that was fitted on them. Of a model that was
+made of folds they are those of its folds' models.
 
 Both belong to model.keras: the answers are in val_answers.npz, the temperature in model.json.
 `toolkit.training.model_file` writes them. No TensorFlow here.

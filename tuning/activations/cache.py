@@ -39,6 +39,8 @@ from toolkit.training.batches import Part, Source, augmented, copy_rows, unaugme
 from tuning.activations.passes import IMAGES_PER_STEP, Pass, is_whole, run_pass, stem
 from tuning.activations.prefix import faster_runtime, prefix
 
+PASS = "views through the backbone"  # what `progress` is told of
+
 
 @dataclass(frozen=True)
 class Activations:
@@ -84,7 +86,7 @@ def compute_activations(
         absent = {(part, n): [d for d in tensors if not is_whole(folder, stem(part, n, d))] for part, n in views}
         passes = [Pass(sources[part], part, n, tuple(missing)) for (part, n), missing in absent.items() if missing]
         size = _check_room(folder, passes, tensors, run.settings)
-        what = f"views through the backbone, {size / 1e9:.2f} GB"
+        what = f"{PASS}, {size / 1e9:.2f} GB"
         done, total = 0, sum(len(one.source.labels) for one in passes)
         if passes:
             progress(what, done, total)

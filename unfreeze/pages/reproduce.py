@@ -127,7 +127,7 @@ def _options(settings: Settings, searched: bool) -> list[str]:
             value, usual = value[0], SINGLE[name]
         elif name == "image_size" and row is not None:
             usual = row.image_size
-        skipped = name in HERE or (not searched and name in SEARCH_ONLY)
+        skipped = name in (*HERE, "time_limit") or (not searched and name in SEARCH_ONLY)
         if not skipped and value is not None and value != usual:
             options += _typed(name, value)
     return options

@@ -40,10 +40,12 @@ def temperature_sentences(facts: RunFacts) -> tuple[str, ...]:
         return ()
     if found.value == 1:
         few = "are too few to fit a temperature" if found.images < FEWEST else "gave no reason for a temperature"
-        return (f"Its {found.images:,} validation images {few}: its probabilities are as they were trained.",)
+        return (f"The {found.images:,} images that judged it {few}: its probabilities are as they were trained.",)
+    folded = facts.run.settings.folds > 1
+    whose = "out of fold, by its folds' models" if folded else "on which it was not trained"
     told = (
-        f"The model's logits are divided by {found.value:g}, a temperature that was fitted on {found.images:,} images "
-        "on which it was not trained. It is inside the model and every file, and changes no answer.",
+        f"The model's logits are divided by {found.value:g}, a temperature that was fitted on the answers to "
+        f"{found.images:,} images {whose}. It is inside the model and every file, and changes no answer.",
     )
     before = without_temperature(facts)
     if before is None or facts.evaluation is None or facts.answers is None:

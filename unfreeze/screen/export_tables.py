@@ -63,7 +63,7 @@ def show_attempts(manifest: Manifest) -> None:
     for artefact in manifest.artefacts:
         if artefact.name not in manifest.written or (len(artefact.attempts) < 2 and not artefact.float_layers):
             continue
-        click.echo(f"\n{artefact.name}: ways to int8, judged on validation images")
+        click.echo(f"\n{artefact.name}: ways to int8, judged on images that are no test")
         print_table(
             ["way", "accuracy", "lost", "size", "ms/image", ""], [_attempt_row(one) for one in artefact.attempts]
         )
