@@ -82,28 +82,33 @@ def final_of(run: Run, trial: str, labels: np.ndarray) -> str:
     """How the final model is made of a trial with folds; "" if there are none. `labels`, int32 [N]: of the images that
     judged the trial.
 
-    Where models have moved too far apart, the mean of their weights is none that works (Frankle et al., 2020). This is
-    seen from the images that it was trained on: there it answers worse than the models do on images they have not seen.
+    Where models have moved too far apart, the mean of their weights is none that works (Frankle et al., 2020); then one
+    is trained anew.
     """
     settings, folder = run.settings, trial_folder(run, trial)
     if settings.folds == 1:
         return ""
-    loss, balanced = SCORES["val_loss"], settings.balanced
-    mean, apart = (loss.of(answers, labels, balanced) for answers in (folder.checkpoint_answers(), folder.answers()))
-    return settings.final if mean <= apart else "retrained"
+    works = _works(folder.checkpoint_answers(), folder.answers(), labels, settings.balanced)
+    return settings.final if works else "retrained"
 
 
 def _working(model: keras.Model, run: Run, unseen: np.ndarray, data: Data) -> keras.Model:
-    """The retrained model. Raises NoAnswerError if it answers worse, on the images that it was trained on, than the
-    folds' models on images they have not seen (`unseen`, float32 [N, C])."""
-    answers, labels, balanced = probabilities(model, data.val.images), data.val.labels, run.settings.balanced
-    own, other = (SCORES["val_loss"].of(one, labels, balanced) for one in (answers, unseen))
-    if not own <= other:
+    """The retrained model. Raises NoAnswerError if it does not work. `unseen`: float32 [N, C], answers of the folds'
+    models."""
+    if not _works(probabilities(model, data.val.images), unseen, data.val.labels, run.settings.balanced):
         raise NoAnswerError(
-            f"the model that was trained anew on all images has a loss of {own:.4f} on them, and its folds' models one "
-            f"of {other:.4f} on images they have not seen: give a lower --tune-rate or --head-rate, in a new run folder"
+            "the model that was trained anew on all images answers them worse than its folds' models do images they "
+            "have not seen: give a lower --tune-rate or --head-rate, in a new run folder"
         )
     return model
+
+
+def _works(answers: np.ndarray, unseen: np.ndarray, labels: np.ndarray, balanced: bool) -> bool:
+    """Whether a model answers the images that it was trained on at least as well as others answer them unseen: its loss
+    is not above theirs by more than three standard errors of the difference. Both float32 [N, C]."""
+    loss = SCORES["val_loss"]
+    gap = loss.of(answers, labels, balanced) - loss.of(unseen, labels, balanced)
+    return bool(gap <= 3 * loss.standard_error(unseen, answers, labels, balanced))  # False where one is not finite
 
 
 def _whole_history(run: Run, result: SearchResult) -> list[Row]:
