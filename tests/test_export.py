@@ -416,8 +416,8 @@ def test_int8_is_judged_on_validation_images_alone(
     manifest = export(run, ExportSettings(("onnx",), ("int8",)))
     validation = load_part(finished, "val")
     ((judge,),) = [judges]
-    np.testing.assert_array_equal(judge.images[judge.rows], validation.images)
-    np.testing.assert_array_equal(judge.labels, validation.labels)
+    np.testing.assert_array_equal(judge.images[judge.judged.rows], validation.images)
+    np.testing.assert_array_equal(judge.judged.labels, validation.labels)
     (attempts,) = [one.attempts for one in manifest.artefacts if one.name == "model_int8.onnx"]
     assert {attempt["images"] for attempt in attempts} == {len(validation.labels)}
     assert {attempt["verdict"] for attempt in attempts} == {"undecided"}  # 8 images show nothing
