@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
-from toolkit.data.settings import DataSettings
+from toolkit.data.settings import POOLED, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import backbone, deepest
 from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
@@ -175,12 +175,12 @@ class Settings(DataSettings):
     @property
     def trained_on(self) -> tuple[str, ...]:
         """The parts of the data whose images the trials are trained on."""
-        return ("train", "val") if self.folds > 1 else ("train",)
+        return POOLED if self.folds > 1 else ("train",)
 
     @property
     def judged_on(self) -> tuple[str, ...]:
         """The parts whose images judge the trials: with folds all that they are trained on, each out of its fold."""
-        return ("train", "val") if self.folds > 1 else ("val",)
+        return POOLED if self.folds > 1 else ("val",)
 
     @property
     def channels(self) -> int:

@@ -107,13 +107,14 @@ class TrialModel(keras_tuner.HyperModel):
             if head and training.best.answers is not None:
                 write_head(head, training.turns.weights_of(part), training.best.answers, training.history.rows)
         training.end()
+        seconds = time.perf_counter() - started
         folder = TrialFolder(self.folder)
         if training.best.answers is not None:
             folder.write_model(training.turns, training.best.answers, self._averaged(training.turns, spec, shared))
         folder.write_result(
             training.history,
             parameters=self.backbone_parameters + head_parameters(model),
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
             folds=self._by_fold(training.best.answers),
         )
         return as_keras_history(training.history)

@@ -14,12 +14,11 @@ import numpy as np
 
 from toolkit.data.draw import divide
 from toolkit.data.image_set import ImageSet
-from toolkit.data.settings import DATA_SETTINGS, DataSettings
+from toolkit.data.settings import DATA_SETTINGS, POOLED, DataSettings
 from toolkit.data.split import sets_to_draw
 from toolkit.data.together import together
 from toolkit.errors import UnfreezeError, counted, one_line
 
-POOLED = ("train", "val")  # parts whose images are divided into folds
 VAL_JOINS = "with --folds the validation part of DATA is trained on, too: each of its images is judged in its fold"
 
 

@@ -8,6 +8,7 @@ from toolkit.checks import Number, Rule, check, one_of
 from toolkit.data.groups import NONE, is_group_by
 from toolkit.storage.local_path import local_path
 
+POOLED = ("train", "val")  # parts whose images are divided into folds
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
 LEVEL_OPTIONS = ("auto", "full", "percentile")
 PROFILE_OPTIONS = ("srgb", "ignored")  # as `toolkit.pixels.colour` says
