@@ -52,7 +52,7 @@ def plain(data: Path, folder: Path, chosen: Settings) -> list[dict]:
     import keras_tuner
     import tensorflow as tf
 
-    from toolkit.models.applications import cut_layer
+    from toolkit.models.backbones import cut_layer
     from toolkit.run import prepare
 
     images = prepare(data, folder / "split", chosen).images  # the same split

@@ -20,7 +20,7 @@ from toolkit.process.keras_start import start_tensorflow
 start_tensorflow()
 import keras  # noqa: E402
 
-from toolkit.models.applications import deepest  # noqa: E402
+from toolkit.models.backbones import deepest  # noqa: E402
 from toolkit.models.build import build_model  # noqa: E402
 from toolkit.run import Run, prepare  # noqa: E402
 from toolkit.settings import Settings  # noqa: E402

@@ -18,7 +18,6 @@ MARGIN = 0.5  # points of accuracy that an artefact may lose, where there are im
 MAX_FLIPS = 10.0  # per cent of its answers that may be others than the model's
 TOLERANCE = 1e-4  # largest difference of a float32 artefact's probabilities
 CALIBRATION = 200  # training images that set the ranges of int8
-PIXELS = ("0..255", "0..1", "-1..1", "imagenet", "caffe")  # ranges of pixel values that have a name
 
 MARGIN_RULE = Rule(Number, "points of accuracy, above 0 and at most 100", lambda value: 0 < value <= 100, optional=True)
 EXPORT_RULES = {
@@ -62,7 +61,7 @@ class Conversion:
     """How a model from elsewhere takes images, and what its answers mean, as far as its file does not say. Raises
     UnfreezeError if a value has the wrong type."""
 
-    pixels: str | None = None  # a name of `PIXELS`, or MEAN/STD (`export.runtimes.pixel_range`); None: as the file says
+    pixels: str | None = None  # a name of `PIXELS`, or MEAN/STD (`toolkit.pixels.pixel_range`); None: as the file says
     image_size: int | None = None  # side in pixels, for a file that takes any size
     output: str | None = None  # name of the output that gives the classes, for a file with several
     labels: Path | Sequence[str] | None = None  # class names in the model's order, or the path of a file of them

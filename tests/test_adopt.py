@@ -14,11 +14,11 @@ import pytest
 from scipy.special import expit, softmax
 
 import unfreeze
-from export.runtimes.pixel_range import NAMED
 from export.settings import ExportSettings, VerifySettings
 from tests.test_cli import typed
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.decode import decode
+from toolkit.pixels.pixel_range import NAMED
 from toolkit.run import Run
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import load_part

@@ -11,7 +11,7 @@ import pytest
 
 from tests.calibrate import calibrate_normalization, distance, shake
 from toolkit.errors import UnfreezeError
-from toolkit.models.applications import cut_layer, deepest
+from toolkit.models.backbones import cut_layer, deepest
 from toolkit.models.build import (
     backbone_weights,
     build_model,

@@ -108,10 +108,10 @@ def test_activations_are_kept_apart_by_colour(run: Run) -> None:
 # The model
 
 
-@pytest.mark.parametrize("mode", ["tf", "torch", "caffe", "inside"])
+@pytest.mark.parametrize("mode", ["-1..1", "imagenet", "caffe", "0..255"])
 def test_a_grey_image_gets_the_answer_of_the_same_in_rgb(mode: str, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BACKBONES, tiny, replace(ROW, normalisation=mode))
-    if mode == "inside":
+    monkeypatch.setitem(BACKBONES, tiny, replace(ROW, pixels=mode))
+    if mode == "0..255":
         own = keras.layers.Rescaling(1 / 127.5, -1.0)
         monkeypatch.setattr(keras.applications, tiny, lambda input_tensor, **rest: build_tiny(own(input_tensor)))
     spec = ModelSpec(tiny, 1.0, 32, 3, 4, 0.0, 2)

@@ -149,11 +149,11 @@ def test_a_model_trained_without_a_search_or_without_the_shared_prefix(
         assert load_model(Run(tmp_path / name, run.images, single)).input_shape == (None, 32, 32, 1)
 
 
-@pytest.mark.parametrize("mode", ["torch", "caffe"])
+@pytest.mark.parametrize("mode", ["imagenet", "caffe"])
 def test_every_normalisation_is_exported_in_int8(
     mode: str, tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(BACKBONES, tiny, replace(ROW, normalisation=mode))
+    monkeypatch.setitem(BACKBONES, tiny, replace(ROW, pixels=mode))
     single = replace(SETTINGS, colour="grey", head_units=(4,), dropout=(0.0,), unfreeze=(2,))
     other = prepare(pictures, tmp_path / "run", single, searches=False)
     train_run(other)

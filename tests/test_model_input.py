@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from export.runtimes.model_input import ModelInput, model_input
-from export.runtimes.pixel_range import NAMED, PixelRange, pixel_range
-from export.settings import PIXELS
 from toolkit.errors import UnfreezeError
+from toolkit.pixels.pixel_range import NAMED, PIXELS, PixelRange, pixel_range
 
 SIZE = 8
 LAST, FIRST = ("batch", SIZE, SIZE, 3), ("batch", 3, SIZE, SIZE)  # where the channels stand

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from toolkit.errors import UnfreezeError
-from toolkit.models.applications import BACKBONES, backbone, cut_layer, deepest
+from toolkit.models.applications import BACKBONES
+from toolkit.models.backbones import backbone, cut_layer, deepest
 from toolkit.models.spec import ModelSpec, check_spec
 
 GOOD = ModelSpec("MobileNetV2", 1.0, 160, 2, 0, 0.2, 1)
@@ -22,7 +23,7 @@ def spec_of(name: str) -> ModelSpec:
 def test_row_is_consistent(name: str) -> None:
     row = backbone(name)
     assert row.name == name
-    assert row.normalisation in {"tf", "caffe", "torch", "inside"}
+    assert row.pixels in {"-1..1", "caffe", "imagenet", "0..255"}
     assert 1.0 in row.alphas
     assert row.smallest <= row.image_size
     assert len(set(row.cuts)) == len(row.cuts) == deepest(name) - 1

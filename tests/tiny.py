@@ -8,7 +8,7 @@ from unittest.mock import patch
 from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.settings import Settings
 
-ROW = Backbone("Tiny", 32, "tf", ("second_relu", "first_relu"))
+ROW = Backbone("Tiny", 32, "-1..1", ("second_relu", "first_relu"))
 with patch.dict(BACKBONES, Tiny=ROW):  # a record is checked when it is made
     SETTINGS = Settings(
         backbone="Tiny",

@@ -15,6 +15,7 @@ from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
 from toolkit.errors import UnfreezeError, one_line
+from toolkit.models.backbones import OWN_BACKBONE, is_file
 from toolkit.progress import Progress, silent
 from toolkit.setting_words import DATA, WEIGHTS, difference
 from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
@@ -99,8 +100,9 @@ def _begun(path: Path) -> Any:
 
 
 def _shown(folder: Path) -> Iterator[Path]:
-    """Entries that are not hidden: a folder with only a lock file or .DS_Store counts as empty."""
-    return (path for path in folder.iterdir() if not path.name.startswith("."))
+    """Entries that are not hidden: a folder with only a lock file or .DS_Store counts as empty. So does one with the
+    backbone alone, which is kept there before a run is begun."""
+    return (path for path in folder.iterdir() if not path.name.startswith(".") and path.name != OWN_BACKBONE)
 
 
 def prepare(
@@ -255,6 +257,7 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
         there[DATA], wanted[DATA] = map(earlier_version.without_parts, (_stored_images(path, stored), images))
         skip |= earlier_version.NEW_SETTINGS
     skip |= {"weights"} if wanted[WEIGHTS] else set()  # of a weights file, only the content counts
+    skip |= {"backbone"} if before["backbone"] == before.get("weights") and is_file(settings.backbone) else set()
     wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
     known = Settings.from_json(before).to_json()  # with the defaults of settings that a newer version added
     there |= {name: value for name, value in known.items() if name not in skip}

@@ -11,8 +11,9 @@ from typing import Any
 from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
 from toolkit.data.settings import POOLED, DataSettings
 from toolkit.errors import UnfreezeError
-from toolkit.models.applications import backbone, deepest
+from toolkit.models.backbones import backbone, deepest, is_file
 from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
+from toolkit.pixels.pixel_range import PIXELS
 from toolkit.storage.local_path import local_path
 
 SAMPLINGS = ("natural", "balanced")  # how the images of an epoch are chosen: `toolkit.training.sampling`
@@ -36,7 +37,8 @@ def _positive(example: str) -> Rule:
 
 
 RULES = {
-    "backbone": Rule(str, "the name of a backbone; `unfreeze backbones` lists them"),
+    "backbone": Rule(str, "the name of a backbone, `unfreeze backbones` lists them, or the path of a Keras file"),
+    "pixels": Rule(str, "a range of pixel values, such as 0..1"),
     "alpha": Rule(Number, "a width such as 0.35, or 0 for the backbone's own"),
     "weights": Rule(str, "imagenet, starter, none, or the path of a weights file as text"),
     "image_size": Rule(int, "a number of pixels, or 0 for the backbone's own"),
@@ -74,6 +76,12 @@ class FollowedFloat(float):
     """The same for a float: alpha."""
 
 
+class FollowedStr(str):
+    """The same for a text: the weights."""
+
+    __slots__ = ()
+
+
 class FollowedTuple(tuple):
     """The same for a tuple: the unfreeze depths."""
 
@@ -91,9 +99,11 @@ class Settings(DataSettings):
     becomes 240 px.
     """
 
-    backbone: str = "MobileNetV2"
+    backbone: str = "MobileNetV2"  # its name in keras.applications, or the path of a Keras file, weights inside
     alpha: float = 0.0  # width of a MobileNet; 0: 1, or that of the starter weights
-    weights: str = "imagenet"  # "imagenet", "starter", "none" or the path of an include_top=False weights file
+    pixels: str = PIXELS[0]  # the range that a backbone from a file takes, as `toolkit.pixels.pixel_range` names it
+    weights: str = ""  # "imagenet", "starter", "none" or the path of an include_top=False weights file; "": imagenet,
+    # or those in the backbone's own file
     image_size: int = 0  # pixels; 0: the backbone's own, or that of the starter weights
     colour: str = "rgb"  # or "grey": the model takes one channel, the luma
     head_units: Sequence[int] | int = (0, 64, 256)  # 0: no dense layer
@@ -146,7 +156,11 @@ class Settings(DataSettings):
         object.__setattr__(self, name, value)  # the record is frozen, and __post_init__ fills it in
 
     def _follow(self) -> None:
-        """Fill in alpha, image size and depths that were not given."""
+        """Fill in weights, alpha, image size and depths that were not given."""
+        if is_file(self.backbone):
+            self._set("backbone", str(local_path(self.backbone, "a file on this machine").resolve()))
+        if not self.weights or isinstance(self.weights, FollowedStr):
+            self._set("weights", FollowedStr(self.backbone if is_file(self.backbone) else "imagenet"))
         starter = self.weights == "starter"
         if not self.alpha or isinstance(self.alpha, FollowedFloat):
             self._set("alpha", FollowedFloat(STARTER_MODEL[1] if starter else 1.0))
@@ -160,6 +174,8 @@ class Settings(DataSettings):
     def _check_space(self) -> None:
         """Raises UnfreezeError if a point of the search space is a model that cannot be built."""
         check_weights(self.weights, self.backbone, self.alpha)
+        if is_file(self.backbone) and self.weights != self.backbone:
+            raise UnfreezeError(f"the backbone's file holds its weights; leave --weights {self.weights} out")
         for name in ("head_units", "dropout"):
             if not getattr(self, name):
                 raise UnfreezeError(f"{name} is empty; give one value or more")
@@ -213,7 +229,7 @@ class Settings(DataSettings):
     def spec(self, classes: int, head_units: int, dropout: float, unfreeze: int) -> ModelSpec:
         """The architecture of one point of the search space."""
         point = (head_units, dropout, unfreeze)
-        return ModelSpec(self.backbone, self.alpha, self.image_size, classes, *point, self.channels)
+        return ModelSpec(self.backbone, self.alpha, self.image_size, classes, *point, self.channels, self.pixels)
 
     def check_files(self) -> None:
         """Raises UnfreezeError if the weights file does not exist."""

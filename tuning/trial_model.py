@@ -17,7 +17,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from toolkit.models.applications import deepest
+from toolkit.models.backbones import deepest
 from toolkit.models.build import assemble, build_model, fresh_suffix
 from toolkit.models.spec import ModelSpec
 from toolkit.progress import Progress, silent

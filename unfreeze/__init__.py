@@ -22,6 +22,7 @@ does not.
     pages          report.html and the model card
     gate           verdicts for continuous integration: JUnit, annotations, a summary
     tracking       a run's folder -> MLflow
+    own_backbone   a keras.Model as the backbone of a run
     after_search   what `run` takes after its search: an estimate
     wording        sentences that terminal, page and model card share
     evidence_wording  those on what the verdicts rest on

@@ -26,6 +26,7 @@ from toolkit.storage.lock import alone, check_run
 from unfreeze import artefact_api
 from unfreeze.after_search import leaves_no_time_for_latencies, seconds_after, without_latencies
 from unfreeze.artefact_api import DATA, PathLike, load, start
+from unfreeze.own_backbone import with_backbone
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     import keras
@@ -64,17 +65,18 @@ def run(
     *,
     settings: Settings = SEARCH,
     export: ExportSettings = EXPORT,
+    backbone: keras.Model | None = None,
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> Finished:
     """`tune`, `evaluate`, `export`, `verify` and `report` in one go. Call it again to continue after an interruption.
 
-    `strict`: a file that has to be left out is an error. The exported files are verified with the export's margin.
-    `settings.time_limit` is for all of it: the search ends so early that the time for the rest is left.
+    `backbone`: as in `tune`. `strict`: a file that has to be left out is an error. The files are verified with the
+    export's margin. `settings.time_limit` is for all of it: the search ends early enough for the rest.
     """
     begun = monotonic()
-    with alone(local_path(run)):
-        result = _tuned(data, run, settings, strict, listener, begun=begun, files=len(export.variants))
+    with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
+        result = _tuned(data, run, chosen, strict, listener, begun=begun, files=len(export.variants))
         limit = settings.time_limit
         evaluation = evaluate(run, listener=listener)
         exporting = monotonic()
@@ -132,15 +134,18 @@ def tune(
     run: PathLike,
     *,
     settings: Settings = SEARCH,
+    backbone: keras.Model | None = None,
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> SearchResult:
     """Search head size, dropout and unfreeze depth, and keep the best model in RUN; or go on with the search there.
 
-    `strict`: a file that has to be left out is an error.
+    `backbone`: in place of the settings' one, a functional keras.Model from images to features, which are a map
+    float32 [N, h, w, c] or a vector [N, c]; it is kept as RUN/backbone.keras. `strict`: a file that has to be left out
+    is an error.
     """
-    with alone(local_path(run)):
-        return _tuned(data, run, settings, strict, listener, begun=monotonic())
+    with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
+        return _tuned(data, run, chosen, strict, listener, begun=monotonic())
 
 
 def train(
@@ -148,17 +153,18 @@ def train(
     run: PathLike,
     *,
     settings: Settings = SINGLE,
+    backbone: keras.Model | None = None,
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> History:
-    """Train one model, without a search: the settings name one value of each. Returns its learning curve."""
+    """Train one model, without a search: one value of each setting. Returns its curve. `backbone`: as in `tune`."""
     if settings.point_count != 1:
         raise UnfreezeError(
             f"train makes one model and the settings name {settings.point_count}; give head_units, dropout and "
             "unfreeze one value each, such as 0, 0.2 and 2, or search with tune"
         )
-    with alone(local_path(run)):
-        opened = _open(data, run, settings, strict, listener, searches=False)
+    with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
+        opened = _open(data, run, chosen, strict, listener, searches=False)
         from toolkit.training.train import train_run
 
         return train_run(opened, listener)
@@ -247,9 +253,14 @@ def track(run: PathLike, uri: str) -> str:
     return log_to_mlflow(load(run).path, uri)
 
 
-def backbones() -> list[Backbone]:
-    """The table of backbones: the default image size of each, and its cut layer at each unfreeze depth."""
-    return list(BACKBONES.values())
+def backbones(*files: PathLike) -> list[Backbone]:
+    """The table of backbones: the default image size of each, its cut layer at each unfreeze depth, its parameters, the
+    licence of its weights. With `files`: the same of the backbones in these Keras files, their stages found."""
+    if not files:
+        return list(BACKBONES.values())
+    from toolkit.models.backbones import backbone
+
+    return [backbone(str(local_path(file).resolve())) for file in files]
 
 
 def _tuned(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from export.settings import PIXELS
+from toolkit.pixels.pixel_range import PIXELS
 from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, FINALS, OBJECTIVES, ORACLES, SAMPLINGS, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
 from unfreeze.option_types import Choice, Duration, LocalPath, Numbers
@@ -62,7 +62,14 @@ MODEL = [
     option(
         "--backbone",
         default=DEFAULT.backbone,
-        help="Name of a backbone of keras.applications; `unfreeze backbones` lists them.",
+        help="A backbone of keras.applications, `unfreeze backbones` lists them; or the path of a Keras file, a "
+        "functional model from images to features, which holds its weights.",
+    ),
+    option(
+        "--pixels",
+        default=DEFAULT.pixels,
+        help=f"Values that a backbone from a file takes for pixels: {', '.join(PIXELS)}, or MEAN/STD such as "
+        "127.5/127.5.",
     ),
     option(
         "--alpha",
@@ -72,7 +79,7 @@ MODEL = [
     ),
     option(
         "--weights",
-        default=DEFAULT.weights,
+        show_default="imagenet; of a backbone from a file, its own",
         help="Weights of the backbone: imagenet (Keras downloads them once), starter (MobileNetV2 alpha 0.35, "
         "comes with Unfreeze, for trying out only), none, or the path of an "
         "include_top=False weights file.",
@@ -80,7 +87,7 @@ MODEL = [
     option(
         "--image-size",
         type=click.IntRange(1),
-        show_default="the backbone's own; 96 with the starter",
+        show_default="the backbone's own, 224 if it takes any; 96 with the starter",
         help="Width and height of the input in pixels.",
     ),
     option(

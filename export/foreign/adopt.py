@@ -18,10 +18,10 @@ from export.foreign.entry import entry_of
 from export.foreign.load_keras import load_keras
 from export.foreign.wrap import wrap
 from export.runtimes.labels import class_names
-from export.runtimes.pixel_range import pixel_range
 from export.settings import Conversion
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError, short_reason
+from toolkit.pixels.pixel_range import pixel_range
 from toolkit.process.tf32 import without_tf32
 from toolkit.progress import Progress, silent
 from toolkit.run import Run, open_run, read_images
@@ -50,7 +50,7 @@ def adopt(
 
     `model`: functional or Sequential, or a Keras file of one; square images of a fixed size in, of colours or grey; a
     number for each class out, a probability, a logit or a sigmoid (or one number, a sigmoid or a logit, for two).
-    `pixels`: the range that it takes, as `export.runtimes.pixel_range` reads it; a model of uint8 takes them as they
+    `pixels`: the range that it takes, as `toolkit.pixels.pixel_range` reads it; a model of uint8 takes them as they
     are. `labels`: the class names in the model's order, or a file of them; without it the folders' names, sorted.
     Images that the model was trained on do not test it: give `data` a test/ folder with others, or test images alone.
 

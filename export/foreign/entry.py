@@ -8,8 +8,8 @@ import numpy as np
 
 from export.runtimes.loaders.keras import loaded_model
 from export.runtimes.model_input import ModelInput
-from export.runtimes.pixel_range import PixelRange
 from toolkit.errors import UnfreezeError
+from toolkit.models.build import normalised
 from toolkit.pixels.grey import LUMA
 
 ADDED = ("grey", "normalise", "reshaped", "channels_first")  # the names of layers that are added
@@ -34,7 +34,7 @@ def as_layers(image: keras.KerasTensor, entry: ModelInput, pixels: str) -> keras
     """uint8 [N, S, S, 3] -> what the model takes, as layers. Their names are those that `ADDED` lists."""
     x, named = _grey(image) if entry.channels == 1 else image, entry.check_pixels(pixels)
     if named is not None:
-        x = _values(x, named)
+        x = normalised(x, pixels)
     if entry.layout == "NHW":
         x = keras.layers.Reshape(entry.size, name="reshaped")(x)
     elif entry.layout == "NCHW" and entry.channels == 1:
@@ -45,13 +45,6 @@ def as_layers(image: keras.KerasTensor, entry: ModelInput, pixels: str) -> keras
         return keras.ops.cast(x, "uint8") if entry.channels == 1 else x
     x = keras.ops.round(x) if np.issubdtype(entry.dtype, np.integer) else x
     return x if entry.dtype == np.float32 else keras.ops.cast(x, entry.dtype.name)
-
-
-def _values(x: keras.KerasTensor, named: PixelRange) -> keras.KerasTensor:
-    count = x.shape[-1]
-    factor, offset = (list(one)[:count] for one in (named.factor, named.offset))
-    x = keras.layers.Rescaling(factor, offset, dtype="float32", name="normalise")(x)
-    return x[..., ::-1] if named.reversed else x
 
 
 def _grey(image: keras.KerasTensor) -> keras.KerasTensor:

@@ -5,7 +5,7 @@ The graph stays flat, so that its layers can be compared with an artefact's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ import keras
 from export.artefacts import INPUT
 from export.foreign import answers, entry
 from export.runtimes.model_input import ModelInput
-from toolkit.errors import UnfreezeError
+from toolkit.models.flatten import run_flat
 
 
 def wrap(model: keras.Model, taken: ModelInput, pixels: str, kind: str) -> keras.Model:
@@ -24,32 +24,18 @@ def wrap(model: keras.Model, taken: ModelInput, pixels: str, kind: str) -> keras
     """
     seen: dict[str, Any] = dict.fromkeys((INPUT, *entry.ADDED, *answers.ADDED))  # name -> the layer that has it
     image = keras.Input((*taken.size, 3), dtype="uint8", name=INPUT)
-    (x,) = keras.tree.flatten(_flat(model, entry.as_layers(image, taken, pixels), seen))
+    (x,) = keras.tree.flatten(run_flat(model, entry.as_layers(image, taken, pixels), partial(_applied, seen=seen)))
     whole = keras.Model(image, answers.as_layers(x, kind), name="unfreeze")
     whole.trainable = False
     return whole
 
 
-def _flat(model: Any, inputs: Any, seen: dict[str, Any]) -> Any:
-    """Apply the model's graph to other inputs; nested models are replaced by their layers."""
-
-    def operation(layer: Any) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if isinstance(layer, keras.Model):
-                return _flat(layer, args[0], seen)
-            _rename(layer, seen)
-            if getattr(layer, "_call_has_training_arg", False):
-                kwargs["training"] = False  # without it augmentation layers would augment
-            return layer(*args, **kwargs)
-
-        return call
-
-    graph = getattr(model, "_functional", model)  # of a Sequential
-    if not hasattr(graph, "_run_through_graph"):
-        raise UnfreezeError(f"{model.name} is a subclass of keras.Model; build it as keras.Model(inputs, outputs)")
-    # Keras has no public way to run a graph operation by operation.
-    outputs = graph._run_through_graph(inputs, operation_fn=operation)
-    return outputs[0] if isinstance(outputs, (list, tuple)) and len(outputs) == 1 else outputs
+def _applied(layer: Any, *args: Any, seen: dict[str, Any], **kwargs: Any) -> Any:
+    """The layer's own output, under a name that no other has."""
+    _rename(layer, seen)
+    if getattr(layer, "_call_has_training_arg", False):
+        kwargs["training"] = False  # without it augmentation layers would augment
+    return layer(*args, **kwargs)
 
 
 def _rename(layer: Any, seen: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from export.inspect.model_file import GUESS, LIKELY, STATED, End, Hint, ModelFile, Normalisation, Step
-from export.runtimes.pixel_range import NAMED
+from toolkit.pixels.pixel_range import NAMED
 
 RANGES = {  # what black and white become, per channel in RGB
     name: (np.array(one.offset), 255 * np.array(one.factor) + np.array(one.offset)) for name, one in NAMED.items()

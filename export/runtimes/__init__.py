@@ -4,7 +4,6 @@ kind          what kind of model file a path is
 runners       a model file -> predict function, its runtime imported inside
 loaders       a module for each runtime
 model_input   what a model takes, and images converted to it
-pixel_range   the values that a model takes for pixels
 answers       what a model answers -> probabilities
 labels        files of class names
 precision     the precision of a file from elsewhere

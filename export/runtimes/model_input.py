@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from export.runtimes.pixel_range import PixelRange, pixel_range
-from export.settings import PIXELS
 from toolkit.errors import UnfreezeError
 from toolkit.pixels.grey import to_grey
+from toolkit.pixels.pixel_range import PIXELS, PixelRange, pixel_range
 
 CHANNELS = (1, 3)  # grey, RGB
 LEAST_LEVELS = 100  # that a range has to have in an input of integers

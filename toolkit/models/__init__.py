@@ -2,6 +2,10 @@
 
     spec           ModelSpec: all that determines an architecture
     applications   the backbones of keras.applications, with the cut layer of each unfreeze depth
+    backbones      a backbone by its name there, or by its file
+    backbone_file  a Keras model in a file as a backbone       (TensorFlow)
+    cuts           where any graph can be cut, and its stages  (TensorFlow)
+    flatten        models inside a model -> one flat graph     (TensorFlow)
     build          ModelSpec -> keras.Model; prefix and suffix   (TensorFlow)
     weights        pre-trained weights into a model              (TensorFlow)
 

@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
-
-from toolkit.errors import UnfreezeError
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A row of the table: one architecture of `keras.applications`."""
+    """A row of the table: one architecture of `keras.applications`; or the backbone in a file."""
 
-    name: str  # constructor in keras.applications
+    name: str  # constructor in keras.applications, or the path of a file
     image_size: int  # pixels, the default side of the square input
-    normalisation: str  # "tf", "caffe" or "torch": modes of `preprocess_input`; "inside": done by the backbone
+    pixels: str  # the range that it takes, as `toolkit.pixels.pixel_range` names it; "": that of its spec
     cuts: tuple[str, ...]  # cuts[d - 1]: the layer whose output is the last frozen tensor at depth d >= 1
+    parameters: int = 0  # of the backbone alone, at alpha 1
+    licence: str = ""  # of the ImageNet weights, as an SPDX identifier; "": not stated
+    source: str = ""  # whose training the weights are
     alphas: tuple[float, ...] = (1.0,)  # width multipliers for which there are ImageNet weights
     weight_sizes: tuple[int, ...] = (224,)  # pixels, image sizes for which there are ImageNet weights
     smallest: int = 32  # pixels, the smallest side that the constructor accepts
-
-
-def backbone(name: str) -> Backbone:
-    """The table's row of the backbone `name`. Raises UnfreezeError, which proposes the nearest name, if there is
-    none."""
-    if name in BACKBONES:
-        return BACKBONES[name]
-    lower = {known.lower(): known for known in BACKBONES}
-    near = get_close_matches(name.lower(), lower, n=1)
-    hint = f"did you mean {lower[near[0]]}?" if near else "`unfreeze backbones` lists those there are"
-    raise UnfreezeError(f"unknown backbone {name!r}; {hint}")
-
-
-def deepest(name: str) -> int:
-    """The largest unfreeze depth, at which all stages are trained."""
-    return len(backbone(name).cuts) + 1
-
-
-def cut_layer(name: str, depth: int) -> str | None:
-    """The layer whose output is the last frozen tensor at `depth`; None if nothing is frozen. Raises UnfreezeError if
-    the backbone does not have this depth."""
-    cuts = ("pool", *backbone(name).cuts, None)
-    if not 0 <= depth < len(cuts):
-        raise UnfreezeError(f"unfreeze depth of {name} goes from 0 to {len(cuts) - 1}, got {depth}")
-    return cuts[depth]
+    fixed: bool = False  # whether it takes images of `image_size` only
+    channels: int = 3  # of the images that it takes; 1: grey ones only
 
 
 def _cuts(ends: Sequence[str]) -> tuple[str, ...]:
@@ -116,11 +93,61 @@ def _inception_resnet_v2() -> tuple[str, ...]:
     )
 
 
+# the parameters of each at alpha 1
+_PARAMETERS = {
+    "MobileNet": 3_228_864,
+    "MobileNetV2": 2_257_984,
+    "MobileNetV3Small": 939_120,
+    "MobileNetV3Large": 2_996_352,
+    "EfficientNetB0": 4_049_571,
+    "EfficientNetB1": 6_575_239,
+    "EfficientNetB2": 7_768_569,
+    "EfficientNetB3": 10_783_535,
+    "EfficientNetV2B0": 5_919_312,
+    "EfficientNetV2B1": 6_931_124,
+    "EfficientNetV2B2": 8_769_374,
+    "EfficientNetV2B3": 12_930_622,
+    "EfficientNetV2S": 20_331_360,
+    "ResNet50": 23_587_712,
+    "ResNet101": 42_658_176,
+    "ResNet50V2": 23_564_800,
+    "ResNet101V2": 42_626_560,
+    "DenseNet121": 7_037_504,
+    "DenseNet169": 12_642_880,
+    "ConvNeXtTiny": 27_820_128,
+    "ConvNeXtSmall": 49_454_688,
+    "Xception": 20_861_480,
+    "InceptionV3": 21_802_784,
+    "InceptionResNetV2": 54_336_736,
+    "NASNetMobile": 4_269_716,
+    "VGG16": 14_714_688,
+    "VGG19": 20_024_384,
+}
+# the licence and source of the ImageNet weights, by the beginning of the name, as Keras' documentation or the
+# repositories state them from which they were converted; nothing is stated of ResNet50V2's and ResNet101V2's
+_LICENCES = {
+    ("MobileNet", "Inception", "NASNet"): ("Apache-2.0", "tensorflow/models"),
+    ("EfficientNetB",): ("Apache-2.0", "tensorflow/tpu"),
+    ("EfficientNetV2",): ("Apache-2.0", "google/automl"),
+    ("DenseNet",): ("BSD-3-Clause", "liuzhuang13/DenseNet"),
+    ("ConvNeXt",): ("MIT", "facebookresearch/ConvNeXt"),
+    ("Xception",): ("MIT", "Keras"),
+    ("VGG",): ("CC-BY-4.0", "VGG, University of Oxford"),
+}
+_LICENCE_OF = {name: ("MIT", "KaimingHe/deep-residual-networks") for name in ("ResNet50", "ResNet101")}
+
+
+def _with_facts(row: Backbone) -> Backbone:
+    found = [told for names, told in _LICENCES.items() if row.name.startswith(names)]
+    licence, source = _LICENCE_OF.get(row.name, found[0] if found else ("", ""))
+    return replace(row, parameters=_PARAMETERS[row.name], licence=licence, source=source)
+
+
 _ROWS = (
     Backbone(
         "MobileNet",
         160,
-        "tf",
+        "-1..1",
         _cuts([f"conv_pw_{n}_relu" for n in range(1, 14)]),
         alphas=(0.25, 0.5, 0.75, 1.0),
         weight_sizes=(128, 160, 192, 224),
@@ -128,38 +155,38 @@ _ROWS = (
     Backbone(
         "MobileNetV2",
         160,
-        "tf",
+        "-1..1",
         _mobilenet_v2(),
         alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
         weight_sizes=(96, 128, 160, 192, 224),
     ),
-    Backbone("MobileNetV3Small", 224, "inside", _mobilenet_v3(11, {0, 1, 3, 6, 8}), alphas=(0.75, 1.0)),
-    Backbone("MobileNetV3Large", 224, "inside", _mobilenet_v3(15, {1, 3, 6, 10, 12}), alphas=(0.75, 1.0)),
-    Backbone("EfficientNetB0", 224, "inside", _efficientnet([1, 2, 2, 3, 3, 4, 1])),
-    Backbone("EfficientNetB1", 240, "inside", _efficientnet([2, 3, 3, 4, 4, 5, 2])),
-    Backbone("EfficientNetB2", 260, "inside", _efficientnet([2, 3, 3, 4, 4, 5, 2])),
-    Backbone("EfficientNetB3", 300, "inside", _efficientnet([2, 3, 3, 5, 5, 6, 2])),
-    Backbone("EfficientNetV2B0", 224, "inside", _efficientnet([1, 2, 2, 3, 5, 8], first="project_activation")),
-    Backbone("EfficientNetV2B1", 240, "inside", _efficientnet([2, 3, 3, 4, 6, 9], first="project_activation")),
-    Backbone("EfficientNetV2B2", 260, "inside", _efficientnet([2, 3, 3, 4, 6, 10], first="project_activation")),
-    Backbone("EfficientNetV2B3", 300, "inside", _efficientnet([2, 3, 3, 5, 7, 12], first="project_activation")),
-    Backbone("EfficientNetV2S", 384, "inside", _efficientnet([2, 4, 4, 6, 9, 15], first="add")),
+    Backbone("MobileNetV3Small", 224, "0..255", _mobilenet_v3(11, {0, 1, 3, 6, 8}), alphas=(0.75, 1.0)),
+    Backbone("MobileNetV3Large", 224, "0..255", _mobilenet_v3(15, {1, 3, 6, 10, 12}), alphas=(0.75, 1.0)),
+    Backbone("EfficientNetB0", 224, "0..255", _efficientnet([1, 2, 2, 3, 3, 4, 1])),
+    Backbone("EfficientNetB1", 240, "0..255", _efficientnet([2, 3, 3, 4, 4, 5, 2])),
+    Backbone("EfficientNetB2", 260, "0..255", _efficientnet([2, 3, 3, 4, 4, 5, 2])),
+    Backbone("EfficientNetB3", 300, "0..255", _efficientnet([2, 3, 3, 5, 5, 6, 2])),
+    Backbone("EfficientNetV2B0", 224, "0..255", _efficientnet([1, 2, 2, 3, 5, 8], first="project_activation")),
+    Backbone("EfficientNetV2B1", 240, "0..255", _efficientnet([2, 3, 3, 4, 6, 9], first="project_activation")),
+    Backbone("EfficientNetV2B2", 260, "0..255", _efficientnet([2, 3, 3, 4, 6, 10], first="project_activation")),
+    Backbone("EfficientNetV2B3", 300, "0..255", _efficientnet([2, 3, 3, 5, 7, 12], first="project_activation")),
+    Backbone("EfficientNetV2S", 384, "0..255", _efficientnet([2, 4, 4, 6, 9, 15], first="add")),
     Backbone("ResNet50", 224, "caffe", _resnet([3, 4, 6, 3])),
     Backbone("ResNet101", 224, "caffe", _resnet([3, 4, 23, 3])),
-    Backbone("ResNet50V2", 224, "tf", _resnet([3, 4, 6, 3])),
-    Backbone("ResNet101V2", 224, "tf", _resnet([3, 4, 23, 3])),
-    Backbone("DenseNet121", 224, "torch", _densenet([6, 12, 24, 16])),
-    Backbone("DenseNet169", 224, "torch", _densenet([6, 12, 32, 32])),
-    Backbone("ConvNeXtTiny", 224, "inside", _adds(18)),
-    Backbone("ConvNeXtSmall", 224, "inside", _adds(36)),
-    Backbone("Xception", 299, "tf", _adds(13), smallest=71),
-    Backbone("InceptionV3", 299, "tf", _cuts([f"mixed{n}" for n in range(11)]), smallest=75),
-    Backbone("InceptionResNetV2", 299, "tf", _inception_resnet_v2(), smallest=75),
+    Backbone("ResNet50V2", 224, "-1..1", _resnet([3, 4, 6, 3])),
+    Backbone("ResNet101V2", 224, "-1..1", _resnet([3, 4, 23, 3])),
+    Backbone("DenseNet121", 224, "imagenet", _densenet([6, 12, 24, 16])),
+    Backbone("DenseNet169", 224, "imagenet", _densenet([6, 12, 32, 32])),
+    Backbone("ConvNeXtTiny", 224, "0..255", _adds(18)),
+    Backbone("ConvNeXtSmall", 224, "0..255", _adds(36)),
+    Backbone("Xception", 299, "-1..1", _adds(13), smallest=71),
+    Backbone("InceptionV3", 299, "-1..1", _cuts([f"mixed{n}" for n in range(11)]), smallest=75),
+    Backbone("InceptionResNetV2", 299, "-1..1", _inception_resnet_v2(), smallest=75),
     # Each cell reads the two cells before it: a single tensor can be cut only behind the first convolution.
-    Backbone("NASNetMobile", 224, "tf", ("stem_bn1",)),
+    Backbone("NASNetMobile", 224, "-1..1", ("stem_bn1",)),
     Backbone("VGG16", 224, "caffe", _vgg([2, 2, 3, 3, 3])),
     Backbone("VGG19", 224, "caffe", _vgg([2, 2, 4, 4, 4])),
 )
 
 
-BACKBONES: dict[str, Backbone] = {row.name: row for row in _ROWS}
+BACKBONES: dict[str, Backbone] = {row.name: _with_facts(row) for row in _ROWS}

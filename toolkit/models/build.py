@@ -1,34 +1,29 @@
 """ModelSpec -> one flat Keras graph: uint8 pixels, normalisation, backbone, pooling, head, probabilities.
 
 The graph is flat because a backbone nested in it could not be cut into a frozen prefix and a trainable suffix. The
-layers that end the stages are in `toolkit.models.applications`; `toolkit.models.weights` loads pre-trained weights.
+layers that end the stages are told by `toolkit.models.backbones`; `toolkit.models.weights` loads pre-trained weights.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from toolkit.models.applications import backbone, cut_layer
+from toolkit.models.applications import BACKBONES
+from toolkit.models.backbone_file import copy_of
+from toolkit.models.backbones import backbone, cut_layer
+from toolkit.models.cuts import automatic_name
 from toolkit.models.spec import ModelSpec, check_spec
 from toolkit.models.weights import construct, load_backbone
+from toolkit.pixels.pixel_range import pixel_range
 
 __all__ = ["build_model", "load_backbone", "prefix_and_suffix", "set_unfreeze"]
 
 Weights = dict[str, list[np.ndarray]]  # a layer's name -> its weights
-
-# (scale, offset) for RGB in 0..255 that compute what `preprocess_input` does; "caffe" also reverses the channels.
-_RESCALING: dict[str, tuple[float | list[float], float | list[float]]] = {
-    "tf": (1 / 127.5, -1.0),
-    "torch": (
-        [1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)],
-        [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
-    ),
-    "caffe": ([1.0, 1.0, 1.0], [-123.68, -116.779, -103.939]),
-}
 
 
 def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
@@ -39,10 +34,9 @@ def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
     """
     check_spec(spec)
     image = keras.Input((spec.image_size, spec.image_size, spec.channels), dtype="uint8", name="image")
-    features = construct(spec, input_tensor=_normalised(_three_channels(image), spec), weights=None)
-    _name_by_order(features)
-    _switch_off_dropout(features)
-    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(features.output)
+    features = _features(image, spec)
+    pool = keras.layers.GlobalAveragePooling2D if len(features.shape) == 4 else keras.layers.Identity
+    pooled = pool(name="pool")(features)
     model = keras.Model(image, head(pooled, spec), name="unfreeze")
     load_backbone(model, spec, weights)
     set_unfreeze(model, spec, spec.unfreeze)
@@ -59,7 +53,8 @@ def set_unfreeze(model: keras.Model, spec: ModelSpec, depth: int) -> None:
     behind = cut is None
     for operation in model.operations:  # in the graph's order; the cut may be an operation that is not a layer
         if isinstance(operation, keras.Layer):
-            operation.trainable = behind and not isinstance(operation, keras.layers.BatchNormalization)
+            for layer in operation._flatten_layers():  # TensorFlow ignores a value that the outer one has already
+                layer.trainable = behind and not isinstance(layer, keras.layers.BatchNormalization)
         behind = behind or operation.name == cut
 
 
@@ -96,7 +91,7 @@ def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
         entry, x = body.input, body.output
     keras.utils.set_random_seed(seed)
     suffix = keras.Model(entry, head(x, spec), name="suffix")
-    for layer in suffix.layers:
+    for layer in suffix._flatten_layers(include_self=False):
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     return suffix
 
@@ -127,18 +122,27 @@ def set_backbone_weights(model: keras.Model, weights: Weights) -> None:
             layer.finalize_state()  # the layer computes with copies of its weights, which this renews
 
 
-def _three_channels(image: keras.KerasTensor) -> keras.KerasTensor:
-    """RGB as it is; grey as the RGB image that looks like it, since every backbone takes three channels."""
-    return image if image.shape[-1] == 3 else keras.layers.Concatenate(name="grey_to_rgb")([image] * 3)
+def _features(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
+    """The backbone's features of images, float32 [N, h, w, c], or [N, c] of a backbone that pools them itself."""
+    row = backbone(spec.backbone)
+    pixels = image if image.shape[-1] == row.channels else keras.layers.Concatenate(name="grey_to_rgb")([image] * 3)
+    if row.pixels != "0..255":  # else the backbone of the table takes the pixels as they are
+        pixels = normalised(pixels, row.pixels or spec.pixels)
+    if row.name not in BACKBONES:
+        _name_by_order(keras.Model(image, pixels))
+        return copy_of(Path(row.name), pixels)
+    graph = construct(spec, input_tensor=pixels, weights=None)
+    _name_by_order(graph)
+    _switch_off_dropout(graph)
+    return graph.output
 
 
-def _normalised(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
-    mode = backbone(spec.backbone).normalisation
-    if mode == "inside":
-        return image
-    scale, offset = _RESCALING[mode]
-    pixels = keras.layers.Rescaling(scale, offset, name="normalise")(image)
-    return pixels[..., ::-1] if mode == "caffe" else pixels
+def normalised(pixels: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Pixels from 0 to 255, [N, H, W, 3 or 1], -> float32 of the same shape in the range `name`."""
+    named, count = pixel_range(name), pixels.shape[-1]
+    factor, offset = (one[0] if named.fits_grey else list(one)[:count] for one in (named.factor, named.offset))
+    values = keras.layers.Rescaling(factor, offset, dtype="float32", name="normalise")(pixels)
+    return values[..., ::-1] if named.reversed else values
 
 
 def head(pooled: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
@@ -156,16 +160,9 @@ def _name_by_order(graph: keras.Model) -> None:
     seen: Counter[str] = Counter()
     for operation in graph.operations:
         stem = re.sub(r"_\d+$", "", operation.name)
-        if stem == _automatic_name(operation):
+        if stem == automatic_name(operation):
             seen[stem] += 1
             operation.name = f"{stem}_{seen[stem]}"
-
-
-def _automatic_name(operation: keras.Operation) -> str:
-    """The name that Keras gives an unnamed operation, without its number: Conv2D -> conv2d, ReLU -> re_lu."""
-    name = re.sub(r"\W+", "", type(operation).__name__)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _switch_off_dropout(graph: keras.Model) -> None:

@@ -1,4 +1,4 @@
-"""Pre-trained weights for the backbone: downloaded by Keras, from a file of Keras' headless model, or the starter.
+"""Pre-trained weights for the backbone: downloaded by Keras, from a file, or the starter.
 
 Keras' own constructor loads the first two into a model of its own, because it can read every format that Keras ever
 wrote; then they are copied from there. The starter weights, `starter.npz` beside this module, are of MobileNetV2 with
@@ -15,7 +15,8 @@ import keras
 import numpy as np
 
 from toolkit.errors import UnfreezeError, first_line
-from toolkit.models.applications import backbone
+from toolkit.models.backbone_file import weights_of
+from toolkit.models.backbones import backbone
 from toolkit.models.spec import ModelSpec
 from toolkit.storage.local_path import local_path
 from toolkit.untrusted.archive import check_keras
@@ -41,6 +42,11 @@ def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
         return
     if weights == "starter":
         _load_starter(model)
+        return
+    if weights == spec.backbone:
+        for name, arrays in weights_of(Path(weights)).items():
+            model.get_layer(name).set_weights(arrays)
+        _finish_normalization(model, spec, weights)
         return
     source = _download(spec) if weights == "imagenet" else _read(spec, local_path(weights, "a weights file"))
     with_weights = [layer for layer in source.layers if layer.weights]

@@ -20,5 +20,6 @@ look            what tells a copy of a picture from another one
 perceptual_hash   64 bits that stay the same when a picture is encoded anew
 resize          bilinear resampling, in numpy
 grey            RGB -> one channel
+pixel_range     the values that a model takes for pixels
 augment         one augmented view of one image
 """

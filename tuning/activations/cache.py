@@ -24,13 +24,14 @@ import numpy as np
 
 from toolkit.data.decoded_arrays import make_cache
 from toolkit.errors import UnfreezeError, first_line
-from toolkit.models.applications import backbone
+from toolkit.models.backbones import backbone
 from toolkit.models.build import backbone_weights, cut_tensor
 from toolkit.models.spec import ModelSpec
 from toolkit.pixels.augment import VERSION as AUGMENT_VERSION
 from toolkit.pixels.colour import IGNORED
 from toolkit.pixels.decode import DECODE_VERSION
 from toolkit.pixels.levels import FULL
+from toolkit.pixels.pixel_range import PIXELS
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
@@ -116,6 +117,7 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
         settings.cache_dtype,
         runtime,
         *([settings.colour] if spec.channels != 3 else []),  # what earlier versions did is not named, as in
+        *([spec.pixels] if spec.pixels != PIXELS[0] else []),
         *([run.images.levels] if run.images.levels != FULL else []),  # their caches
         *([run.images.profiles] if run.images.profiles != IGNORED else []),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from export.settings import PIXELS
+from toolkit.pixels.pixel_range import PIXELS
 from toolkit.progress import Listener
 from unfreeze import api, option_records
 from unfreeze import options as o

@@ -6,6 +6,7 @@ import re
 
 from export.artefacts import UNSTATED
 from toolkit.data.together import near_leaks, split_groups
+from toolkit.models.backbones import short_name
 from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
@@ -115,7 +116,7 @@ def front_matter(facts: RunFacts) -> str:
     lines = [*_license(facts.description.get("license", UNSTATED))]
     lines += ["library_name: keras", "pipeline_tag: image-classification", "tags:"]
     tags = ["image-classification", "keras", "unfreeze", *sorted({file.format for file in facts.files})]
-    lines += [f"  - {yaml_text(tag)}" for tag in [*tags, facts.spec.backbone if facts.spec else ""] if tag]
+    lines += [f"  - {yaml_text(tag)}" for tag in [*tags, short_name(facts.spec.backbone) if facts.spec else ""] if tag]
     if facts.evaluation is None:
         return "\n".join(lines)
     data = facts.run.images.root.name or "images"

@@ -12,9 +12,11 @@ import numpy as np
 from export.artefacts import UNSTATED
 from export.description import reject_below
 from export.proof.parity import Parity
-from export.settings import CALIBRATION, MARGIN, PIXELS, ExportSettings
+from export.settings import CALIBRATION, MARGIN, ExportSettings
 from toolkit.data.settings import DataSettings
 from toolkit.models.applications import BACKBONES
+from toolkit.models.backbones import is_file
+from toolkit.pixels.pixel_range import PIXELS
 from toolkit.settings import SEARCH_ONLY, Settings
 from toolkit.stats.accuracy_lost import margin_of
 from unfreeze.pages.run_facts import RunFacts
@@ -125,8 +127,10 @@ def _options(settings: Settings, searched: bool) -> list[str]:
         usual = getattr(default, name)
         if not searched and name in SINGLE:
             value, usual = value[0], SINGLE[name]
-        elif name == "image_size" and row is not None:
-            usual = row.image_size
+        elif name == "image_size":
+            usual = row.image_size if row else None
+        elif name == "weights" and value == settings.backbone:
+            usual = value  # they are in the backbone's file
         skipped = name in (*HERE, "time_limit") or (not searched and name in SEARCH_ONLY)
         if not skipped and value is not None and value != usual:
             options += _typed(name, value)
@@ -139,7 +143,8 @@ def _typed(name: str, value: object) -> list[str]:
         return [option if value else f"--no-{option[2:]}"]
     if isinstance(value, tuple):
         return [option, ",".join(map(_number, value))]
-    if name == "image_dir" or (name == "weights" and value not in ("imagenet", "starter", "none")):
+    is_path = is_file(str(value)) if name == "backbone" else value not in ("imagenet", "starter", "none")
+    if name == "image_dir" or (name in ("backbone", "weights") and is_path):
         return [option, Path(str(value)).name]
     return [option, _number(value)]
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export.settings import PIXELS
 from toolkit.data.together import near_leaks, split_groups
 from toolkit.errors import one_line
+from toolkit.models.backbones import short_name
+from toolkit.pixels.pixel_range import PIXELS
 from unfreeze.evidence_wording import allowed_words, class_loss_words, classes_words, evidence_words
 from unfreeze.pages.effects import Effect
 from unfreeze.pages.run_facts import RunFacts
@@ -64,7 +65,7 @@ def model_words(facts: RunFacts) -> str:
     if facts.spec is None:
         return f"A Keras model {at} that was trained elsewhere"
     width = f" (alpha {facts.spec.alpha:g})" if facts.spec.alpha != 1 else ""
-    return f"{facts.spec.backbone}{width} {at}, fine-tuned"
+    return f"{short_name(facts.spec.backbone)}{width} {at}, fine-tuned"
 
 
 def colour_word(facts: RunFacts) -> str:
@@ -100,6 +101,8 @@ def starting_weights_sentence(facts: RunFacts) -> str:
     if facts.adopted:
         return ""
     weights = facts.run.settings.weights
+    if weights == facts.run.settings.backbone:
+        return f"It started from the weights in the backbone's own file, {Path(weights).name}."
     return {
         "imagenet": "It started from ImageNet weights.",
         "starter": "It started from the starter weights, which have seen computed pictures only: to try things out, "

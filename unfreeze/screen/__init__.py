@@ -6,4 +6,5 @@ tables             results of data, search and evaluation
 export_tables      results of export and verification
 threshold          below what exported files are unsure
 model_file_tables  what is in a model file
+backbones          the table of backbones
 """

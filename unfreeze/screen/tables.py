@@ -14,7 +14,6 @@ from toolkit.data.image_set import ImageSet
 from toolkit.data.sources.reasons import by_suffix
 from toolkit.data.together import near_duplicates, near_leaks, split_groups
 from toolkit.errors import counted, one_line
-from toolkit.models.applications import BACKBONES
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
 from unfreeze.wording import backbone_words, folds_words, left_out_words, majority_words, validation_words
@@ -210,12 +209,3 @@ def show_adopted(adopted: dict[str, Any], images: ImageSet) -> None:
     click.echo(f"{accuracy}. If you expected more, check --pixels and --labels")
     if "train" not in images.parts:
         click.echo("int8 and int16x8 files need training images to calibrate on: export will leave them out")
-
-
-def show_backbones() -> None:
-    rows = [
-        [row.name, str(row.image_size), str(len(row.cuts) + 1), ", ".join([*row.cuts[:2], "…"][: len(row.cuts)])]
-        for row in BACKBONES.values()
-    ]
-    print_table(["backbone", "px", "deepest", "frozen up to, at depth 1, 2, …"], rows)
-    click.echo("\nat the deepest depth nothing is frozen; --json lists every cut layer")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from export.settings import PIXELS
 from toolkit.errors import UnfreezeError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+PIXELS = ("0..255", "0..1", "-1..1", "imagenet", "caffe")  # ranges of pixel values that have a name
 UNITS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of ImageNet's pixels, from 0 to 1
 HOW_TO_SAY = f"{', '.join(PIXELS)}, or MEAN/STD such as 127.5/127.5: the model takes (pixel - MEAN) / STD"
 
@@ -35,6 +37,8 @@ class PixelRange:
 
     def values(self, images: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, 3 or 1] -> float32 of the same shape. One channel is taken for red, green and blue alike."""
+        import numpy as np  # settings name ranges, and they are light
+
         if images.shape[-1] == 1:
             grey: np.ndarray = images.astype(np.float32) * np.float32(self.factor[0]) + np.float32(self.offset[0])
             return grey

@@ -1,0 +1,153 @@
+"""A Keras model in a file as a backbone: read safely, made flat, checked, and its stages found.
+
+What acts only in training (dropout, noise, augmentation, the dropping of paths) is left out or switched off, so that a
+frozen prefix gives the same activations in every epoch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from toolkit.errors import UnfreezeError, short_reason
+from toolkit.models.applications import Backbone
+from toolkit.models.cuts import find_stages
+from toolkit.models.flatten import Copies, run_flat
+from toolkit.storage.files import atomic
+from toolkit.untrusted.keras_file import read_model
+
+OWN = ("image", "grey_to_rgb", "normalise", "get_item_1", "pool", "head", "dropout", "probabilities")  # of build_model
+SIZE = 224  # pixels, the default for a backbone that takes images of any size
+TRIED = 64  # pixels of the image with which such a one is tried
+SAME = 1e-4  # largest difference of the flat graph's features from the model's own, relative to their largest
+
+
+def row_of(path: Path) -> Backbone:
+    """What is known of the backbone in a file. Raises UnfreezeError if it is none."""
+    return _read(*_version(path))[1]
+
+
+def keep(model: keras.Model, path: Path) -> None:
+    """Write a model into a file as a backbone, unless it is there already. Raises UnfreezeError if the file holds
+    another one, or if the model cannot be saved."""
+    if path.is_file():
+        stored = read_model(path)
+        pairs = itertools.zip_longest(stored.get_weights(), model.get_weights(), fillvalue=np.zeros(0))
+        if not all(np.array_equal(one, other) for one, other in pairs):
+            raise UnfreezeError(f"{path} holds the weights of another backbone; give another run folder")
+        return
+    try:
+        with atomic(path) as temporary:
+            model.save(temporary)
+    except Exception as error:  # Keras raises whatever its layers do
+        raise UnfreezeError(f"the model {model.name} cannot be saved ({short_reason(error)})") from None
+
+
+def copy_of(path: Path, image: keras.KerasTensor) -> keras.KerasTensor:
+    """The features that a copy of the backbone in a file, with new weights, gives for `image`."""
+    return run_flat(_read(*_version(path))[0], image, Copies(OWN).call)
+
+
+def weights_of(path: Path) -> dict[str, list[np.ndarray]]:
+    """A layer's name -> its weights in the file."""
+    return {layer.name: layer.get_weights() for layer in _read(*_version(path))[0].layers if layer.weights}
+
+
+def _version(path: Path) -> tuple[Path, int, int]:
+    """What tells whether a file was changed since it was read."""
+    if not path.is_file():
+        raise UnfreezeError(
+            f"no backbone at {path}; --backbone takes a name that `unfreeze backbones` lists, or a file"
+        )
+    told = path.stat()
+    return path, told.st_mtime_ns, told.st_size
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, changed: int, size: int) -> tuple[keras.Model, Backbone]:
+    """(the flat graph of the model in a file, frozen, with its weights; what is known of it)."""
+    try:
+        own = read_model(path)
+        side, channels = _check(own), own.inputs[0].shape[-1]
+        model = _flat(keras.Model(own.inputs[0], own.outputs[0]))  # not from a list or dict of one
+    except UnfreezeError as error:
+        text = str(error)
+        raise UnfreezeError(text if text.startswith(str(path)) else f"{path} is no backbone: {text}") from None
+    cuts = find_stages(model)
+    row = Backbone(str(path), side or SIZE, "", cuts, model.count_params(), smallest=1)
+    return model, replace(row, fixed=side is not None, channels=channels)
+
+
+def _check(model: Any) -> int | None:
+    """The side in pixels of the images that the model takes, None for any. Raises UnfreezeError if the model does not
+    go from one image to features."""
+    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
+        raise UnfreezeError("it must have one input, images, and one output, their features")
+    shape, features = model.inputs[0].shape, model.outputs[0].shape
+    if len(shape) != 4 or shape[-1] not in (1, 3):
+        raise UnfreezeError(f"it takes {list(shape[1:])}, not images [height, width, 3 or 1]")
+    if shape[1] != shape[2]:
+        raise UnfreezeError(f"it takes images of {shape[1]} x {shape[2]} px; a backbone takes square ones")
+    if len(features) not in (2, 4) or features[-1] is None:
+        raise UnfreezeError(f"it gives {list(features[1:])}; features are a vector, or a map [height, width, channels]")
+    last = model.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", type(last).__name__.lower())
+    if len(features) == 2 and activation in ("softmax", "sigmoid"):
+        raise UnfreezeError(
+            "it is a whole classifier, whose last layer gives probabilities; save the model before that layer, "
+            "keras.Model(model.inputs, model.layers[-2].output), or use it as it is with `unfreeze adopt`"
+        )
+    return shape[1]
+
+
+def _flat(own: Any) -> keras.Model:
+    image = keras.Input(own.inputs[0].shape[1:], dtype=own.inputs[0].dtype, name="image")
+    copies = Copies(OWN)
+    try:
+        model = keras.Model(image, run_flat(own, image, copies.call), name="backbone")
+    except UnfreezeError:
+        raise
+    except Exception as error:  # a layer of somebody's own raises whatever it does
+        raise UnfreezeError(f"its layers cannot be made anew ({short_reason(error)})") from None
+    copies.copy_weights()
+    model.trainable = False
+    _check_same(own, model)
+    return model
+
+
+def _check_same(own: Any, flat: keras.Model) -> None:
+    """Raises UnfreezeError if the flat graph gives other features than the model, or others in training."""
+    side = flat.input.shape[1] or TRIED
+    image = np.random.default_rng(0).uniform(0, 255, (2, side, side, flat.input.shape[-1]))
+    image = image.astype(flat.input.dtype)
+    wanted, given = (np.asarray(model(image, training=False)) for model in (own, flat))
+    if not np.isfinite(wanted).all():
+        raise UnfreezeError("its features are no finite numbers; are its weights damaged?")
+    if not _near(wanted, given):
+        raise UnfreezeError("its layers in one flat graph give other features; save it as one functional model")
+    before = [variable.numpy() for variable in flat.variables]
+    if not _near(given, np.asarray(flat(image, training=True))):
+        raise UnfreezeError(f"its layer {_acts_in_training(flat, image)!r} answers otherwise in training; leave it out")
+    for variable, value in zip(flat.variables, before, strict=True):
+        if not np.array_equal(variable.numpy(), value):
+            raise UnfreezeError(f"its layer {variable.path.split('/')[0]!r} changes while it is used; leave it out")
+
+
+def _near(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and bool(np.abs(one - other).max() <= SAME * np.abs(one).max())
+
+
+def _acts_in_training(flat: keras.Model, image: np.ndarray) -> str:
+    """The name of the first layer that gives something else in training."""
+    for layer in flat.layers:
+        part = keras.Model(flat.input, layer.output)
+        both = [keras.tree.flatten(part(image, training=mode)) for mode in (False, True)]
+        if not all(_near(np.asarray(one), np.asarray(other)) for one, other in zip(*both, strict=True)):
+            return str(layer.name)
+    return str(flat.layers[-1].name)

@@ -1,0 +1,54 @@
+"""A backbone by its name in keras.applications, or by the file of a Keras model: its row, stages and cut layers."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from toolkit.errors import UnfreezeError
+from toolkit.models.applications import BACKBONES, Backbone
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+OWN_BACKBONE = "backbone.keras"  # in a run folder: a keras.Model that was given as the backbone
+
+
+def is_file(name: str) -> bool:
+    """Whether the text names a file, not a backbone of the table."""
+    return name not in BACKBONES and (name.endswith(SUFFIXES) or "/" in name or "\\" in name)
+
+
+def short_name(name: str) -> str:
+    """The name of a backbone for people: of a file its own name, without folder and suffix."""
+    return Path(name).stem if is_file(name) else name
+
+
+def backbone(name: str) -> Backbone:
+    """The row of the backbone `name`; of a file, which is read for it, one that is made from its graph. Raises
+    UnfreezeError, which proposes the nearest name, if there is none, and if the file is no backbone."""
+    if name in BACKBONES:
+        return BACKBONES[name]
+    if is_file(name):
+        from toolkit.process.keras_start import start_keras
+
+        start_keras()
+        from toolkit.models.backbone_file import row_of
+
+        return row_of(Path(name))
+    lower = {known.lower(): known for known in BACKBONES}
+    near = get_close_matches(name.lower(), lower, n=1)
+    hint = f"did you mean {lower[near[0]]}?" if near else "`unfreeze backbones` lists those there are"
+    raise UnfreezeError(f"unknown backbone {name!r}; {hint}; of your own model give the path of its .keras file")
+
+
+def deepest(name: str) -> int:
+    """The largest unfreeze depth, at which all stages are trained."""
+    return len(backbone(name).cuts) + 1
+
+
+def cut_layer(name: str, depth: int) -> str | None:
+    """The layer whose output is the last frozen tensor at `depth`; None if nothing is frozen. Raises UnfreezeError if
+    the backbone does not have this depth."""
+    cuts = ("pool", *backbone(name).cuts, None)
+    if not 0 <= depth < len(cuts):
+        raise UnfreezeError(f"unfreeze depth of {short_name(name)} goes from 0 to {len(cuts) - 1}, got {depth}")
+    return cuts[depth]
