@@ -42,9 +42,9 @@ SETS: dict[str, dict[str, Any]] = {
     "digits": {},
 }
 WAYS: dict[str, dict[str, Any]] = {
-    "loss": {},
-    "accuracy": {"objective": "val_accuracy"},
-    "scaled": {},
+    "loss": {"folds": 1},
+    "accuracy": {"objective": "val_accuracy", "folds": 1},
+    "scaled": {"folds": 1},
     "folds3": {"folds": 3},
     "folds5": {"folds": 5},
 }
@@ -111,7 +111,7 @@ def one(name: str, seed: int, way: str, cats: Path, weights: Path) -> list[dict]
     chosen, found = replace(settings(name, seed, weights), **WAYS[way]), list[dict[str, Any]]()
     with tempfile.TemporaryDirectory() as scratch:
         data = images(name, seed, cats, Path(scratch))
-        for final in ("average", "retrained") if chosen.folds > 1 else ("",):
+        for final in ("average", "retrained") if chosen.fold_count > 1 else ("",):
             started, cpu = time.perf_counter(), time.process_time()
             run = prepare(data, Path(scratch) / "run", replace(chosen, final=final or "average"))
             result = search(run)

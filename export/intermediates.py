@@ -121,7 +121,7 @@ class Intermediates:
         self._check_has("val", "judge it by")
         run, settings = self.run, self.run.settings
         part = self._part(*settings.judged_on)
-        held_out = read_held_out(run.path, len(run.images.class_names)) if settings.folds > 1 else None
+        held_out = read_held_out(run.path, len(run.images.class_names)) if settings.fold_count > 1 else None
         chosen = stratified_rows(part.labels, JUDGED, settings.seed)
         if held_out is None:
             return part.images, all_alike(chosen, part.labels[chosen])

@@ -65,7 +65,7 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
         answers = model_answers(model, part.images, "the model's own answers", progress)
     reference = Reference(run.images.select("test").paths, part.labels, answers)
     val = _judging_reference(run, model, image_size, progress)
-    proof = reference if run.settings.folds > 1 else reference + val  # with folds the model was trained on them
+    proof = reference if run.settings.fold_count > 1 else reference + val  # with folds the model was trained on them
     limit = threshold(run, settings, staying.description if staying else None, proof.only(VAL))
     description = describe(run, image_size, license, limit)
     if staying and staying.artefacts and staying.description != description:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.stats import binom
 from sklearn.model_selection import StratifiedKFold
 
@@ -19,12 +21,12 @@ from export.quantise.calibration import Judged, all_alike, as_unseen
 from export.quantise.first_that_holds import _weighted_pair
 from tests.test_split import folder, shuffled
 from tests.tiny import SETTINGS
-from toolkit.data.folds import draw_folds
+from toolkit.data.folds import CHOSEN, draw_folds
 from toolkit.data.settings import POOLED, DataSettings
 from toolkit.data.together import together
 from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
-from toolkit.run import Run, prepare
+from toolkit.run import Run, load_run, prepare
 from toolkit.settings import Settings
 from toolkit.stats.accuracy_lost import PairedAnswers
 from toolkit.stats.scores import SCORES
@@ -374,3 +376,60 @@ def test_one_image_that_stands_for_many_does_not_decide() -> None:
     assert pair.verdict(0.005) == "undecided" or pair.lost_at_most > 0.088
     alike = all_alike(np.arange(913), np.zeros(913, np.int32))
     assert _weighted_pair(np.ones(913, bool), after, alike) == PairedAnswers(913, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "given", "wanted"),
+    [
+        ((250, 250), {}, 5),
+        ((251, 250), {}, 1),
+        ((40, 5), {}, 5),
+        ((40, 4), {}, 1),  # a class that is not in each of five folds
+        ((40, 40), {"folds": 1}, 1),
+        ((40, 40), {"folds": 3}, 3),
+        ((40, 40), {"refit": 2}, 1),
+    ],
+)
+def test_few_images_are_judged_in_folds(counts: tuple, given: dict, wanted: int, tmp_path: Path) -> None:
+    """Where DATA has a validation part, that one judges; a run that goes on keeps what it has."""
+    data = write_counted(tmp_path / "data", counts)
+    run = prepare(data, tmp_path / "run", Settings(weights="none", near_duplicates="off", **given))
+    assert run.settings.folds == wanted
+    assert (CHOSEN in run.images.notices) == (wanted == 5)
+    assert load_run(tmp_path / "run").settings.folds == wanted
+
+
+def write_counted(folder: Path, counts: tuple[int, ...]) -> Path:
+    """So many training images of each class, of one colour each, and a test part."""
+    for label, count in enumerate(counts):
+        for number in range(count + 2):
+            path = folder / ("train" if number < count else "test") / f"c{label}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (number % 256, number // 256, 100 * label)).save(path)
+    return folder
+
+
+def test_a_validation_part_that_data_has_stays_one(tmp_path: Path) -> None:
+    data = write_counted(tmp_path / "data", (20, 20))
+    (data / "test").rename(data / "val")
+    shutil.copytree(data / "val", data / "test")
+    for file in (data / "test").glob("*/*.png"):
+        Image.new("RGB", (8, 8), (200, 200, int(file.stem))).save(file)
+    settings = Settings(weights="none", near_duplicates="off")
+    assert prepare(data, tmp_path / "run", settings).settings.folds == 1
+
+
+def test_a_search_that_goes_on_keeps_its_folds(tmp_path: Path) -> None:
+    data = write_counted(tmp_path / "data", (20, 20))
+    settings = Settings(weights="none", near_duplicates="off")
+    first = prepare(data, tmp_path / "run", settings)
+    (tmp_path / "run" / "search").mkdir()
+    again = prepare(data, tmp_path / "run", settings)
+    assert (again.settings, again.images.notices) == (first.settings, first.images.notices)
+    assert CHOSEN in again.images.notices
+    with pytest.raises(UnfreezeError, match="folds"):
+        prepare(data, tmp_path / "run", replace(settings, folds=1))
+    stored = json.loads((tmp_path / "run" / "run.json").read_text())
+    del stored["settings"]["folds"]  # of a version that knew no folds
+    (tmp_path / "run" / "run.json").write_text(json.dumps(stored))
+    assert prepare(data, tmp_path / "run", settings).settings.folds == 1

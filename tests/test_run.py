@@ -17,7 +17,7 @@ from toolkit.storage.files import atomic, read_json, write_json
 from unfreeze import api
 from unfreeze.screen.tables import warnings
 
-SETTINGS = Settings(weights="none")
+SETTINGS = Settings(weights="none", folds=1)
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -23,11 +23,13 @@ with patch.dict(BACKBONES, Tiny=ROW):  # a record is checked when it is made
         batch_size=8,
         oracle="random",
         trials=3,
+        folds=1,
     )
 OPTIONS = [  # the same settings, as they are typed
     *("--backbone", "Tiny", "--weights", "none", "--image-size", "32", "--batch-size", "8"),
     *("--head-units", "0,4", "--dropout", "0,0.2", "--unfreeze", "0,2"),
-    *("--head-epochs", "1", "--tune-epochs", "1", "--head-rate", "0.01", "--oracle", "random"),
+    *("--head-epochs", "1", "--tune-epochs", "1", "--head-rate", "0.01", "--folds", "1"),
+    *("--oracle", "random"),
 ]
 
 

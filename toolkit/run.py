@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import earlier_version
-from toolkit.data.folds import checked_for_folds
+from toolkit.data.folds import CHOSEN, checked_for_folds, choose_folds
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
@@ -116,11 +116,32 @@ def prepare(
 ) -> Run:
     """Scan the data, split it, and open the run folder for it. Nothing is written if this raises UnfreezeError."""
     settings.check_files()
-    images = read_images(data, path, settings, strict=strict, progress=progress)
+    images, val_given = _read(data, path, settings, strict=strict, progress=progress)
+    if settings.folds is None:
+        images, settings = _with_folds(images, settings, _begun(path), chooses=searches and not val_given)
+    images = checked_for_folds(images, settings.fold_count, settings, val_given=val_given)
     return open_run(path, images, settings, searches=searches)
 
 
-def read_images(
+def _with_folds(images: ImageSet, settings: Settings, stored: Any, *, chooses: bool) -> tuple[ImageSet, Settings]:
+    """The images and the settings with the folds that were left open: those of the run that goes on, or those that are
+    chosen now, which a notice tells."""
+    before = stored.get("settings") if isinstance(stored, dict) else None
+    if isinstance(before, dict):
+        folds, told = Settings.from_json(before).folds, CHOSEN in str(stored.get("data"))
+    else:
+        folds = choose_folds(images, settings) if chooses and not settings.refit else 1
+        told = folds > 1
+    return replace(images, notices=(*images.notices, *[CHOSEN] * told)), replace(settings, folds=folds)
+
+
+def read_images(data: Path, path: Path, settings: Settings, **how: Any) -> ImageSet:
+    """The images of DATA for a run in the folder `path`, each with its part. `how`: as `scan` takes it. Raises
+    UnfreezeError if the data cannot be used, or if the run folder or the cache lies inside DATA."""
+    return _read(data, path, settings, **how)[0]
+
+
+def _read(
     data: Path,
     path: Path,
     settings: Settings,
@@ -129,11 +150,8 @@ def read_images(
     classes: tuple[str, ...] | None = None,
     trains: bool = True,
     progress: Progress = silent,
-) -> ImageSet:
-    """The images of DATA for a run in the folder `path`, each with its part. `classes`, `trains`: as `scan` takes them.
-
-    Raises UnfreezeError if the data cannot be used, or if the run folder or the cache lies inside DATA.
-    """
+) -> tuple[ImageSet, bool]:
+    """`read_images`, and whether DATA has a validation part of its own."""
     _refuse_inside(data, path, "its pictures would become data; give a folder elsewhere")
     if settings.cache_dir:
         why = "the next call would take its files for data; give another --cache-dir"
@@ -145,8 +163,7 @@ def read_images(
             f"{data} has {len(images.class_names)} classes and a run takes at most {MAX_CLASSES}, whose confusions can "
             "still be kept and shown: merge classes"
         )
-    divided = divide_by(images, settings, strict=strict)
-    return checked_for_folds(divided, settings.folds, settings, val_given="val" in images.parts)
+    return divide_by(images, settings, strict=strict), "val" in images.parts
 
 
 def _refuse_inside(data: Path, path: Path, why: str) -> None:

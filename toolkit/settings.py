@@ -49,8 +49,8 @@ RULES = {
     **dict.fromkeys(("cache", "calibrate"), Rule(bool, "True or False")),
     "cache_dir": Rule(str, "the path of a folder as text"),
     **dict.fromkeys(("head_epochs", "tune_epochs", "refit"), at_least(0)),
-    **dict.fromkeys(("batch_size", "trials", "patience", "folds"), at_least(1)),
-    "views": at_least(1, optional=True),
+    **dict.fromkeys(("batch_size", "trials", "patience"), at_least(1)),
+    **dict.fromkeys(("views", "folds"), at_least(1, optional=True)),
     "head_rate": _positive("0.001"),
     "tune_rate": _positive("0.0001"),
     "cache_limit": _positive("50"),
@@ -131,7 +131,8 @@ class Settings(DataSettings):
     pick: str = "best"  # or "smallest": the smallest model of the trials tied with the best one
     time_limit: float | None = None  # seconds that a call of `tune` or `run` may take
     refit: int = 0  # further epochs for which the model of the trial that is taken is trained
-    folds: int = 1  # of cross-validation, over training and validation images; 1: the validation images judge
+    folds: int | None = None  # of cross-validation, over training and validation images; 1: the validation images
+    # judge; None: as `toolkit.data.folds` decides, by the number of images
     final: str = "average"  # or "retrained": the model that is made of a trial with folds
     seed: int = 0  # of the split, the search, training and augmentation
 
@@ -144,7 +145,7 @@ class Settings(DataSettings):
             raise UnfreezeError(
                 "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
             )
-        if self.folds > 1 and self.refit:
+        if self.fold_count > 1 and self.refit:
             raise UnfreezeError(
                 "--refit needs validation images that no model was trained on, and --folds leaves none; give one only"
             )
@@ -189,14 +190,19 @@ class Settings(DataSettings):
         return as_tuple(self.head_units), as_tuple(self.dropout), as_tuple(self.unfreeze)
 
     @property
+    def fold_count(self) -> int:
+        """The folds; 1 where it is not decided yet."""
+        return self.folds or 1
+
+    @property
     def trained_on(self) -> tuple[str, ...]:
         """The parts of the data whose images the trials are trained on."""
-        return POOLED if self.folds > 1 else ("train",)
+        return POOLED if self.fold_count > 1 else ("train",)
 
     @property
     def judged_on(self) -> tuple[str, ...]:
         """The parts whose images judge the trials: with folds all that they are trained on, each out of its fold."""
-        return POOLED if self.folds > 1 else ("val",)
+        return POOLED if self.fold_count > 1 else ("val",)
 
     @property
     def channels(self) -> int:
@@ -243,6 +249,6 @@ class Settings(DataSettings):
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """The settings that `to_json` gave. The backbone may have left the table since then. Raises TypeError if
         `values` has an unknown field, UnfreezeError if a value has the wrong type."""
-        stored = cls(**OF_EARLIER | values | {"backbone": ADOPTED})
+        stored = cls(**OF_EARLIER | {"folds": 1} | values | {"backbone": ADOPTED})
         stored._set("backbone", values["backbone"])
         return stored

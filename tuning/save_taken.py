@@ -73,7 +73,7 @@ def save_taken(
         rows = refit(model, data.train, data.val, run.settings, rows, folder.answers(), tell)
         model = without_optimizer(model, result.spec)
         answers = probabilities(model, data.val.images)
-    held_out = folder.answers() if run.settings.folds > 1 else answers  # the final model was trained on all images
+    held_out = folder.answers() if run.settings.fold_count > 1 else answers  # the final model was trained on all images
     save_model(run, model, result.spec, rows, HeldOut(held_out, data.val.labels), search=numbers)
     return _saved_epoch(run)
 
@@ -86,7 +86,7 @@ def final_of(run: Run, trial: str, labels: np.ndarray) -> str:
     is trained anew.
     """
     settings, folder = run.settings, trial_folder(run, trial)
-    if settings.folds == 1:
+    if settings.fold_count == 1:
         return ""
     works = _works(folder.checkpoint_answers(), folder.answers(), labels, settings.balanced)
     return settings.final if works else "retrained"

@@ -93,7 +93,7 @@ def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None
 
 def _data(run: Run, listener: Listener) -> Data:
     settings, images = run.settings, run.images
-    folds = draw_folds(images, settings.folds, settings) if settings.folds > 1 else None
+    folds = draw_folds(images, settings.fold_count, settings) if settings.fold_count > 1 else None
     smooth = settings.augment != "none"
     train = load_part(run, *settings.trained_on, antialiased=smooth, progress=listener.progress)
     val = load_part(run, *settings.judged_on, progress=listener.progress)
@@ -153,7 +153,7 @@ def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchR
         trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in trial_rows(run, oracle)),
         refit=run.settings.refit,
         judged=len(labels),
-        folds=run.settings.folds,
+        folds=run.settings.fold_count,
         objective=run.settings.objective,
         final=final_of(run, choice.taken.trial, labels),
     )

@@ -91,9 +91,13 @@ class TimeLimit:
         tracing, per_image = self._speed(backbone, val.images[:IMAGES])
         settings, images, judged = run.settings, len(train.labels), len(val.labels)
         step = SUFFIX if settings.cache else WHOLE
-        again = settings.refit * WHOLE + (settings.epochs * step if settings.folds > 1 else 0)  # it may be retrained
+        again = settings.refit * WHOLE + (
+            settings.epochs * step if settings.fold_count > 1 else 0
+        )  # it may be retrained
         saving = SAVING * tracing + per_image * (judged * (1 + settings.refit) + images * again)
-        trained = images * max(1, settings.folds - 1)  # in an epoch: each fold's model leaves out a fold of its own
+        trained = images * max(
+            1, settings.fold_count - 1
+        )  # in an epoch: each fold's model leaves out a fold of its own
         after = saving + self.after(tracing, per_image, backbone.count_params())
         self.work = Work(settings, trained, judged, per_image, after)
 

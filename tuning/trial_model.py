@@ -93,12 +93,12 @@ class TrialModel(keras_tuner.HyperModel):
         span = range(initial_epoch, epochs or self.settings.epochs)
         shared = self._shared() if self._is_cut(spec) else None  # before the clock of this trial starts
         started = time.perf_counter()
-        training = StagedTraining(model, self.settings, callbacks, self.on_epoch, folds=self.settings.folds)
+        training = StagedTraining(model, self.settings, callbacks, self.on_epoch, folds=self.settings.fold_count)
         if parent := hp.values.get("tuner/trial_id"):
             TrialFolder(self.folder.with_name(f"trial_{parent}")).restore_folds(training.turns)
         for stage, part, train, val in self._stages(model, spec, shared):
             head = self._head_file(spec, span) if stage == "head" and shared else None
-            if head and (kept := read_head(head, self.settings.folds)):
+            if head and (kept := read_head(head, self.settings.fold_count)):
                 weights, answers, rows = kept
                 training.turns.set_weights_of(part, weights)
                 training.replay(rows, answers)
@@ -134,7 +134,7 @@ class TrialModel(keras_tuner.HyperModel):
         if folds is None or answers is None:
             return []
         score = SCORES[self.settings.objective]
-        rows = [folds == number for number in range(self.settings.folds)]
+        rows = [folds == number for number in range(self.settings.fold_count)]
         return [score.of(answers[own], labels[own], balanced) for own in rows]
 
     def _is_cut(self, spec: ModelSpec) -> bool:

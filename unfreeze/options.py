@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import click
 
+from toolkit.data.settings import FEW, FOLDS
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, FINALS, OBJECTIVES, ORACLES, SAMPLINGS, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
@@ -229,7 +230,7 @@ SEARCH = [
     option(
         "--folds",
         type=int,
-        default=DEFAULT.folds,
+        show_default=f"{FOLDS} for at most {FEW} images without a validation part of their own, else 1",
         help="Judge each trial on all training and validation images, by cross-validation with so many folds. 1: on "
         "the validation images alone.",
     ),

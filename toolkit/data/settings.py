@@ -9,6 +9,10 @@ from toolkit.data.groups import NONE, is_group_by
 from toolkit.storage.local_path import local_path
 
 POOLED = ("train", "val")  # parts whose images are divided into folds
+FEW, FOLDS = (
+    500,
+    5,
+)  # up to so many images in these parts folds pay (benchmarks/RESULTS.md), and how many there are then
 NEAR_DUPLICATES = ("keep-together", "warn", "off")
 LEVEL_OPTIONS = ("auto", "full", "percentile")
 PROFILE_OPTIONS = ("srgb", "ignored")  # as `toolkit.pixels.colour` says

@@ -90,7 +90,7 @@ def train_run(run: Run, listener: Listener = SILENT) -> History:
     model.json, history.csv and val_answers.npz, and tensorboard/ during the training. Raises NoAnswerError if no epoch
     had finite numbers."""
     settings, classes = run.settings, len(run.images.class_names)
-    if settings.folds > 1 or settings.time_limit:
+    if settings.fold_count > 1 or settings.time_limit:
         raise UnfreezeError("folds and a time limit are those of a search; `tune` it, or train without them")
     train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=listener.progress)
     val_part = load_part(run, "val", progress=listener.progress)

@@ -13,10 +13,11 @@ from export.artefacts import UNSTATED
 from export.description import reject_below
 from export.proof.parity import Parity
 from export.settings import CALIBRATION, MARGIN, ExportSettings
-from toolkit.data.settings import DataSettings
+from toolkit.data.settings import FEW, POOLED, DataSettings
 from toolkit.models.applications import BACKBONES
 from toolkit.models.backbones import is_file
 from toolkit.pixels.pixel_range import PIXELS
+from toolkit.run import Run
 from toolkit.settings import SEARCH_ONLY, Settings
 from toolkit.stats.accuracy_lost import margin_of
 from unfreeze.pages.run_facts import RunFacts
@@ -38,13 +39,13 @@ def commands(facts: RunFacts) -> tuple[str, ...]:
     first, *others = facts.exports or (None,)
     exports = [_line("unfreeze", "export", run, *_export(facts, call, margin=True)) for call in others]
     if searched and facts.evaluation is not None and facts.verified:
-        options = [*_options(facts.run.settings, searched), *_export(facts, first), *_margin(facts)]
+        options = [*_options(facts.run, searched), *_export(facts, first), *_margin(facts)]
         again = [*exports, *_verify(facts)] if exports or facts.sensitivity or len(facts.margins) > 1 else []
         return (_line("unfreeze", "run", data, run, *options), *again, report)
     if facts.adopted:
         lines = [_line("unfreeze", "adopt", facts.adopted_file, data, run, *_adopt_options(facts))]
     else:
-        lines = [_line("unfreeze", "tune" if searched else "train", data, run, *_options(facts.run.settings, searched))]
+        lines = [_line("unfreeze", "tune" if searched else "train", data, run, *_options(facts.run, searched))]
     if facts.evaluation is not None:
         lines.append(_line("unfreeze", "evaluate", run))
     if facts.files:
@@ -118,9 +119,9 @@ def _typed_margin(parity: Parity) -> list[str]:
     return ["--margin", _number(next((one for one in tried if one / 100 == margin), near))]
 
 
-def _options(settings: Settings, searched: bool) -> list[str]:
+def _options(run: Run, searched: bool) -> list[str]:
     """`--name value` for each setting that has another value than the default."""
-    default, options = Settings(), []
+    settings, default, options = run.settings, Settings(), []
     row = BACKBONES.get(settings.backbone)
     for field in fields(Settings):
         name, value = field.name, getattr(settings, field.name)
@@ -129,6 +130,8 @@ def _options(settings: Settings, searched: bool) -> list[str]:
             value, usual = value[0], SINGLE[name]
         elif name == "image_size":
             usual = row.image_size if row else None
+        elif name == "folds":  # with few images the default depends on DATA
+            usual = 1 if len(run.images.select(*POOLED)) > FEW else None
         elif name == "weights" and value == settings.backbone:
             usual = value  # they are in the backbone's file
         skipped = name in (*HERE, "time_limit") or (not searched and name in SEARCH_ONLY)

@@ -41,7 +41,7 @@ def temperature_sentences(facts: RunFacts) -> tuple[str, ...]:
     if found.value == 1:
         few = "are too few to fit a temperature" if found.images < FEWEST else "gave no reason for a temperature"
         return (f"The {found.images:,} images that judged it {few}: its probabilities are as they were trained.",)
-    folded = facts.run.settings.folds > 1
+    folded = facts.run.settings.fold_count > 1
     whose = "out of fold, by its folds' models" if folded else "on which it was not trained"
     told = (
         f"The model's logits are divided by {found.value:g}, a temperature that was fitted on the answers to "
