@@ -23,7 +23,7 @@ from export.proof.pixel_sensitivity import read_sensitivity
 from export.runtimes.measure import Measurement, Timing
 from export.settings import VERIFY, VerifySettings
 from toolkit.errors import NoAnswerError, UnfreezeError
-from toolkit.models.spec import Point
+from toolkit.models.spec import ModelSpec, Point
 from toolkit.run import Run, load_run
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from tuning.results import Trial, ancestors, read_trials, write_trials
@@ -31,7 +31,7 @@ from unfreeze import api
 from unfreeze.commands.finish import require_proof
 from unfreeze.screen.time_left import rungs_of
 from unfreeze.tracking.mlflow import trial_runs
-from unfreeze.wording import verdict_words
+from unfreeze.wording import deeper_words, verdict_words
 
 # trials.csv
 
@@ -280,3 +280,20 @@ def test_the_documented_jq_line_names_what_gives_exit_1(strict: bool, tmp_path: 
             told = json.dumps(list(map(to_json, parities)))
             ended = subprocess.run(["jq", "-r", expression], input=told, capture_output=True, text=True, check=True)
             assert ended.stdout.split() == named
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "stage", "tried", "words"),
+    [
+        ("MobileNetV2", 4, "tune", (0, 1, 2, 4), "--unfreeze 4,8 in another run folder"),
+        ("MobileNetV2", 16, "refit", (16,), "--unfreeze 16,17 in"),
+        ("MobileNetV2", 17, "tune", (17,), ""),
+        ("MobileNetV2", 2, "tune", (2, 4), ""),
+        ("MobileNetV2", 4, "head", (4,), ""),
+        ("MobileNetV2", 0, "tune", (0,), ""),
+        ("/own/body.keras", 3, "tune", (3,), "--unfreeze 3,6 in"),
+    ],
+)
+def test_the_deepest_depth_is_said(name: str, depth: int, stage: str, tried: tuple, words: str) -> None:
+    told = deeper_words(ModelSpec(name, 1.0, 96, 2, 0, 0.0, depth), stage, tried)
+    assert (words in told) if words else told == ""

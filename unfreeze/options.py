@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from toolkit.data.settings import FEW, FOLDS
+from toolkit.models.applications import BACKBONES
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.settings import AUGMENTATIONS, COLOURS, DEPTHS, FINALS, OBJECTIVES, ORACLES, SAMPLINGS, Settings
 from unfreeze.data_options import FRACTIONS, READING, option
@@ -88,7 +89,8 @@ MODEL = [
     option(
         "--image-size",
         type=click.IntRange(1),
-        show_default="the backbone's own, 224 if it takes any; 96 with the starter",
+        show_default=f"the backbone's own (MobileNetV2: {BACKBONES['MobileNetV2'].image_size}), 224 of a file that "
+        "takes any; 96 with the starter",
         help="Width and height of the input in pixels.",
     ),
     option(

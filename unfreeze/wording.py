@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import one_line
+from toolkit.models.applications import BACKBONES
 from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
 from toolkit.stats.scores import SCORES, shown
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
+    from toolkit.models.spec import ModelSpec
     from toolkit.stats.metrics import Evaluation
 
 COULD_NOT_RUN = "could not run"
@@ -88,3 +90,13 @@ def backbone_words(unfreeze: int, stage: str) -> str:
     if stage == "head":
         return "its backbone is as it came: its best epoch lies in the head stage, which trains nothing of the backbone"
     return f"the {stages} of its backbone {'were' if unfreeze != 1 else 'was'} fine-tuned"
+
+
+def deeper_words(spec: ModelSpec, stage: str, tried: Iterable[int]) -> str:
+    """What to try where the depth that was taken is the deepest of those tried, as a clause; "" if it is not, or if
+    nothing lies deeper. `stage`: of the epoch whose weights were kept."""
+    limit = len(BACKBONES[spec.backbone].cuts) + 1 if spec.backbone in BACKBONES else 2 * spec.unfreeze
+    if stage == "head" or not 0 < spec.unfreeze < limit or spec.unfreeze < max(tried, default=0):
+        return ""
+    deeper = f"{spec.unfreeze},{min(2 * spec.unfreeze, limit)}"
+    return f"depth {spec.unfreeze} is the deepest that was tried: --unfreeze {deeper} in another run folder goes deeper"

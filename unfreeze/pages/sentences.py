@@ -14,7 +14,7 @@ from toolkit.pixels.pixel_range import PIXELS
 from unfreeze.evidence_wording import allowed_words, class_loss_words, classes_words, evidence_words
 from unfreeze.pages.effects import Effect
 from unfreeze.pages.run_facts import RunFacts
-from unfreeze.wording import backbone_words
+from unfreeze.wording import backbone_words, deeper_words
 
 FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX", "keras": "Keras"}
 
@@ -77,8 +77,10 @@ def backbone_sentence(facts: RunFacts) -> str:
     """What training did to the backbone of the model that was kept; "" if it was trained elsewhere."""
     if facts.spec is None:
         return ""
-    words = backbone_words(facts.spec.unfreeze, facts.best_epoch.get("stage", "tune"))
-    return f"{words[0].upper()}{words[1:]}."
+    stage = facts.best_epoch.get("stage", "tune")
+    tried = [trial.point.unfreeze for trial in facts.trials if trial.point]
+    told = backbone_words(facts.spec.unfreeze, stage), deeper_words(facts.spec, stage, tried) if tried else ""
+    return " ".join(f"{words[0].upper()}{words[1:]}." for words in told if words)
 
 
 def test_images_words(facts: RunFacts) -> str:

@@ -16,7 +16,7 @@ from toolkit.data.together import near_duplicates, near_leaks, split_groups
 from toolkit.errors import counted, one_line
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
-from unfreeze.wording import backbone_words, folds_words, left_out_words, majority_words, validation_words
+from unfreeze.wording import backbone_words, deeper_words, folds_words, left_out_words, majority_words, validation_words
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
     from tuning.results import SearchResult
@@ -129,6 +129,8 @@ def show_search(result: SearchResult) -> None:
     stage = result.kept.get("stage", trial.best_stage)
     if spec.unfreeze and stage == "head":
         click.echo(backbone_words(spec.unfreeze, stage))
+    if told := deeper_words(spec, stage, (one.unfreeze or 0 for one in result.trials)):
+        click.echo(told)
     if result.tied:
         names = ", ".join(str(int(name)) for name in result.tied)
         click.echo(f"tied with the best (trial {int(result.best)}) on these {result.judged:,} images: trial {names}")
