@@ -16,6 +16,7 @@ from export.description import channels, read_description, reject_below
 from export.settings import ExportSettings
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
+from toolkit.models.backbones import is_file
 from toolkit.pixels.decode import recipe
 from toolkit.run import Run
 from toolkit.stats.flips import at_chance
@@ -126,6 +127,10 @@ def describe(run: Run, image_size: int, license: str = UNSTATED, threshold: floa
     answer. `threshold`: the top probability below which an image is unsure; 0: none is."""
     fingerprint, shape = run.images.fingerprint(), ["batch", image_size, image_size, run.settings.channels]
     settings = {name: value for name, value in run.settings.to_json().items() if name not in NOT_OF_MODEL}
+    if is_file(run.settings.backbone):  # where it lies changes nothing
+        settings |= dict.fromkeys(("backbone", "weights"), Path(run.settings.backbone).name)
+    else:
+        del settings["pixels"]  # which are known, and of which earlier versions knew nothing
     how = recipe(run.settings.channels, run.images.levels, run.images.profiles)
     return {
         "class_names": list(run.images.class_names),

@@ -17,7 +17,8 @@ from toolkit.errors import UnfreezeError
 from toolkit.evaluation.evaluate_run import evaluate_run
 from toolkit.models.applications import BACKBONES
 from toolkit.models.backbones import backbone
-from toolkit.models.build import build_model, prefix_and_suffix, set_unfreeze
+from toolkit.models.build import assemble, build_model, fresh_suffix, prefix_and_suffix, set_unfreeze
+from toolkit.models.flatten import finalise
 from toolkit.pixels.pixel_range import PIXELS, pixel_range
 from toolkit.run import prepare
 from toolkit.settings import Settings
@@ -44,6 +45,8 @@ def shaken(model: keras.Model) -> keras.Model:
     model.set_weights(
         [rng.uniform(0.1, 0.6, one.shape) * rng.choice([1, 1, -1]) ** (one.ndim > 1) for one in model.get_weights()]
     )
+    for layer in model.layers:
+        finalise(layer)
     return model
 
 
@@ -84,11 +87,52 @@ def attentive() -> keras.Model:
     return shaken(keras.Model(image, layers.Reshape((8, 8, 8))(x)))
 
 
+def projected() -> keras.Model:
+    """Residual blocks with a projection; dropout makes one path longer in the file than it is here."""
+    image = keras.Input((SIZE, SIZE, 3))
+    x = layers.Conv2D(8, 3, padding="same")(image)
+    for _ in range(3):
+        short = layers.BatchNormalization()(layers.Conv2D(8, 1)(x))
+        y = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 1)(x)))
+        y = layers.Dropout(0.1)(layers.BatchNormalization()(layers.Conv2D(8, 1)(y)))
+        x = layers.ReLU()(layers.Add()([short, y]))
+    return shaken(keras.Model(image, x))
+
+
+def branched() -> keras.Model:
+    """A model inside is one of two parallel branches."""
+    image = keras.Input((SIZE, SIZE, 3))
+    inner = keras.Sequential([keras.Input((SIZE, SIZE, 6)), *(layers.Conv2D(6, 1) for _ in range(3))])
+    x = layers.Conv2D(6, 3, padding="same")(image)
+    return shaken(keras.Model(image, layers.Conv2D(6, 1)(layers.Add()([layers.Conv2D(6, 1)(x), inner(x)]))))
+
+
+def shared() -> keras.Model:
+    """One activation and one convolution for several places."""
+    image = keras.Input((SIZE, SIZE, 3))
+    relu, conv = layers.ReLU(), layers.Conv2D(6, 3, padding="same")
+    x = relu(layers.Conv2D(6, 3, padding="same")(image))
+    x = conv(relu(conv(x)))
+    for _ in range(3):
+        x = relu(layers.Conv2D(6, 3, padding="same")(x))
+    return shaken(keras.Model(image, x))
+
+
+def standardised() -> keras.Model:
+    """With Normalization behind a cut, which computes with copies of its weights."""
+    chain = [keras.Input((SIZE, SIZE, 3)), *(layers.Conv2D(4, 3) for _ in range(3))]
+    return shaken(keras.Sequential([*chain, layers.Normalization(), layers.Conv2D(5, 3)]))
+
+
 KINDS: dict[str, Callable[[], keras.Model]] = {
     "plain": plain,
     "nested": nested,
     "pooled": pooled,
     "attentive": attentive,
+    "projected": projected,
+    "branched": branched,
+    "shared": shared,
+    "standardised": standardised,
 }
 
 
@@ -133,6 +177,10 @@ def test_every_depth_is_a_cut_and_training_leaves_the_prefix_alone(
         model = build_model(spec, settings.weights)
         prefix, suffix = prefix_and_suffix(model, spec, depth)
         np.testing.assert_array_equal(suffix(prefix(images)), model(images))
+        whole = assemble(model, spec, fresh_suffix(model, spec, 0)) if depth < len(cuts) + 1 else model
+        if depth < len(cuts) + 1:
+            own = fresh_suffix(model, spec, 0)
+            np.testing.assert_allclose(own(prefix(images)), whole(images), atol=1e-5)
         set_unfreeze(model, spec, depth)
         before = np.asarray(prefix(images))
         np.testing.assert_array_equal(prefix(images, training=True), before)
@@ -224,6 +272,8 @@ def two_outputs() -> keras.Model:
     ("made", "words"),
     [
         (classifier, "whole classifier, whose last layer gives probabilities; save the model before"),
+        (lambda: map_of(classifier()), "whole classifier"),
+        (lambda: map_of(layers.Flatten(), layers.Dense(3), layers.Softmax(), layers.Dropout(0.1)), "whole classifier"),
         (two_outputs, "one input, images, and one output"),
         (lambda: map_of(layers.Conv2D(4, 3), shape=(20, 30, 3)), r"20 x 30 px; a backbone takes square ones"),
         (lambda: map_of(layers.Conv2D(4, 3), shape=(SIZE, SIZE, 7)), r"takes \[32, 32, 7\], not images"),
@@ -252,13 +302,36 @@ def test_what_is_no_backbone_is_refused(made: Callable[[], keras.Model], words: 
         ({"weights": "imagenet"}, "the backbone's file holds its weights; leave --weights imagenet out"),
         ({"pixels": "2..3"}, "--pixels is '2..3'"),
         ({"backbone": "elsewhere/none.keras"}, "no backbone at .*none.keras"),
-        ({"backbone": "MobileNetV2", "pixels": "0..1"}, "--pixels is for a backbone from a file; MobileNetV2 is known"),
+        ({"backbone": "."}, "unknown backbone"),
+        ({"backbone": "./"}, "is a folder; a backbone is one Keras file"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(given: dict, words: str, tmp_path: Path) -> None:
     nested().save(tmp_path / "own.keras")
     with pytest.raises(UnfreezeError, match=words):
         Settings(**{"backbone": str(tmp_path / "own.keras")} | given)
+
+
+def test_pixels_of_a_known_backbone_are_refused(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnfreezeError, match="--pixels is for a backbone from a file; MobileNetV2 is known to take -1"):
+        prepare(pictures, tmp_path / "run", Settings(pixels="0..1", weights="none"))
+
+
+def test_an_image_size_that_it_cannot_take_is_refused(tmp_path: Path) -> None:
+    image = keras.Input((None, None, 3))
+    half = layers.UpSampling2D()(layers.MaxPooling2D()(image))
+    settings = replace(saved(keras.Model(image, layers.Add()([image, half])), tmp_path), image_size=51, unfreeze=(0,))
+    with pytest.raises(UnfreezeError, match=r"own\.keras cannot take images of 51 px"):
+        build_model(settings.spec(2, 0, 0.0, 0), settings.weights)
+
+
+def test_a_large_stem_is_tried_with_a_large_image(tmp_path: Path) -> None:
+    own = map_of(layers.Conv2D(4, 70), shape=(None, None, 3))
+    assert saved(own, tmp_path).backbone == str(tmp_path / "own.keras")
+    none = map_of(layers.Conv2D(2, 400), shape=(None, None, 3))
+    none.save(tmp_path / "none.keras")
+    with pytest.raises(UnfreezeError, match="does not run on images of 384 px"):
+        Settings(backbone=str(tmp_path / "none.keras"))
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
@@ -281,7 +354,7 @@ def test_a_search_from_a_file_and_from_a_model(pictures: Path, tmp_path: Path) -
     assert [one.val_loss for one in other.trials] == [one.val_loss for one in result.trials]
     assert unfreeze.evaluate(tmp_path / "model").accuracy == accuracy
     unfreeze.tune(pictures, tmp_path / "model", settings=USUAL, backbone=own)  # goes on
-    with pytest.raises(UnfreezeError, match="holds the weights of another backbone"):
+    with pytest.raises(UnfreezeError, match="holds another backbone"):
         unfreeze.tune(pictures, tmp_path / "model", settings=USUAL, backbone=nested())
     (tmp_path / "moved").mkdir()
     shutil.move(tmp_path / "own.keras", tmp_path / "moved" / "own.keras")
@@ -306,6 +379,14 @@ def test_nothing_is_left_of_a_run_that_did_not_begin(tmp_path: Path) -> None:
     with pytest.raises(UnfreezeError, match="does not exist"):
         unfreeze.tune(tmp_path / "nothing", tmp_path / "run", settings=USUAL, backbone=plain())
     assert not (tmp_path / "run").exists()
+    (tmp_path / "own").mkdir()
+    plain().save(tmp_path / "own" / "backbone.keras")  # what was there stays
+    own = keras.models.load_model(tmp_path / "own" / "backbone.keras")
+    with pytest.raises(UnfreezeError, match="does not exist"):
+        unfreeze.tune(tmp_path / "nothing", tmp_path / "own", settings=USUAL, backbone=own)
+    assert (tmp_path / "own" / "backbone.keras").is_file()
+    with pytest.raises(UnfreezeError, match="got str; a file is named in the settings"):
+        unfreeze.tune(tmp_path / "nothing", tmp_path / "run", settings=USUAL, backbone="own.keras")  # type: ignore[arg-type]
 
 
 def test_the_model_of_a_run_needs_the_file_no_more(pictures: Path, tmp_path: Path) -> None:

@@ -128,7 +128,12 @@ def _with_folds(images: ImageSet, settings: Settings, stored: Any, *, chooses: b
     chosen now, which a notice tells."""
     before = stored.get("settings") if isinstance(stored, dict) else None
     if isinstance(before, dict):
-        folds, told = Settings.from_json(before).folds, CHOSEN in str(stored.get("data"))
+        folds, told = before.get("folds", 1), CHOSEN in str(stored.get("data"))
+        if settings.refit and folds != 1:
+            raise UnfreezeError(
+                f"the run was begun with {folds} folds, and --refit needs validation images that no model was trained "
+                "on; give another run folder, with --refit from the beginning"
+            )
     else:
         folds = choose_folds(images, settings) if chooses and not settings.refit else 1
         told = folds > 1

@@ -238,12 +238,15 @@ class Settings(DataSettings):
         return ModelSpec(self.backbone, self.alpha, self.image_size, classes, *point, self.channels, self.pixels)
 
     def check_files(self) -> None:
-        """Raises UnfreezeError if the weights file does not exist."""
+        """Raises UnfreezeError if the weights file does not exist, or if the pixels are those of no file."""
+        if self.pixels != PIXELS[0] and not is_file(self.backbone):
+            known = backbone(self.backbone).pixels
+            raise UnfreezeError(f"--pixels is for a backbone from a file; {self.backbone} is known to take {known}")
         if self.weights not in ("imagenet", "starter", "none") and not local_path(self.weights, "a file").is_file():
             raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
 
     def to_json(self) -> dict[str, object]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: _plain(value) for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
@@ -252,3 +255,10 @@ class Settings(DataSettings):
         stored = cls(**OF_EARLIER | {"folds": 1} | values | {"backbone": ADOPTED})
         stored._set("backbone", values["backbone"])
         return stored
+
+
+def _plain(value: object) -> object:
+    """A setting as JSON has it, which no longer says whether it was given."""
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, str) else value

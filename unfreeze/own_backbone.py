@@ -25,9 +25,9 @@ def with_backbone(settings: Settings, model: keras.Model | None, run: Path) -> I
         return
     from toolkit.models.backbone_file import keep
 
-    keep(model, run / OWN_BACKBONE)
+    written = keep(model, run / OWN_BACKBONE)
     try:
-        yield replace(settings, backbone=str(run / OWN_BACKBONE), weights="")
+        yield replace(settings, backbone=str(run / OWN_BACKBONE))
     finally:
-        if not (run / "run.json").exists():
+        if written and not (run / "run.json").exists():
             remove(run / OWN_BACKBONE)

@@ -6,7 +6,10 @@ frozen prefix gives the same activations in every epoch.
 
 from __future__ import annotations
 
-import itertools
+import json
+import shutil
+import tempfile
+import zipfile
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +27,7 @@ from toolkit.untrusted.keras_file import read_model
 
 OWN = ("image", "grey_to_rgb", "normalise", "get_item_1", "pool", "head", "dropout", "probabilities")  # of build_model
 SIZE = 224  # pixels, the default for a backbone that takes images of any size
-TRIED = 64  # pixels of the image with which such a one is tried
+TRIED = (64, 128, 224, 384)  # pixels of the images with which such a one is tried, until it takes them
 SAME = 1e-4  # largest difference of the flat graph's features from the model's own, relative to their largest
 
 
@@ -33,25 +36,52 @@ def row_of(path: Path) -> Backbone:
     return _read(*_version(path))[1]
 
 
-def keep(model: keras.Model, path: Path) -> None:
-    """Write a model into a file as a backbone, unless it is there already. Raises UnfreezeError if the file holds
-    another one, or if the model cannot be saved."""
-    if path.is_file():
-        stored = read_model(path)
-        pairs = itertools.zip_longest(stored.get_weights(), model.get_weights(), fillvalue=np.zeros(0))
-        if not all(np.array_equal(one, other) for one, other in pairs):
-            raise UnfreezeError(f"{path} holds the weights of another backbone; give another run folder")
-        return
-    try:
+def keep(model: keras.Model, path: Path) -> bool:
+    """Write a model into a file as a backbone, unless it is there already. Returns whether it was written. Raises
+    UnfreezeError if the file holds another one, or if the model cannot be saved."""
+    if not isinstance(model, keras.Model):
+        raise UnfreezeError(f"backbone is a keras.Model, got {type(model).__name__}; a file is named in the settings")
+    with tempfile.TemporaryDirectory() as scratch:
+        saved = Path(scratch) / path.name
+        try:
+            model.save(saved)
+        except Exception as error:  # Keras raises whatever its layers do
+            raise UnfreezeError(f"the model {model.name} cannot be saved ({short_reason(error)})") from None
+        if path.is_file():
+            if not _same(saved, path):
+                raise UnfreezeError(f"{path} holds another backbone; give another run folder")
+            return False
         with atomic(path) as temporary:
-            model.save(temporary)
-    except Exception as error:  # Keras raises whatever its layers do
-        raise UnfreezeError(f"the model {model.name} cannot be saved ({short_reason(error)})") from None
+            shutil.copyfile(saved, temporary)
+    return True
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two .keras files hold the same layers with the same weights."""
+    parts = []
+    for path in (one, other):
+        model = read_model(path)
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"), object_hook=_without_ids)
+        parts.append((config, [array.tobytes() for array in model.get_weights()]))
+    return parts[0] == parts[1]
+
+
+def _without_ids(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a configuration without the numbers by which a process knows its objects."""
+    return {name: value for name, value in entry.items() if name != "shared_object_id"}
 
 
 def copy_of(path: Path, image: keras.KerasTensor) -> keras.KerasTensor:
-    """The features that a copy of the backbone in a file, with new weights, gives for `image`."""
-    return run_flat(_read(*_version(path))[0], image, Copies(OWN).call)
+    """The features that a copy of the backbone in a file, with new weights, gives for `image`. Raises UnfreezeError if
+    it takes no images of this size."""
+    try:
+        return run_flat(_read(*_version(path))[0], image, Copies(renames=False).call)
+    except UnfreezeError:
+        raise
+    except Exception as error:  # Keras' layers raise various classes
+        size = image.shape[1]
+        raise UnfreezeError(f"{path} cannot take images of {size} px ({short_reason(error)})") from None
 
 
 def weights_of(path: Path) -> dict[str, list[np.ndarray]]:
@@ -61,6 +91,8 @@ def weights_of(path: Path) -> dict[str, list[np.ndarray]]:
 
 def _version(path: Path) -> tuple[Path, int, int]:
     """What tells whether a file was changed since it was read."""
+    if path.is_dir():
+        raise UnfreezeError(f"{path} is a folder; a backbone is one Keras file")
     if not path.is_file():
         raise UnfreezeError(
             f"no backbone at {path}; --backbone takes a name that `unfreeze backbones` lists, or a file"
@@ -87,6 +119,8 @@ def _read(path: Path, changed: int, size: int) -> tuple[keras.Model, Backbone]:
 def _check(model: Any) -> int | None:
     """The side in pixels of the images that the model takes, None for any. Raises UnfreezeError if the model does not
     go from one image to features."""
+    if isinstance(model, keras.Sequential) and not model.built:
+        raise UnfreezeError("it does not say what it takes; begin it with keras.Input((height, width, 3))")
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
         raise UnfreezeError("it must have one input, images, and one output, their features")
     shape, features = model.inputs[0].shape, model.outputs[0].shape
@@ -96,17 +130,10 @@ def _check(model: Any) -> int | None:
         raise UnfreezeError(f"it takes images of {shape[1]} x {shape[2]} px; a backbone takes square ones")
     if len(features) not in (2, 4) or features[-1] is None:
         raise UnfreezeError(f"it gives {list(features[1:])}; features are a vector, or a map [height, width, channels]")
-    last = model.layers[-1]
-    activation = getattr(getattr(last, "activation", None), "__name__", type(last).__name__.lower())
-    if len(features) == 2 and activation in ("softmax", "sigmoid"):
-        raise UnfreezeError(
-            "it is a whole classifier, whose last layer gives probabilities; save the model before that layer, "
-            "keras.Model(model.inputs, model.layers[-2].output), or use it as it is with `unfreeze adopt`"
-        )
     return shape[1]
 
 
-def _flat(own: Any) -> keras.Model:
+def _flat(own: keras.Model) -> keras.Model:
     image = keras.Input(own.inputs[0].shape[1:], dtype=own.inputs[0].dtype, name="image")
     copies = Copies(OWN)
     try:
@@ -117,16 +144,25 @@ def _flat(own: Any) -> keras.Model:
         raise UnfreezeError(f"its layers cannot be made anew ({short_reason(error)})") from None
     copies.copy_weights()
     model.trainable = False
+    _refuse_classifier(model)
     _check_same(own, model)
     return model
 
 
-def _check_same(own: Any, flat: keras.Model) -> None:
+def _refuse_classifier(flat: keras.Model) -> None:
+    last = flat.output._keras_history.operation
+    activation = getattr(getattr(last, "activation", None), "__name__", type(last).__name__.lower())
+    if len(flat.output.shape) == 2 and activation in ("softmax", "sigmoid"):
+        raise UnfreezeError(
+            "it is a whole classifier, whose last layer gives probabilities; save the model before that layer, "
+            "keras.Model(model.inputs, model.layers[-2].output), or use it as it is with `unfreeze adopt`"
+        )
+
+
+def _check_same(own: keras.Model, flat: keras.Model) -> None:
     """Raises UnfreezeError if the flat graph gives other features than the model, or others in training."""
-    side = flat.input.shape[1] or TRIED
-    image = np.random.default_rng(0).uniform(0, 255, (2, side, side, flat.input.shape[-1]))
-    image = image.astype(flat.input.dtype)
-    wanted, given = (np.asarray(model(image, training=False)) for model in (own, flat))
+    image, wanted = _tried(own)
+    given = np.asarray(flat(image, training=False))
     if not np.isfinite(wanted).all():
         raise UnfreezeError("its features are no finite numbers; are its weights damaged?")
     if not _near(wanted, given):
@@ -137,6 +173,20 @@ def _check_same(own: Any, flat: keras.Model) -> None:
     for variable, value in zip(flat.variables, before, strict=True):
         if not np.array_equal(variable.numpy(), value):
             raise UnfreezeError(f"its layer {variable.path.split('/')[0]!r} changes while it is used; leave it out")
+
+
+def _tried(own: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """(images, the model's features of them), of the smallest of some sizes that it takes. Raises UnfreezeError if
+    there is none."""
+    fixed = own.inputs[0].shape[1]
+    for side in (fixed,) if fixed else TRIED:
+        image = np.random.default_rng(0).uniform(0, 255, (2, side, side, own.inputs[0].shape[-1]))
+        image = image.astype(own.inputs[0].dtype)
+        try:
+            return image, np.asarray(own(image, training=False))
+        except Exception as error:  # TensorFlow raises various classes
+            reason = short_reason(error)
+    raise UnfreezeError(f"it does not run on images of {side} px ({reason})")
 
 
 def _near(one: np.ndarray, other: np.ndarray) -> bool:

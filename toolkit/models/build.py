@@ -17,6 +17,7 @@ from toolkit.models.applications import BACKBONES
 from toolkit.models.backbone_file import copy_of
 from toolkit.models.backbones import backbone, cut_layer
 from toolkit.models.cuts import automatic_name
+from toolkit.models.flatten import finalise
 from toolkit.models.spec import ModelSpec, check_spec
 from toolkit.models.weights import construct, load_backbone
 from toolkit.pixels.pixel_range import pixel_range
@@ -88,6 +89,8 @@ def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
         shared = keras.Model(cut, pooled)
         body = keras.models.clone_model(shared)
         body.set_weights(shared.get_weights())
+        for layer in body.layers:
+            finalise(layer)
         entry, x = body.input, body.output
     keras.utils.set_random_seed(seed)
     suffix = keras.Model(entry, head(x, spec), name="suffix")
@@ -102,7 +105,9 @@ def assemble(model: keras.Model, spec: ModelSpec, suffix: keras.Model) -> keras.
     set_backbone_weights(whole, backbone_weights(model))
     for layer in suffix.layers:
         if layer.weights:
-            whole.get_layer(layer.name).set_weights(layer.get_weights())
+            target = whole.get_layer(layer.name)
+            target.set_weights(layer.get_weights())
+            finalise(target)
     return whole
 
 
@@ -118,8 +123,7 @@ def set_backbone_weights(model: keras.Model, weights: Weights) -> None:
     for name, values in weights.items():
         layer = model.get_layer(name)
         layer.set_weights(values)
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()  # the layer computes with copies of its weights, which this renews
+        finalise(layer)
 
 
 def _features(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:

@@ -8,6 +8,7 @@ block, an inverted bottleneck, a convolution of a plain chain with what follows 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,7 +43,7 @@ class _Part:
 
 def find_cuts(model: keras.Model) -> list[str]:
     """The names of the operations of a flat graph after which one tensor alone carries everything, in the order of the
-    graph; the output's is the last one. A layer that is used twice is never on both sides of a cut."""
+    graph; the output's is the last one. A layer that is used twice is no cut, and never on both sides of one."""
     return [end for end, _ in _segments(model)]
 
 
@@ -66,13 +67,14 @@ def _segments(model: keras.Model) -> Iterator[tuple[str, list[keras.Operation]]]
     last_use = {id(tensor): n for n, node in enumerate(nodes) for tensor in node.input_tensors}
     last_use |= {id(tensor): len(nodes) for tensor in model.outputs}
     last_call = {id(node.operation): n for n, node in enumerate(nodes)}
+    calls = Counter(id(node.operation) for node in nodes)
     reach = 0  # the last node that reads anything which was computed before the node at hand
     inside: list[keras.Operation] = []
     for n, node in enumerate(nodes):
         reach = max(reach, last_call[id(node.operation)])
         if not node.is_input:
             inside.append(node.operation)
-            if len(node.output_tensors) == 1 and reach <= n:
+            if len(node.output_tensors) == 1 and reach <= n and calls[id(node.operation)] == 1:
                 yield node.operation.name, inside
                 inside = []
         reach = max([reach, *(last_use.get(id(tensor), n) for tensor in node.output_tensors)])

@@ -13,6 +13,7 @@ import keras
 from toolkit.errors import UnfreezeError
 from toolkit.models.cuts import automatic_name
 
+TRAINING_ONLY = ("GaussianNoise", "StochasticDepth", "DropPath", "RandAugment", "AugMix", "MixUp", "CutMix")
 Call = Callable[..., Any]  # (operation, *its arguments) -> what it gives
 
 
@@ -34,40 +35,41 @@ def run_flat(model: Any, inputs: Any, call: Call) -> Any:
 
 
 class Copies:
-    """New operations in place of those of a graph, one for each, each with a name of its own.
+    """New operations in place of those of a graph. One for each call of an operation, so that each has one output; but
+    one for all calls of a layer with weights.
 
-    Names that Keras gave by a counter of the process are counted anew, in the order of the graph, so that equal graphs
-    have equal names.
+    Each gets a name of its own: names that Keras gave by a counter of the process are counted anew, in the order in
+    which the operations are called. With `renames` false they keep their names, which have to differ.
     """
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        self.copies: dict[int, Any] = {}  # id of the original -> its copy
-        self.originals: list[Any] = []
+    def __init__(self, taken: Iterable[str] = (), *, renames: bool = True) -> None:
+        self._renames = renames
+        self._shared: dict[int, Any] = {}  # id of a layer with weights -> its copy
+        self._layers: list[tuple[Any, Any]] = []  # (a layer with weights, its copy)
         self._names, self._automatic = set(taken), Counter[str]()
 
     def call(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
         """Apply the copy of an operation, for `run_flat`; what acts only in training is left out."""
         return args[0] if is_identity(operation) else self._copy(operation)(*args, **kwargs)
 
-    def _copy(self, operation: Any) -> Any:
-        """The copy of an operation; a layer's weights are new."""
-        if id(operation) not in self.copies:
-            config = without_dropout(operation.get_config())
-            config.pop("trainable", None)
-            copied = type(operation).from_config(config)
-            copied.name = self._name(operation)
-            self.copies[id(operation)] = copied
-            self.originals.append(operation)
-        return self.copies[id(operation)]
-
     def copy_weights(self) -> None:
         """Give each copied layer the weights of its original. Both have to be built."""
-        for operation in self.originals:
-            if isinstance(operation, keras.Layer) and operation.weights:
-                copied = self.copies[id(operation)]
-                copied.set_weights(operation.get_weights())
-                if isinstance(copied, keras.layers.Normalization):
-                    copied.finalize_state()  # the layer computes with copies of its weights, which this renews
+        for layer, copied in self._layers:
+            copied.set_weights(layer.get_weights())
+            finalise(copied)
+
+    def _copy(self, operation: Any) -> Any:
+        """The copy of an operation; a layer's weights are new."""
+        if id(operation) in self._shared:
+            return self._shared[id(operation)]
+        config = without_dropout(operation.get_config())
+        config.pop("trainable", None)
+        copied = type(operation).from_config(config)
+        copied.name = self._name(operation) if self._renames else operation.name
+        if isinstance(operation, keras.Layer) and operation.weights:
+            self._shared[id(operation)] = copied
+            self._layers.append((operation, copied))
+        return copied
 
     def _name(self, operation: Any) -> str:
         stem = automatic_name(operation)
@@ -82,6 +84,12 @@ class Copies:
         return name
 
 
+def finalise(layer: keras.Layer) -> None:
+    """Renew what a Normalization computes with, copies of its weights, after these were set."""
+    if isinstance(layer, keras.layers.Normalization):
+        layer.finalize_state()
+
+
 def without_dropout(config: dict[str, Any]) -> dict[str, Any]:
     """A layer's configuration in which no rate of dropping, of attention or of a path, is above 0."""
     return {name: 0.0 if "drop" in name and isinstance(value, float) else value for name, value in config.items()}
@@ -90,4 +98,4 @@ def without_dropout(config: dict[str, Any]) -> dict[str, Any]:
 def is_identity(operation: Any) -> bool:
     """Whether the operation only acts in training: dropout, noise, dropping of paths, augmentation at random."""
     name = type(operation).__name__
-    return name.startswith(("Random", "Gaussian")) or "Dropout" in name or name in ("StochasticDepth", "DropPath")
+    return name in TRAINING_ONLY or name.startswith("Random") or "Dropout" in name

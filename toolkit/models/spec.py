@@ -71,8 +71,6 @@ def check_spec(spec: ModelSpec) -> None:
         raise UnfreezeError(f"a model takes images of 3 channels (RGB) or 1 (grey), got {spec.channels}")
     if row.channels == 1 and spec.channels != 1:
         raise UnfreezeError(f"{row.name} takes grey images; give --colour grey")
-    if row.pixels and spec.pixels != PIXELS[0]:
-        raise UnfreezeError(f"--pixels is for a backbone from a file; {row.name} is known to take {row.pixels}")
     fits_grey = pixel_range(spec.pixels).fits_grey
     if row.channels == 1 and not fits_grey:
         raise UnfreezeError(f"a grey backbone has no pixel range of three channels; give another than {spec.pixels}")

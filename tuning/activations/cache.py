@@ -24,7 +24,7 @@ import numpy as np
 
 from toolkit.data.decoded_arrays import make_cache
 from toolkit.errors import UnfreezeError, first_line
-from toolkit.models.backbones import backbone
+from toolkit.models.backbones import backbone, is_file
 from toolkit.models.build import backbone_weights, cut_tensor
 from toolkit.models.spec import ModelSpec
 from toolkit.pixels.augment import VERSION as AUGMENT_VERSION
@@ -35,6 +35,7 @@ from toolkit.pixels.pixel_range import PIXELS
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
+from toolkit.storage.files import file_digest
 from toolkit.storage.lock import in_turn
 from toolkit.training.batches import Part, Source, augmented, copy_rows, unaugmented
 from tuning.activations.passes import IMAGES_PER_STEP, Pass, is_whole, run_pass, stem
@@ -106,7 +107,7 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
     digests = [" ".join(run.images.select(*parts).digests) for parts in (settings.trained_on, settings.judged_on)]
     told = [
         DECODE_VERSION,
-        spec.backbone,
+        file_digest(Path(spec.backbone)) if is_file(spec.backbone) else spec.backbone,
         backbone(spec.backbone).cuts,
         spec.alpha,
         spec.image_size,

@@ -15,7 +15,7 @@ from export.proof.parity import Parity
 from export.settings import CALIBRATION, MARGIN, ExportSettings
 from toolkit.data.settings import FEW, POOLED, DataSettings
 from toolkit.models.applications import BACKBONES
-from toolkit.models.backbones import is_file
+from toolkit.models.backbones import OWN_BACKBONE, is_file
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.run import Run
 from toolkit.settings import SEARCH_ONLY, Settings
@@ -148,7 +148,8 @@ def _typed(name: str, value: object) -> list[str]:
         return [option, ",".join(map(_number, value))]
     is_path = is_file(str(value)) if name == "backbone" else value not in ("imagenet", "starter", "none")
     if name == "image_dir" or (name in ("backbone", "weights") and is_path):
-        return [option, Path(str(value)).name]
+        path = Path(str(value))
+        return [option, f"{path.parent.name}/{path.name}" if path.name == OWN_BACKBONE else path.name]
     return [option, _number(value)]
 
 
