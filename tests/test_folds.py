@@ -21,7 +21,8 @@ from export.quantise.calibration import Judged, all_alike, as_unseen
 from export.quantise.first_that_holds import _weighted_pair
 from tests.test_split import folder, shuffled
 from tests.tiny import SETTINGS
-from toolkit.data.folds import CHOSEN, draw_folds
+from toolkit.chosen_folds import CHOSEN
+from toolkit.data.folds import draw_folds
 from toolkit.data.settings import POOLED, DataSettings
 from toolkit.data.together import together
 from toolkit.errors import UnfreezeError

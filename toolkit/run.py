@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import earlier_version
-from toolkit.data.folds import CHOSEN, checked_for_folds, choose_folds
+from toolkit.chosen_folds import with_folds
+from toolkit.data.folds import checked_for_folds
 from toolkit.data.image_columns import from_columns, to_columns
 from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
@@ -118,26 +119,9 @@ def prepare(
     settings.check_files()
     images, val_given = _read(data, path, settings, strict=strict, progress=progress)
     if settings.folds is None:
-        images, settings = _with_folds(images, settings, _begun(path), chooses=searches and not val_given)
+        images, settings = with_folds(images, settings, _begun(path), chooses=searches and not val_given)
     images = checked_for_folds(images, settings.fold_count, settings, val_given=val_given)
     return open_run(path, images, settings, searches=searches)
-
-
-def _with_folds(images: ImageSet, settings: Settings, stored: Any, *, chooses: bool) -> tuple[ImageSet, Settings]:
-    """The images and the settings with the folds that were left open: those of the run that goes on, or those that are
-    chosen now, which a notice tells."""
-    before = stored.get("settings") if isinstance(stored, dict) else None
-    if isinstance(before, dict):
-        folds, told = before.get("folds", 1), CHOSEN in str(stored.get("data"))
-        if settings.refit and folds != 1:
-            raise UnfreezeError(
-                f"the run was begun with {folds} folds, and --refit needs validation images that no model was trained "
-                "on; give another run folder, with --refit from the beginning"
-            )
-    else:
-        folds = choose_folds(images, settings) if chooses and not settings.refit else 1
-        told = folds > 1
-    return replace(images, notices=(*images.notices, *[CHOSEN] * told)), replace(settings, folds=folds)
 
 
 def read_images(data: Path, path: Path, settings: Settings, **how: Any) -> ImageSet:

@@ -14,15 +14,11 @@ import numpy as np
 
 from toolkit.data.draw import divide
 from toolkit.data.image_set import ImageSet
-from toolkit.data.settings import DATA_SETTINGS, FEW, FOLDS, POOLED, DataSettings
+from toolkit.data.settings import DATA_SETTINGS, POOLED, DataSettings
 from toolkit.data.split import sets_to_draw
 from toolkit.data.together import together
 from toolkit.errors import UnfreezeError, counted, one_line
 
-CHOSEN = (
-    f"at most {FEW} images to train on and choose by, so each trial is judged on all of them, in {FOLDS} folds "
-    "(--folds 1 keeps a validation part for that)"
-)
 VAL_JOINS = "with --folds the validation part of DATA is trained on, too: each of its images is judged in its fold"
 
 
@@ -52,18 +48,6 @@ def draw_folds(images: ImageSet, count: int, settings: DataSettings = DATA_SETTI
             "folds, or --group-by none"
         ) from None
     return np.array([int(drawn.get(one, count - 1)) for one in sets], np.int64)
-
-
-def choose_folds(images: ImageSet, settings: DataSettings) -> int:
-    """How many folds judge a trial where neither the user nor DATA says: `FOLDS` if there are few images, 1 if there
-    are more, or if a class has too few images or groups for folds. `images`: with all parts."""
-    if len(images.select(*POOLED)) > FEW:
-        return 1
-    try:
-        draw_folds(images, FOLDS, settings)
-    except UnfreezeError:
-        return 1
-    return FOLDS
 
 
 def checked_for_folds(images: ImageSet, count: int, settings: DataSettings, *, val_given: bool) -> ImageSet:
