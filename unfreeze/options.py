@@ -232,8 +232,8 @@ SEARCH = [
     option(
         "--folds",
         type=int,
-        show_default=f"{FOLDS} for at most {FEW} images, {FOLDS} or more of each class, without a validation part of their "
-        "own; else 1",
+        show_default=f"{FOLDS} for at most {FEW} images, {FOLDS} or more of each class, without a validation part "
+        "of their own; else 1",
         help="Judge each trial on all training and validation images, by cross-validation with so many folds. 1: on "
         "the validation images alone.",
     ),
