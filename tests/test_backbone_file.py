@@ -166,6 +166,7 @@ def test_the_features_are_the_models_own(kind: str, images: np.ndarray, tmp_path
     assert [one.tolist() for one in again.get_weights()[:4]] == [one.tolist() for one in model.get_weights()[:4]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_depth_is_a_cut_and_training_leaves_the_prefix_alone(
     kind: str, images: np.ndarray, tmp_path: Path
@@ -343,6 +344,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     assert Settings(backbone=str(path)).image_size == 224
 
 
+@pytest.mark.long
 def test_a_search_from_a_file_and_from_a_model(pictures: Path, tmp_path: Path) -> None:
     """Both ways give the same trials and the same model; another run folder, a moved file change nothing."""
     own = plain()
@@ -367,6 +369,7 @@ def test_a_search_from_a_file_and_from_a_model(pictures: Path, tmp_path: Path) -
         prepare(pictures, tmp_path / "file", moved)
 
 
+@pytest.mark.long
 def test_shared_activations_train_as_whole_models_do(pictures: Path, tmp_path: Path) -> None:
     settings = replace(saved(nested(), tmp_path), cache_dtype="float32", augment="none")
     cached = search(prepare(pictures, tmp_path / "cached", settings))
