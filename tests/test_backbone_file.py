@@ -298,6 +298,7 @@ def test_what_is_no_backbone_is_refused(made: Callable[[], keras.Model], words: 
     ("given", "words"),
     [
         ({"image_size": 64}, "takes images of 32 px only, got 64"),
+        ({"image_size": 7}, "needs images of at least 32 px, got 7"),
         ({"unfreeze": (0, 9)}, "unfreeze depth of own goes from 0 to 2, got 9"),
         ({"alpha": 0.5}, "own has alpha 1; got 0.5"),
         ({"weights": "imagenet"}, "the backbone's file holds its weights; leave --weights imagenet out"),
@@ -342,6 +343,8 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         Settings(backbone=str(path))
     plain().save(path)  # the file that is there now is read
     assert Settings(backbone=str(path)).image_size == 224
+    with pytest.raises(UnfreezeError, match="needs images of at least 16 px, got 7"):
+        Settings(backbone=str(path), image_size=7)
 
 
 @pytest.mark.long

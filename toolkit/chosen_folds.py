@@ -12,8 +12,8 @@ from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
 
 CHOSEN = (
-    f"at most {FEW} images to train on and choose by, so each trial is judged on all of them, in {FOLDS} folds "
-    "(--folds 1 keeps a validation part for that)"
+    f"few images (no more than {FEW} beside the test part), so each trial is judged in {FOLDS} folds, on all of them "
+    "that are no test images (--folds 1: on a validation part)"
 )
 
 

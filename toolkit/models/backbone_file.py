@@ -27,6 +27,7 @@ from toolkit.untrusted.keras_file import read_model
 
 OWN = ("image", "grey_to_rgb", "normalise", "get_item_1", "pool", "head", "dropout", "probabilities")  # of build_model
 SIZE = 224  # pixels, the default for a backbone that takes images of any size
+SMALLEST = 16  # pixels, of the images that a backbone of any size is given
 TRIED = (64, 128, 224, 384)  # pixels of the images with which such a one is tried, until it takes them
 SAME = 1e-4  # largest difference of the flat graph's features from the model's own, relative to their largest
 
@@ -112,7 +113,7 @@ def _read(path: Path, changed: int, size: int) -> tuple[keras.Model, Backbone]:
         text = str(error)
         raise UnfreezeError(text if text.startswith(str(path)) else f"{path} is no backbone: {text}") from None
     cuts = find_stages(model)
-    row = Backbone(str(path), side or SIZE, "", cuts, model.count_params(), smallest=1)
+    row = Backbone(str(path), side or SIZE, "", cuts, model.count_params(), smallest=side or SMALLEST)
     return model, replace(row, fixed=side is not None, channels=channels)
 
 

@@ -37,7 +37,7 @@ def backbone(name: str) -> Backbone:
     lower = {known.lower(): known for known in BACKBONES}
     near = get_close_matches(name.lower(), lower, n=1)
     hint = f"did you mean {lower[near[0]]}?" if near else "`unfreeze backbones` lists those there are"
-    raise UnfreezeError(f"unknown backbone {name!r}; {hint}; of your own model give the path of its .keras file")
+    raise UnfreezeError(f"unknown backbone {name!r}: {hint} (a model of your own: the path of its .keras file)")
 
 
 def deepest(name: str) -> int:
