@@ -18,7 +18,7 @@ from toolkit.evaluation.evaluate_run import evaluate_run
 from toolkit.models.applications import BACKBONES
 from toolkit.models.backbones import backbone
 from toolkit.models.build import assemble, build_model, fresh_suffix, prefix_and_suffix, set_unfreeze
-from toolkit.models.flatten import finalise
+from toolkit.models.layer_weights import named_weights, set_named_weights
 from toolkit.pixels.pixel_range import PIXELS, pixel_range
 from toolkit.run import prepare
 from toolkit.settings import Settings
@@ -45,8 +45,7 @@ def shaken(model: keras.Model) -> keras.Model:
     model.set_weights(
         [rng.uniform(0.1, 0.6, one.shape) * rng.choice([1, 1, -1]) ** (one.ndim > 1) for one in model.get_weights()]
     )
-    for layer in model.layers:
-        finalise(layer)
+    set_named_weights(model, named_weights(model))  # a Normalization computes with copies of its weights
     return model
 
 

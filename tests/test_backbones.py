@@ -30,9 +30,9 @@ from toolkit.models.build import (
     build_model,
     cut_tensor,
     prefix_and_suffix,
-    set_backbone_weights,
 )
 from toolkit.models.cuts import find_cuts, find_stages
+from toolkit.models.layer_weights import set_named_weights
 from toolkit.models.spec import ModelSpec
 from tuning.activations import prefix
 
@@ -194,7 +194,7 @@ def test_a_grey_model_answers_as_the_rgb_model_does(
 ) -> None:
     """In Keras to the bit, on images that are grey; and so do its files."""
     grey = build_model(replace(spec, channels=1))
-    set_backbone_weights(grey, backbone_weights(model))
+    set_named_weights(grey, backbone_weights(model))
     grey.get_layer("probabilities").set_weights(model.get_layer("probabilities").get_weights())
     one = images[..., :1]
     expected = model(np.repeat(one, 3, axis=-1)).numpy()

@@ -17,9 +17,9 @@ from toolkit.models.build import (
     build_model,
     load_backbone,
     prefix_and_suffix,
-    set_backbone_weights,
     set_unfreeze,
 )
+from toolkit.models.layer_weights import set_named_weights
 from toolkit.models.spec import ModelSpec
 
 # Keras 3.15 writes tensors with np.array(tensor, copy=False), for which numpy 2 wants more of TensorFlow.
@@ -228,7 +228,7 @@ def test_backbone_weights_make_another_model_the_same_function(name: str) -> Non
             layer.set_weights([np.full(3, 0.4), np.full(3, 0.1), np.array(0)])
             layer.finalize_state()
     second = build_model(replace(spec, head_units=3))
-    set_backbone_weights(second, backbone_weights(first))
+    set_named_weights(second, backbone_weights(first))
     image = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     features = [keras.Model(m.input, m.get_layer("pool").output)(image) for m in (first, second)]
     np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, features))

@@ -22,7 +22,8 @@ def with_folds(images: ImageSet, settings: Settings, stored: Any, *, chooses: bo
     chosen now, which a notice tells."""
     before = stored.get("settings") if isinstance(stored, dict) else None
     if isinstance(before, dict):
-        folds, told = before.get("folds", 1), CHOSEN in str(stored.get("data"))
+        folds, data = before.get("folds", 1), stored.get("data")
+        told = isinstance(data, dict) and CHOSEN in str(data.get("notices"))
         if settings.refit and folds != 1:
             raise UnfreezeError(
                 f"the run was begun with {folds} folds, and --refit needs validation images that no model was trained "

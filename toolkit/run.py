@@ -57,16 +57,19 @@ class Run:
         return Path(self.settings.cache_dir or self.path / CACHE)
 
 
-def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool = True) -> Run:
+def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool = True, val_given: bool = True) -> Run:
     """Make the run folder, or continue in it if its run.json has the same data and settings. Raises UnfreezeError if it
     has others.
 
     A folder in which nothing was trained yet is overwritten. `searches`: False for a single training, whose error
-    message leaves out options of a search.
+    message leaves out options of a search. `val_given`: whether the validation part is that of DATA.
     """
     file = path / "run.json"
     versions = [{name: version(name) for name in PACKAGES}]
     stored = _begun(path)
+    if settings.folds is None:
+        images, settings = with_folds(images, settings, stored, chooses=searches and not val_given)
+    images = checked_for_folds(images, settings.fold_count, settings, val_given=val_given)
     told: tuple[str, ...] = ()
     earlier = earlier_version.is_earlier(stored)
     if stored is not None:
@@ -118,10 +121,7 @@ def prepare(
     """Scan the data, split it, and open the run folder for it. Nothing is written if this raises UnfreezeError."""
     settings.check_files()
     images, val_given = _read(data, path, settings, strict=strict, progress=progress)
-    if settings.folds is None:
-        images, settings = with_folds(images, settings, _begun(path), chooses=searches and not val_given)
-    images = checked_for_folds(images, settings.fold_count, settings, val_given=val_given)
-    return open_run(path, images, settings, searches=searches)
+    return open_run(path, images, settings, searches=searches, val_given=val_given)
 
 
 def read_images(data: Path, path: Path, settings: Settings, **how: Any) -> ImageSet:
@@ -263,7 +263,7 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
         there[DATA], wanted[DATA] = map(earlier_version.without_parts, (_stored_images(path, stored), images))
         skip |= earlier_version.NEW_SETTINGS
     skip |= {"weights"} if wanted[WEIGHTS] else set()  # of a weights file, only the content counts
-    skip |= {"backbone"} if before["backbone"] == before.get("weights") and is_file(settings.backbone) else set()
+    skip |= {"backbone"} if before.get("backbone") == before.get("weights") and is_file(settings.backbone) else set()
     wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
     known = Settings.from_json(before).to_json()  # with the defaults of settings that a newer version added
     there |= {name: value for name, value in known.items() if name not in skip}

@@ -95,7 +95,7 @@ def backbone_words(unfreeze: int, stage: str) -> str:
 def deeper_words(spec: ModelSpec, stage: str, tried: Iterable[int]) -> str:
     """What to try where the depth that was taken is the deepest of those tried, as a clause; "" if it is not, or if
     nothing lies deeper. `stage`: of the epoch whose weights were kept."""
-    limit = len(BACKBONES[spec.backbone].cuts) + 1 if spec.backbone in BACKBONES else 2 * spec.unfreeze
+    limit = BACKBONES[spec.backbone].deepest if spec.backbone in BACKBONES else 2 * spec.unfreeze
     if stage == "head" or not 0 < spec.unfreeze < limit or spec.unfreeze < max(tried, default=0):
         return ""
     deeper = f"{spec.unfreeze},{min(2 * spec.unfreeze, limit)}"

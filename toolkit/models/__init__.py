@@ -5,6 +5,7 @@
     backbones      a backbone by its name there, or by its file
     backbone_file  a Keras model in a file as a backbone       (TensorFlow)
     cuts           where any graph can be cut, and its stages  (TensorFlow)
+    layer_weights  weights by the names of their layers        (TensorFlow)
     flatten        models inside a model -> one flat graph     (TensorFlow)
     build          ModelSpec -> keras.Model; prefix and suffix   (TensorFlow)
     weights        pre-trained weights into a model              (TensorFlow)

@@ -24,6 +24,11 @@ class Backbone:
     fixed: bool = False  # whether it takes images of `image_size` only
     channels: int = 3  # of the images that it takes; 1: grey ones only
 
+    @property
+    def deepest(self) -> int:
+        """The largest unfreeze depth, at which all stages are trained."""
+        return len(self.cuts) + 1
+
 
 def _cuts(ends: Sequence[str]) -> tuple[str, ...]:
     """`Backbone.cuts` from `ends`, the last layer of each block in the graph's order. The stem belongs to the first

@@ -22,6 +22,7 @@ from toolkit.errors import UnfreezeError, short_reason
 from toolkit.models.applications import Backbone
 from toolkit.models.cuts import find_stages
 from toolkit.models.flatten import Copies, run_flat
+from toolkit.models.layer_weights import Weights, named_weights
 from toolkit.storage.files import atomic
 from toolkit.untrusted.keras_file import read_model
 
@@ -85,9 +86,9 @@ def copy_of(path: Path, image: keras.KerasTensor) -> keras.KerasTensor:
         raise UnfreezeError(f"{path} cannot take images of {size} px ({short_reason(error)})") from None
 
 
-def weights_of(path: Path) -> dict[str, list[np.ndarray]]:
-    """A layer's name -> its weights in the file."""
-    return {layer.name: layer.get_weights() for layer in _read(*_version(path))[0].layers if layer.weights}
+def weights_of(path: Path) -> Weights:
+    """The weights in the file, for the layers of `copy_of`."""
+    return named_weights(_read(*_version(path))[0])
 
 
 def _version(path: Path) -> tuple[Path, int, int]:

@@ -42,7 +42,7 @@ def backbone(name: str) -> Backbone:
 
 def deepest(name: str) -> int:
     """The largest unfreeze depth, at which all stages are trained."""
-    return len(backbone(name).cuts) + 1
+    return backbone(name).deepest
 
 
 def cut_layer(name: str, depth: int) -> str | None:

@@ -11,20 +11,16 @@ from collections import Counter
 from pathlib import Path
 
 import keras
-import numpy as np
 
-from toolkit.models.applications import BACKBONES
 from toolkit.models.backbone_file import copy_of
-from toolkit.models.backbones import backbone, cut_layer
+from toolkit.models.backbones import backbone, cut_layer, is_file
 from toolkit.models.cuts import automatic_name
-from toolkit.models.flatten import finalise
+from toolkit.models.layer_weights import Weights, named_weights, set_named_weights
 from toolkit.models.spec import ModelSpec, check_spec
 from toolkit.models.weights import construct, load_backbone
 from toolkit.pixels.pixel_range import pixel_range
 
 __all__ = ["build_model", "load_backbone", "prefix_and_suffix", "set_unfreeze"]
-
-Weights = dict[str, list[np.ndarray]]  # a layer's name -> its weights
 
 
 def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
@@ -88,9 +84,7 @@ def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
     else:
         shared = keras.Model(cut, pooled)
         body = keras.models.clone_model(shared)
-        body.set_weights(shared.get_weights())
-        for layer in body.layers:
-            finalise(layer)
+        set_named_weights(body, named_weights(shared))
         entry, x = body.input, body.output
     keras.utils.set_random_seed(seed)
     suffix = keras.Model(entry, head(x, spec), name="suffix")
@@ -102,28 +96,13 @@ def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
 def assemble(model: keras.Model, spec: ModelSpec, suffix: keras.Model) -> keras.Model:
     """A new whole model of `spec`, with the weights of `suffix` behind the cut and of `model`'s backbone before it."""
     whole = build_model(spec)
-    set_backbone_weights(whole, backbone_weights(model))
-    for layer in suffix.layers:
-        if layer.weights:
-            target = whole.get_layer(layer.name)
-            target.set_weights(layer.get_weights())
-            finalise(target)
+    set_named_weights(whole, backbone_weights(model) | named_weights(suffix))
     return whole
 
 
 def backbone_weights(model: keras.Model) -> Weights:
-    """Copies of the weights of all layers but the head's, for `set_backbone_weights`."""
-    own = ("head", "probabilities")
-    return {layer.name: layer.get_weights() for layer in model.layers if layer.weights and layer.name not in own}
-
-
-def set_backbone_weights(model: keras.Model, weights: Weights) -> None:
-    """Set the weights that `backbone_weights` gave for a model with the same backbone and alpha. The heads may
-    differ."""
-    for name, values in weights.items():
-        layer = model.get_layer(name)
-        layer.set_weights(values)
-        finalise(layer)
+    """Copies of the weights of all layers but the head's, for models with the same backbone and alpha."""
+    return {name: values for name, values in named_weights(model).items() if name not in ("head", "probabilities")}
 
 
 def _features(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
@@ -132,7 +111,7 @@ def _features(image: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
     pixels = image if image.shape[-1] == row.channels else keras.layers.Concatenate(name="grey_to_rgb")([image] * 3)
     if row.pixels != "0..255":  # else the backbone of the table takes the pixels as they are
         pixels = normalised(pixels, row.pixels or spec.pixels)
-    if row.name not in BACKBONES:
+    if is_file(row.name):
         _name_by_order(keras.Model(image, pixels))
         return copy_of(Path(row.name), pixels)
     graph = construct(spec, input_tensor=pixels, weights=None)

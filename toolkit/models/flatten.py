@@ -12,6 +12,7 @@ import keras
 
 from toolkit.errors import UnfreezeError
 from toolkit.models.cuts import automatic_name
+from toolkit.models.layer_weights import set_weights
 
 TRAINING_ONLY = ("GaussianNoise", "StochasticDepth", "DropPath", "RandAugment", "AugMix", "MixUp", "CutMix")
 Call = Callable[..., Any]  # (operation, *its arguments) -> what it gives
@@ -55,8 +56,7 @@ class Copies:
     def copy_weights(self) -> None:
         """Give each copied layer the weights of its original. Both have to be built."""
         for layer, copied in self._layers:
-            copied.set_weights(layer.get_weights())
-            finalise(copied)
+            set_weights(copied, layer.get_weights())
 
     def _copy(self, operation: Any) -> Any:
         """The copy of an operation; a layer's weights are new."""
@@ -82,12 +82,6 @@ class Copies:
             name = next(one for one in itertools.chain((operation.name,), further) if one not in self._names)
         self._names.add(name)
         return name
-
-
-def finalise(layer: keras.Layer) -> None:
-    """Renew what a Normalization computes with, copies of its weights, after these were set."""
-    if isinstance(layer, keras.layers.Normalization):
-        layer.finalize_state()
 
 
 def without_dropout(config: dict[str, Any]) -> dict[str, Any]:

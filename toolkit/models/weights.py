@@ -17,6 +17,7 @@ import numpy as np
 from toolkit.errors import UnfreezeError, first_line
 from toolkit.models.backbone_file import weights_of
 from toolkit.models.backbones import backbone
+from toolkit.models.layer_weights import set_named_weights
 from toolkit.models.spec import ModelSpec
 from toolkit.storage.local_path import local_path
 from toolkit.untrusted.archive import check_keras
@@ -44,9 +45,7 @@ def load_backbone(model: keras.Model, spec: ModelSpec, weights: str) -> None:
         _load_starter(model)
         return
     if weights == spec.backbone:
-        for name, arrays in weights_of(Path(weights)).items():
-            model.get_layer(name).set_weights(arrays)
-        _finish_normalization(model, spec, weights)
+        set_named_weights(model, weights_of(Path(weights)))
         return
     source = _download(spec) if weights == "imagenet" else _read(spec, local_path(weights, "a weights file"))
     with_weights = [layer for layer in source.layers if layer.weights]

@@ -25,11 +25,11 @@ def show_backbones(rows: Sequence[Backbone]) -> None:
         click.echo(f"\n{short_name(row.name)}, frozen up to and with:")
         for depth, cut in enumerate(row.cuts, 1):
             click.echo(f"  depth {depth:>2}  {cut}")
-        click.echo(f"  depth {len(row.cuts) + 1:>2}  nothing")
+        click.echo(f"  depth {row.deepest:>2}  nothing")
 
 
 def _row(row: Backbone) -> list[str]:
     millions = row.parameters / 1e6
     size = str(row.image_size) if row.fixed or row.pixels else "any"
-    told = [size, f"{millions:.1f}", f"{4 * millions:.1f}", f"{millions:.1f}", f"0 to {len(row.cuts) + 1}"]
+    told = [size, f"{millions:.1f}", f"{4 * millions:.1f}", f"{millions:.1f}", f"0 to {row.deepest}"]
     return [short_name(row.name), *told, row.licence or "not stated", row.source]
