@@ -131,6 +131,9 @@ def describe(run: Run, image_size: int, license: str = UNSTATED, threshold: floa
         settings |= dict.fromkeys(("backbone", "weights"), Path(run.settings.backbone).name)
     else:
         del settings["pixels"]  # which are known, and of which earlier versions knew nothing
+    settings |= {name: list(values) for name, values in run.settings.varied.items()}
+    for name in ("vary", *([] if settings["label_smoothing"] else ["label_smoothing"])):  # nor of these
+        del settings[name]
     how = recipe(run.settings.channels, run.images.levels, run.images.profiles)
     return {
         "class_names": list(run.images.class_names),

@@ -30,7 +30,14 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
         "tuning.oracles.hyperband",
     ),
     *("tuning.activations.cache", "tuning.activations.passes", "tuning.activations.prefix"),
-    *("tuning.search_space", "tuning.trial_records", "tuning.tuner", "tuning.trial_model", "tuning.search"),
+    *(
+        "tuning.search_space",
+        "tuning.trial_records",
+        "tuning.tuner",
+        "tuning.trial_model",
+        "tuning.search",
+        "tuning.base_model",
+    ),
     *(
         "tuning.memory",
         "tuning.trial_curves",

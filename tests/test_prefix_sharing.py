@@ -14,12 +14,11 @@ from tests.tiny import SETTINGS
 from toolkit.progress import Listener
 from toolkit.run import prepare
 from toolkit.settings import Settings
-from toolkit.training.batches import load_part
 from tuning.activations import prefix
 from tuning.search import search
 from tuning.search_space import hyperparameters
 from tuning.trial_files import head_file
-from tuning.trial_model import Data, TrialModel
+from tuning.trial_model import TrialModel
 
 
 def resident() -> int:
@@ -38,9 +37,9 @@ FAMILIES = {  # residual, dense, squeeze-and-excite, plain
 def rows(settings: Settings, data: Path, folder: Path) -> tuple[list[dict], np.ndarray]:
     """The learning curve and the last answers of one trial, and those of the whole model made of it."""
     run = prepare(data, folder, settings)
-    parts = Data(load_part(run, "train", antialiased=True), load_part(run, "val"), 2)
-    trials = TrialModel(run, parts)
-    shake(trials.backbone, np.asarray(parts.train.images))  # random weights as they are answer all images alike
+    trials = TrialModel(run)
+    base = trials.base({})
+    shake(base.model, np.asarray(base.train.images))  # random weights as they are answer all images alike
     trials.folder = folder / "search" / "trial_0000"
     point = hyperparameters(settings)
     model = trials.build(point)
@@ -48,7 +47,7 @@ def rows(settings: Settings, data: Path, folder: Path) -> tuple[list[dict], np.n
     whole = trials.whole(point, model)
     curve = np.genfromtxt(trials.folder / "history.csv", delimiter=",", names=True, dtype=None, encoding=None)
     recorded = np.load(trials.folder / "val_probabilities.npy")
-    np.testing.assert_allclose(whole.predict(parts.val.images, verbose=0), recorded, atol=1e-4)
+    np.testing.assert_allclose(whole.predict(base.val.images, verbose=0), recorded, atol=1e-4)
     return curve, recorded
 
 
@@ -85,6 +84,7 @@ def test_its_loss_follows_that_of_the_whole_model_at_every_step(
         views=8,
         head_rate=1e-4 if backbone == "VGG16" else 0.01,
         cache_dtype="float32",
+        folds=1,
     )
     cached, answers = rows(settings, pictures, tmp_path / "cached")
     whole, expected = rows(replace(settings, cache=False), pictures, tmp_path / "whole")
@@ -124,7 +124,7 @@ def test_dropout_rates_that_are_equal_in_six_digits_have_heads_of_their_own(
 
 def test_a_head_is_known_by_all_digits_of_its_dropout_rate() -> None:
     names = [
-        head_file(Path(), SETTINGS.spec(2, 64, rate, 1), range(5)).name
+        head_file(Path(), SETTINGS.spec(2, 64, rate, 1), range(5), {}).name
         for rate in (0, 0.0, 0.1, 0.3333333, 0.333333, 1e-5)
     ]
     assert names == [f"64-{rate}-0-5.npz" for rate in ("0", "0", "0.1", "0.3333333", "0.333333", "0.00001")]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 from sklearn import metrics
 
-from toolkit.settings import OBJECTIVES, Settings
+from toolkit.settings import Settings
+from toolkit.settings_rules import OBJECTIVES
 from toolkit.stats.scores import SCORES, class_weights
 from tuning.selection import Candidate, tied
 

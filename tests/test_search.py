@@ -27,7 +27,7 @@ from toolkit.training.model_file import load_model
 from tuning import search as module
 from tuning.search import search
 from tuning.trial_curves import TrialCurves
-from tuning.trial_model import Data, TrialModel
+from tuning.trial_model import TrialModel
 from tuning.trial_records import failures
 from tuning.tuner import RunTuner
 
@@ -139,15 +139,14 @@ def test_refit_sees_views_that_no_trial_has_seen(tiny: str, pictures: Path, tmp_
     assert seen.isdisjoint({0, 1})
 
 
-def tuner_of(run: Run, data: Data) -> RunTuner:
-    oracle = module._oracle(run, data.val.labels)
-    return RunTuner(oracle, TrialModel(run, data), run=run, curves=TrialCurves(run), on_trial=lambda oracle: None)
+def tuner_of(run: Run) -> RunTuner:
+    oracle = module._oracle(run, run.images.select("val").labels)
+    return RunTuner(oracle, TrialModel(run), run=run, curves=TrialCurves(run), on_trial=lambda oracle: None)
 
 
 def test_tensorboard_gets_a_folder_for_each_trial(tiny: str, pictures: Path, tmp_path: Path) -> None:
     run = prepare(pictures, tmp_path / "run", SETTINGS)
-    data = Data(load_part(run, "train", antialiased=True), load_part(run, "val"), 2)
-    tuner = tuner_of(run, data)
+    tuner = tuner_of(run)
     tuner.search(callbacks=[keras.callbacks.TensorBoard(tmp_path / "board")], verbose=0)
     assert not failures(tuner.oracle)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -161,13 +160,10 @@ def test_tensorboard_gets_a_folder_for_each_trial(tiny: str, pictures: Path, tmp
 
 
 def test_keras_tuners_best_model_takes_images(finished: Run) -> None:
-    data = Data(load_part(finished, "train"), load_part(finished, "val"), 2)
-    tuner = tuner_of(finished, data)
-    (model,) = tuner.get_best_models(1)
+    (model,) = tuner_of(finished).get_best_models(1)
     assert model.input_shape == (None, 32, 32, 3)
-    np.testing.assert_allclose(
-        probabilities(model, data.val.images), probabilities(load_model(finished), data.val.images), atol=1e-6
-    )
+    images = load_part(finished, "val").images
+    np.testing.assert_allclose(probabilities(model, images), probabilities(load_model(finished), images), atol=1e-6)
 
 
 def test_the_same_call_gives_the_same_trials(finished: Run, pictures: Path, tmp_path: Path) -> None:

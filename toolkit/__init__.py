@@ -3,6 +3,7 @@
     run          the run folder: what a run is
     earlier_version  a run that was begun by an earlier version: what stays as it was
     settings     Settings: all that, besides the data, determines a run
+    settings_rules   the values that they may have, and which of them a search may vary
     chosen_folds     how many folds judge a trial where the user does not say
     setting_words    a setting in which two runs differ, in words
     checks       values of a settings record, checked by a table of rules

@@ -33,8 +33,15 @@ def check(record: object, rules: Mapping[str, Rule]) -> None:
         if rule.each:
             value = as_tuple(value)
             object.__setattr__(record, name, value)
-        if not all(_follows(one, rule) for one in (value if rule.each else (value,))):
-            raise UnfreezeError(f"{name} is {value if _is_number(value) else repr(value)}; give {rule.expected}")
+        for one in value if rule.each else (value,):
+            check_value(name, one, rule, value)
+
+
+def check_value(name: str, value: Any, rule: Rule, shown: Any = None) -> None:
+    """Raises UnfreezeError if one value does not follow its rule. `shown`: what the error names in its place."""
+    if not _follows(value, rule):
+        told = value if shown is None else shown
+        raise UnfreezeError(f"{name} is {told if _is_number(told) else repr(told)}; give {rule.expected}")
 
 
 def as_tuple(value: Any) -> tuple:

@@ -10,7 +10,8 @@ from toolkit.data.image_set import ImageSet
 from toolkit.data.settings import DataSettings
 from toolkit.pixels.colour import IGNORED, SRGB
 from toolkit.pixels.levels import FULL
-from toolkit.settings import OF_EARLIER, Settings
+from toolkit.settings import Settings
+from toolkit.settings_rules import OF_EARLIER
 
 MARK = "earlier_split"  # true in a run.json that was written anew when such a run went on
 NEW_SETTINGS = {field.name for field in fields(DataSettings)} - {"val", "test", "seed"}  # that it did not know

@@ -18,9 +18,10 @@ from toolkit.data.split import divide_by
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.models.backbones import OWN_BACKBONE, is_file
 from toolkit.progress import Progress, silent
-from toolkit.setting_words import DATA, WEIGHTS, difference
-from toolkit.settings import ADOPTED, SEARCH_ONLY, Settings
-from toolkit.storage.files import file_digest, read_json, remove, write_json, write_text
+from toolkit.setting_words import DATA, WEIGHTS, as_typed, difference, weights_digest
+from toolkit.settings import ADOPTED, Settings
+from toolkit.settings_rules import SEARCH_ONLY
+from toolkit.storage.files import read_json, remove, write_json, write_text
 from toolkit.storage.lock import CACHE, COPY, check_run
 
 FORMAT = 1
@@ -244,7 +245,7 @@ def _to_json(run: Run, versions: list[dict[str, str]]) -> dict[str, Any]:
         "fingerprint": run.images.fingerprint(),
         "class_names": list(run.images.class_names),
         "settings": run.settings.to_json(),
-        "weights_sha256": file_digest(Path(run.settings.weights)),
+        "weights_sha256": weights_digest(run.settings),
         "data": to_columns(run.images),
     }
 
@@ -257,15 +258,15 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
         model = "a model that was adopted" if before.get("backbone") == ADOPTED else "a model that was trained here"
         raise UnfreezeError(f"{path} holds {model}; give another run folder")
     skip = set(MAY_CHANGE)
-    wanted: dict[str, Any] = {DATA: images.fingerprint(), WEIGHTS: file_digest(Path(settings.weights))}
+    wanted: dict[str, Any] = {DATA: images.fingerprint(), WEIGHTS: weights_digest(settings)}
     there = dict(zip(wanted, (stored.get("fingerprint"), stored.get("weights_sha256")), strict=True))
     if earlier_version.is_earlier(stored):
         there[DATA], wanted[DATA] = map(earlier_version.without_parts, (_stored_images(path, stored), images))
         skip |= earlier_version.NEW_SETTINGS
     skip |= {"weights"} if wanted[WEIGHTS] else set()  # of a weights file, only the content counts
     skip |= {"backbone"} if before.get("backbone") == before.get("weights") and is_file(settings.backbone) else set()
-    wanted |= {name: value for name, value in settings.to_json().items() if name not in skip}
-    known = Settings.from_json(before).to_json()  # with the defaults of settings that a newer version added
+    wanted |= {name: value for name, value in as_typed(settings).items() if name not in skip}
+    known = as_typed(Settings.from_json(before))  # with the defaults of settings that a newer version added
     there |= {name: value for name, value in known.items() if name not in skip}
     different = [name for name in wanted if wanted[name] != there.get(name)]
     if not different:

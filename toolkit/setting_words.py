@@ -1,8 +1,14 @@
-"""A setting in which two runs differ, in the words of command line options."""
+"""The settings in which two runs differ, in the words of command line options."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+
+from toolkit.settings import Settings
+from toolkit.storage.files import file_digest
 
 DATA, WEIGHTS = "data (its images or their split)", "content of the weights file"
 
@@ -23,3 +29,20 @@ def _typed(value: object) -> str:
     if value is None:
         return "not given"
     return np.format_float_positional(value, trim="-") if isinstance(value, float) else str(value)
+
+
+def weights_digest(settings: Settings) -> str | list[str]:
+    """The digest of the weights file, or of those of all backbones; "" for weights that are no file."""
+    digests = [file_digest(Path(one.weights)) for one in settings.backbones]
+    return digests or file_digest(Path(settings.weights))
+
+
+def as_typed(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON, each with all values that were given for it, as in the options. Of several backbones the
+    labels are compared: where their files lie changes nothing."""
+    told = settings.to_json()
+    told |= {name: list(values) for name, values in settings.varied.items()}
+    del told["vary"]
+    if settings.backbones:
+        told |= {"backbones": told.pop("backbone"), "weights": "", "alpha": 0, "pixels": ""}
+    return told

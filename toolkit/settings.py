@@ -3,89 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from toolkit.checks import Number, Rule, as_tuple, at_least, check, one_of
+from toolkit.checks import as_tuple, check, check_value
 from toolkit.data.settings import POOLED, DataSettings
 from toolkit.errors import UnfreezeError
-from toolkit.models.backbones import backbone, deepest, is_file
+from toolkit.models.backbones import backbone, deepest, is_file, short_name
+from toolkit.models.choices import BackboneChoice, choices
 from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
 from toolkit.pixels.pixel_range import PIXELS
+from toolkit.settings_rules import (
+    BASE,
+    COLOURS,
+    FOLLOWED,
+    OF_EARLIER,
+    RULES,
+    VARIED,
+    FollowedFloat,
+    FollowedInt,
+    FollowedStr,
+    FollowedTuple,
+)
 from toolkit.storage.local_path import local_path
 
-SAMPLINGS = ("natural", "balanced")  # how the images of an epoch are chosen: `toolkit.training.sampling`
-AUGMENTATIONS = ("none", "light", "strong")
-COLOURS = {"rgb": 3, "grey": 1}  # name -> channels of the images that a model takes
-OBJECTIVES = ("val_loss", "val_accuracy", "val_balanced_accuracy", "val_f1", "val_auc")  # toolkit.stats.scores
-ORACLES = ("halving", "random", "bayesian", "hyperband", "grid")
-FINALS = ("average", "retrained")
 ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
-SEARCH_ONLY = {  # settings that only a search uses: `unfreeze train` has no option for them
-    *("views", "cache", "cache_dtype", "cache_limit", "cache_dir"),
-    *("oracle", "trials", "pick", "refit", "folds", "final", "time_limit"),
-}
-# settings of which earlier versions knew nothing, where the default is another
-OF_EARLIER: dict[str, Any] = {"calibrate": False, "profiles": "ignored"}
 DEPTHS = (0, 1, 2, 4)  # unfreeze depths that a search tries, as far as the backbone has them
-
-
-def _positive(example: str) -> Rule:
-    return Rule(Number, f"a positive number, such as {example}", lambda value: 0 < value < math.inf)
-
-
-RULES = {
-    "backbone": Rule(str, "the name of a backbone, `unfreeze backbones` lists them, or the path of a Keras file"),
-    "pixels": Rule(str, "a range of pixel values, such as 0..1"),
-    "alpha": Rule(Number, "a width such as 0.35, or 0 for the backbone's own"),
-    "weights": Rule(str, "imagenet, starter, none, or the path of a weights file as text"),
-    "image_size": Rule(int, "a number of pixels, or 0 for the backbone's own"),
-    "head_units": Rule(int, "numbers of units, such as (0, 64)", each=True),
-    "dropout": Rule(Number, "rates, such as (0.0, 0.2)", each=True),
-    "unfreeze": Rule(int, "numbers of stages, such as (0, 2)", each=True),
-    "flip": Rule(bool, "True or False"),
-    **dict.fromkeys(("cache", "calibrate"), Rule(bool, "True or False")),
-    "cache_dir": Rule(str, "the path of a folder as text"),
-    **dict.fromkeys(("head_epochs", "tune_epochs", "refit"), at_least(0)),
-    **dict.fromkeys(("batch_size", "trials", "patience"), at_least(1)),
-    **dict.fromkeys(("views", "folds"), at_least(1, optional=True)),
-    "head_rate": _positive("0.001"),
-    "tune_rate": _positive("0.0001"),
-    "cache_limit": _positive("50"),
-    "time_limit": Rule(Number, "a number of seconds above 0", lambda value: 0 < value < math.inf, optional=True),
-    "colour": one_of(tuple(COLOURS)),
-    "augment": one_of(AUGMENTATIONS),
-    "class_weights": one_of(("balanced", "none")),
-    "sampling": one_of(SAMPLINGS),
-    "cache_dtype": one_of(("float16", "float32")),
-    "objective": one_of(OBJECTIVES),
-    "oracle": one_of(ORACLES),
-    "pick": one_of(("best", "smallest")),
-    "final": one_of(FINALS),
-}
-
-
-class FollowedInt(int):
-    """An int that `Settings` filled in because the caller gave none. `dataclasses.replace` with another backbone
-    computes it anew; a plain int, which the caller gave, stays."""
-
-
-class FollowedFloat(float):
-    """The same for a float: alpha."""
-
-
-class FollowedStr(str):
-    """The same for a text: the weights."""
-
-    __slots__ = ()
-
-
-class FollowedTuple(tuple):
-    """The same for a tuple: the unfreeze depths."""
-
-    __slots__ = ()
+TRIALS = 8  # configurations that are tried; of several combinations of BASE at least
+TRIALS_EACH = 3  # of each
 
 
 @dataclass(frozen=True)
@@ -97,6 +44,9 @@ class Settings(DataSettings):
     `Settings(unfreeze=2)`. Alpha, image size and depths that are not given are those of the backbone and the weights.
     `dataclasses.replace(settings, backbone="EfficientNetB1")` computes them anew: an image size that was not given
     becomes 240 px.
+
+    `vary` names further settings of which a search tries several values: `Settings(vary={"image_size": (96, 160)})`.
+    The field of such a setting then has the first of them; `at` gives the settings of a point of the search space.
     """
 
     backbone: str = "MobileNetV2"  # its name in keras.applications, or the path of a Keras file, weights inside
@@ -122,12 +72,13 @@ class Settings(DataSettings):
     cache_dtype: str = "float16"  # or "float32"
     cache_limit: float = 50.0  # GB that the activations may take
     cache_dir: str = ""  # of decoded images and activations; "": the run's own
+    label_smoothing: float = 0.0  # share of an image's label that is spread over all classes (Szegedy et al., 2016)
     class_weights: str = "balanced"  # or "none"
     sampling: str = "natural"  # every image once an epoch; or "balanced", every class equally often
     calibrate: bool = True  # a temperature, fitted on validation images, becomes part of the model's last layer
     objective: str = "val_loss"  # one of OBJECTIVES: what decides which epoch and which trial is the best
     oracle: str = "halving"  # or "random", "bayesian", "hyperband", "grid": chooses the point that is tried next
-    trials: int = 8  # at most so many points of the search space are tried
+    trials: int = FollowedInt(TRIALS)  # at most so many points of the search space are tried
     pick: str = "best"  # or "smallest": the smallest model of the trials tied with the best one
     time_limit: float | None = None  # seconds that a call of `tune` or `run` may take
     refit: int = 0  # further epochs for which the model of the trial that is taken is trained
@@ -135,16 +86,17 @@ class Settings(DataSettings):
     # judge; None: as `toolkit.data.folds` decides, by the number of images
     final: str = "average"  # or "retrained": the model that is made of a trial with folds
     seed: int = 0  # of the split, the search, training and augmentation
+    vary: Mapping[str, Sequence[Any]] = field(default_factory=dict, hash=False)  # names of VARIED -> values; backbones
+    # as `toolkit.models.choices` names them
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._set("vary", self._several())
         check(self, RULES)
         if self.cache_dir:  # absolute, so that it is found from any working directory
             self._set("cache_dir", str(local_path(self.cache_dir, "a folder on this machine").resolve()))
         if self.epochs < 1:
-            raise UnfreezeError(
-                "head_epochs and tune_epochs are both 0: nothing would be trained; give at least one epoch"
-            )
+            raise UnfreezeError("head_epochs and tune_epochs are both 0: nothing would be trained; give at least one")
         if self.fold_count > 1 and self.refit:
             raise UnfreezeError(
                 "--refit needs validation images that no model was trained on, and --folds leaves none; give one only"
@@ -156,32 +108,106 @@ class Settings(DataSettings):
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)  # the record is frozen, and __post_init__ fills it in
 
+    def _several(self) -> dict[str, tuple]:
+        """`vary`, checked. The field of each setting in it gets its first value."""
+        if not isinstance(self.vary, Mapping):
+            raise UnfreezeError(f"vary is {self.vary!r:.80}; give a dict, such as {{'image_size': (96, 160)}}")
+        made: dict[str, tuple] = {}
+        for name, given in self.vary.items():
+            if name not in VARIED or not as_tuple(given):
+                raise UnfreezeError(f"vary[{name!r}] is {given!r:.80}; give values of one of {', '.join(VARIED)}")
+            for value in as_tuple(given):
+                check_value(name, value, RULES[name])
+            values = tuple(dict.fromkeys(as_tuple(given)))
+            here = getattr(self, name)
+            if not isinstance(here, tuple(FOLLOWED.values())) and here not in (*values, getattr(Settings, name)):
+                raise UnfreezeError(f"{name} is {here}, and the search varies it; give one of the two")
+            if name == "backbone":
+                found = self._choices(values)
+                values = tuple(one.text for one in found)
+            first = found[0].settings() if name == "backbone" else {name: values[0]}
+            for own, value in first.items():  # of one value, as if it had been given to the field
+                kind = type(getattr(Settings, own))
+                self._set(own, FOLLOWED[kind](value) if len(values) > 1 else kind(value))
+            if len(values) > 1:
+                made[name] = values
+        return {name: made[name] for name in VARIED if name in made}
+
+    def _choices(self, texts: Sequence[str]) -> tuple[BackboneChoice, ...]:
+        """The backbones of texts that need not be complete: what they leave out is that of the settings."""
+        alpha = 0.0 if isinstance(self.alpha, FollowedFloat) else self.alpha
+        weights = "" if isinstance(self.weights, FollowedStr) else self.weights
+        return choices(texts, alpha=alpha, weights=weights, pixels=self.pixels)
+
     def _follow(self) -> None:
-        """Fill in weights, alpha, image size and depths that were not given."""
-        if is_file(self.backbone):
+        """Fill in weights, alpha, image size, depths and trials that were not given."""
+        if is_file(self.backbone) and "backbone" not in self.vary:
             self._set("backbone", str(local_path(self.backbone, "a file on this machine").resolve()))
-        if not self.weights or isinstance(self.weights, FollowedStr):
+        if not self.weights or (isinstance(self.weights, FollowedStr) and "backbone" not in self.vary):
             self._set("weights", FollowedStr(self.backbone if is_file(self.backbone) else "imagenet"))
         starter = self.weights == "starter"
-        if not self.alpha or isinstance(self.alpha, FollowedFloat):
+        if not self.alpha or (isinstance(self.alpha, FollowedFloat) and "backbone" not in self.vary):
             self._set("alpha", FollowedFloat(STARTER_MODEL[1] if starter else 1.0))
+        if isinstance(self.trials, FollowedInt):
+            self._set("trials", FollowedInt(max(TRIALS, TRIALS_EACH * len(self.bases)) if self.bases[1:] else TRIALS))
         if self.backbone == ADOPTED:
             return
-        if not self.image_size or isinstance(self.image_size, FollowedInt):
+        if not self.image_size or (isinstance(self.image_size, FollowedInt) and "image_size" not in self.vary):
             self._set("image_size", FollowedInt(STARTER_SIZE if starter else backbone(self.backbone).image_size))
         if not self.unfreeze or isinstance(self.unfreeze, FollowedTuple):
             self._set("unfreeze", FollowedTuple(depth for depth in DEPTHS if depth <= deepest(self.backbone)))
 
     def _check_space(self) -> None:
         """Raises UnfreezeError if a point of the search space is a model that cannot be built."""
-        check_weights(self.weights, self.backbone, self.alpha)
-        if is_file(self.backbone) and self.weights != self.backbone:
-            raise UnfreezeError(f"the backbone's file holds its weights; leave --weights {self.weights} out")
         for name in ("head_units", "dropout"):
             if not getattr(self, name):
                 raise UnfreezeError(f"{name} is empty; give one value or more")
+        if self.bases[1:]:
+            for base in self.bases:
+                self.at(base)  # checks itself
+            return
+        check_weights(self.weights, self.backbone, self.alpha)
+        if is_file(self.backbone) and self.weights != self.backbone:
+            raise UnfreezeError(f"the backbone's file holds its weights; leave --weights {self.weights} out")
         for units, rate, depth in product(*self.space):
             check_spec(self.spec(2, units, rate, depth))
+
+    def at(self, point: Mapping[str, Any]) -> Settings:
+        """The settings of a point of the search space, or of a part of it: names of settings -> the value of each. What
+        the point does not name stays as it is, but nothing varies. A backbone is named by its label."""
+        own = {name: value for name, value in point.items() if name in self.__dataclass_fields__ and name != "backbone"}
+        if "backbone" in point and "backbone" in self.vary:
+            chosen = next(one for one in self.backbones if one.label == point["backbone"])
+            own |= chosen.settings()
+            if "unfreeze" not in own and not isinstance(self.unfreeze, FollowedTuple):
+                own["unfreeze"] = self.depths(chosen.backbone)
+        return replace(self, **own, vary={})
+
+    def depths(self, name: str) -> tuple[int, ...]:
+        """The unfreeze depths that are tried with a backbone: of those that were given the ones that it has. Raises
+        UnfreezeError if it has none of them."""
+        wanted = DEPTHS if isinstance(self.unfreeze, FollowedTuple) else as_tuple(self.unfreeze)
+        found = tuple(depth for depth in wanted if depth <= deepest(name))
+        if not found:
+            raise UnfreezeError(f"unfreeze depth of {short_name(name)} goes from 0 to {deepest(name)}, got {wanted[0]}")
+        return found
+
+    @property
+    def backbones(self) -> tuple[BackboneChoice, ...]:
+        """The backbones that the search tries, if there are several; else ()."""
+        return choices(tuple(self.vary.get("backbone", ())))
+
+    @property
+    def varied(self) -> dict[str, tuple]:
+        """`vary` with the labels of the backbones: the values that the points of the search space have."""
+        labels = {"backbone": tuple(one.label for one in self.backbones)} if self.backbones else {}
+        return {name: labels.get(name, tuple(values)) for name, values in self.vary.items()}
+
+    @property
+    def bases(self) -> tuple[dict[str, Any], ...]:
+        """The combinations of BASE that the search tries, each as a part of a point."""
+        several = {name: values for name, values in self.varied.items() if name in BASE}
+        return tuple(dict(zip(several, one, strict=True)) for one in product(*several.values()))
 
     @property
     def space(self) -> tuple[tuple[int, ...], tuple[float, ...], tuple[int, ...]]:
@@ -230,7 +256,10 @@ class Settings(DataSettings):
     @property
     def point_count(self) -> int:
         """Distinct points of the search space."""
-        return math.prod(map(len, self.space))
+        units, rates, depths = self.space
+        others = [len(values) for name, values in self.vary.items() if name != "backbone"]
+        depth_count = sum(len(self.depths(one.backbone)) for one in self.backbones) or len(depths)
+        return depth_count * len(units) * len(rates) * math.prod(others)
 
     def spec(self, classes: int, head_units: int, dropout: float, unfreeze: int) -> ModelSpec:
         """The architecture of one point of the search space."""
@@ -238,7 +267,11 @@ class Settings(DataSettings):
         return ModelSpec(self.backbone, self.alpha, self.image_size, classes, *point, self.channels, self.pixels)
 
     def check_files(self) -> None:
-        """Raises UnfreezeError if the weights file does not exist, or if the pixels are those of no file."""
+        """Raises UnfreezeError if a weights file does not exist, or if the pixels are those of no file."""
+        for label in self.varied.get("backbone", ()):
+            self.at({"backbone": label}).check_files()
+        if "backbone" in self.vary:
+            return
         if self.pixels != PIXELS[0] and not is_file(self.backbone):
             known = backbone(self.backbone).pixels
             raise UnfreezeError(f"--pixels is for a backbone from a file; {self.backbone} is known to take {known}")
@@ -252,8 +285,9 @@ class Settings(DataSettings):
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """The settings that `to_json` gave. The backbone may have left the table since then. Raises TypeError if
         `values` has an unknown field, UnfreezeError if a value has the wrong type."""
-        stored = cls(**OF_EARLIER | {"folds": 1} | values | {"backbone": ADOPTED})
+        stored = cls(**OF_EARLIER | {"folds": 1} | values | {"backbone": ADOPTED, "vary": {}})
         stored._set("backbone", values["backbone"])
+        stored._set("vary", {name: tuple(several) for name, several in values.get("vary", {}).items()})
         return stored
 
 
@@ -261,4 +295,6 @@ def _plain(value: object) -> object:
     """A setting as JSON has it, which no longer says whether it was given."""
     if isinstance(value, tuple):
         return list(value)
+    if isinstance(value, dict):
+        return {name: list(several) for name, several in value.items()}
     return str(value) if isinstance(value, str) else value

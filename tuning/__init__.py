@@ -1,4 +1,4 @@
-"""The search over head size, dropout and unfreeze depth, on KerasTuner.
+"""The search over head size, dropout, unfreeze depth and what else the user varies, on KerasTuner.
 
 search                run folder and data -> SearchResult
 results               records of the trials and of the search's result; trials.csv   (light)
@@ -7,6 +7,7 @@ oracles               which point is tried next
 activations           activations of the frozen prefix, computed once, shared by all trials
 tuner                 KerasTuner's Tuner, made resumable, exactly repeatable and silent
 time_limit            ends the search in time, and says what was left out
+base_model            a backbone at an image size: what trials start from, and share
 trial_model           the HyperModel: what one trial builds and trains
 trial_files           what a trial leaves in the run folder
 trial_records         KerasTuner's records of the trials: which completed, which failed, the seed of each

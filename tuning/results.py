@@ -11,9 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from toolkit.errors import UnfreezeError, first_line, one_line
-from toolkit.models.spec import ModelSpec, Point
+from toolkit.models.spec import POINT, ModelSpec, Point
 from toolkit.storage.files import read_json, remove, write_text
 from toolkit.training.history import Row
 
@@ -40,6 +41,16 @@ class Trial:
     mark: str = ""  # "best", "tied" with the best
     score: float | None = None  # the objective at the best epoch; earlier versions did not write it
     fold_spread: float | None = None  # standard deviation of the objective over the folds; None: there are none
+    varied: Mapping[str, Any] = field(
+        default_factory=dict, hash=False
+    )  # further settings that the search varied -> their values;
+    # each has a column of its own
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The value of each setting that the search varied, as far as they are known."""
+        point = {name: getattr(self, name) for name in POINT}
+        return {**self.varied, **{name: value for name, value in point.items() if value is not None}}
 
     @property
     def number(self) -> int:
@@ -55,6 +66,9 @@ class Trial:
     def value(self, objective: str) -> float | None:
         """Its objective, a name of SCORES, at the best epoch; None if it did not complete."""
         return {"val_loss": self.val_loss, "val_accuracy": self.val_accuracy}.get(objective, self.score)
+
+
+COLUMNS = tuple(one.name for one in fields(Trial))
 
 
 @dataclass(frozen=True)
@@ -82,9 +96,12 @@ class SearchResult:
 def write_trials(path: Path, trials: Sequence[Trial]) -> None:
     """Write a trials.csv."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Trial)])
+    varied = dict.fromkeys(name for trial in trials for name in trial.varied)
+    writer = csv.DictWriter(text, [name for name in COLUMNS if name != "varied"] + [*varied])
     writer.writeheader()
-    writer.writerows(asdict(trial) for trial in trials)
+    for trial in trials:
+        row = asdict(trial)
+        writer.writerow(row.pop("varied") | row)
     write_text(path, text.getvalue())
 
 
@@ -117,7 +134,18 @@ def _trial_of(row: Mapping[str, str]) -> Trial:
     }
     numbers = {name: _finite(row[name]) for name in ("dropout", "val_loss", "val_accuracy", "seconds")}
     numbers |= {name: _finite(row.get(name) or "") for name in ("score", "fold_spread")}  # earlier versions had none
-    return Trial(**values, **whole, **numbers)  # type: ignore[arg-type]  # each column by its name
+    varied = {name: _value(name, text) for name, text in row.items() if name not in COLUMNS and text}
+    return Trial(**values, **whole, **numbers, varied=varied)  # type: ignore[arg-type]  # each column by its name
+
+
+def _value(name: str, text: str) -> int | float | str:
+    """The value of a setting, of whatever kind it is."""
+    for kind in () if name in ("backbone", "augment") else (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _finite(text: str) -> float | None:

@@ -16,7 +16,7 @@ from tuning.trial_model import TrialModel
 def retrained(trials: TrialModel, point: keras_tuner.HyperParameters, rows: list[Row]) -> keras.Model:
     """The whole model of a point, from image to probabilities. `rows`: the learning curve of its trial, and of those
     from which it went on."""
-    settings, model = trials.settings, trials.build(point)
+    settings, model = trials.settings.at(point.values), trials.build(point)
     turns = Turns(model)
     for stage, part, train, val in trials.stages(point, model):
         epochs = best_epochs(stage_epochs(settings, stage), rows, settings.objective)

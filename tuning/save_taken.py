@@ -15,14 +15,15 @@ from toolkit.run import Run
 from toolkit.stats.scores import SCORES
 from toolkit.storage.files import read_json
 from toolkit.training.answers import probabilities
+from toolkit.training.batches import Part
 from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve
 from toolkit.training.held_out import HeldOut
 from toolkit.training.history import Row, read_history
 from toolkit.training.model_file import save_model, without_optimizer
 from toolkit.training.train import refit
+from tuning.base_model import BaseModel
 from tuning.results import SearchResult, ancestors
 from tuning.trial_files import trial_folder
-from tuning.trial_model import Data
 
 # by dtype of the activations: how much a probability of the saved model may differ from the one that its trial recorded
 PROBABILITY_TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
@@ -33,7 +34,7 @@ def save_taken(
     load_model: Callable[[], keras.Model],
     retrain: Callable[[list[Row]], keras.Model],
     result: SearchResult,
-    data: Data,
+    base_of_taken: Callable[[], BaseModel],
     on_epoch: Callable[[Row], None] = lambda row: None,
 ) -> Row:
     """Train the taken trial's model on for `result.refit` epochs and save it; do nothing if the run already has this
@@ -41,8 +42,8 @@ def save_taken(
 
     `load_model` returns the whole model with the weights of the trial's best epoch; with folds, the mean of those of
     its folds. `retrain` returns one that was trained on the images of all folds, along the learning curve that it is
-    given. Returns the row of the epoch whose weights were saved. Raises NoAnswerError if the model's probabilities
-    differ from those that its trial recorded.
+    given. `base_of_taken` returns what the trial started from. Returns the row of the epoch whose weights were saved.
+    Raises NoAnswerError if the model's probabilities differ from those that its trial recorded.
     """
     folder = trial_folder(run, result.taken)
     numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept", "left_out")}
@@ -51,8 +52,9 @@ def save_taken(
         if not has_events(place):
             write_curve(place, objective, read_history(run.path / "history.csv"))
         return _saved_epoch(run)
-    model = load_model()
-    answers = probabilities(model, data.val.images)
+    base, model = base_of_taken(), load_model()
+    settings = run.settings.at(result.trial(result.taken).values)
+    answers = probabilities(model, base.val.images)
     difference = float(np.abs(answers - folder.checkpoint_answers()).max())
     if not difference <= PROBABILITY_TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
         raise NoAnswerError(
@@ -63,18 +65,18 @@ def save_taken(
     for row in rows:
         curve.add(row)
     if result.final == "retrained":
-        model = without_optimizer(_working(retrain(rows), run, folder.answers(), data), result.spec)
+        model = without_optimizer(_working(retrain(rows), run, folder.answers(), base.val), result.spec)
     if result.refit:
 
         def tell(row: Row) -> None:
             curve.add(row)
             on_epoch(row)
 
-        rows = refit(model, data.train, data.val, run.settings, rows, folder.answers(), tell)
+        rows = refit(model, base.train, base.val, settings, rows, folder.answers(), tell)
         model = without_optimizer(model, result.spec)
-        answers = probabilities(model, data.val.images)
+        answers = probabilities(model, base.val.images)
     held_out = folder.answers() if run.settings.fold_count > 1 else answers  # the final model was trained on all images
-    save_model(run, model, result.spec, rows, HeldOut(held_out, data.val.labels), search=numbers)
+    save_model(run, model, result.spec, rows, HeldOut(held_out, base.val.labels), search=numbers)
     return _saved_epoch(run)
 
 
@@ -92,10 +94,10 @@ def final_of(run: Run, trial: str, labels: np.ndarray) -> str:
     return settings.final if works else "retrained"
 
 
-def _working(model: keras.Model, run: Run, unseen: np.ndarray, data: Data) -> keras.Model:
+def _working(model: keras.Model, run: Run, unseen: np.ndarray, judged: Part) -> keras.Model:
     """The retrained model. Raises NoAnswerError if it does not work. `unseen`: float32 [N, C], answers of the folds'
     models."""
-    if not _works(probabilities(model, data.val.images), unseen, data.val.labels, run.settings.balanced):
+    if not _works(probabilities(model, judged.images), unseen, judged.labels, run.settings.balanced):
         raise NoAnswerError(
             "the model that was trained anew on all images answers them worse than its folds' models do images they "
             "have not seen: give a lower --tune-rate or --head-rate, in a new run folder"

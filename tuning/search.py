@@ -23,19 +23,18 @@ from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.stats.scores import SCORES
 from toolkit.storage.files import write_json
-from toolkit.training.batches import load_part
 from toolkit.training.history import Row
 from tuning import memory
 from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, write_left_out, write_trials
 from tuning.retrain import retrained
 from tuning.save_taken import final_of, save_taken
-from tuning.search_space import hyperparameters, model_spec
+from tuning.search_space import hyperparameters, model_spec, varied
 from tuning.selection import Candidate, choose_trial
 from tuning.time_limit import TimeLimit
 from tuning.trial_curves import TrialCurves
 from tuning.trial_files import trial_folder
-from tuning.trial_model import Data, TrialModel
+from tuning.trial_model import TrialModel
 from tuning.trial_records import completed, failures
 from tuning.tuner import RunTuner
 
@@ -48,7 +47,8 @@ def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None
     the time of the command. Raises NoAnswerError if every trial failed, or if the time was over before one had ended.
     """
     limit = limit or TimeLimit()
-    data = _data(run, listener)
+    settings, labels = run.settings, run.images.select(*run.settings.judged_on).labels
+    folds = draw_folds(run.images, settings.fold_count, settings) if settings.fold_count > 1 else None
 
     def report(oracle: keras_tuner.Oracle) -> None:
         trials = trial_rows(run, oracle)
@@ -62,9 +62,10 @@ def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None
         listener.on_epoch(row)
         limit.epoch()
 
-    oracle = _oracle(run, data.val.labels)
-    model = TrialModel(run, data, tell, limit.watched(listener.progress))
-    limit.open(run, model.backbone, data.train, data.val)
+    oracle = _oracle(run, labels)
+    model = TrialModel(run, folds, tell, limit.watched(listener.progress))
+    first = model.base(settings.bases[0])
+    limit.open(run, first.model, first.train, first.val)
     tuner = RunTuner(oracle, model, run=run, curves=curves, on_trial=report, limit=limit)
     if _requeue_damaged(run, oracle):
         tuner.reload()
@@ -76,7 +77,7 @@ def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None
     if not completed(oracle):
         _, message = next(iter(failures(oracle)), ("", "no trial was run"))
         raise NoAnswerError(f"every trial failed; the first said: {message}")
-    result = replace(_result(run, oracle, data.val.labels), left_out=limit.left_out(oracle))
+    result = replace(_result(run, oracle, labels), left_out=limit.left_out(oracle))
     write_left_out(run.path, result.left_out)
     write_trials(run.path / "trials.csv", list(result.trials))
     taken = oracle.trials[result.taken]
@@ -85,19 +86,10 @@ def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None
         lambda: tuner.load_model(taken),
         lambda rows: retrained(model, taken.hyperparameters, rows),
         result,
-        data,
+        lambda: model.base(taken.hyperparameters.values),
         listener.on_epoch,
     )
     return replace(result, kept=row)
-
-
-def _data(run: Run, listener: Listener) -> Data:
-    settings, images = run.settings, run.images
-    folds = draw_folds(images, settings.fold_count, settings) if settings.fold_count > 1 else None
-    smooth = settings.augment != "none"
-    train = load_part(run, *settings.trained_on, antialiased=smooth, progress=listener.progress)
-    val = load_part(run, *settings.judged_on, progress=listener.progress)
-    return Data(train, val, len(images.class_names), folds)
 
 
 def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
@@ -139,7 +131,8 @@ def trial_rows(run: Run, oracle: keras_tuner.Oracle) -> list[Trial]:
 def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchResult:
     points: dict[tuple, Any] = {}  # point -> its best trial: a promoted trial has the same point as its parent
     for trial in completed(oracle):
-        points.setdefault(tuple(trial.hyperparameters.get(name) for name in POINT), trial)
+        values = trial.hyperparameters.values
+        points.setdefault((*varied(values).values(), *(values[name] for name in POINT)), trial)
     candidates = [_candidate(run, trial) for trial in points.values()]
     choice = choose_trial(candidates, labels, run.settings)
     marks = {other.trial: "tied" for other in choice.tied} | {choice.best.trial: "best"}
@@ -149,7 +142,7 @@ def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchR
         best=choice.best.trial,
         tied=tuple(sorted(other.trial for other in choice.tied)),
         recommended=choice.recommended.trial,
-        spec=model_spec(run.settings, len(run.images.class_names), point),
+        spec=model_spec(run.settings, len(run.images.class_names), point.values),
         trials=tuple(replace(row, mark=marks.get(row.trial, "")) for row in trial_rows(run, oracle)),
         refit=run.settings.refit,
         judged=len(labels),
@@ -183,6 +176,7 @@ def _row(run: Run, trial: Any, mark: str) -> Trial:
         mark=mark,
         score=_finite(best.get(run.settings.objective)),
         fold_spread=_spread(result.get("folds") or []),
+        varied=varied(trial.hyperparameters.values),
     )
 
 

@@ -1,52 +1,123 @@
-"""The search space: head size, dropout and unfreeze depth, each a finite list of values, as KerasTuner's Choices.
+"""The search space: each hyperparameter a finite list of values, as KerasTuner's Choices. The depths are those of the
+backbone.
 
 So its points can be listed, and no point has to be tried twice. `tuning.oracles` decides which one comes next.
 """
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
 
 from toolkit.models.spec import POINT, ModelSpec
 from toolkit.settings import Settings
+from toolkit.settings_rules import BASE, VARIED
 
+OF = "/"  # in the name of a conditional hyperparameter, before the value on which it depends
 Values = dict[str, Any]  # a hyperparameter's name -> its value, as KerasTuner stores them with a trial
 
 
 def hyperparameters(settings: Settings) -> keras_tuner.HyperParameters:
     """The space of a search, each hyperparameter an ordered Choice."""
     space = keras_tuner.HyperParameters()
-    for name in POINT:
+    several = settings.varied
+    for name in VARIED:
+        if name in several:
+            space.Choice(name, list(several[name]))
+    for name in POINT[:-1]:
         space.Choice(name, list(getattr(settings, name)), ordered=True)
+    depths = {one.label: settings.depths(one.backbone) for one in settings.backbones}
+    if len(set(depths.values())) < 2:
+        space.Choice("unfreeze", list(next(iter(depths.values()), settings.space[-1])), ordered=True)
+        return space
+    for label, its_depths in depths.items():
+        with space.conditional_scope("backbone", [label]):
+            space.Choice(f"unfreeze{OF}{label}", list(its_depths), ordered=True)
     return space
 
 
-def model_spec(settings: Settings, classes: int, point: keras_tuner.HyperParameters) -> ModelSpec:
+def _chosen(choice: Any, value: Any) -> Values:
+    """A value of a Choice; of a conditional one, whose name is NAME/PARENT's, under NAME, too. KerasTuner takes no two
+    of one name, however different their conditions."""
+    return {choice.name: value, choice.name.partition(OF)[0]: value}
+
+
+def model_spec(settings: Settings, classes: int, values: Mapping[str, Any]) -> ModelSpec:
     """The architecture of a point."""
-    return settings.spec(classes, *(point.get(name) for name in POINT))
+    return settings.at(values).spec(classes, *(values[name] for name in POINT))
+
+
+def varied(values: Mapping[str, Any]) -> Values:
+    """The values of a point that are settings of VARIED."""
+    return {name: values[name] for name in VARIED if name in values}
+
+
+def base_of(values: Mapping[str, Any]) -> Values:
+    """The part of a point on which activations depend; {} if the search has one base only."""
+    return {name: values[name] for name in BASE if name in values}
 
 
 def all_points(space: keras_tuner.HyperParameters) -> Iterator[Values]:
     """Every point of a space of Choices once. The first one has the defaults; the last hyperparameter changes
     fastest."""
-    columns = [sorted(choice.values, key=lambda value: value != choice.default) for choice in space.space]
-    for values in product(*columns):
-        yield {choice.name: value for choice, value in zip(space.space, values, strict=True)}
+    return _points(space.space, {})
 
 
-def draw(space: keras_tuner.HyperParameters, rng: random.Random) -> Values:
-    """One point at random, all equally likely."""
-    return {choice.name: choice.prob_to_value(rng.random()) for choice in space.space}
+def _points(choices: Sequence[Any], before: Values) -> Iterator[Values]:
+    """The values of `choices` that go together with those before."""
+    if not choices:
+        yield before
+        return
+    choice, *others = choices
+    if not _is_active(choice, before):
+        yield from _points(others, before)
+        return
+    for value in sorted(choice.values, key=lambda value: value != choice.default):
+        yield from _points(others, before | _chosen(choice, value))
+
+
+def _is_active(choice: Any, values: Values) -> bool:
+    """Whether a Choice belongs to a point with these values of the Choices before it."""
+    return all(condition.is_active(values) for condition in choice.conditions)
+
+
+def point_count(space: keras_tuner.HyperParameters) -> int:
+    """How many points `all_points` gives."""
+    parents = {condition.name for choice in space.space for condition in choice.conditions}
+    first = [choice for choice in space.space if choice.name in parents]
+    return sum(
+        math.prod(len(one.values) for one in space.space if one.name not in parents and _is_active(one, values))
+        for values in _points(first, {})
+    )
+
+
+def bases(space: keras_tuner.HyperParameters) -> list[Values]:
+    """Every combination of the values on which activations depend; [{}] if there is one only."""
+    return list(_points([choice for choice in space.space if choice.name in BASE], {}))
+
+
+def draw(space: keras_tuner.HyperParameters, rng: random.Random, base: Values | None = None) -> Values:
+    """One point of a base at random, all equally likely. `base`: None for any."""
+    values: Values = {}
+    for choice in space.space:
+        if base and choice.name in base:
+            values[choice.name] = base[choice.name]
+        elif _is_active(choice, values):
+            values |= _chosen(choice, choice.prob_to_value(rng.random()))
+    return values
 
 
 def coordinates(space: keras_tuner.HyperParameters, values: Values) -> list[float]:
-    """The coordinates of a point in the unit cube, float [D]: the values of a Choice are evenly spaced in their order.
+    """The coordinates of a point in the unit cube, float [D]: the values of a Choice are evenly spaced in their order;
+    one that does not belong to the point lies in the middle.
 
     Raises KeyError or ValueError if it is not a point of this space.
     """
-    return [float(choice.value_to_prob(values[choice.name])) for choice in space.space]
+    return [
+        float(choice.value_to_prob(values[choice.name])) if _is_active(choice, values) else 0.5
+        for choice in space.space
+    ]

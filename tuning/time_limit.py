@@ -28,6 +28,7 @@ from toolkit.training.answers import inference_function
 from toolkit.training.batches import Part
 from tuning.activations.cache import PASS
 from tuning.oracles.halving import HalvingOracle, rungs
+from tuning.search_space import base_of, point_count
 from tuning.trial_records import FINISHED, completed
 
 SLACK = 0.05  # fraction of the limit by which a trial may overrun before it is cut
@@ -41,6 +42,7 @@ IMAGES = 32  # on which the machine's speed is measured
 TRIED = 2  # times that it is measured
 MORE = 1.1  # times the time that is needed: what is told to type
 Clock = Callable[[], float]
+Kind = tuple[tuple, Any]  # (the values of its base, its depth or HEAD) of a trial
 After = Callable[[float, float, int], float]
 
 
@@ -78,7 +80,7 @@ class TimeLimit:
         self.seconds, self.after, self.clock = seconds, after, clock
         self.begun = clock() if begun is None else begun
         self.work: Work | None = None
-        self.rates: dict[Any, list[float]] = {}  # depth, or HEAD -> seconds an epoch of each trial
+        self.rates: dict[Kind, list[float]] = {}  # seconds an epoch of each trial
         self.stopped = False  # whether something was left out
         self._trial = self._pass = self._passed = 0.0
         self._first = self._done = self._epochs = 0
@@ -130,7 +132,8 @@ class TimeLimit:
 
     def fits(self, configurations: int) -> bool:
         """Whether the first rung may have so many configurations, so that the later rungs fit, too."""
-        known = self.rates.get(HEAD) or [rate for rates in self.rates.values() for rate in rates]
+        heads = [rate for (_, depth), rates in self.rates.items() if depth == HEAD for rate in rates]
+        known = heads or [rate for rates in self.rates.values() for rate in rates]
         if configurations < 2 or self.work is None or not known:
             return True
         settings = self.work.settings
@@ -214,15 +217,15 @@ class TimeLimit:
         rate = seconds / max(1, _epochs(values, self.work.settings))
         self.rates.setdefault(self._kind(values), []).append(rate)
 
-    def _seconds(self, kind: Any, epochs: int) -> float:
+    def _seconds(self, kind: Kind | None, epochs: int) -> float:
         """What a trial will take: as those of its kind did; else as the slowest depth did; else what one forward pass
         makes expect. `kind`: None for a depth that is not known yet."""
         assert self.work is not None
-        own = self.rates.get(kind)
-        others = [fmean(rates) for depth, rates in self.rates.items() if depth != HEAD]
+        own = self.rates.get(kind) if kind else None
+        others = [fmean(rates) for (_, depth), rates in self.rates.items() if depth != HEAD]
         if own:
             return fmean(own) * epochs
-        if kind == HEAD:
+        if kind and kind[1] == HEAD:
             return OVERHEAD
         if others:
             return max(others) * epochs
@@ -230,10 +233,10 @@ class TimeLimit:
         step = SUFFIX if work.settings.cache else WHOLE
         return OVERHEAD + epochs * work.per_image * (work.train * step + work.val * FORWARD)
 
-    def _kind(self, values: dict[str, Any]) -> Any:
+    def _kind(self, values: dict[str, Any]) -> Kind:
         assert self.work is not None
-        head = self.work.settings.head_epochs
-        return HEAD if 0 < values.get("tuner/epochs", math.inf) <= head else values.get("unfreeze")
+        only_head = 0 < values.get("tuner/epochs", math.inf) <= self.work.settings.head_epochs
+        return tuple(base_of(values).values()), HEAD if only_head else values.get("unfreeze")
 
     def _stop(self, left: float) -> None:
         """`left`: seconds until the first trial is complete."""
@@ -256,7 +259,7 @@ class TimeLimit:
 def _left_of_halving(oracle: HalvingOracle) -> tuple[str, str]:
     """(what was done of the whole, the same of the heads alone if there will be no more of them)."""
     trials = list(oracle.trials.values())
-    asked = min(oracle.configurations, _points(oracle))
+    asked = min(oracle.configurations, point_count(oracle.hyperparameters))
     ended = [trial for trial in trials if trial.status in FINISHED]
     first, later = (sum((_rung(trial) > 0) == more for trial in ended) for more in (False, True))
     begun = sum(_rung(trial) > 0 for trial in trials)
@@ -271,11 +274,7 @@ def _left_of_trials(oracle: keras_tuner.Oracle) -> str:
     limit = getattr(oracle, "limit", None)
     if limit is None:
         return f"hyperband's schedule ended after {ended} trials"
-    return f"{ended} of {min(limit, _points(oracle))} trials"
-
-
-def _points(oracle: keras_tuner.Oracle) -> int:
-    return math.prod(len(choice.values) for choice in oracle.hyperparameters.space)
+    return f"{ended} of {min(limit, point_count(oracle.hyperparameters))} trials"
 
 
 def _epochs(values: dict[str, Any], settings: Settings) -> int:

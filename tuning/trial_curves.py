@@ -16,6 +16,7 @@ from toolkit.storage.files import remove
 from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve, write_space
 from toolkit.training.history import Row
 from tuning.results import ancestors
+from tuning.search_space import Values, varied
 from tuning.trial_files import trial_folder
 from tuning.trial_records import completed
 
@@ -76,5 +77,6 @@ class TrialCurves:
         return [row for name in chain for row in self._rows(name)]
 
 
-def _point(trial: OracleTrial) -> dict[str, float]:
-    return {name: trial.hyperparameters.values[name] for name in POINT}
+def _point(trial: OracleTrial) -> Values:
+    values = trial.hyperparameters.values
+    return varied(values) | {name: values[name] for name in POINT}

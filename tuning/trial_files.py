@@ -14,8 +14,10 @@ A trial that diverged has neither answers nor weights.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -121,11 +123,12 @@ def trial_folder(run: Run, trial: str) -> TrialFolder:
     return TrialFolder(run.path / "search" / f"trial_{trial}")
 
 
-def head_file(search: Path, spec: ModelSpec, epochs: range) -> Path:
+def head_file(search: Path, spec: ModelSpec, epochs: range, others: Mapping[str, Any]) -> Path:
     """The file of a head stage in the folder of a search. Its name has all digits of the dropout rate, because
-    0.3333333 is another rate than 0.333333."""
+    0.3333333 is another rate than 0.333333. `others`: further values of its point on which the stage depends."""
     dropout = np.format_float_positional(spec.dropout, trim="-")
-    return search / "heads" / f"{spec.head_units}-{dropout}-{epochs.start}-{epochs.stop}.npz"
+    point = f"-{hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()[:12]}" if others else ""
+    return search / "heads" / f"{spec.head_units}-{dropout}-{epochs.start}-{epochs.stop}{point}.npz"
 
 
 def write_head(path: Path, weights: list[list[np.ndarray]], answers: np.ndarray, rows: list[Row]) -> None:

@@ -14,6 +14,7 @@ does not.
     cli            the command line: the group of commands, and how each ends
     commands       the commands
     options        the options that commands share
+    search_options  those of a search, and of a single training in their place
     data_options   those that say how DATA is read and divided
     export_options  those that say which files are exported, and what is asked of them
     option_records  their values -> the settings records

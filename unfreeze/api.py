@@ -160,8 +160,8 @@ def train(
     """Train one model, without a search: one value of each setting. Returns its curve. `backbone`: as in `tune`."""
     if settings.point_count != 1:
         raise UnfreezeError(
-            f"train makes one model and the settings name {settings.point_count}; give head_units, dropout and "
-            "unfreeze one value each, such as 0, 0.2 and 2, or search with tune"
+            f"train makes one model and the settings name {settings.point_count}; give one value each (head_units, "
+            "dropout and unfreeze such as 0, 0.2 and 2), or search with tune"
         )
     with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
         opened = _open(data, run, chosen, strict, listener, searches=False)

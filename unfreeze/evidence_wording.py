@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from export.settings import MARGIN
 from toolkit.stats.accuracy_lost import LARGEST_MARGIN, UNDECIDED, images_that_show
+from unfreeze.wording import listed_words
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
@@ -119,7 +120,7 @@ def undecided_words(parities: Sequence[Parity]) -> str:
         return f"{unsure[0].artefact.name}: {unsure[0].reason}" if unsure and unsure[0].reason else ""
     bounds = _span([100 * (parity.lost_at_most or 0.0) for parity in unsure], "{:.2f}".format)
     margins = _span([100 * (parity.margin or 0.0) for parity in unsure], "{:.3g}".format)
-    names = _listed([parity.artefact.name for parity in unsure])
+    names = listed_words([parity.artefact.name for parity in unsure])
     return (
         f"too few images to tell of {names}: each loses at most {bounds} points of accuracy, "
         f"where {margins} are allowed; {_more(unsure)}"
@@ -145,7 +146,7 @@ def _more(unsure: Sequence[Parity]) -> str:
     widened = any(not parity.margin_chosen and (parity.margin or 0.0) > MARGIN / 100 for parity in unsure)
     same = f"with --margin {points(max(margins))}, " if len(margins) == 1 else "with the same --margin, "
     told = f"{same if widened else ''}{_span(more, '{:,.0f}'.format)} more images like these would tell (80 % power)"
-    return told + (f"; of {_listed(hopeless)} no realistic number would" if hopeless else "")
+    return told + (f"; of {listed_words(hopeless)} no realistic number would" if hopeless else "")
 
 
 def _compared(parities: Sequence[Parity]) -> list[Parity]:
@@ -166,7 +167,7 @@ def _label(group: Sequence[Parity], parities: Sequence[Parity]) -> str:
     alike = [parity for parity in _compared(parities) if parity.artefact.precision in precisions]
     if len(precisions) == 1 and len(alike) == len(group) and all(precisions):
         return precisions.pop()
-    return _listed([parity.artefact.name for parity in group])
+    return listed_words([parity.artefact.name for parity in group])
 
 
 def _parts(parity: Parity) -> tuple[tuple[str, int], ...]:
@@ -175,7 +176,7 @@ def _parts(parity: Parity) -> tuple[tuple[str, int], ...]:
 
 def _images(parts: Sequence[tuple[str, int]]) -> str:
     last = parts[-1][1] if len(parts) == 1 else 2
-    counts = _listed([f"{images:,} {NOUNS.get(part, part)}" for part, images in parts])
+    counts = listed_words([f"{images:,} {NOUNS.get(part, part)}" for part, images in parts])
     return f"{counts} image{'s' if last != 1 else ''}"
 
 
@@ -194,10 +195,6 @@ def _margin(parity: Parity) -> tuple[float, str]:
 def _short(name: str) -> str:
     line = " ".join(name.split())
     return line if len(line) <= 60 else f"{line[:40]}…{line[-15:]}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _span(values: Sequence[float], shown: Callable[[float], str]) -> str:

@@ -12,6 +12,7 @@ from export.settings import Conversion, ExportSettings, VerifySettings
 from toolkit.data.settings import CSV_FIELDS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
+from toolkit.settings_rules import VARIED
 
 NAMES = [field.name for record in (Settings, Conversion, ExportSettings, VerifySettings) for field in fields(record)]
 COMPOUND = [name for name in NAMES if "_" in name]  # no ordinary word has an underscore
@@ -20,6 +21,14 @@ COMPOUND = [name for name in NAMES if "_" in name]  # no ordinary word has an un
 def settings(values: dict[str, Any]) -> Settings:
     """The Settings of a command's options. Options that were left out follow the backbone."""
     given = {name: value for name, value in values.items() if value is not None}
+    for name, one in {"backbones": "backbone", "image_sizes": "image_size"}.items():
+        if name in given and one in given:
+            raise UnfreezeError(f"--{name} names what is tried; leave --{one} out".replace("_", "-"))
+        given |= {one: given.pop(name)} if name in given else {}
+    several = {name: value for name, value in given.items() if name in VARIED and isinstance(value, tuple)}
+    if isinstance(given.get("backbone"), str) and "backbones" in values and values["backbones"]:
+        several["backbone"] = (given["backbone"],)  # its text may name width and weights, too
+    given = {name: value for name, value in given.items() if name not in several} | {"vary": several}
     given |= {name: str(given[name]) for name in ("cache_dir", "image_dir") if name in given}
     with _as_typed():
         made = Settings(**given)

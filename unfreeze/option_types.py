@@ -76,6 +76,27 @@ class Names(click.ParamType):
         return names or self.fail("it is empty; give names, separated by commas", param, ctx)
 
 
+class Several(click.ParamType):
+    """`a,b` -> a tuple of distinct values of another type, in their order; one value alone -> that value."""
+
+    def __init__(self, kind: click.ParamType | type) -> None:
+        self.kind = click.types.convert_type(kind)
+        self.name = self.kind.name
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        told = self.kind.get_metavar(param, ctx) or self.name.upper()
+        return f"{told}[,...]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        parts = list(filter(None, (part.strip() for part in value.split(","))))
+        values = tuple(dict.fromkeys(self.kind.convert(part, param, ctx) for part in parts))
+        if not values:
+            self.fail("it is empty; give values, separated by commas", param, ctx)
+        return values if len(values) > 1 else values[0]
+
+
 class Choice(click.Choice):
     """One of a few words. For any other word the nearest is proposed."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import one_line
@@ -76,6 +76,28 @@ def folds_words(search: Mapping[str, Any], objective: str, spread: float | None)
         f"judged out of fold on all {search['judged']:,} training and validation images, in {folds} folds{about}; "
         f"{finals[search['final']]}"
     )
+
+
+def listed_words(names: Sequence[str]) -> str:
+    """Names as a list in a sentence: "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+VARIED_WORDS = {  # a setting that a search may vary -> its name in a sentence
+    "backbone": "backbone",
+    "image_size": "image size",
+    "augment": "augmentation",
+    "batch_size": "batch size",
+    "head_rate": "head rate",
+    "tune_rate": "tuning rate",
+    "label_smoothing": "label smoothing",
+}
+
+
+def varied_words(varied: Mapping[str, Any]) -> str:
+    """The values of a trial's further settings: "EfficientNetB0, image size 160"; "" if there are none."""
+    words = VARIED_WORDS | {"backbone": ""}
+    return ", ".join(f"{words.get(name, name)} {value}".strip() for name, value in varied.items())
 
 
 def backbone_words(unfreeze: int, stage: str) -> str:

@@ -38,7 +38,7 @@ class CurveWriter:
     """Writes the event file of one training, a new file. Earlier files in its folder are removed."""
 
     def __init__(
-        self, folder: Path, objective: str, *, point: Mapping[str, float] | None = None, before: Iterable[Row] = ()
+        self, folder: Path, objective: str, *, point: Mapping[str, Any] | None = None, before: Iterable[Row] = ()
     ) -> None:
         """`point`: the hyperparameters; None: the training gets no row on the HParams page. `before`: the epochs of
         earlier trainings from whose weights this one starts; they are shown, but never count as its best epoch."""
@@ -73,7 +73,7 @@ def write_curve(
     objective: str,
     rows: Iterable[Row],
     *,
-    point: Mapping[str, float] | None = None,
+    point: Mapping[str, Any] | None = None,
     before: Iterable[Row] = (),
 ) -> None:
     """Write the whole event file of a training that has ended and gave a model."""
@@ -89,7 +89,8 @@ def write_space(folder: Path, settings: Settings) -> None:
         remove(old)
     from tensorboard.plugins.hparams import summary_v2
 
-    space = [summary_v2.HParam(name, summary_v2.Discrete(list(getattr(settings, name)))) for name in POINT]
+    tried = settings.varied | {name: getattr(settings, name) for name in POINT}
+    space = [summary_v2.HParam(name, summary_v2.Discrete(list(values))) for name, values in tried.items()]
     metrics = [summary_v2.Metric(tag, display_name=f"{name}, best epoch") for tag, name in BEST.items()]
     path = folder / f"events.out.tfevents.{time.time_ns()}.unfreeze"
     _append(path, [(0, summary_v2.hparams_config_pb(space, metrics))], first=True)
@@ -108,7 +109,7 @@ def _scalars(row: Row, best: Row | None = None) -> Any:
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
 
 
-def _start(name: str, point: Mapping[str, float]) -> Any:
+def _start(name: str, point: Mapping[str, Any]) -> Any:
     from tensorboard.plugins.hparams import summary_v2
 
     return summary_v2.hparams_pb(dict(point), trial_id=name)

@@ -35,17 +35,17 @@ def fit(
 ) -> None:
     """Train the trainable weights of `model` in place, until the epochs are over or a callback stops the training.
 
-    Of the settings only batch size, seed, sampling and class weights are used. `turns.model`: the model that the
-    callbacks were given, which is `model` or has it as a part. If there are several folds, their models are trained in
-    turn, an epoch each. The callbacks get epoch begin and end; calling `on_train_begin` and `on_train_end` is up to the
-    caller. The logs of an epoch are loss, accuracy (both over the images that it showed), val_loss (nats),
-    val_accuracy, the objective and seconds, over all folds; the probabilities for the images that are judged, float32
-    [N, C], are `turns.model.answers`. Training that diverges ends with its epoch.
+    Of the settings only batch size, seed, sampling, class weights and label smoothing are used. `turns.model`: the
+    model that the callbacks were given, which is `model` or has it as a part. If there are several folds, their models
+    are trained in turn, an epoch each. The callbacks get epoch begin and end; calling `on_train_begin` and
+    `on_train_end` is up to the caller. The logs of an epoch are loss, accuracy (both over the images that it showed),
+    val_loss (nats), val_accuracy, the objective and seconds, over all folds; the probabilities for the images that are
+    judged, float32 [N, C], are `turns.model.answers`. Training that diverges ends with its epoch.
     """
     owner = turns.model
     optimizer.build(model.trainable_variables)
     turns.start(optimizer)
-    step, infer = _step(model, optimizer), inference_function(model)
+    step, infer = _step(model, optimizer, settings.label_smoothing), inference_function(model)
     weights = [_class_weights(settings, fold.train.labels, model.output_shape[-1]) for fold in folds]
     val_labels = judged_labels(folds)
     owner.stop_training = False
@@ -73,6 +73,14 @@ def fit(
             break
 
 
+def _losses(labels: tf.Tensor, answers: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """The crossentropy of each image in nats, float32 [B]. `labels`: int32 [B]; `answers`: float32 [B, C]."""
+    if not smoothing:
+        return keras.losses.sparse_categorical_crossentropy(labels, answers)
+    told = tf.one_hot(labels, answers.shape[-1])
+    return keras.losses.categorical_crossentropy(told, answers, label_smoothing=smoothing)
+
+
 def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.ndarray:
     """float32 [C]: how much an image of each class weighs in the loss. Where sampling balances the classes, they all
     weigh 1: they would be weighed twice."""
@@ -80,9 +88,12 @@ def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.n
     return class_weights(labels, classes).astype(np.float32) if balanced else np.ones(classes, np.float32)
 
 
-def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[..., Any]:
+def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer, smoothing: float) -> Callable[..., Any]:
     """One training step: (inputs [B, ...], labels int32 [B], weights float32 [B]) -> float32 [2], the sum of the
-    weighted losses in nats and the number of correct answers."""
+    weighted losses in nats and the number of correct answers.
+
+    `smoothing`: share of a label that is spread over all classes (Szegedy et al., Rethinking the Inception
+    Architecture, 2016)."""
     dtype = input_dtype(model)
     shapes = [
         tf.TensorSpec((None, *model.input_shape[1:]), dtype),
@@ -95,7 +106,7 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable
     def step(inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             answers = model(inputs, training=True)
-            losses = keras.losses.sparse_categorical_crossentropy(labels, answers) * weights
+            losses = _losses(labels, answers, smoothing) * weights
             loss = tf.reduce_mean(losses)
         optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
         right = tf.equal(tf.argmax(answers, axis=1, output_type=tf.int32), labels)

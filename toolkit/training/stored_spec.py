@@ -13,7 +13,8 @@ from toolkit.errors import UnfreezeError
 from toolkit.models.spec import ModelSpec
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.run import Run
-from toolkit.settings import ADOPTED, COLOURS
+from toolkit.settings import ADOPTED
+from toolkit.settings_rules import COLOURS
 from toolkit.storage.files import read_json
 
 OF_EARLIER = {"channels": 3, "pixels": PIXELS[0]}  # entries of a spec that earlier versions did not write

@@ -21,7 +21,7 @@ from keras_tuner.engine.trial import TrialStatus
 from toolkit.stats.scores import SCORES
 from toolkit.storage.files import write_json, write_text
 from tuning import keras_tuner_private
-from tuning.search_space import Values, all_points, draw
+from tuning.search_space import Values, all_points, base_of, bases, draw
 from tuning.trial_records import DEATHS, FINISHED, completed, read_oracle_trials, read_record, starts, trial_seed
 
 DIRECTIONS = {name: "max" if score.rises else "min" for name, score in SCORES.items()}
@@ -83,12 +83,24 @@ class ResumableOracle(keras_tuner.Oracle):
         return self._random_values()
 
     def _random_values(self) -> Values | None:
+        """A random point that was not tried yet, of one of the bases that were tried least; None if there is none."""
         rng = random.Random(trial_seed(self.seed, str(len(self.trials))))
+        least = self._least_tried()
         for _ in range(DRAWS):
-            if not self._duplicate(point := draw(self.hyperparameters, rng)):
+            base = rng.choice(least) if len(least) > 1 else least[0]
+            if not self._duplicate(point := draw(self.hyperparameters, rng, base)):
                 return point
         left = [point for point in all_points(self.hyperparameters) if not self._duplicate(point)]
+        left = [point for point in left if base_of(point) in least] or left
         return rng.choice(left) if left else None
+
+    def _least_tried(self) -> list[Values]:
+        """The bases of which the fewest points were tried: so each has its turn, however few trials there are."""
+        points = {self._compute_values_hash(v): v for t in self.trials.values() if (v := t.hyperparameters.values)}
+        tried = [base_of(values) for values in points.values()]
+        every = bases(self.hyperparameters)
+        fewest = min(tried.count(base) for base in every)
+        return [base for base in every if tried.count(base) == fewest]
 
     def update_trial(self, trial_id: str, metrics: dict[str, float], step: int = 0) -> OracleTrial:
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}

@@ -13,13 +13,14 @@ from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof
 from unfreeze.commands.tune_train import log_to_mlflow, screen_listener
 from unfreeze.export_options import EXPORT
+from unfreeze.search_options import SEARCH
 from unfreeze.tracking.mlflow_store import check_store
 
 
 @click.command(short_help="Search, evaluate, export, verify and report in one go.")
 @o.DATA
 @o.RUN
-@o.options(o.MODEL, o.SEARCH, o.TRAINING, EXPORT)
+@o.options(o.MODEL, SEARCH, o.TRAINING, EXPORT)
 @o.MLFLOW
 @o.STRICT
 @o.JSON

@@ -13,6 +13,7 @@ from toolkit.settings import Settings
 from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
+from unfreeze.search_options import SEARCH, SINGLE
 from unfreeze.tracking.mlflow_store import check_store
 
 if TYPE_CHECKING:
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 @click.command(short_help="Search with KerasTuner; keep the best model.")
 @o.DATA
 @o.RUN
-@o.options(o.MODEL, o.SEARCH, o.TRAINING)
+@o.options(o.MODEL, SEARCH, o.TRAINING)
 @o.MLFLOW
 @o.STRICT
 @o.JSON
 @click.pass_obj
 def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
-    """Search head size, dropout and unfreeze depth with KerasTuner; keep the best model. Goes on where it stopped."""
+    """Search head size, dropout and unfreeze depth with KerasTuner, and whatever else is given several values; keep the
+    best model. Goes on where it stopped."""
     check_store(mlflow)
     settings = option_records.settings(values)
     result = api.tune(
@@ -48,7 +50,7 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow
 @click.command(short_help="Train one model, no search.")
 @o.DATA
 @o.RUN
-@o.options(o.MODEL, o.SINGLE, o.TRAINING)
+@o.options(o.MODEL, SINGLE, o.TRAINING)
 @o.MLFLOW
 @o.STRICT
 @o.JSON
@@ -88,6 +90,8 @@ def warn(screen: Any, images: ImageSet) -> None:
 
 def screen_listener(screen: Any, settings: Settings) -> Listener:
     """A Listener that shows on the screen: warnings about the images, each epoch, each finished trial."""
+
+    screen.vary(settings)
 
     def epoch(row: dict[str, Any]) -> None:
         screen.epoch(row, settings.epochs + (settings.refit if row["stage"] == "refit" else 0))

@@ -1,4 +1,4 @@
-"""Which of head size, dropout and unfreeze depth matter, as far as a search of few trials can tell.
+"""Which of the settings that a search varies matter, as far as a search of few trials can tell.
 
 The measure is the correlation ratio (eta squared): the share of the variance between trials that lies between the
 values of one setting, the main effect of a functional ANOVA on the trials that there are. Few trials make it large by
@@ -21,10 +21,12 @@ import numpy as np
 
 from toolkit.models.spec import POINT
 from tuning.results import Trial, ancestors
+from unfreeze.wording import VARIED_WORDS
 
 SETTINGS = dict(
     zip(POINT, ("head size", "dropout", "unfreeze depth"), strict=True)
 )  # name of the field -> its name in a sentence
+TUNING = ("unfreeze", "tune_rate")  # settings that change nothing in a trial that trains a head alone
 LEAST = 6  # with fewer trials nothing is computed
 SHUFFLES = 2000
 
@@ -51,9 +53,15 @@ def effects(trials: Sequence[Trial], objective: str, head_epochs: int, ends: Map
     `ends`: by trial, the epoch at which the oracle ended it, as far as that is known.
     """
     return tuple(
-        _effect(name, label, _comparable(trials, objective, head_epochs, ends, tuned=name == "unfreeze"), objective)
-        for name, label in SETTINGS.items()
+        _effect(name, label, _comparable(trials, objective, head_epochs, ends, tuned=name in TUNING), objective)
+        for name, label in labels(trials).items()
     )
+
+
+def labels(trials: Sequence[Trial]) -> dict[str, str]:
+    """The settings that the trials vary, and their names in a sentence."""
+    varied = dict.fromkeys(name for trial in trials for name in trial.varied)
+    return {name: VARIED_WORDS.get(name, name) for name in varied} | SETTINGS
 
 
 def _comparable(
@@ -73,7 +81,7 @@ def _comparable(
 
 
 def _effect(name: str, label: str, trials: list[Trial], objective: str) -> Effect:
-    levels = np.array([getattr(trial.point, name) for trial in trials])
+    levels = np.array([trial.values.get(name, "") for trial in trials])
     values = np.array([trial.value(objective) for trial in trials], np.float64)
     distinct = len(np.unique(levels))
     if len(trials) < LEAST or not 1 < distinct < len(trials) or not np.ptp(values):

@@ -44,7 +44,7 @@ from unfreeze.pages.unsure import (
     unsure_otherwise_sentence,
     without_temperature,
 )
-from unfreeze.wording import COULD_NOT_RUN, folds_words, majority_words, verdict_words
+from unfreeze.wording import COULD_NOT_RUN, folds_words, majority_words, varied_words, verdict_words
 
 LISTED = 30  # files are named at most; the others are counted
 CHIPS = {  # verdict -> CSS class of the element that shows it
@@ -134,9 +134,10 @@ def _search(facts: RunFacts) -> dict[str, Any]:
     return {
         "done": len(done),
         "failed": len(facts.trials) - len(done),
-        "configurations": len({trial.point for trial in facts.trials if trial.point}),
+        "configurations": len({tuple(trial.values.items()) for trial in facts.trials if trial.point}),
         "seconds": sum(seconds),
         "taken": chosen,
+        "varied": varied_words(chosen.varied) if chosen else "",
         "folds": folds[:1].upper() + folds[1:],
         "objective": SCORES[objective].words,
         "score": _other_score(facts),

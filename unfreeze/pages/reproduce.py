@@ -18,7 +18,8 @@ from toolkit.models.applications import BACKBONES
 from toolkit.models.backbones import OWN_BACKBONE, is_file
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.run import Run
-from toolkit.settings import SEARCH_ONLY, Settings
+from toolkit.settings import TRIALS, TRIALS_EACH, Settings
+from toolkit.settings_rules import SEARCH_ONLY
 from toolkit.stats.accuracy_lost import margin_of
 from unfreeze.pages.run_facts import RunFacts
 
@@ -123,13 +124,19 @@ def _options(run: Run, searched: bool) -> list[str]:
     """`--name value` for each setting that has another value than the default."""
     settings, default, options = run.settings, Settings(), []
     row = BACKBONES.get(settings.backbone)
+    several = _several(settings)
     for field in fields(Settings):
         name, value = field.name, getattr(settings, field.name)
         usual = getattr(default, name)
+        if name == "vary" or name in several or ("backbone" in several and name in ("alpha", "weights", "pixels")):
+            options += several.get(name, [])
+            continue
         if not searched and name in SINGLE:
             value, usual = value[0], SINGLE[name]
         elif name == "image_size":
             usual = row.image_size if row else None
+        elif name == "trials":
+            usual = max(TRIALS, TRIALS_EACH * len(settings.bases)) if settings.bases[1:] else usual
         elif name == "folds":  # with few images the default depends on DATA
             usual = 1 if len(run.images.select(*POOLED)) > FEW else None
         elif name == "weights" and value == settings.backbone:
@@ -138,6 +145,14 @@ def _options(run: Run, searched: bool) -> list[str]:
         if not skipped and value is not None and value != usual:
             options += _typed(name, value)
     return options
+
+
+def _several(settings: Settings) -> dict[str, list[str]]:
+    """The words for each setting that the search varies."""
+    options = {"backbone": "backbones", "image_size": "image_sizes"}
+    texts = {name: list(map(_number, values)) for name, values in settings.varied.items()}
+    texts |= {"backbone": [one.typed for one in settings.backbones]} if settings.backbones else {}
+    return {name: ["--" + options.get(name, name).replace("_", "-"), ",".join(told)] for name, told in texts.items()}
 
 
 def _typed(name: str, value: object) -> list[str]:

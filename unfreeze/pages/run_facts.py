@@ -17,7 +17,7 @@ from toolkit.errors import UnfreezeError, first_line
 from toolkit.evaluation.results import read_answers, read_metrics
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run
-from toolkit.settings import FINALS
+from toolkit.settings_rules import FINALS, VARIED
 from toolkit.stats.metrics import Evaluation, evaluate
 from toolkit.storage.files import file_digest, read_json
 from toolkit.storage.records import plain_record
@@ -25,7 +25,7 @@ from toolkit.training.held_out import Temperature, read_temperature
 from toolkit.training.history import Row, read_history
 from toolkit.training.stored_spec import OF_EARLIER, read_spec
 from tuning.results import Trial, read_epochs, read_left_out, read_trials
-from unfreeze.wording import verdict_words
+from unfreeze.wording import VARIED_WORDS, verdict_words
 
 UNVERIFIED = "not verified"
 OBJECT = "the model "  # prefix, in model.json, of the name of a model that was adopted as a Python object
@@ -157,6 +157,18 @@ class RunFacts:
     def image_size(self) -> int:
         """Side of the square input in pixels."""
         return self.spec.image_size if self.spec else read_spec(self.run).image_size
+
+    @property
+    def varied(self) -> dict[str, str]:
+        """Settings that the search varied besides head size, dropout and depth -> their names in a sentence."""
+        names = dict.fromkeys(name for trial in self.trials for name in trial.varied)
+        return {name: VARIED_WORDS.get(name, name) for name in names}
+
+    @property
+    def trained(self) -> dict[str, Any]:
+        """The settings with which the model was trained, as far as a search may vary them."""
+        taken = next((trial.varied for trial in self.trials if trial.trial == self.search.get("taken")), {})
+        return {name: getattr(self.run.settings, name) for name in VARIED} | dict(taken)
 
     @property
     def verified(self) -> tuple[ExportedFile, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import to_rgba
@@ -13,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from toolkit.evaluation.plots import TRAIN, VAL
 from toolkit.stats.scores import SCORES, axis_label, shown
 from tuning.results import Trial
-from unfreeze.pages.effects import SETTINGS, Effect
+from unfreeze.pages.effects import Effect, labels
 from unfreeze.pages.svg_picture import INK, SOFT, Picture, percent_axis, picture
 
 
@@ -58,10 +59,11 @@ def trial_scores(trials: Sequence[Trial], name: str, taken: int | None) -> Pictu
 
 
 def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Picture:
-    """Parallel coordinates: each completed trial is a line through its three settings to its score. The better the
+    """Parallel coordinates: each completed trial is a line through its settings to its score. The better the
     score, the stronger the colour."""
     done = [trial for trial in trials if trial.point and trial.value(objective) is not None]
     values = np.array([trial.value(objective) for trial in done], np.float64)
+    names = labels(done)
     good = values if SCORES[objective].rises else -values
     strength = (good.argsort().argsort() + 1) / len(
         good
@@ -70,7 +72,8 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
     def draw() -> Figure:
         figure = Figure(figsize=(12.6, 3.5))
         axes = figure.add_subplot()
-        columns = [_levels([getattr(trial.point, name) for trial in done]) for name in SETTINGS]
+        columns = [_levels([trial.values[name] for trial in done]) for name in names]
+        last = len(columns)
         span = np.ptp(good) or 1.0
         ends = (good - good.min()) / span
         for row in np.argsort(good):
@@ -86,15 +89,19 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
             axes.axvline(x, color=INK, linewidth=0.8)
             for place, label in marks:
                 axes.text(x - 0.03, place, label, ha="right", va="center", fontsize=9)
-        axes.axvline(3, color=INK, linewidth=0.8)
+        axes.axvline(last, color=INK, linewidth=0.8)
         for place, value in ((1, good.max()), (0, good.min())):
             axes.text(
-                3.03, place, shown(objective, abs(value), 1).removesuffix(" nats"), ha="left", va="center", fontsize=9
+                last + 0.03,
+                place,
+                shown(objective, abs(value), 1).removesuffix(" nats"),
+                ha="left",
+                va="center",
+                fontsize=9,
             )
-        labels = [*SETTINGS.values(), "validation " + SCORES[objective].words]
-        axes.set_xticks(range(4), labels)
+        axes.set_xticks(range(last + 1), [*names.values(), "validation " + SCORES[objective].words])
         axes.tick_params(axis="x", length=0, pad=8)
-        axes.set(yticks=[], ylim=(-0.06, 1.06), xlim=(-0.15, 3.2))
+        axes.set(yticks=[], ylim=(-0.06, 1.06), xlim=(-0.15, last + 0.2))
         for spine in axes.spines.values():
             spine.set_visible(False)
         if axes.get_legend_handles_labels()[0]:
@@ -103,21 +110,25 @@ def parallel(trials: Sequence[Trial], objective: str, taken: int | None) -> Pict
 
     order = np.argsort(-good)
     best = "; ".join(
-        f"trial {t.number}: head size {t.head_units}, dropout {t.dropout:g}, depth {t.unfreeze}, "
+        f"trial {t.number}: {', '.join(f'{label} {_short(t.values[name])}' for name, label in names.items())}, "
         f"{t.value(objective):.4f}"
         for t in (done[row] for row in order[:3])
     )
-    text = f"Parallel coordinates of {len(done)} trials over head size, dropout and unfreeze depth. The best: {best}."
+    text = f"Parallel coordinates of {len(done)} trials over {', '.join(names.values())}. The best: {best}."
     return picture(draw, text, "Every trial through its settings: the better, the stronger the line")
 
 
-def _levels(values: Sequence[float]) -> tuple[np.ndarray, list[tuple[float, str]]]:
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _levels(values: Sequence[Any]) -> tuple[np.ndarray, list[tuple[float, str]]]:
     """Even places from 0 to 1 for the distinct values: the place of each value, float64 [N], and (place, name) of each
     distinct one."""
     distinct = sorted(set(values))
     places = np.linspace(0, 1, len(distinct)) if len(distinct) > 1 else np.array([0.5])
     where = dict(zip(distinct, places, strict=True))
-    return np.array([where[value] for value in values]), [(float(where[value]), f"{value:g}") for value in distinct]
+    return np.array([where[value] for value in values]), [(float(where[value]), _short(value)) for value in distinct]
 
 
 def _smooth(points: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from toolkit.pixels.pixel_range import PIXELS
 from unfreeze.evidence_wording import allowed_words, class_loss_words, classes_words, evidence_words
 from unfreeze.pages.effects import Effect
 from unfreeze.pages.run_facts import RunFacts
-from unfreeze.wording import backbone_words, deeper_words
+from unfreeze.wording import backbone_words, deeper_words, listed_words
 
 FORMATS = {"saved_model": "SavedModel", "tflite": "TFLite", "onnx": "ONNX", "keras": "Keras"}
 
@@ -102,8 +102,10 @@ def starting_weights_sentence(facts: RunFacts) -> str:
     """The weights that training started from; "" if the model was trained elsewhere."""
     if facts.adopted:
         return ""
-    weights = facts.run.settings.weights
-    if weights == facts.run.settings.backbone:
+    settings, spec = facts.run.settings, facts.spec
+    own = [one for one in settings.backbones if spec and (one.backbone, one.alpha) == (spec.backbone, spec.alpha)]
+    weights = own[0].weights if own else settings.weights
+    if weights == (spec.backbone if spec else settings.backbone):
         return f"It started from the weights in the backbone's own file, {Path(weights).name}."
     return {
         "imagenet": "It started from ImageNet weights.",
@@ -199,7 +201,7 @@ def search_conclusions(found: Sequence[Effect]) -> str:
             f"more than the {effect.chance:.0%} that chance alone stays below in 95 of 100 cases."
         )
     if hidden:
-        names = " and ".join(effect.label for effect in hidden)
+        names = listed_words([effect.label for effect in hidden])
         sentences.append(
             f"What {names} seem{'s' if len(hidden) == 1 else ''} to explain is within what chance gives with so few "
             f"trials: no effect is shown, which does not mean that there is none."

@@ -16,7 +16,15 @@ from toolkit.data.together import near_duplicates, near_leaks, split_groups
 from toolkit.errors import counted, one_line
 from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
-from unfreeze.wording import backbone_words, deeper_words, folds_words, left_out_words, majority_words, validation_words
+from unfreeze.wording import (
+    backbone_words,
+    deeper_words,
+    folds_words,
+    left_out_words,
+    majority_words,
+    validation_words,
+    varied_words,
+)
 
 if TYPE_CHECKING:  # `tuning.results` is imported where it is needed
     from tuning.results import SearchResult
@@ -120,8 +128,9 @@ def show_search(result: SearchResult) -> None:
     """Print the trial that was taken, and the trials that the images cannot tell from the best one."""
     trial, spec = result.trial(result.taken), result.spec
     head = f"{spec.head_units} head units" if spec.head_units else "no dense head"
+    told = f"{varied_words(trial.varied)}, " if trial.varied else ""
     click.echo(
-        f"taken: trial {trial.number}, {head}, dropout {spec.dropout:g}, unfreeze depth {spec.unfreeze}: "
+        f"taken: trial {trial.number}, {told}{head}, dropout {spec.dropout:g}, unfreeze depth {spec.unfreeze}: "
         f"{validation_words(asdict(trial) if result.refit or not result.kept else result.kept)}"
     )
     if told := folds_words(asdict(result), result.objective, trial.fold_spread):

@@ -6,8 +6,8 @@ A terminal shows moving bars. Any other output, such as a log file, gets a line 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
@@ -16,6 +16,9 @@ from rich.text import Text
 
 from toolkit.errors import one_line
 from unfreeze.screen.time_left import Plan, seconds_left
+
+if TYPE_CHECKING:
+    from toolkit.settings import Settings
 
 WIDTH = 120  # columns of a table that is not printed on a terminal
 WITHIN = ("views", "waiting")  # first words of the steps within a search: the bar of the trials stays during them
@@ -42,6 +45,7 @@ class Screen:
         )
         self.tasks: dict[str, Any] = {}
         self.begun: dict[str, float] = {}
+        self.varied: dict[str, int] = {}  # a further setting of a trial -> the width of its column
         self.rows_shown: int | None = None  # rows of the table of trials; None before its header was printed
 
     def __enter__(self) -> Screen:
@@ -90,6 +94,12 @@ class Screen:
             self.tasks[what] = self.bars.add_task(what, total=total)
         self.bars.update(self.tasks[what], completed=number, total=total, description=text)
 
+    def vary(self, settings: Settings) -> None:
+        """Give the trials' rows a column for each further setting that the search varies."""
+        self.varied = {
+            name: max(len(name), *(len(str(value)) for value in values)) for name, values in settings.varied.items()
+        }
+
     def trials(self, trials: Sequence[Any], plan: Plan | None) -> None:
         """Print a row for each trial that has ended since the last call, with an estimate of the time that is left.
 
@@ -97,11 +107,12 @@ class Screen:
         """
         if self.rows_shown is None:
             self.rows_shown = 0
-            self.say("trial  head units  dropout  unfreeze  best in  val_loss  val_accuracy     time     left")
+            told = "".join(f"  {name.replace('_', ' '):>{width}}" for name, width in self.varied.items())
+            self.say(f"trial{told}  head units  dropout  unfreeze  best in  val_loss  val_accuracy     time     left")
         for number, trial in enumerate(trials[self.rows_shown :], self.rows_shown + 1):
             seconds = None if plan is None else seconds_left(trials[:number], plan)
             left = "" if seconds is None else duration(seconds)
-            self.say(f"{trial_line(trial)} {left:>8}  {_note(trial)}".rstrip())
+            self.say(f"{trial_line(trial, self.varied)} {left:>8}  {_note(trial)}".rstrip())
         self.rows_shown = max(self.rows_shown, len(trials))
         self._trials_bar(trials, plan)
 
@@ -124,13 +135,14 @@ class Screen:
                 self.bars.remove_task(self.tasks.pop(name))
 
 
-def trial_line(trial: Any) -> str:
-    """A trial as a row of columns of fixed width."""
+def trial_line(trial: Any, varied: Mapping[str, int]) -> str:
+    """A trial as a row of columns of fixed width. `varied`: further settings, and the widths of their columns."""
     loss = "failed" if trial.val_loss is None else f"{trial.val_loss:.4f}"
     accuracy = "" if trial.val_accuracy is None else f"{trial.val_accuracy:.2%}"
     took = "" if trial.seconds is None else duration(trial.seconds)
     units, rate, depth = ("" if value is None else value for value in (trial.head_units, trial.dropout, trial.unfreeze))
-    point = f"{units:>10}  {rate:>7}  {depth:>8}"
+    told = "".join(f"{trial.varied.get(name, '')!s:>{width}}  " for name, width in varied.items())
+    point = f"{told}{units:>10}  {rate:>7}  {depth:>8}"
     return f"{int(trial.trial):>5}  {point}  {trial.best_stage:>7}  {loss:>8}  {accuracy:>12} {took:>8}"
 
 

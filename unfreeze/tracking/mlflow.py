@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,8 @@ def _create(client: Any, experiment_id: str, logged: Logged, parent: str | None 
 def whole_run(run: Path) -> Logged:
     """The settings, the kept model and its learning curve, the test metrics and those of each exported file."""
     stored, model = read_json(run / "run.json"), read_json(run / "model.json")
-    settings = {name: _text(value) for name, value in stored["settings"].items()}
+    told = dict(stored["settings"])
+    settings = {name: _text(value) for name, value in (told | told.pop("vary", {})).items()}
     spec = model.get("spec", {})  # absent if the model was trained elsewhere
     kept = {f"model/{name}": _text(spec[name]) for name in POINT if name in spec}
     tags = {
@@ -139,7 +140,7 @@ def _trial_run(run: Path, trial: Trial, before: list[str]) -> Logged:
     metrics += [(name, float(value), 0) for name, value in best.items() if value is not None]
     names = ("trial", "best_epoch", "best_stage", "parent", "mark", "message")
     tags = {f"unfreeze.{name}": str(getattr(trial, name)) for name in names if getattr(trial, name) not in (None, "")}
-    params = {name: str(value) for name, value in asdict(trial.point).items()} if trial.point else {}
+    params = {name: str(value) for name, value in trial.values.items()} if trial.point else {}
     good = trial.status == "COMPLETED" and trial.val_loss is not None
     return Logged(f"trial_{trial.trial}", params, metrics, tags, good)
 

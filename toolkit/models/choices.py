@@ -1,0 +1,77 @@
+"""A backbone among several that a search tries, as one text: with its width, its weights and the pixels that it takes.
+
+MobileNetV2   MobileNetV2:0.35   MobileNetV2:0.35=WEIGHTS   FILE.keras   FILE.keras=PIXELS
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import UnfreezeError
+from toolkit.models.backbones import is_file, short_name
+from toolkit.models.spec import STARTER_MODEL
+from toolkit.pixels.pixel_range import PIXELS
+from toolkit.storage.local_path import local_path
+
+
+@dataclass(frozen=True)
+class BackboneChoice:
+    """A backbone with all that belongs to it. The fields are settings."""
+
+    backbone: str  # its name in keras.applications, or the absolute path of a Keras file
+    alpha: float
+    weights: str  # as in the settings; of a file, its own path
+    pixels: str = PIXELS[0]
+
+    @property
+    def text(self) -> str:
+        """The text that names this choice alone, whatever the other settings are."""
+        if is_file(self.backbone):
+            return f"{self.backbone}={self.pixels}"
+        return f"{self.backbone}:{self.alpha:g}={self.weights}"
+
+    @property
+    def label(self) -> str:
+        """The name in tables: of a file its own, without folder and suffix."""
+        width = f":{self.alpha:g}" if self.alpha != 1 else ""
+        return f"{short_name(self.backbone)}{width}"
+
+    @property
+    def typed(self) -> str:
+        """A text that names it in a folder that has the files."""
+        if is_file(self.backbone):
+            return Path(self.backbone).name + (f"={self.pixels}" if self.pixels != PIXELS[0] else "")
+        return self.label + (f"={Path(self.weights).name}" if self.weights != "imagenet" else "")
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def choices(
+    texts: Sequence[str], *, alpha: float = 0.0, weights: str = "", pixels: str = PIXELS[0]
+) -> tuple[BackboneChoice, ...]:
+    """The choices that the texts name. `alpha`, `weights`, `pixels`: of those whose text does not say; 0 and "": width
+    1 (of the starter weights their own) and ImageNet's weights. Raises UnfreezeError if two have the same name."""
+    found = tuple(_choice(text, alpha, weights, pixels) for text in texts)
+    labels = [one.label for one in found]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UnfreezeError(f"two of the backbones are called {label}; name each once")
+    return found
+
+
+def _choice(text: str, alpha: float, weights: str, pixels: str) -> BackboneChoice:
+    name, _, told = text.strip().partition("=")
+    if is_file(name):
+        path = str(local_path(name, "a file on this machine").resolve())
+        return BackboneChoice(path, 1.0, path, told or pixels)
+    name, colon, width = name.partition(":")
+    weights = told or weights or "imagenet"
+    usual = alpha or (STARTER_MODEL[1] if weights == "starter" else 1.0)
+    try:
+        return BackboneChoice(name, float(width) if colon else usual, weights)
+    except ValueError:
+        raise UnfreezeError(f"{text} has the width {width!r}; write NAME:ALPHA, such as MobileNetV2:0.35") from None
