@@ -1,6 +1,8 @@
 """A run's model as SavedModel, TFLite and ONNX, each file proven in its own runtime.
 
     settings        what an export is asked for
+    limits          what a device allows of a file
+    probe           an untrained model as one file, measured before any training (TensorFlow)
     variants        which files there are
     artefacts       Artefact, the manifest, the reference answers
     description     what an artefact says of itself, checked

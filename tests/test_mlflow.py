@@ -107,7 +107,7 @@ def test_the_store_holds_what_the_folder_holds(client: Any, store: str, run: Pat
     stored, metrics = read_json(run / "run.json"), read_json(run / "metrics.json")
     assert (whole.info.run_id, whole.info.run_name, whole.info.status) == (run_id, "run", "FINISHED")
     assert whole.data.params.items() >= {"backbone": "Tiny", "head_units": "0, 4", "tune_epochs": "1"}.items()
-    assert whole.data.params.keys() >= stored["settings"].keys()
+    assert whole.data.params.keys() >= stored["settings"].keys() - {"vary"}
     assert whole.data.tags["unfreeze.fingerprint"] == stored["fingerprint"]
     assert whole.data.tags["unfreeze.version"] == stored["versions"]["unfreeze"]
     assert whole.data.tags["unfreeze.seed"] == "0"

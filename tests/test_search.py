@@ -26,6 +26,7 @@ from toolkit.training.history import read_history
 from toolkit.training.model_file import load_model
 from tuning import search as module
 from tuning.search import search
+from tuning.search_space import hyperparameters
 from tuning.trial_curves import TrialCurves
 from tuning.trial_model import TrialModel
 from tuning.trial_records import failures
@@ -140,7 +141,7 @@ def test_refit_sees_views_that_no_trial_has_seen(tiny: str, pictures: Path, tmp_
 
 
 def tuner_of(run: Run) -> RunTuner:
-    oracle = module._oracle(run, run.images.select("val").labels)
+    oracle = module._oracle(run, run.images.select("val").labels, hyperparameters(run.settings))
     return RunTuner(oracle, TrialModel(run), run=run, curves=TrialCurves(run), on_trial=lambda oracle: None)
 
 

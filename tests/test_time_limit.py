@@ -253,6 +253,29 @@ def test_a_pass_over_the_prefix_that_does_not_fit_ends_before_it_is_over(clock: 
     assert limit.stopped != fits
 
 
+def test_each_base_has_a_pass_that_is_timed_by_itself(clock: Clock, tmp_path: Path) -> None:
+    """Each trial is the first of its base: 11 s of a pass, then 5 s of its own."""
+
+    limit = TimeLimit(300, clock=clock)
+    progress = limit.watched(lambda *what: None)
+
+    def script(point: dict[str, Any]) -> float:
+        for done in range(0, 1001, 100):
+            progress(f"{PASS}, 0.1 GB", done, 1000)
+            clock.passes(1.0)
+        clock.passes(4.0)  # with the second after the pass
+        return float(point["a"])
+
+    tuner = ours(tmp_path, script, "random", grid(a=12), max_trials=12, **EPOCHS)
+    tuner.limit, limit.work = limit, Work(SETTINGS)
+    with limit.ending(tuner.oracle):
+        tuner.search(verbose=0)
+    assert {(trial.status, trial.message) for trial in tuner.oracle.trials.values()} == {("COMPLETED", None)}
+    assert not limit.stopped
+    for rates in limit.rates.values():
+        assert all(5.0 <= rate * SETTINGS.epochs <= 6.1 for rate in rates)
+
+
 @pytest.mark.parametrize(
     ("typed", "seconds"),
     [("90", 90), ("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1H5m10s", 3910), ("0.5h", 1800)],

@@ -27,6 +27,7 @@ from toolkit.evaluation.evaluate_run import evaluate_run
 from toolkit.models.applications import BACKBONES
 from toolkit.models.choices import choices
 from toolkit.run import Run, prepare
+from toolkit.setting_words import as_typed, weights_digest
 from toolkit.settings import DEPTHS, TRIALS, TRIALS_EACH, Settings
 from toolkit.settings_rules import BASE, VARIED
 from toolkit.training.fit import _losses
@@ -34,11 +35,13 @@ from toolkit.training.model_file import load_model
 from tuning.results import read_trials
 from tuning.search import search
 from tuning.search_space import all_points, base_of, bases, coordinates, draw, hyperparameters, point_count
+from tuning.selection import Candidate, smallest
 from unfreeze import option_records
 from unfreeze.cli import cli
 from unfreeze.pages.page import render_page
 from unfreeze.pages.reproduce import commands
 from unfreeze.pages.run_facts import read_run_facts
+from unfreeze.tracking.mlflow import trial_runs, whole_run
 
 VALUES: dict[str, tuple] = {
     "backbone": ("MobileNetV2:0.35", "MobileNetV2", "NASNetMobile=none", "EfficientNetB1"),
@@ -106,6 +109,44 @@ def test_settings_of_a_point_are_those_that_were_given_alone(vary: dict[str, lis
             assert "image_size" in vary or made.image_size == alone.image_size
 
 
+def test_what_follows_each_backbone_is_not_stored_as_the_firsts() -> None:
+    vary = {"backbone": ("NASNetMobile=none", "EfficientNetB1=none")}
+    followed = Settings(vary=vary)
+    stored = Settings.from_json(json.loads(json.dumps(followed.to_json())))
+    for label, size, depths in (("NASNetMobile", 224, (0, 1, 2)), ("EfficientNetB1", 240, DEPTHS)):
+        for settings in (followed, stored, replace(followed, seed=3)):
+            made = settings.at({"backbone": label})
+            assert (made.image_size, made.unfreeze) == (size, depths)
+    given = replace(followed, image_size=224, unfreeze=(0, 1, 2))
+    assert given.at({"backbone": "EfficientNetB1"}).image_size == 224
+    assert given.at({"backbone": "EfficientNetB1"}).unfreeze == (0, 1, 2)
+    assert as_typed(given) != as_typed(followed)
+    assert as_typed(stored) == as_typed(followed)
+
+
+def test_runs_differ_by_weights_and_pixels_of_their_backbones(tmp_path: Path) -> None:
+    def typed(*texts: str) -> tuple:
+        settings = Settings(vary={"backbone": texts})
+        return as_typed(settings), weights_digest(settings)
+
+    for file in ("a.keras", "b.keras"):
+        plain(32).save(tmp_path / file)
+    own, again = str(tmp_path / "a.keras"), str(tmp_path / "b.keras")
+    known = typed("VGG16=none", own)
+    assert known == typed("VGG16=none", own + "=0..255")
+    assert known != typed("VGG16", own)
+    assert known != typed("VGG16=none", own + "=-1..1")
+    assert typed("VGG16=none", "VGG19=none") != typed("VGG16=none", "VGG19=imagenet")
+    assert typed("VGG16=none", own)[0]["backbones"] != typed("VGG16=none", again)[0]["backbones"]  # another name
+
+
+def test_values_of_one_setting_are_of_one_type() -> None:
+    settings = Settings(vary={"label_smoothing": (0, 0.1), "head_rate": (1, 0.1)}, dropout=(0, 0.5))
+    space = hyperparameters(settings)
+    assert {type(choice.values[0]) for choice in space.space if choice.name in ("dropout", "head_rate")} == {float}
+    assert settings.varied == {"head_rate": (1.0, 0.1), "label_smoothing": (0.0, 0.1)}
+
+
 def test_trials_follow_the_combinations() -> None:
     assert Settings(vary={"image_size": (96, 160)}).trials == TRIALS
     assert Settings(vary={"image_size": (64, 96, 160)}).trials == 3 * TRIALS_EACH
@@ -128,6 +169,8 @@ def test_trials_follow_the_combinations() -> None:
         ({"vary": {"backbone": ("MobileNetV2:x", "VGG16")}}, "has the width 'x'; write NAME:ALPHA"),
         ({"vary": {"backbone": ("VGG16=a", "VGG16=b")}}, "two of the backbones are called VGG16"),
         ({"vary": {"backbone": ("VGG16", "NASNetMobile")}, "unfreeze": (7,)}, "depth of NASNetMobile goes from 0 to 2"),
+        ({"vary": {"image_size": (0, 96)}}, "image_size is 0; give numbers of pixels"),
+        ({"vary": {"backbone": ("VGG16", "VGG19")}, "pixels": "0..1"}, "pixels is given, and none of the backbones"),
         ({"vary": {"backbone": ("VGG16=starter", "NASNetMobile")}}, "starter weights are those of MobileNetV2"),
         ({"vary": {"backbone": ("VGG16", "no.keras")}}, "no backbone at .*no.keras"),
     ],
@@ -147,6 +190,14 @@ def test_a_text_says_all_that_belongs_to_a_backbone(tmp_path: Path) -> None:
     assert [one.pixels for one in found] == ["0..255", "0..255", "imagenet", "0..255"]
     assert choices([one.text for one in found], alpha=1.3, weights="none", pixels="caffe") == found
     assert [one.typed for one in found] == ["MobileNetV2", "MobileNetV2:0.5=w.h5", "own.keras=imagenet", "VGG16=none"]
+    odd = tmp_path / "exp=3"
+    odd.mkdir()
+    (odd / "own.keras").touch()
+    assert choices([f"{odd / 'own.keras'}=127.5/127.5"])[0].pixels == "127.5/127.5"
+    assert choices([f"VGG16={odd / 'own.h5'}"])[0].weights == str(odd / "own.h5")
+    for ignored in ({"alpha": 0.5}, {"weights": "none"}):
+        with pytest.raises(UnfreezeError, match="none of the backbones takes it"):
+            choices([str(odd / "own.keras")], **ignored)  # type: ignore[arg-type]
     others = choices(("MobileNetV2", "MobileNetV2:0.5"), alpha=1.4, weights="none")
     assert [(one.alpha, one.weights) for one in others] == [(1.4, "none"), (0.5, "none")]
     assert choices(("MobileNetV2",), weights="starter")[0].alpha == 0.35
@@ -308,6 +359,41 @@ def test_wrong_options_are_one_line(typed: list[str], said: str, pictures: Path,
 def test_a_single_training_takes_one_value_of_each(pictures: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["train", str(pictures), str(tmp_path / "run"), "--head-rate", "0.1,0.2"])
     assert "train makes one model and the settings name 2; give one value each" in str(result.exception)
+
+
+def test_mlflow_is_told_what_was_taken(ended: Run) -> None:
+    told, trials = whole_run(ended.path).params, read_trials(ended.path / "trials.csv")
+    taken = json.loads((ended.path / "model.json").read_text())["search"]["taken"]
+    values = next(trial.values for trial in trials if trial.trial == taken)
+    assert {name: told[f"model/{name}"] for name in values} == {name: str(value) for name, value in values.items()}
+    assert told["image_size"] == "32, 40"
+    assert told["backbone"] == "Tiny, own"
+    assert not {"alpha", "weights", "pixels"} & told.keys()
+    assert all(logged.params.keys() >= values.keys() for logged in trial_runs(ended.path))
+
+
+def test_a_grid_tries_the_combinations_in_turn(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, image_size=0, vary={"image_size": (32, 40)}, oracle="grid", trials=4, tune_epochs=0)
+    trials = search(prepare(pictures, tmp_path / "run", settings)).trials
+    assert [trial.varied["image_size"] for trial in trials] == [32, 40, 32, 40]
+
+
+def test_a_fault_of_a_later_backbone_shows_before_the_first_trial(
+    tiny: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "w.h5").write_bytes(b"no weights")
+    vary = {"backbone": (f"{tiny}=none", f"MobileNetV2:0.35={tmp_path / 'w.h5'}"), "image_size": (32, 40)}
+    given = replace(SETTINGS, backbone="MobileNetV2", weights="", image_size=0, unfreeze=(0, 1))
+    run = prepare(pictures, tmp_path / "run", replace(given, vary=vary))
+    with pytest.raises(UnfreezeError, match=r"w\.h5"):
+        search(run)
+    assert not list((run.path / "search").glob("trial_*"))
+
+
+def test_of_equal_models_that_of_smaller_images_is_the_smallest() -> None:
+    answers = np.eye(2, dtype=np.float32)
+    made = [Candidate(str(size), 0.0, 10, depth, answers, size) for size, depth in ((224, 0), (96, 4), (96, 1))]
+    assert smallest(made) is made[2]
 
 
 def test_heads_are_shared_by_trials_that_differ_behind_them(tiny: str, pictures: Path, tmp_path: Path) -> None:

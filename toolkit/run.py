@@ -268,7 +268,11 @@ def _refuse_another(path: Path, stored: Any, images: ImageSet, settings: Setting
     wanted |= {name: value for name, value in as_typed(settings).items() if name not in skip}
     known = as_typed(Settings.from_json(before))  # with the defaults of settings that a newer version added
     there |= {name: value for name, value in known.items() if name not in skip}
+    if settings.backbones and "backbones" not in there:
+        wanted, there = {"backbones": wanted["backbones"]}, {}
     different = [name for name in wanted if wanted[name] != there.get(name)]
+    if "backbones" in there and "backbones" not in wanted:
+        wanted["backbones"], different = None, ["backbones"]
     if not different:
         return
     typed = [name for name in different if searches or name not in SEARCH_ONLY]

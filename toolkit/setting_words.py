@@ -38,11 +38,12 @@ def weights_digest(settings: Settings) -> str | list[str]:
 
 
 def as_typed(settings: Settings) -> dict[str, Any]:
-    """The settings as JSON, each with all values that were given for it, as in the options. Of several backbones the
-    labels are compared: where their files lie changes nothing."""
+    """The settings as JSON, each with all values that were given for it, as in the options. Of several backbones their
+    labels, and what is no file: where files lie changes nothing, and `weights_digest` tells of their contents."""
     told = settings.to_json()
     told |= {name: list(values) for name, values in settings.varied.items()}
-    del told["vary"]
+    for name in ("vary", *(("backbone", "weights", "alpha", "pixels") if settings.backbones else ())):
+        del told[name]
     if settings.backbones:
-        told |= {"backbones": told.pop("backbone"), "weights": "", "alpha": 0, "pixels": ""}
+        told["backbones"] = [one.typed_without_files for one in settings.backbones]
     return told

@@ -8,25 +8,15 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from toolkit.checks import as_tuple, check, check_value
+from toolkit import settings_rules as rules
+from toolkit.checks import as_tuple, check
 from toolkit.data.settings import POOLED, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.backbones import backbone, deepest, is_file, short_name
 from toolkit.models.choices import BackboneChoice, choices
-from toolkit.models.spec import STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
+from toolkit.models.spec import NO_FILES, STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
 from toolkit.pixels.pixel_range import PIXELS
-from toolkit.settings_rules import (
-    BASE,
-    COLOURS,
-    FOLLOWED,
-    OF_EARLIER,
-    RULES,
-    VARIED,
-    FollowedFloat,
-    FollowedInt,
-    FollowedStr,
-    FollowedTuple,
-)
+from toolkit.settings_rules import FOLLOWED, FollowedFloat, FollowedInt, FollowedStr, FollowedTuple, varied_values
 from toolkit.storage.local_path import local_path
 
 ADOPTED = "adopted"  # in place of a backbone, in the run of a model that was trained elsewhere
@@ -86,13 +76,15 @@ class Settings(DataSettings):
     # judge; None: as `toolkit.data.folds` decides, by the number of images
     final: str = "average"  # or "retrained": the model that is made of a trial with folds
     seed: int = 0  # of the split, the search, training and augmentation
-    vary: Mapping[str, Sequence[Any]] = field(default_factory=dict, hash=False)  # names of VARIED -> values; backbones
-    # as `toolkit.models.choices` names them
+    vary: Mapping[str, Sequence[Any]] = field(
+        default_factory=dict, hash=False
+    )  # names of VARIED -> values; backbones as
+    # `toolkit.models.choices` names them
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set("vary", self._several())
-        check(self, RULES)
+        check(self, rules.RULES)
         if self.cache_dir:  # absolute, so that it is found from any working directory
             self._set("cache_dir", str(local_path(self.cache_dir, "a folder on this machine").resolve()))
         if self.epochs < 1:
@@ -114,11 +106,7 @@ class Settings(DataSettings):
             raise UnfreezeError(f"vary is {self.vary!r:.80}; give a dict, such as {{'image_size': (96, 160)}}")
         made: dict[str, tuple] = {}
         for name, given in self.vary.items():
-            if name not in VARIED or not as_tuple(given):
-                raise UnfreezeError(f"vary[{name!r}] is {given!r:.80}; give values of one of {', '.join(VARIED)}")
-            for value in as_tuple(given):
-                check_value(name, value, RULES[name])
-            values = tuple(dict.fromkeys(as_tuple(given)))
+            values = varied_values(name, given)
             here = getattr(self, name)
             if not isinstance(here, tuple(FOLLOWED.values())) and here not in (*values, getattr(Settings, name)):
                 raise UnfreezeError(f"{name} is {here}, and the search varies it; give one of the two")
@@ -131,13 +119,14 @@ class Settings(DataSettings):
                 self._set(own, FOLLOWED[kind](value) if len(values) > 1 else kind(value))
             if len(values) > 1:
                 made[name] = values
-        return {name: made[name] for name in VARIED if name in made}
+        return {name: made[name] for name in rules.VARIED if name in made}
 
     def _choices(self, texts: Sequence[str]) -> tuple[BackboneChoice, ...]:
         """The backbones of texts that need not be complete: what they leave out is that of the settings."""
         alpha = 0.0 if isinstance(self.alpha, FollowedFloat) else self.alpha
         weights = "" if isinstance(self.weights, FollowedStr) else self.weights
-        return choices(texts, alpha=alpha, weights=weights, pixels=self.pixels)
+        pixels = PIXELS[0] if isinstance(self.pixels, FollowedStr) else self.pixels
+        return choices(texts, alpha=alpha, weights=weights, pixels=pixels)
 
     def _follow(self) -> None:
         """Fill in weights, alpha, image size, depths and trials that were not given."""
@@ -206,7 +195,7 @@ class Settings(DataSettings):
     @property
     def bases(self) -> tuple[dict[str, Any], ...]:
         """The combinations of BASE that the search tries, each as a part of a point."""
-        several = {name: values for name, values in self.varied.items() if name in BASE}
+        several = {name: values for name, values in self.varied.items() if name in rules.BASE}
         return tuple(dict(zip(several, one, strict=True)) for one in product(*several.values()))
 
     @property
@@ -233,7 +222,7 @@ class Settings(DataSettings):
     @property
     def channels(self) -> int:
         """Channels of the images that the model takes: 3, or 1 in grey."""
-        return COLOURS[self.colour]
+        return rules.COLOURS[self.colour]
 
     @property
     def epochs(self) -> int:
@@ -275,19 +264,27 @@ class Settings(DataSettings):
         if self.pixels != PIXELS[0] and not is_file(self.backbone):
             known = backbone(self.backbone).pixels
             raise UnfreezeError(f"--pixels is for a backbone from a file; {self.backbone} is known to take {known}")
-        if self.weights not in ("imagenet", "starter", "none") and not local_path(self.weights, "a file").is_file():
+        if self.weights not in NO_FILES and not local_path(self.weights, "a file").is_file():
             raise UnfreezeError(f"no weights file at {self.weights}; give a file, `imagenet`, `starter` or `none`")
 
     def to_json(self) -> dict[str, object]:
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        """As run.json has it. What follows each of several backbones is left open: no one value holds for all."""
+        told = asdict(self)
+        if self.backbones:
+            left = [name for name in ("image_size", "unfreeze") if name not in self.vary]
+            told |= {name: type(told[name])() for name in left if type(told[name]) in (FollowedInt, FollowedTuple)}
+        return {name: _plain(value) for name, value in told.items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Settings:
         """The settings that `to_json` gave. The backbone may have left the table since then. Raises TypeError if
         `values` has an unknown field, UnfreezeError if a value has the wrong type."""
-        stored = cls(**OF_EARLIER | {"folds": 1} | values | {"backbone": ADOPTED, "vary": {}})
+        stored = cls(**rules.OF_EARLIER | {"folds": 1} | values | {"backbone": ADOPTED, "vary": {}})
         stored._set("backbone", values["backbone"])
         stored._set("vary", {name: tuple(several) for name, several in values.get("vary", {}).items()})
+        if stored.backbones:
+            stored._set("image_size", values["image_size"] or FollowedInt())
+            stored._set("unfreeze", tuple(values["unfreeze"]) or FollowedTuple())
         return stored
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from toolkit.checks import Number, Rule, at_least, one_of
+from toolkit.checks import Number, Rule, as_tuple, at_least, check_value, one_of
+from toolkit.errors import UnfreezeError
 
 SAMPLINGS = ("natural", "balanced")  # how the images of an epoch are chosen: `toolkit.training.sampling`
 AUGMENTATIONS = ("none", "light", "strong")
@@ -82,3 +83,17 @@ class FollowedTuple(tuple):
 
 
 FOLLOWED: dict[type, type] = {int: FollowedInt, float: FollowedFloat, str: FollowedStr}
+
+
+def varied_values(name: str, given: Any) -> tuple:
+    """The distinct values of a setting that a search varies. Raises UnfreezeError if a search cannot vary it, or if one
+    of them is out of range."""
+    if name not in VARIED or not as_tuple(given):
+        raise UnfreezeError(f"vary[{name!r}] is {given!r:.80}; give values of one of {', '.join(VARIED)}")
+    for value in as_tuple(given):
+        check_value(name, value, RULES[name])
+    kind = {"head_rate": float, "tune_rate": float, "label_smoothing": float}.get(name)  # 0 among them is 0.0
+    values = tuple(dict.fromkeys(kind(value) if kind else value for value in as_tuple(given)))
+    if name == "image_size" and min(values) < 1:
+        raise UnfreezeError(f"image_size is {min(values)}; give numbers of pixels")
+    return values

@@ -22,18 +22,21 @@ class BaseModel:
     """The backbone with its pre-trained weights, and the images on which its trials are trained and judged. With folds,
     `train` and `val` are the same images.
 
-    `settings`: those of the trials that start from it; their depths are all that these trials have.
+    `settings`: those of the trials that start from it; their depths are all that these trials have. `model`: that of a
+    base that differs in its augmentation only; None: it is built.
     """
 
-    def __init__(self, run: Run, settings: Settings, progress: Progress = silent) -> None:
+    def __init__(
+        self, run: Run, settings: Settings, progress: Progress = silent, model: keras.Model | None = None
+    ) -> None:
         self.settings, self.progress = settings, progress
         self.run = replace(run, settings=settings)
         smooth = settings.augment != "none"
         self.train: Part = load_part(self.run, *settings.trained_on, antialiased=smooth, progress=progress)
         self.val: Part = load_part(self.run, *settings.judged_on, progress=progress)
-        keras.utils.set_random_seed(settings.seed)
         self.spec = settings.spec(len(run.images.class_names), 0, 0.0, 0)
-        self.model = build_model(self.spec, settings.weights)
+        keras.utils.set_random_seed(settings.seed)
+        self.model = model or build_model(self.spec, settings.weights)
         self.parameters = self.model.count_params() - head_parameters(self.model)  # of the backbone alone
         self._activations: Activations | None = None
 

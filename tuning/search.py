@@ -29,7 +29,7 @@ from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, write_left_out, write_trials
 from tuning.retrain import retrained
 from tuning.save_taken import final_of, save_taken
-from tuning.search_space import hyperparameters, model_spec, varied
+from tuning.search_space import Fits, base_of, bases, hyperparameters, model_spec, varied
 from tuning.selection import Candidate, choose_trial
 from tuning.time_limit import TimeLimit
 from tuning.trial_curves import TrialCurves
@@ -39,12 +39,15 @@ from tuning.trial_records import completed, failures
 from tuning.tuner import RunTuner
 
 
-def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None) -> SearchResult:
+def search(
+    run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None, fits: Fits | None = None
+) -> SearchResult:
     """Start or continue the search in a run folder. Writes trials.csv, model.keras, model.json and history.csv, and
     tensorboard/ during the search.
 
     `listener.on_trials` gets all trials that have ended: once at the start, then whenever another one ends. `limit`:
-    the time of the command. Raises NoAnswerError if every trial failed, or if the time was over before one had ended.
+    the time of the command. `fits`: what is left of the search space; None: all. Raises NoAnswerError if every trial
+    failed, or if the time was over before one had ended.
     """
     limit = limit or TimeLimit()
     settings, labels = run.settings, run.images.select(*run.settings.judged_on).labels
@@ -62,10 +65,12 @@ def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None
         listener.on_epoch(row)
         limit.epoch()
 
-    oracle = _oracle(run, labels)
+    space = hyperparameters(settings, fits)
+    oracle = _oracle(run, labels, space)
     model = TrialModel(run, folds, tell, limit.watched(listener.progress))
-    first = model.base(settings.bases[0])
-    limit.open(run, first.model, first.train, first.val)
+    largest = {base.get("backbone"): base for base in sorted(bases(space), key=lambda one: one.get("image_size", 0))}
+    for base in map(model.base, largest.values()):  # a fault of any of them shows before the first trial
+        limit.open(run, base.model, base.train, base.val)
     tuner = RunTuner(oracle, model, run=run, curves=curves, on_trial=report, limit=limit)
     if _requeue_damaged(run, oracle):
         tuner.reload()
@@ -92,7 +97,7 @@ def search(run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None
     return replace(result, kept=row)
 
 
-def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
+def _oracle(run: Run, labels: np.ndarray, space: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
     settings = run.settings
 
     def error(one: OracleTrial, other: OracleTrial) -> float:
@@ -102,7 +107,7 @@ def _oracle(run: Run, labels: np.ndarray) -> keras_tuner.Oracle:
     return make_oracle(
         settings.oracle,
         objective=settings.objective,
-        space=hyperparameters(settings),
+        space=space,
         max_trials=settings.trials,
         max_epochs=settings.epochs,
         head_epochs=settings.head_epochs,
@@ -155,7 +160,8 @@ def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchR
 def _candidate(run: Run, trial: Any) -> Candidate:
     folder = trial_folder(run, trial.trial_id)
     parameters, depth = folder.result()["parameters"], trial.hyperparameters.get("unfreeze")
-    return Candidate(trial.trial_id, trial.score, parameters, depth, folder.answers())
+    size = run.settings.at(base_of(trial.hyperparameters.values)).image_size
+    return Candidate(trial.trial_id, trial.score, parameters, depth, folder.answers(), size)
 
 
 def _row(run: Run, trial: Any, mark: str) -> Trial:

@@ -17,33 +17,47 @@ from toolkit.models.spec import POINT, ModelSpec
 from toolkit.settings import Settings
 from toolkit.settings_rules import BASE, VARIED
 
+Fits = Mapping[str, Mapping[str, tuple]]  # a backbone's label, "" if there is one only -> names of settings -> those of
+# their values that a search may try; backbones that are not in it are left out
 OF = "/"  # in the name of a conditional hyperparameter, before the value on which it depends
 Values = dict[str, Any]  # a hyperparameter's name -> its value, as KerasTuner stores them with a trial
 
 
-def hyperparameters(settings: Settings) -> keras_tuner.HyperParameters:
-    """The space of a search, each hyperparameter an ordered Choice."""
-    space = keras_tuner.HyperParameters()
-    several = settings.varied
-    for name in VARIED:
-        if name in several:
-            space.Choice(name, list(several[name]))
-    for name in POINT[:-1]:
-        space.Choice(name, list(getattr(settings, name)), ordered=True)
-    depths = {one.label: settings.depths(one.backbone) for one in settings.backbones}
-    if len(set(depths.values())) < 2:
-        space.Choice("unfreeze", list(next(iter(depths.values()), settings.space[-1])), ordered=True)
-        return space
-    for label, its_depths in depths.items():
-        with space.conditional_scope("backbone", [label]):
-            space.Choice(f"unfreeze{OF}{label}", list(its_depths), ordered=True)
+def hyperparameters(settings: Settings, fits: Fits | None = None) -> keras_tuner.HyperParameters:
+    """The space of a search, each hyperparameter an ordered Choice. `fits`: what is left of it; None: all."""
+    space, several = keras_tuner.HyperParameters(), settings.varied
+    allowed = [one for one in settings.backbones if fits is None or one.label in fits]
+    own: dict[str, dict[str, tuple]] = {name: {} for name in ("image_size", "head_units", "unfreeze")}
+    for label, backbone in [(one.label, one.backbone) for one in allowed] or [("", settings.backbone)]:
+        left = (fits or {}).get(label, {})
+        own["image_size"][label] = tuple(left.get("image_size", several.get("image_size", ())))
+        own["head_units"][label] = tuple(left.get("head_units", settings.space[0]))
+        own["unfreeze"][label] = settings.depths(backbone) if allowed else settings.space[-1]
+    if allowed:
+        space.Choice("backbone", [one.label for one in allowed])
+    for name in (*VARIED[1:], *POINT):
+        if name in own and (name in several or name in POINT):
+            _dependent(space, name, own[name])
+        elif name in several or name in POINT:
+            values = several.get(name, getattr(settings, name))
+            space.Choice(name, [float(value) for value in values] if name == "dropout" else list(values))
     return space
+
+
+def _dependent(space: keras_tuner.HyperParameters, name: str, values: Mapping[str, tuple]) -> None:
+    """Add a Choice whose values depend on the backbone. `values`: by the backbone's label."""
+    if len(set(values.values())) == 1:
+        space.Choice(name, list(next(iter(values.values()))), ordered=True)
+        return
+    for label, its_values in values.items():
+        with space.conditional_scope("backbone", [label]):
+            space.Choice(f"{name}{OF}{label}", list(its_values), ordered=True)
 
 
 def _chosen(choice: Any, value: Any) -> Values:
     """A value of a Choice; of a conditional one, whose name is NAME/PARENT's, under NAME, too. KerasTuner takes no two
     of one name, however different their conditions."""
-    return {choice.name: value, choice.name.partition(OF)[0]: value}
+    return {choice.name: value, _name(choice): value}
 
 
 def model_spec(settings: Settings, classes: int, values: Mapping[str, Any]) -> ModelSpec:
@@ -97,17 +111,21 @@ def point_count(space: keras_tuner.HyperParameters) -> int:
 
 def bases(space: keras_tuner.HyperParameters) -> list[Values]:
     """Every combination of the values on which activations depend; [{}] if there is one only."""
-    return list(_points([choice for choice in space.space if choice.name in BASE], {}))
+    return [base_of(one) for one in _points([one for one in space.space if _name(one) in BASE], {})]
+
+
+def _name(choice: Any) -> str:
+    """The name of the setting, of a conditional Choice too."""
+    return str(choice.name.partition(OF)[0])
 
 
 def draw(space: keras_tuner.HyperParameters, rng: random.Random, base: Values | None = None) -> Values:
     """One point of a base at random, all equally likely. `base`: None for any."""
     values: Values = {}
     for choice in space.space:
-        if base and choice.name in base:
-            values[choice.name] = base[choice.name]
-        elif _is_active(choice, values):
-            values |= _chosen(choice, choice.prob_to_value(rng.random()))
+        if _is_active(choice, values):
+            fixed = (base or {}).get(_name(choice))
+            values |= _chosen(choice, choice.prob_to_value(rng.random()) if fixed is None else fixed)
     return values
 
 

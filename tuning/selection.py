@@ -28,6 +28,7 @@ class Candidate:
     parameters: int
     unfreeze: int  # stages
     answers: np.ndarray  # float32 [N, C] on the validation part
+    image_size: int = 0  # pixels
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,6 @@ def tied(best: Candidate, other: Candidate, labels: np.ndarray, settings: Settin
 
 
 def smallest(candidates: list[Candidate]) -> Candidate:
-    """The candidate with the fewest parameters; of equal ones the one with the fewest unfrozen stages, then the first
-    in the list, which is the best."""
-    return min(candidates, key=lambda candidate: (candidate.parameters, candidate.unfreeze))
+    """The candidate with the fewest parameters; of equal ones the one with the smallest images, then with the fewest
+    unfrozen stages, then the first in the list, which is the best."""
+    return min(candidates, key=lambda candidate: (candidate.parameters, candidate.image_size, candidate.unfreeze))

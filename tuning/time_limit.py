@@ -87,21 +87,19 @@ class TimeLimit:
         self._steady: tuple[float, int] | None = None  # when the pass had done its first images, and how many
 
     def open(self, run: Run, backbone: keras.Model, train: Part, val: Part) -> None:
-        """The search of a run begins. One forward pass is measured, if there is a limit."""
+        """The search of a run begins. One forward pass is measured, if there is a limit. If it is called for several
+        backbones, the slowest counts."""
         if self.seconds is None:
             return
         tracing, per_image = self._speed(backbone, val.images[:IMAGES])
         settings, images, judged = run.settings, len(train.labels), len(val.labels)
         step = SUFFIX if settings.cache else WHOLE
-        again = settings.refit * WHOLE + (
-            settings.epochs * step if settings.fold_count > 1 else 0
-        )  # it may be retrained
+        again = settings.refit * WHOLE + (settings.epochs * step if settings.fold_count > 1 else 0)  # or retrained
         saving = SAVING * tracing + per_image * (judged * (1 + settings.refit) + images * again)
-        trained = images * max(
-            1, settings.fold_count - 1
-        )  # in an epoch: each fold's model leaves out a fold of its own
+        trained = images * max(1, settings.fold_count - 1)  # in an epoch: each fold's model leaves out a fold
         after = saving + self.after(tracing, per_image, backbone.count_params())
-        self.work = Work(settings, trained, judged, per_image, after)
+        work = Work(settings, trained, judged, per_image, after)
+        self.work = max(filter(None, (self.work, work)), key=lambda one: (one.after, one.per_image))
 
     def _speed(self, model: keras.Model, images: np.ndarray) -> tuple[float, float]:
         """(seconds to trace the model, seconds of one image through it): how fast the machine is now."""
@@ -148,7 +146,8 @@ class TimeLimit:
         at all."""
         if self.work is None:
             return
-        self._trial, self._passed, self._done = self.clock(), 0.0, 0
+        self._trial, self._pass, self._passed, self._steady = self.clock(), 0.0, 0.0, None
+        self._done = self._first = 0
         values = trial.hyperparameters.values
         self._epochs = _epochs(values, self.work.settings)
         expected = self._seconds(self._kind(values), self._epochs)

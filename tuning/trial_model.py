@@ -62,7 +62,10 @@ class TrialModel(keras_tuner.HyperModel):
         own = base_of(values)
         key = tuple(own.values())
         if key not in self._bases:
-            self._bases[key] = BaseModel(self.run, self.settings.at(own), _naming(own, self.progress))
+            settings = self.settings.at(own)
+            alike = (one for one in self._bases.values() if replace(one.settings, augment=settings.augment) == settings)
+            same = (one.model for one in alike)
+            self._bases[key] = BaseModel(self.run, settings, _naming(own, self.progress), next(same, None))
         return self._bases[key]
 
     def spec(self, hp: keras_tuner.HyperParameters) -> ModelSpec:

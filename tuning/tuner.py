@@ -141,6 +141,7 @@ class RunTuner(ResumableTuner):
         return self.hypermodel.whole(trial.hyperparameters, super().load_model(trial))
 
     def on_trial_begin(self, trial: OracleTrial) -> None:
+        self.hypermodel.base(trial.hyperparameters.values)  # before the clock of the trial starts
         super().on_trial_begin(trial)
         self.hypermodel.folder = Path(self.get_trial_dir(trial.trial_id))
         self.curves.begin(self.oracle, trial)

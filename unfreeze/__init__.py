@@ -23,12 +23,15 @@ does not.
     pages          report.html and the model card
     gate           verdicts for continuous integration: JUnit, annotations, a summary
     tracking       a run's folder -> MLflow
+    searching      the search of `tune` and `run`, within what the device allows
+    device_limits  what the device allows, measured before any training
     own_backbone   a keras.Model as the backbone of a run
     after_search   what `run` takes after its search: an estimate
     wording        sentences that terminal, page and model card share
     evidence_wording  those on what the verdicts rest on
 """
 
+from export.limits import Limits
 from export.settings import Conversion, ExportSettings, VerifySettings
 from toolkit.data.settings import DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError
@@ -43,6 +46,7 @@ __all__ = [
     "DataSettings",
     "ExportSettings",
     "Finished",
+    "Limits",
     "Listener",
     "NoAnswerError",
     "Settings",

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from export.limits import NO_LIMITS, Limits
 from export.settings import EXPORT, ExportSettings, VerifySettings
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import UnfreezeError
@@ -24,9 +25,10 @@ from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 from unfreeze import artefact_api
-from unfreeze.after_search import leaves_no_time_for_latencies, seconds_after, without_latencies
+from unfreeze.after_search import leaves_no_time_for_latencies, without_latencies
 from unfreeze.artefact_api import DATA, PathLike, load, start
 from unfreeze.own_backbone import with_backbone
+from unfreeze.searching import prepared, searched
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     import keras
@@ -64,6 +66,7 @@ def run(
     run: PathLike,
     *,
     settings: Settings = SEARCH,
+    limits: Limits = NO_LIMITS,
     export: ExportSettings = EXPORT,
     backbone: keras.Model | None = None,
     strict: bool = False,
@@ -71,12 +74,13 @@ def run(
 ) -> Finished:
     """`tune`, `evaluate`, `export`, `verify` and `report` in one go. Call it again to continue after an interruption.
 
-    `backbone`: as in `tune`. `strict`: a file that has to be left out is an error. The files are verified with the
-    export's margin. `settings.time_limit` is for all of it: the search ends early enough for the rest.
+    `limits`, `backbone`: as in `tune`. `strict`: a file that has to be left out is an error. The files are verified
+    with the export's margin. `settings.time_limit` is for all of it: the search ends early enough for the rest.
     """
     begun = monotonic()
     with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
-        result = _tuned(data, run, chosen, strict, listener, begun=begun, files=len(export.variants))
+        opened = prepared(data, run, chosen, strict, listener)
+        result = searched(opened, limits, listener, begun=begun, files=len(export.variants))
         limit = settings.time_limit
         evaluation = evaluate(run, listener=listener)
         exporting = monotonic()
@@ -134,18 +138,21 @@ def tune(
     run: PathLike,
     *,
     settings: Settings = SEARCH,
+    limits: Limits = NO_LIMITS,
     backbone: keras.Model | None = None,
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> SearchResult:
-    """Search head size, dropout and unfreeze depth, and keep the best model in RUN; or go on with the search there.
+    """Search head size, dropout, unfreeze depth and what `settings.vary` names, and keep the best model in RUN; or go
+    on with the search there.
 
-    `backbone`: in place of the settings' one, a functional keras.Model from images to features, which are a map
-    float32 [N, h, w, c] or a vector [N, c]; it is kept as RUN/backbone.keras. `strict`: a file that has to be left out
-    is an error.
+    `limits`: what the device allows; backbones, image sizes and heads that break them are left out. `backbone`: in
+    place of the settings' one, a functional keras.Model from images to features, which are a map float32 [N, h, w, c]
+    or a vector [N, c]; it is kept as RUN/backbone.keras. `strict`: a file that has to be left out is an error.
     """
     with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
-        return _tuned(data, run, chosen, strict, listener, begun=monotonic())
+        begun = monotonic()
+        return searched(prepared(data, run, chosen, strict, listener), limits, listener, begun=begun)
 
 
 def train(
@@ -160,11 +167,11 @@ def train(
     """Train one model, without a search: one value of each setting. Returns its curve. `backbone`: as in `tune`."""
     if settings.point_count != 1:
         raise UnfreezeError(
-            f"train makes one model and the settings name {settings.point_count}; give one value each (head_units, "
-            "dropout and unfreeze such as 0, 0.2 and 2), or search with tune"
+            f"train makes one model and the settings name {settings.point_count}; give one value each of "
+            f"{', '.join((*settings.vary, 'head_units, dropout and unfreeze'))}, or search with tune"
         )
     with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
-        opened = _open(data, run, chosen, strict, listener, searches=False)
+        opened = prepared(data, run, chosen, strict, listener, searches=False)
         from toolkit.training.train import train_run
 
         return train_run(opened, listener)
@@ -261,39 +268,3 @@ def backbones(*files: PathLike) -> list[Backbone]:
     from toolkit.models.backbones import backbone
 
     return [backbone(str(local_path(file).resolve())) for file in files]
-
-
-def _tuned(
-    data: PathLike,
-    run: PathLike,
-    settings: Settings,
-    strict: bool,
-    listener: Listener,
-    *,
-    begun: float,
-    files: int = 0,
-) -> SearchResult:
-    """The search. `begun`: when the command began, by `time.monotonic`. `files`: how many will be exported after it;
-    0: nothing comes after it."""
-    opened = _open(data, run, settings, strict, listener)
-    from tuning.search import search
-    from tuning.time_limit import TimeLimit
-
-    after = partial(seconds_after, files, len(opened.images.select("test", *opened.settings.judged_on)))
-    return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after))
-
-
-def _open(
-    data: PathLike, run: PathLike, settings: Settings, strict: bool, listener: Listener, searches: bool = True
-) -> Run:
-    """Prepare the run folder of a training. TensorFlow is loaded last, after data and settings were checked."""
-    from toolkit.run import prepare
-
-    opened = prepare(
-        local_path(data, DATA), local_path(run), settings, strict=strict, searches=searches, progress=listener.progress
-    )
-    listener.on_images(opened.images)
-    for warning in opened.warnings:
-        listener.on_warning(warning)
-    start(listener.progress)
-    return opened

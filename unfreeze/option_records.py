@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
+from export.limits import LIMIT_NAMES, Limits
 from export.settings import Conversion, ExportSettings, VerifySettings
 from toolkit.data.settings import CSV_FIELDS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.settings import Settings
 from toolkit.settings_rules import VARIED
 
-NAMES = [field.name for record in (Settings, Conversion, ExportSettings, VerifySettings) for field in fields(record)]
+NAMES = [
+    field.name for record in (Settings, Limits, Conversion, ExportSettings, VerifySettings) for field in fields(record)
+]
 COMPOUND = [name for name in NAMES if "_" in name]  # no ordinary word has an underscore
 
 
@@ -76,6 +79,12 @@ def conversion(values: dict[str, Any]) -> Conversion:
     """The Conversion of the options in CONVERSION, which are removed from `values`."""
     with _as_typed():
         return Conversion(**{field.name: values.pop(field.name) for field in fields(Conversion)})
+
+
+def limits(values: dict[str, Any]) -> Limits:
+    """The Limits of the options in LIMITS, which are removed from `values`."""
+    with _as_typed():
+        return Limits(**{name: values.pop(name) for name in LIMIT_NAMES})
 
 
 @contextmanager

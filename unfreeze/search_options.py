@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from export.limits import NO_LIMITS, RUNTIMES
+from export.variants import ON_REQUEST, PRECISIONS
 from toolkit.data.settings import FEW, FOLDS
 from toolkit.settings import DEPTHS, TRIALS, TRIALS_EACH
 from toolkit.settings_rules import FINALS, ORACLES
@@ -124,6 +126,39 @@ SEARCH = [
         type=int,
         default=DEFAULT.refit,
         help="Number of epochs for which the chosen model is trained on, on augmented views that no trial has seen.",
+    ),
+]
+LIMITS = [
+    option("--max-size-mb", type=float, show_default="none", help="Largest size of the file, in millions of bytes."),
+    option(
+        "--max-latency-ms",
+        type=float,
+        show_default="none",
+        help="Longest time that the file may take for one image on one thread of this machine, in milliseconds.",
+    ),
+    option(
+        "--latency-scale",
+        type=float,
+        default=NO_LIMITS.latency_scale,
+        help="How many times slower the device is than one thread of this machine.",
+    ),
+    option(
+        "--max-memory-mb",
+        type=float,
+        show_default="none",
+        help="Most memory that the file may take beside its runtime, in millions of bytes.",
+    ),
+    option(
+        "--runtime",
+        type=Choice(RUNTIMES),
+        default=NO_LIMITS.runtime,
+        help="The format of the file that is held to the limits, and the runtime in which it is measured.",
+    ),
+    option(
+        "--precision",
+        type=Choice((*PRECISIONS, *ON_REQUEST)),
+        default=NO_LIMITS.precision,
+        help="The precision of that file.",
     ),
 ]
 SINGLE = [

@@ -11,6 +11,7 @@ from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
 from toolkit.stats.scores import SCORES, shown
 
 if TYPE_CHECKING:
+    from export.limits import Probe
     from export.proof.parity import Parity
     from toolkit.models.spec import ModelSpec
     from toolkit.stats.metrics import Evaluation
@@ -98,6 +99,14 @@ def varied_words(varied: Mapping[str, Any]) -> str:
     """The values of a trial's further settings: "EfficientNetB0, image size 160"; "" if there are none."""
     words = VARIED_WORDS | {"backbone": ""}
     return ", ".join(f"{words.get(name, name)} {value}".strip() for name, value in varied.items())
+
+
+def probe_words(probe: Probe) -> str:
+    """What was measured of a file, in columns; "" if nothing was."""
+    if probe.size_mb is None or probe.latency_ms is None:
+        return ""
+    memory = "" if probe.memory_mb is None else f"  {probe.memory_mb:4.0f} MB of memory"
+    return f"{probe.size_mb:6.2f} MB  {probe.latency_ms:6.2f} ms{memory}"
 
 
 def backbone_words(unfreeze: int, stage: str) -> str:

@@ -5,16 +5,20 @@ MobileNetV2   MobileNetV2:0.35   MobileNetV2:0.35=WEIGHTS   FILE.keras   FILE.ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
-from toolkit.models.backbones import is_file, short_name
-from toolkit.models.spec import STARTER_MODEL
+from toolkit.models.applications import BACKBONES
+from toolkit.models.backbones import SUFFIXES, is_file, short_name
+from toolkit.models.spec import NO_FILES, STARTER_MODEL
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.storage.local_path import local_path
+
+_OF_FILE = re.compile(rf"(.+(?:{'|'.join(map(re.escape, SUFFIXES))}))(?:=(.+))?")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,13 @@ class BackboneChoice:
             return Path(self.backbone).name + (f"={self.pixels}" if self.pixels != PIXELS[0] else "")
         return self.label + (f"={Path(self.weights).name}" if self.weights != "imagenet" else "")
 
+    @property
+    def typed_without_files(self) -> str:
+        """The same without the names of files."""
+        if is_file(self.backbone):
+            return f"{self.label}={self.pixels}"
+        return f"{self.label}={self.weights}" if self.weights in NO_FILES else self.label
+
     def settings(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -54,8 +65,17 @@ def choices(
     texts: Sequence[str], *, alpha: float = 0.0, weights: str = "", pixels: str = PIXELS[0]
 ) -> tuple[BackboneChoice, ...]:
     """The choices that the texts name. `alpha`, `weights`, `pixels`: of those whose text does not say; 0 and "": width
-    1 (of the starter weights their own) and ImageNet's weights. Raises UnfreezeError if two have the same name."""
+    1 (of the starter weights their own) and ImageNet's weights. Raises UnfreezeError if two have the same name, or if
+    none takes what is given."""
     found = tuple(_choice(text, alpha, weights, pixels) for text in texts)
+    files = sum(is_file(one.backbone) for one in found)
+    for name, given, used in (
+        ("pixels", pixels != PIXELS[0], files),
+        ("weights", weights, len(found) - files),
+        ("alpha", alpha, len(found) - files),
+    ):
+        if given and not used:
+            raise UnfreezeError(f"{name} is given, and none of the backbones takes it; leave it out")
     labels = [one.label for one in found]
     for label in labels:
         if labels.count(label) > 1:
@@ -64,10 +84,12 @@ def choices(
 
 
 def _choice(text: str, alpha: float, weights: str, pixels: str) -> BackboneChoice:
-    name, _, told = text.strip().partition("=")
-    if is_file(name):
-        path = str(local_path(name, "a file on this machine").resolve())
-        return BackboneChoice(path, 1.0, path, told or pixels)
+    text = text.strip()
+    name, _, told = text.partition("=")
+    in_file = None if name.partition(":")[0] in BACKBONES else _OF_FILE.fullmatch(text)  # a path may hold a "="
+    if in_file and (is_file(name) or Path(in_file[1]).exists()):
+        path = str(local_path(in_file[1], "a file on this machine").resolve())
+        return BackboneChoice(path, 1.0, path, in_file[2] or pixels)
     name, colon, width = name.partition(":")
     weights = told or weights or "imagenet"
     usual = alpha or (STARTER_MODEL[1] if weights == "starter" else 1.0)

@@ -14,6 +14,7 @@ from toolkit.models.backbones import backbone, cut_layer, short_name
 from toolkit.pixels.pixel_range import PIXELS, pixel_range
 
 STARTER_MODEL = ("MobileNetV2", 0.35)  # backbone and alpha of the starter weights, which are part of the package
+NO_FILES = ("imagenet", "starter", "none")  # weights that are no file of the user's
 STARTER_SIZE = 96  # pixels, of the pictures that the starter weights were trained on
 
 

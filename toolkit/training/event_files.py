@@ -90,6 +90,8 @@ def write_space(folder: Path, settings: Settings) -> None:
     from tensorboard.plugins.hparams import summary_v2
 
     tried = settings.varied | {name: getattr(settings, name) for name in POINT}
+    if depths := {depth for one in settings.backbones for depth in settings.depths(one.backbone)}:
+        tried["unfreeze"] = tuple(sorted(depths))
     space = [summary_v2.HParam(name, summary_v2.Discrete(list(values))) for name, values in tried.items()]
     metrics = [summary_v2.Metric(tag, display_name=f"{name}, best epoch") for tag, name in BEST.items()]
     path = folder / f"events.out.tfevents.{time.time_ns()}.unfreeze"

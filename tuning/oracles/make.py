@@ -15,7 +15,7 @@ from tuning.oracles.base import DIRECTIONS, ResumableOracle
 from tuning.oracles.bayesian import BayesianOracle
 from tuning.oracles.halving import HalvingOracle
 from tuning.oracles.hyperband import HyperbandOracle
-from tuning.search_space import Values, all_points
+from tuning.search_space import Values, all_points, base_of
 
 
 def make_oracle(
@@ -56,11 +56,15 @@ class RandomOracle(ResumableOracle, keras_tuner.oracles.RandomSearchOracle):
 
 
 class GridOracle(ResumableOracle, keras_tuner.oracles.GridSearchOracle):
-    """Every point once, in the order of `all_points`. KerasTuner's own loses its place when it is interrupted (issue
-    1055)."""
+    """Every point once, in the order of `all_points`, the bases in turn. KerasTuner's own loses its place when it is
+    interrupted (issue 1055)."""
 
     def propose(self, trial_id: str) -> Values | None:
-        return next((point for point in all_points(self.hyperparameters) if not self._duplicate(point)), None)
+        least, left = self._least_tried(), (p for p in all_points(self.hyperparameters) if not self._duplicate(p))
+        first = next(left, None)
+        if first is None or base_of(first) in least:
+            return first
+        return next((point for point in left if base_of(point) in least), first)
 
 
 ORACLES: dict[str, type[ResumableOracle]] = {

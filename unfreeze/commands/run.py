@@ -13,14 +13,14 @@ from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_proof
 from unfreeze.commands.tune_train import log_to_mlflow, screen_listener
 from unfreeze.export_options import EXPORT
-from unfreeze.search_options import SEARCH
+from unfreeze.search_options import LIMITS, SEARCH
 from unfreeze.tracking.mlflow_store import check_store
 
 
 @click.command(short_help="Search, evaluate, export, verify and report in one go.")
 @o.DATA
 @o.RUN
-@o.options(o.MODEL, SEARCH, o.TRAINING, EXPORT)
+@o.options(o.MODEL, SEARCH, LIMITS, o.TRAINING, EXPORT)
 @o.MLFLOW
 @o.STRICT
 @o.JSON
@@ -28,9 +28,10 @@ from unfreeze.tracking.mlflow_store import check_store
 def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow: str | None, **values: Any) -> None:
     """Search, evaluate, export, verify and report in one go. The same command again continues after an interruption."""
     check_store(mlflow)
-    export, settings = option_records.export_settings(values), option_records.settings(values)
+    export, limits = option_records.export_settings(values), option_records.limits(values)
+    settings = option_records.settings(values)
     listener = screen_listener(screen, settings)
-    finished = api.run(data, run, settings=settings, export=export, strict=strict, listener=listener)
+    finished = api.run(data, run, settings=settings, limits=limits, export=export, strict=strict, listener=listener)
     _tell(screen, run, finished, as_json, mlflow)
 
 

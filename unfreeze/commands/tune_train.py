@@ -13,17 +13,22 @@ from toolkit.settings import Settings
 from unfreeze import api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
-from unfreeze.search_options import SEARCH, SINGLE
+from unfreeze.search_options import LIMITS, SEARCH, SINGLE
 from unfreeze.tracking.mlflow_store import check_store
+from unfreeze.wording import probe_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from export.limits import Limits
     from toolkit.data.image_set import ImageSet
+    from unfreeze.device_limits import Probed
 
 
 @click.command(short_help="Search with KerasTuner; keep the best model.")
 @o.DATA
 @o.RUN
-@o.options(o.MODEL, SEARCH, o.TRAINING)
+@o.options(o.MODEL, SEARCH, LIMITS, o.TRAINING)
 @o.MLFLOW
 @o.STRICT
 @o.JSON
@@ -32,11 +37,12 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow
     """Search head size, dropout and unfreeze depth with KerasTuner, and whatever else is given several values; keep the
     best model. Goes on where it stopped."""
     check_store(mlflow)
-    settings = option_records.settings(values)
+    limits, settings = option_records.limits(values), option_records.settings(values)
     result = api.tune(
         data,
         run,
         settings=settings,
+        limits=limits,
         strict=strict,
         listener=screen_listener(screen, settings),
     )
@@ -88,6 +94,19 @@ def warn(screen: Any, images: ImageSet) -> None:
         screen.say(line)
 
 
+def show_probes(screen: Any, limits: Limits, probed: Sequence[Probed]) -> None:
+    """Print what was measured of the device's file, and what is left out."""
+    screen.say(f"as a {limits.runtime} {limits.precision} file, untrained, one image on one thread:")
+    width = max(len(one.backbone) for one in probed)
+    for one in probed:
+        told = limits.broken(one.probe)
+        screen.say(f"  {one.backbone:<{width}}  {one.image_size:>4} px  {probe_words(one.probe)}{_left_out(told)}")
+
+
+def _left_out(broken: Sequence[str]) -> str:
+    return f"  left out: {', '.join(broken)}" if broken else ""
+
+
 def screen_listener(screen: Any, settings: Settings) -> Listener:
     """A Listener that shows on the screen: warnings about the images, each epoch, each finished trial."""
 
@@ -100,6 +119,7 @@ def screen_listener(screen: Any, settings: Settings) -> Listener:
         screen.progress,
         on_images=lambda images: warn(screen, images),
         on_warning=screen.say,
+        on_probes=lambda limits, probed: show_probes(screen, limits, probed),
         on_epoch=epoch,
         on_trials=lambda trials: screen.trials(trials, _plan(settings)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
+from dataclasses import asdict, fields
 from math import inf, nextafter
 from pathlib import Path
 
@@ -11,15 +11,17 @@ import numpy as np
 
 from export.artefacts import UNSTATED
 from export.description import reject_below
+from export.limits import NO_LIMITS
 from export.proof.parity import Parity
 from export.settings import CALIBRATION, MARGIN, ExportSettings
 from toolkit.data.settings import FEW, POOLED, DataSettings
 from toolkit.models.applications import BACKBONES
 from toolkit.models.backbones import OWN_BACKBONE, is_file
+from toolkit.models.spec import NO_FILES
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.run import Run
 from toolkit.settings import TRIALS, TRIALS_EACH, Settings
-from toolkit.settings_rules import SEARCH_ONLY
+from toolkit.settings_rules import SEARCH_ONLY, FollowedInt, FollowedTuple
 from toolkit.stats.accuracy_lost import margin_of
 from unfreeze.pages.run_facts import RunFacts
 
@@ -40,13 +42,14 @@ def commands(facts: RunFacts) -> tuple[str, ...]:
     first, *others = facts.exports or (None,)
     exports = [_line("unfreeze", "export", run, *_export(facts, call, margin=True)) for call in others]
     if searched and facts.evaluation is not None and facts.verified:
-        options = [*_options(facts.run, searched), *_export(facts, first), *_margin(facts)]
+        options = [*_options(facts.run, searched), *_limits(facts), *_export(facts, first), *_margin(facts)]
         again = [*exports, *_verify(facts)] if exports or facts.sensitivity or len(facts.margins) > 1 else []
         return (_line("unfreeze", "run", data, run, *options), *again, report)
     if facts.adopted:
         lines = [_line("unfreeze", "adopt", facts.adopted_file, data, run, *_adopt_options(facts))]
     else:
-        lines = [_line("unfreeze", "tune" if searched else "train", data, run, *_options(facts.run, searched))]
+        options = [*_options(facts.run, searched), *_limits(facts)]
+        lines = [_line("unfreeze", "tune" if searched else "train", data, run, *options)]
     if facts.evaluation is not None:
         lines.append(_line("unfreeze", "evaluate", run))
     if facts.files:
@@ -133,8 +136,10 @@ def _options(run: Run, searched: bool) -> list[str]:
             continue
         if not searched and name in SINGLE:
             value, usual = value[0], SINGLE[name]
+        elif "backbone" in several and isinstance(value, (FollowedInt, FollowedTuple)) and name != "trials":
+            usual = value  # that of each backbone
         elif name == "image_size":
-            usual = row.image_size if row else None
+            usual = row.image_size if row and "backbone" not in several else None
         elif name == "trials":
             usual = max(TRIALS, TRIALS_EACH * len(settings.bases)) if settings.bases[1:] else usual
         elif name == "folds":  # with few images the default depends on DATA
@@ -145,6 +150,12 @@ def _options(run: Run, searched: bool) -> list[str]:
         if not skipped and value is not None and value != usual:
             options += _typed(name, value)
     return options
+
+
+def _limits(facts: RunFacts) -> list[str]:
+    """The words for what the device allows."""
+    told = asdict(facts.limits or NO_LIMITS)
+    return [word for name, value in told.items() if value != getattr(NO_LIMITS, name) for word in _typed(name, value)]
 
 
 def _several(settings: Settings) -> dict[str, list[str]]:
@@ -161,7 +172,7 @@ def _typed(name: str, value: object) -> list[str]:
         return [option if value else f"--no-{option[2:]}"]
     if isinstance(value, tuple):
         return [option, ",".join(map(_number, value))]
-    is_path = is_file(str(value)) if name == "backbone" else value not in ("imagenet", "starter", "none")
+    is_path = is_file(str(value)) if name == "backbone" else value not in NO_FILES
     if name == "image_dir" or (name in ("backbone", "weights") and is_path):
         path = Path(str(value))
         return [option, f"{path.parent.name}/{path.name}" if path.name == OWN_BACKBONE else path.name]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import TEST, Artefact, Manifest, read_manifest, read_reference
+from export.limits import Limits
 from export.proof.parity import Parity, read_parities
 from export.proof.pixel_sensitivity import StoredSensitivity, read_sensitivity
 from export.settings import ExportSettings
@@ -25,6 +26,7 @@ from toolkit.training.held_out import Temperature, read_temperature
 from toolkit.training.history import Row, read_history
 from toolkit.training.stored_spec import OF_EARLIER, read_spec
 from tuning.results import Trial, read_epochs, read_left_out, read_trials
+from unfreeze.device_limits import Probed, read_probes
 from unfreeze.wording import VARIED_WORDS, verdict_words
 
 UNVERIFIED = "not verified"
@@ -109,6 +111,8 @@ class RunFacts:
     best_epoch: Row  # the epoch whose weights were kept; {} for a model from elsewhere
     search: dict[str, Any]  # taken, best, tied, recommended, refit; {} without a search
     trials: tuple[Trial, ...]
+    limits: Limits | None  # of the device, for which the search left out combinations
+    probes: tuple[Probed, ...]  # what was measured for them
     trial_epochs: dict[str, int]  # trial -> the epoch at which the oracle ended it, if that was before the last
     history: tuple[Row, ...]
     evaluation: Evaluation | None
@@ -199,6 +203,7 @@ def read_run_facts(run: Run) -> RunFacts:
     outdated = manifest is not None and manifest.model_sha256 != file_digest(run.path / "model.keras")
     answers = _answers(run, None if outdated else manifest)
     trials, history = read_trials(run.path / "trials.csv"), run.path / "history.csv"
+    limits, probes = read_probes(run.path) or (None, ())
     return RunFacts(
         run=run,
         stored=stored,
@@ -207,6 +212,8 @@ def read_run_facts(run: Run) -> RunFacts:
         best_epoch=best_epoch,
         search=search,
         trials=tuple(trials),
+        limits=limits,
+        probes=probes,
         trial_epochs=read_epochs(run.path, trials),
         history=tuple(read_history(history)) if history.is_file() else (),
         evaluation=_evaluation(run, answers),

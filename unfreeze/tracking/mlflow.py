@@ -15,6 +15,8 @@ from typing import Any
 from export.proof.parity import Parity, read_parities
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.evaluation.results import read_metrics
+from toolkit.models.backbones import short_name
+from toolkit.models.choices import choices
 from toolkit.models.spec import POINT
 from toolkit.stats.scores import SCORES
 from toolkit.storage.files import read_json
@@ -27,6 +29,7 @@ FILES = (  # files of a run that are logged, if they exist
     *("parity.json", "export", "plots"),
 )
 CURVE = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", *SCORES))
+SPEC = ("backbone", "alpha", "image_size", "pixels")  # of a model's spec, beside its point
 METRICS_AT_ONCE = 1000  # limit of MLflow for one request
 
 Metric = tuple[str, float, int]  # name, value, epoch
@@ -94,16 +97,20 @@ def _create(client: Any, experiment_id: str, logged: Logged, parent: str | None 
 def whole_run(run: Path) -> Logged:
     """The settings, the kept model and its learning curve, the test metrics and those of each exported file."""
     stored, model = read_json(run / "run.json"), read_json(run / "model.json")
-    told = dict(stored["settings"])
-    settings = {name: _text(value) for name, value in (told | told.pop("vary", {})).items()}
+    settings = _settings(stored["settings"])
     spec = model.get("spec", {})  # absent if the model was trained elsewhere
-    kept = {f"model/{name}": _text(spec[name]) for name in POINT if name in spec}
+    kept = {f"model/{name}": _text(spec[name]) for name in (*SPEC, *POINT) if name in spec}
+    taken = model.get("search", {}).get("taken", "")
+    varied = next((one.varied for one in read_trials(run / "trials.csv") if one.trial == taken), {})
+    kept |= {f"model/{name}": _text(value) for name, value in varied.items()}
+    if "backbone" in spec:
+        kept["model/backbone"] = short_name(spec["backbone"])
     tags = {
         "unfreeze.fingerprint": stored["fingerprint"],
         "unfreeze.version": stored["versions"]["unfreeze"],
         "unfreeze.seed": settings["seed"],
         "unfreeze.folder": str(run.resolve()),
-        "unfreeze.trial": model.get("search", {}).get("taken", ""),
+        "unfreeze.trial": taken,
     }
     found: dict[str, float | None] = {}
     if evaluation := read_metrics(run, tuple(stored["class_names"])):
@@ -113,6 +120,17 @@ def whole_run(run: Path) -> Logged:
         found |= {f"{parity.artefact.name}/{name}": value for name, value in _parity_metrics(parity).items()}
     metrics = [(name, float(value), 0) for name, value in found.items() if value is not None]
     return Logged(run.resolve().name, settings | kept, [*_curve(run / "history.csv"), *metrics], tags)
+
+
+def _settings(stored: dict[str, Any]) -> dict[str, str]:
+    """The settings of a run.json; of those that the search varied all values. Several backbones are named as in tables,
+    and what belongs to one of them is left out."""
+    vary = dict(stored.get("vary", {}))
+    told = {name: value for name, value in stored.items() if name != "vary"} | vary
+    if "backbone" in vary:
+        told["backbone"] = [one.label for one in choices(vary["backbone"])]
+        told = {name: value for name, value in told.items() if name not in ("alpha", "weights", "pixels")}
+    return {name: _text(value) for name, value in told.items()}
 
 
 def _parity_metrics(parity: Parity) -> dict[str, float | None]:

@@ -1,0 +1,76 @@
+"""What a device allows of an exported file: its size, its latency and its memory, for one format and precision."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from export.variants import Variant, choose_variants
+from toolkit.checks import Number, Rule, check, one_of
+
+RUNTIMES = ("tflite", "onnx")  # formats whose runtimes a probe is measured in
+_POSITIVE = Rule(Number, "a number above 0", lambda value: 0 < value < math.inf)
+RULES = {
+    **dict.fromkeys(
+        ("max_size_mb", "max_latency_ms", "max_memory_mb"),
+        Rule(Number, "a number above 0", lambda value: 0 < value < math.inf, optional=True),
+    ),
+    "runtime": one_of(RUNTIMES),
+    "latency_scale": _POSITIVE,
+}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was measured of one file, or what its writing failed with."""
+
+    size_mb: float | None = None  # millions of bytes
+    latency_ms: float | None = None  # of one image on one thread, the median, times the scale of the limits
+    memory_mb: float | None = None  # peak resident memory beyond what the imported runtime takes; None: not known here
+    trouble: str = ""  # why it was not measured
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits that a search keeps. None: no limit. Raises UnfreezeError if a value has the wrong type or range, or
+    if no file has this format and precision."""
+
+    max_size_mb: float | None = None
+    max_latency_ms: float | None = None
+    max_memory_mb: float | None = None
+    runtime: str = "tflite"
+    precision: str = "int8"
+    latency_scale: float = 1.0  # how many times slower the device is than this machine
+
+    def __post_init__(self) -> None:
+        check(self, RULES)
+        choose_variants([self.runtime], [self.precision])
+
+    def __bool__(self) -> bool:
+        return any(limit is not None for limit in (self.max_size_mb, self.max_latency_ms, self.max_memory_mb))
+
+    @property
+    def variant(self) -> Variant:
+        """The file that is held to the limits."""
+        (variant,) = choose_variants([self.runtime], [self.precision])
+        return variant
+
+    def broken(self, probe: Probe) -> list[str]:
+        """The limits that a file breaks, each in words; [] if it keeps them all. A value that is not known breaks
+        none."""
+        if probe.trouble:
+            return [probe.trouble]
+        told = {
+            f"{probe.size_mb or 0:.2f} MB": (probe.size_mb, self.max_size_mb, "--max-size-mb"),
+            f"{probe.latency_ms or 0:.1f} ms": (probe.latency_ms, self.max_latency_ms, "--max-latency-ms"),
+            f"{probe.memory_mb or 0:.0f} MB of memory": (probe.memory_mb, self.max_memory_mb, "--max-memory-mb"),
+        }
+        return [
+            f"{words} over {option} {limit:g}"
+            for words, (value, limit, option) in told.items()
+            if value is not None and limit is not None and value > limit
+        ]
+
+
+NO_LIMITS = Limits()
+LIMIT_NAMES = tuple(field.name for field in fields(Limits))

@@ -1,0 +1,94 @@
+"""A model that nobody has trained yet, written as one file of an export and measured in its runtime.
+
+Neither size, nor latency, nor memory of a file depends on the values of its weights, so they are known before any
+training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import keras
+import numpy as np
+import onnx
+
+from export.artefacts import describe, size
+from export.formats.onnx import fold_batch_normalization, noise, write_graph, write_onnx, write_onnx_float16
+from export.formats.saved_model import write_float_saved_model, write_saved_model
+from export.formats.tflite import write_tflite, write_tflite_int8, write_tflite_int16x8
+from export.limits import Probe
+from export.quantise.onnx import quantised
+from export.runtimes.measure import Measurement, Task, measure
+from export.variants import Variant
+from toolkit.errors import UnfreezeError, disk_is_full, short_reason
+from toolkit.run import Run
+
+Key = TypeVar("Key", bound=Hashable)
+THREADS = 1  # that a latency is measured with
+IMAGES = 32  # of noise, on which it is measured
+
+
+@dataclass(frozen=True)
+class ProbeFile:
+    """A file that was written to be measured."""
+
+    path: Path
+    images: Path  # .npy file, uint8 [N, S, S, channels]
+
+
+def write_probe(run: Run, model: keras.Model, variant: Variant, folder: Path) -> ProbeFile | Probe:
+    """Write the model as this variant into a folder of its own; a Probe with the trouble if that fails."""
+    _, side, _, channels = model.input_shape
+    images = np.concatenate([noise(side, channels)] * (IMAGES // 4))
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", images)
+    path = folder / variant.name
+    try:
+        _write(model, variant, describe(run, side), path, images[:4])
+    except Exception as error:  # converters raise classes of their own
+        if isinstance(error, OSError) or disk_is_full(error):
+            raise
+        return Probe(trouble=f"it cannot be written ({short_reason(error)})")
+    return ProbeFile(path, folder / "images.npy")
+
+
+def _write(model: keras.Model, variant: Variant, description: dict, path: Path, images: np.ndarray) -> None:
+    """`images`: uint8 [N, S, S, channels], on which int8 is calibrated."""
+    graph, saved_model = path.with_name("float.onnx"), path.with_name("float_model")
+    if variant.format == "onnx":
+        write_onnx(model, path if variant.precision == "float32" else graph, {}, images)
+        if variant.precision == "float16":
+            write_onnx_float16(graph, path, {}, model, images)
+        elif variant.precision == "int8":
+            onnx.save(fold_batch_normalization(graph), graph)
+            write_graph(quantised(onnx.load(graph), images), path, {}, model, math.inf, images)
+    elif variant.precision == "int8":
+        write_float_saved_model(model, saved_model)
+        write_tflite_int8(saved_model, path, description, images)
+    else:
+        write_saved_model(model, saved_model, description)
+        if variant.precision == "int16x8":
+            write_tflite_int16x8(saved_model, path, description, images)
+        else:
+            write_tflite(saved_model, path, description, variant.precision)
+
+
+def measure_probes(files: Mapping[Key, ProbeFile], scale: float = 1.0) -> dict[Key, Probe]:
+    """Size, latency and memory of each file, by its key in `files`. They run in processes of their own and are timed
+    in turn, with one thread. `scale`: what a latency is multiplied with."""
+    tasks = {name: Task(file.path, (file.images,)) for name, file in files.items()}
+    outcomes = measure(list(tasks.values()), threads=(THREADS,)) if tasks else {}
+    return {name: _probe(task.path, outcomes[task.path], scale) for name, task in tasks.items()}
+
+
+def _probe(path: Path, outcome: Measurement | UnfreezeError, scale: float) -> Probe:
+    if isinstance(outcome, UnfreezeError):
+        return Probe(trouble=f"it does not run ({outcome})")
+    if not outcome.timings:
+        return Probe(trouble="it could not be timed")
+    memory = outcome.memory_mb
+    return Probe(size(path) / 1e6, outcome.timings[0].median * scale, memory)

@@ -1,0 +1,50 @@
+"""The search of `tune` and `run`: the run folder is prepared, what the device excludes is left out, trials run."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from export.limits import Limits
+from toolkit.progress import Listener
+from toolkit.settings import Settings
+from toolkit.storage.local_path import local_path
+from unfreeze.after_search import seconds_after
+from unfreeze.artefact_api import DATA, PathLike, start
+from unfreeze.device_limits import fits_of, probe_search, read_probes
+
+if TYPE_CHECKING:  # light at import: `--help` loads this module
+    from toolkit.run import Run
+    from tuning.results import SearchResult
+
+
+def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, files: int = 0) -> SearchResult:
+    """The search in a run folder. `begun`: when the command began, by `time.monotonic`. `files`: how many will be
+    exported after it; 0: nothing comes after it."""
+    from tuning.search import search
+    from tuning.time_limit import TimeLimit
+
+    settings, classes = opened.settings, len(opened.images.class_names)
+    fits = None
+    if limits or read_probes(opened.path):
+        probed = probe_search(opened, limits, listener.progress)
+        listener.on_probes(limits, probed)
+        fits = fits_of(settings, limits, probed, classes)
+    after = partial(seconds_after, files, len(opened.images.select("test", *settings.judged_on)))
+    return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), fits)
+
+
+def prepared(
+    data: PathLike, run: PathLike, settings: Settings, strict: bool, listener: Listener, searches: bool = True
+) -> Run:
+    """Prepare the run folder of a training. TensorFlow is loaded last, after data and settings were checked."""
+    from toolkit.run import prepare
+
+    opened = prepare(
+        local_path(data, DATA), local_path(run), settings, strict=strict, searches=searches, progress=listener.progress
+    )
+    listener.on_images(opened.images)
+    for warning in opened.warnings:
+        listener.on_warning(warning)
+    start(listener.progress)
+    return opened
