@@ -41,9 +41,9 @@ def _phone(files: Sequence[ExportedFile]) -> Recommendation:
     reasons = []
     if (time := chosen.milliseconds()) is not None:
         fastest = all(time <= (file.milliseconds() or time) for file in others)
-        standing = "the fastest" if fastest else "among the fastest"
+        standing = "the fastest TFLite file that holds" if fastest else "among the fastest TFLite files that hold"
         reasons.append(
-            f"{standing} TFLite file that holds, {time:.1f} ms an image on one thread here"
+            f"{standing}, {time:.1f} ms an image on one thread here"
             if others
             else f"the only TFLite file that holds, {time:.1f} ms an image on one thread here"
         )
