@@ -568,7 +568,12 @@ def test_what_an_interrupt_costs(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for name in ("api.tune", "api._tuned", "artefact_api.verify", "artefact_api.export"):  # the second is that of `run`
+    for name in (
+        "api.tune",
+        "api.prepared",
+        "artefact_api.verify",
+        "artefact_api.export",
+    ):  # the second is that of `run`
         monkeypatch.setattr(f"unfreeze.{name}", interrupted)
     code, out, err = typed(capsys, *command)
     assert (code, out) == (130, "")

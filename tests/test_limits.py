@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,9 +113,10 @@ VARIANTS = [
 
 
 @pytest.fixture(scope="module")
-def exported(finished: Run) -> dict[str, int]:
+def exported(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """Bytes of the files of a trained model."""
-    manifest = unfreeze.export(finished.path, unfreeze.ExportSettings(RUNTIMES, (*PRECISIONS, *ON_REQUEST)))
+    copy = shutil.copytree(finished.path, tmp_path_factory.mktemp("exported") / "run")
+    manifest = unfreeze.export(copy, unfreeze.ExportSettings(RUNTIMES, (*PRECISIONS, *ON_REQUEST)))
     return {one.name: one.bytes for one in manifest.artefacts}
 
 

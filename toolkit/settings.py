@@ -76,10 +76,8 @@ class Settings(DataSettings):
     # judge; None: as `toolkit.data.folds` decides, by the number of images
     final: str = "average"  # or "retrained": the model that is made of a trial with folds
     seed: int = 0  # of the split, the search, training and augmentation
-    vary: Mapping[str, Sequence[Any]] = field(
-        default_factory=dict, hash=False
-    )  # names of VARIED -> values; backbones as
-    # `toolkit.models.choices` names them
+    # names of VARIED -> the values that a search tries; backbones as `toolkit.models.choices` names them
+    vary: Mapping[str, Sequence[Any]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
