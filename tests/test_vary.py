@@ -25,6 +25,7 @@ from tests.tiny import SETTINGS
 from toolkit.errors import UnfreezeError
 from toolkit.evaluation.evaluate_run import evaluate_run
 from toolkit.models.applications import BACKBONES
+from toolkit.models.backbones import deepest
 from toolkit.models.choices import choices
 from toolkit.run import Run, prepare
 from toolkit.setting_words import as_typed, weights_digest
@@ -414,3 +415,17 @@ def test_a_diverged_or_failed_trial_keeps_its_point(tiny: str, pictures: Path, t
     assert result.trial(result.taken).varied["head_rate"] == 1e-2
     assert [trial.varied for trial in read_trials(run.path / "trials.csv")] == [trial.varied for trial in result.trials]
     assert all(math.isfinite(trial.val_loss) for trial in result.trials if trial.val_loss is not None)
+
+
+@pytest.mark.parametrize("oracle", ["bayesian", "hyperband", "halving"])
+def test_depths_follow_the_backbone_in_every_search(
+    oracle: str, varied: Settings, own: Path, pictures: Path, tmp_path: Path
+) -> None:
+    assert deepest(str(own)) == 1 < deepest("Tiny")
+    vary = {"backbone": varied.vary["backbone"], "image_size": (32, 40)}
+    given = replace(varied, batch_size=8, head_rate=0.01, tune_rate=1e-4, label_smoothing=0.0, augment="light")
+    settings = replace(given, vary=vary, unfreeze=(0, 1, 2, 3), oracle=oracle, head_epochs=2, tune_epochs=3, trials=8)
+    trials = search(prepare(pictures, tmp_path / "run", settings)).trials
+    assert {trial.status for trial in trials} == {"COMPLETED"}
+    assert {trial.varied["backbone"] for trial in trials} == {"own", "Tiny"}
+    assert all(trial.unfreeze in (0, 1) for trial in trials if trial.varied["backbone"] == "own")
