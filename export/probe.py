@@ -1,7 +1,7 @@
 """A model that nobody has trained yet, written as one file of an export and measured in its runtime.
 
 Neither size, nor latency, nor memory of a file depends on the values of its weights, so they are known before any
-training.
+training. But converters store equal arrays once, so the weights must not be those that layers begin with.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class ProbeFile:
 
 
 def write_probe(run: Run, model: keras.Model, variant: Variant, folder: Path) -> ProbeFile | Probe:
-    """Write the model as this variant into a folder of its own; a Probe with the trouble if that fails."""
+    """Write the model as this variant into a folder of its own; a Probe with the trouble if that fails. The model gets
+    other weights."""
+    _set_unequal_weights(model)
     _, side, _, channels = model.input_shape
     images = np.concatenate([noise(side, channels)] * (IMAGES // 4))
     folder.mkdir(parents=True)
@@ -54,6 +56,15 @@ def write_probe(run: Run, model: keras.Model, variant: Variant, folder: Path) ->
             raise
         return Probe(trouble=f"it cannot be written ({short_reason(error)})")
     return ProbeFile(path, folder / "images.npy")
+
+
+def _set_unequal_weights(model: keras.Model) -> None:
+    """Weights of which no two are equal. New BatchNormalizations have equal ones, and biases of 0, of which a file
+    would hold one for all."""
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if layer.weights and not isinstance(layer, keras.layers.Normalization):
+            layer.set_weights([array + rng.uniform(0.001, 0.1, array.shape) for array in layer.get_weights()])
 
 
 def _write(model: keras.Model, variant: Variant, description: dict, path: Path, images: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -16,13 +17,16 @@ from hypothesis import strategies as st
 
 import unfreeze
 from export import probe as module
+from export.artefacts import describe
 from export.limits import RUNTIMES, Limits, Probe
 from export.probe import ProbeFile, measure_probes, write_probe
 from export.runtimes.runners import load
 from export.variants import ON_REQUEST, PRECISIONS, WHY_NOT
+from tests.calibrate import shake
 from tests.tiny import OPTIONS, SETTINGS
 from toolkit.errors import UnfreezeError
 from toolkit.models.build import build_model
+from toolkit.models.spec import ModelSpec
 from toolkit.run import Run, prepare
 from toolkit.settings import Settings
 from toolkit.training.stored_spec import read_spec
@@ -130,6 +134,21 @@ def test_an_untrained_file_has_the_size_of_a_trained_one(
         assert isinstance(made, ProbeFile), made
         assert abs(made.path.stat().st_size - exported[limits.variant.name]) < 3000  # metadata differ
         assert load(made.path)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_equal_weights_do_not_make_an_untrained_file_smaller(finished: Run, precision: str, tmp_path: Path) -> None:
+    """A new MobileNetV2 has 35 kB of biases that are all 0, which a TFLite file would hold once."""
+    variant = Limits(precision=precision).variant
+    spec = ModelSpec("MobileNetV2", 0.35, 32, 2, 0, 0.0, 0)
+    made = write_probe(finished, build_model(spec), variant, tmp_path / "probe")
+    assert isinstance(made, ProbeFile)
+    images = np.load(made.images)
+    trained = shake(build_model(spec), images)
+    path = tmp_path / "trained" / variant.name
+    path.parent.mkdir()
+    module._write(trained, variant, describe(finished, 32), path, images)
+    assert made.path.stat().st_size == pytest.approx(path.stat().st_size, rel=0.003)
 
 
 def test_times_and_memory_are_those_of_the_files_own_runtime(finished: Run, tmp_path: Path) -> None:
