@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, check, one_of
@@ -11,10 +11,7 @@ from toolkit.checks import Number, Rule, check, one_of
 RUNTIMES = ("tflite", "onnx")  # formats whose runtimes a probe is measured in
 _POSITIVE = Rule(Number, "a number above 0", lambda value: 0 < value < math.inf)
 RULES = {
-    **dict.fromkeys(
-        ("max_size_mb", "max_latency_ms", "max_memory_mb"),
-        Rule(Number, "a number above 0", lambda value: 0 < value < math.inf, optional=True),
-    ),
+    **dict.fromkeys(("max_size_mb", "max_latency_ms", "max_memory_mb"), replace(_POSITIVE, optional=True)),
     "runtime": one_of(RUNTIMES),
     "latency_scale": _POSITIVE,
 }

@@ -101,5 +101,4 @@ def _probe(path: Path, outcome: Measurement | UnfreezeError, scale: float) -> Pr
         return Probe(trouble=f"it does not run ({outcome})")
     if not outcome.timings:
         return Probe(trouble="it could not be timed")
-    memory = outcome.memory_mb
-    return Probe(size(path) / 1e6, outcome.timings[0].median * scale, memory)
+    return Probe(size(path) / 1e6, outcome.timings[0].median * scale, outcome.memory_mb)

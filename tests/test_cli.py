@@ -568,12 +568,8 @@ def test_what_an_interrupt_costs(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for name in (
-        "api.tune",
-        "api.prepared",
-        "artefact_api.verify",
-        "artefact_api.export",
-    ):  # the second is that of `run`
+    # the second is what `run` calls first
+    for name in ("api.tune", "api.prepared", "artefact_api.verify", "artefact_api.export"):
         monkeypatch.setattr(f"unfreeze.{name}", interrupted)
     code, out, err = typed(capsys, *command)
     assert (code, out) == (130, "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.limits import Limits, Probe
 from toolkit.errors import UnfreezeError
-from toolkit.models.backbones import short_name
+from toolkit.models.choices import label_of
 from toolkit.progress import Progress
 from toolkit.settings import Settings
 from toolkit.storage.files import read_json, scratch, write_json
@@ -67,8 +67,7 @@ def _differences(before: Limits, limits: Limits) -> str:
 
 
 def _key(settings: Settings) -> tuple[str, int]:
-    width = f":{settings.alpha:g}" if settings.alpha != 1 else ""
-    return f"{short_name(settings.backbone)}{width}", settings.image_size
+    return label_of(settings.backbone, settings.alpha), settings.image_size
 
 
 def _measured(

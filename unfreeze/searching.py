@@ -11,7 +11,7 @@ from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
 from unfreeze.after_search import seconds_after
 from unfreeze.artefact_api import DATA, PathLike, start
-from unfreeze.device_limits import fits_of, probe_search, read_probes
+from unfreeze.device_limits import PROBES, fits_of, probe_search
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
@@ -26,7 +26,7 @@ def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, f
 
     settings, classes = opened.settings, len(opened.images.class_names)
     fits = None
-    if limits or read_probes(opened.path):
+    if limits or (opened.path / PROBES).exists():
         probed = probe_search(opened, limits, listener.progress)
         listener.on_probes(limits, probed)
         fits = fits_of(settings, limits, probed, classes)

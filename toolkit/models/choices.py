@@ -40,8 +40,7 @@ class BackboneChoice:
     @property
     def label(self) -> str:
         """The name in tables: of a file its own, without folder and suffix."""
-        width = f":{self.alpha:g}" if self.alpha != 1 else ""
-        return f"{short_name(self.backbone)}{width}"
+        return label_of(self.backbone, self.alpha)
 
     @property
     def typed(self) -> str:
@@ -59,6 +58,11 @@ class BackboneChoice:
 
     def settings(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def label_of(backbone: str, alpha: float) -> str:
+    """The name of a backbone of some width in tables."""
+    return f"{short_name(backbone)}:{alpha:g}" if alpha != 1 else short_name(backbone)
 
 
 def choices(
