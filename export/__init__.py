@@ -3,6 +3,7 @@
     settings        what an export is asked for
     limits          what a device allows of a file
     probe           an untrained model as one file, measured before any training (TensorFlow)
+    finalists       trained models as one file each, measured and asked (TensorFlow)
     variants        which files there are
     artefacts       Artefact, the manifest, the reference answers
     description     what an artefact says of itself, checked

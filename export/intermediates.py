@@ -24,7 +24,7 @@ from toolkit.progress import Progress
 from toolkit.run import Run
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part, load_part
-from toolkit.training.held_out import read_held_out
+from toolkit.training.held_out import HeldOut
 
 JUDGED = 5000  # most validation images that int8 files are judged on
 SAMPLES = 10  # images for the same, where there are none for calibration
@@ -42,6 +42,7 @@ class Intermediates:
     scratch: Path  # a folder for intermediate files
     description: dict[str, Any]  # as `export.artefacts.describe` gives it
     val_answers: np.ndarray  # float32 [V, C]: the model's answers to the images that judged the trials
+    held_out: HeldOut | None  # with folds: the answers of the folds' models to the same images
     progress: Progress
 
     def describe(self, variant: Variant, **quantisation: Any) -> dict[str, Any]:
@@ -121,8 +122,7 @@ class Intermediates:
         self._check_has("val", "judge it by")
         run, settings = self.run, self.run.settings
         part = self._part(*settings.judged_on)
-        held_out = read_held_out(run.path, len(run.images.class_names)) if settings.fold_count > 1 else None
-        chosen = stratified_rows(part.labels, JUDGED, settings.seed)
+        held_out, chosen = self.held_out, stratified_rows(part.labels, JUDGED, settings.seed)
         if held_out is None:
             return part.images, all_alike(chosen, part.labels[chosen])
         parts = np.array([own for own in run.images.parts if own in settings.judged_on])

@@ -7,8 +7,8 @@ training. But converters store equal arrays once, so the weights must not be tho
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from export.quantise.onnx import quantised
 from export.runtimes.measure import Measurement, Task, measure
 from export.variants import Variant
 from toolkit.errors import UnfreezeError, disk_is_full, short_reason
+from toolkit.progress import Progress, silent
 from toolkit.run import Run
 
 Key = TypeVar("Key", bound=Hashable)
@@ -49,13 +50,20 @@ def write_probe(run: Run, model: keras.Model, variant: Variant, folder: Path) ->
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", images)
     path = folder / variant.name
+    trouble = written(lambda: _write(model, variant, describe(run, side), path, images[:4]))
+    return trouble or ProbeFile(path, folder / "images.npy")
+
+
+def written(write: Callable[[], object]) -> Probe | None:
+    """Call a function that writes a file; a Probe with the trouble if that fails. Raises OSError if the disk is full or
+    broken, because then no file can be written."""
     try:
-        _write(model, variant, describe(run, side), path, images[:4])
+        write()
     except Exception as error:  # converters raise classes of their own
         if isinstance(error, OSError) or disk_is_full(error):
             raise
         return Probe(trouble=f"it cannot be written ({short_reason(error)})")
-    return ProbeFile(path, folder / "images.npy")
+    return None
 
 
 def _set_unequal_weights(model: keras.Model) -> None:
@@ -89,16 +97,28 @@ def _write(model: keras.Model, variant: Variant, description: dict, path: Path, 
 
 
 def measure_probes(files: Mapping[Key, ProbeFile], scale: float = 1.0) -> dict[Key, Probe]:
-    """Size, latency and memory of each file, by its key in `files`. They run in processes of their own and are timed
-    in turn, with one thread. `scale`: what a latency is multiplied with."""
+    """Size, latency and memory of each file, by its key in `files`. `scale`: what a latency is multiplied with."""
+    return {name: scaled(probe, scale) for name, (probe, _) in measured_files(files).items()}
+
+
+def measured_files(
+    files: Mapping[Key, ProbeFile], progress: Progress = silent
+) -> dict[Key, tuple[Probe, np.ndarray | None]]:
+    """Size, latency and memory of each file, and its answers to its images, float32 [N, C]; None if it does not run.
+    They run in processes of their own and are timed in turn, with one thread."""
     tasks = {name: Task(file.path, (file.images,)) for name, file in files.items()}
-    outcomes = measure(list(tasks.values()), threads=(THREADS,)) if tasks else {}
-    return {name: _probe(task.path, outcomes[task.path], scale) for name, task in tasks.items()}
+    outcomes = measure(list(tasks.values()), threads=(THREADS,), progress=progress) if tasks else {}
+    return {name: _measured(task.path, outcomes[task.path]) for name, task in tasks.items()}
 
 
-def _probe(path: Path, outcome: Measurement | UnfreezeError, scale: float) -> Probe:
+def scaled(probe: Probe, scale: float) -> Probe:
+    """The same on a machine that takes so many times as long."""
+    return probe if probe.latency_ms is None else replace(probe, latency_ms=probe.latency_ms * scale)
+
+
+def _measured(path: Path, outcome: Measurement | UnfreezeError) -> tuple[Probe, np.ndarray | None]:
     if isinstance(outcome, UnfreezeError):
-        return Probe(trouble=f"it does not run ({outcome})")
+        return Probe(trouble=f"it does not run ({outcome})"), None
     if not outcome.timings:
-        return Probe(trouble="it could not be timed")
-    return Probe(size(path) / 1e6, outcome.timings[0].median * scale, outcome.memory_mb)
+        return Probe(trouble="it could not be timed"), None
+    return Probe(size(path) / 1e6, outcome.timings[0].median, outcome.memory_mb), outcome.probabilities

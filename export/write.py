@@ -39,6 +39,7 @@ from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.storage.files import file_digest, remove, scratch, write_text
 from toolkit.training.batches import load_part
+from toolkit.training.held_out import read_held_out
 from toolkit.training.model_file import load_model
 from toolkit.training.stored_spec import read_spec
 
@@ -76,7 +77,10 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
     _clear(run.path, staying)
     write_text(folder / "labels.txt", "\n".join(description["class_names"]) + "\n")
     with scratch(folder) as space:
-        intermediates = Intermediates(run, model, settings, folder, space, description, val.probabilities, progress)
+        held_out = read_held_out(run.path, len(run.images.class_names)) if run.settings.fold_count > 1 else None
+        intermediates = Intermediates(
+            run, model, settings, folder, space, description, val.probabilities, held_out, progress
+        )
         written, failed = [], staying.failed if staying else {}
         for done, variant in enumerate(chosen):
             progress("exporting", done, len(chosen))

@@ -49,7 +49,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     *("export.formats.saved_model", "export.formats.tflite", "export.formats.tflite_metadata", "export.formats.onnx"),
     *("export.quantise.onnx", "export.quantise.ways", "export.proof.layers"),
     *("export.write", "export.write_variants", "export.intermediates", "export.foreign.adopt"),
-    "export.probe",
+    *("export.probe", "export.finalists", "unfreeze.finalist_files", "unfreeze.file_judge"),
     *("export.foreign.load_keras", "export.foreign.entry", "export.foreign.answers", "export.foreign.wrap"),
 }
 MAY_IMPORT = {  # the one direction: an application on two packages that do not know each other, on a library

@@ -29,6 +29,7 @@ class Listener:
     on_images: Callable[[ImageSet], None] = ignore  # the images, once, before anything is trained
     on_warning: Callable[[str], None] = ignore  # a sentence that the user should read, before anything is trained
     on_probes: Callable[[Any, Any], None] = lambda limits, probed: None  # what was measured before a search, and limits
+    on_finalists: Callable[[Any, Any], None] = lambda limits, found: None  # what was measured of trained files
     on_epoch: Callable[[Row], None] = ignore  # each epoch's numbers, a row of history.csv
     on_trials: Callable[[list[Any]], None] = ignore  # all trials that have ended, whenever one has
 

@@ -88,6 +88,8 @@ class SearchResult:
     final: str = ""  # how the final model is made of a trial with folds: "average" or "retrained"
     kept: Row = field(default_factory=dict)  # the epoch whose weights were saved, with its numbers
     left_out: str = ""  # what was not tried for lack of time, as "time limit 30m: 5 of 8 heads"
+    file: str = ""  # name of the exported file by which the trials were chosen; "": by their models
+    broken: str = ""  # the limits of the device that this file breaks, in words
 
     def trial(self, name: str) -> Trial:
         return next(trial for trial in self.trials if trial.trial == name)

@@ -26,11 +26,11 @@ from toolkit.storage.files import write_json
 from toolkit.training.history import Row
 from tuning import memory
 from tuning.oracles.make import make_oracle
-from tuning.results import SearchResult, Trial, write_left_out, write_trials
+from tuning.results import SearchResult, Trial, read_left_out, write_left_out, write_trials
 from tuning.retrain import retrained
 from tuning.save_taken import final_of, save_taken
 from tuning.search_space import Fits, base_of, bases, hyperparameters, model_spec, varied
-from tuning.selection import Candidate, choose_trial
+from tuning.selection import Candidate, Judge, Judged, as_trained, choose_trial
 from tuning.time_limit import TimeLimit
 from tuning.trial_curves import TrialCurves
 from tuning.trial_files import trial_folder
@@ -40,14 +40,20 @@ from tuning.tuner import RunTuner
 
 
 def search(
-    run: Run, listener: Listener = SILENT, limit: TimeLimit | None = None, fits: Fits | None = None
+    run: Run,
+    listener: Listener = SILENT,
+    limit: TimeLimit | None = None,
+    fits: Fits | None = None,
+    judge: Judge = as_trained,
+    more: bool = True,
 ) -> SearchResult:
     """Start or continue the search in a run folder. Writes trials.csv, model.keras, model.json and history.csv, and
     tensorboard/ during the search.
 
     `listener.on_trials` gets all trials that have ended: once at the start, then whenever another one ends. `limit`:
-    the time of the command. `fits`: what is left of the search space; None: all. Raises NoAnswerError if every trial
-    failed, or if the time was over before one had ended.
+    the time of the command. `fits`: what is left of the search space; None: all. `judge`: what the completed trials are
+    chosen by. `more`: False to choose among the trials that there are. Raises NoAnswerError if every trial failed, or
+    if the time was over before one had ended.
     """
     limit = limit or TimeLimit()
     settings, labels = run.settings, run.images.select(*run.settings.judged_on).labels
@@ -68,21 +74,25 @@ def search(
     space = hyperparameters(settings, fits)
     oracle = _oracle(run, labels, space)
     model = TrialModel(run, folds, tell, limit.watched(listener.progress))
-    largest = {base.get("backbone"): base for base in sorted(bases(space), key=lambda one: one.get("image_size", 0))}
-    for base in map(model.base, largest.values()):  # a fault of any of them shows before the first trial
-        limit.open(run, base.model, base.train, base.val)
+    if more:
+        largest = {one.get("backbone"): one for one in sorted(bases(space), key=lambda one: one.get("image_size", 0))}
+        for base in map(model.base, largest.values()):  # a fault of any of them shows before the first trial
+            limit.open(run, base.model, base.train, base.val)
     tuner = RunTuner(oracle, model, run=run, curves=curves, on_trial=report, limit=limit)
     if _requeue_damaged(run, oracle):
         tuner.reload()
     curves.open(oracle)
     report(oracle)
     limit.resume(oracle, {row.trial: row.seconds for row in trial_rows(run, oracle)})
-    with memory.gc_frozen(), limit.ending(oracle):
-        tuner.search(verbose=0)
+    if more:
+        with memory.gc_frozen(), limit.ending(oracle):
+            tuner.search(verbose=0)
     if not completed(oracle):
         _, message = next(iter(failures(oracle)), ("", "no trial was run"))
         raise NoAnswerError(f"every trial failed; the first said: {message}")
-    result = replace(_result(run, oracle, labels), left_out=limit.left_out(oracle))
+    judged = judge(_candidates(run, oracle), lambda trial: tuner.load_model(oracle.trials[trial]))
+    left_out = limit.left_out(oracle) if more else read_left_out(run.path)
+    result = replace(_result(run, oracle, labels, judged), left_out=left_out)
     write_left_out(run.path, result.left_out)
     write_trials(run.path / "trials.csv", list(result.trials))
     taken = oracle.trials[result.taken]
@@ -133,13 +143,17 @@ def trial_rows(run: Run, oracle: keras_tuner.Oracle) -> list[Trial]:
     return [_row(run, trial, "best" if trial.trial_id == best else "") for trial in ended]
 
 
-def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchResult:
-    points: dict[tuple, Any] = {}  # point -> its best trial: a promoted trial has the same point as its parent
+def _candidates(run: Run, oracle: keras_tuner.Oracle) -> list[Candidate]:
+    """The best trial of each point, the best first: a promoted trial has the same point as its parent."""
+    points: dict[tuple, Any] = {}
     for trial in completed(oracle):
         values = trial.hyperparameters.values
         points.setdefault((*varied(values).values(), *(values[name] for name in POINT)), trial)
-    candidates = [_candidate(run, trial) for trial in points.values()]
-    choice = choose_trial(candidates, labels, run.settings)
+    return [_candidate(run, trial) for trial in points.values()]
+
+
+def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray, judged: Judged) -> SearchResult:
+    choice = choose_trial(judged.candidates, labels, run.settings)
     marks = {other.trial: "tied" for other in choice.tied} | {choice.best.trial: "best"}
     point = oracle.trials[choice.taken.trial].hyperparameters
     return SearchResult(
@@ -154,14 +168,16 @@ def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray) -> SearchR
         folds=run.settings.fold_count,
         objective=run.settings.objective,
         final=final_of(run, choice.taken.trial, labels),
+        file=judged.file,
+        broken=judged.broken.get(choice.taken.trial, ""),
     )
 
 
 def _candidate(run: Run, trial: Any) -> Candidate:
-    folder = trial_folder(run, trial.trial_id)
-    parameters, depth = folder.result()["parameters"], trial.hyperparameters.get("unfreeze")
-    size = run.settings.at(base_of(trial.hyperparameters.values)).image_size
-    return Candidate(trial.trial_id, trial.score, parameters, depth, folder.answers(), size)
+    folder, values = trial_folder(run, trial.trial_id), trial.hyperparameters.values
+    parameters, depth = folder.result()["parameters"], values["unfreeze"]
+    size = run.settings.at(base_of(values)).image_size
+    return Candidate(trial.trial_id, trial.score, parameters, depth, folder.answers(), size, values)
 
 
 def _row(run: Run, trial: Any, mark: str) -> Trial:

@@ -7,7 +7,9 @@ differ at the 5 % level.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from toolkit.settings import Settings
 from toolkit.stats.accuracy_lost import compare_answers
 from toolkit.stats.metrics import Z95
 from toolkit.stats.scores import SCORES
+
+if TYPE_CHECKING:  # light at import
+    import keras
 
 ROUNDING = 1e-9  # a standard error below it is one of equal differences
 
@@ -25,10 +30,29 @@ class Candidate:
 
     trial: str
     score: float
-    parameters: int
+    size: int  # parameters of the model, or bytes where files are compared
     unfreeze: int  # stages
     answers: np.ndarray  # float32 [N, C] on the validation part
     image_size: int = 0  # pixels
+    values: Mapping[str, Any] = field(default_factory=dict)  # of its point
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The candidates that are left to choose from, the best first, and what they were judged by."""
+
+    candidates: Sequence[Candidate]
+    file: str = ""  # name of the exported file whose answers they have; "": those of their models
+    broken: Mapping[str, str] = field(default_factory=dict)  # trial -> the limits that it breaks, in words
+
+
+# (the best trial of each point, the best first; a function from a trial to its model) -> those that are left
+Judge = Callable[[Sequence[Candidate], Callable[[str], "keras.Model"]], Judged]
+
+
+def as_trained(candidates: Sequence[Candidate], load: Callable[[str], keras.Model]) -> Judged:
+    """All of them, by the answers of their models."""
+    return Judged(candidates)
 
 
 @dataclass(frozen=True)
@@ -41,7 +65,7 @@ class Choice:
     recommended: Candidate  # the smallest of the best one and the tied ones
 
 
-def choose_trial(candidates: list[Candidate], labels: np.ndarray, settings: Settings) -> Choice:
+def choose_trial(candidates: Sequence[Candidate], labels: np.ndarray, settings: Settings) -> Choice:
     """Choose one of `candidates`, which are sorted, the best first, by `settings.pick`: "best", or "smallest" for the
     one that is recommended. `labels`: int32 [N], of the validation images."""
     best, *others = candidates
@@ -61,6 +85,6 @@ def tied(best: Candidate, other: Candidate, labels: np.ndarray, settings: Settin
 
 
 def smallest(candidates: list[Candidate]) -> Candidate:
-    """The candidate with the fewest parameters; of equal ones the one with the smallest images, then with the fewest
-    unfrozen stages, then the first in the list, which is the best."""
-    return min(candidates, key=lambda candidate: (candidate.parameters, candidate.image_size, candidate.unfreeze))
+    """The smallest candidate; of equal ones the one with the smallest images, then the one with the fewest unfrozen
+    stages, then the first in the list, which is the best."""
+    return min(candidates, key=lambda candidate: (candidate.size, candidate.image_size, candidate.unfreeze))

@@ -26,6 +26,11 @@ does not.
     searching      the search of `tune` and `run`, within what the device allows
     device_limits  what the device allows, measured before any training
     own_backbone   a keras.Model as the backbone of a run
+    finalists      trained models as files, measured
+    finalist_files  how they are written and measured
+    file_judge     the search chooses by them
+    front_points   what can be had of accuracy, latency, size and memory
+    picking        another trial of a finished search becomes the run's model
     after_search   what `run` takes after its search: an estimate
     wording        sentences that terminal, page and model card share
     evidence_wording  those on what the verdicts rest on
@@ -40,12 +45,15 @@ from toolkit.settings import Settings
 from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune, write_csv
 from unfreeze.artefact_api import export, inspect, predict, sensitivity, verify, verify_foreign
 from unfreeze.digits_demo import demo
+from unfreeze.front_points import FrontPoint
+from unfreeze.picking import front, pick
 
 __all__ = [
     "Conversion",
     "DataSettings",
     "ExportSettings",
     "Finished",
+    "FrontPoint",
     "Limits",
     "Listener",
     "NoAnswerError",
@@ -57,7 +65,9 @@ __all__ = [
     "demo",
     "evaluate",
     "export",
+    "front",
     "inspect",
+    "pick",
     "predict",
     "report",
     "run",

@@ -81,20 +81,31 @@ def run(
     with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
         opened = prepared(data, run, chosen, strict, listener)
         result = searched(opened, limits, listener, begun=begun, files=len(export.variants))
-        limit = settings.time_limit
-        evaluation = evaluate(run, listener=listener)
-        exporting = monotonic()
-        manifest = _exported(run, export) or artefact_api.export(run, export, listener=listener)
-        short = leaves_no_time_for_latencies(limit, monotonic() - begun, monotonic() - exporting)
-        proof = VerifySettings(margin=export.margin, threads=() if short else None)
-        result = without_latencies(result, local_path(run), limit) if short else result
-        parities = artefact_api.verify(
-            run, proof, formats=export.formats, precisions=export.precisions, listener=listener
-        )
-        try:
-            page, trouble = report(run)[0], None
-        except (UnfreezeError, OSError) as error:
-            page, trouble = None, error
+        return finish(run, result, export, begun=begun, limit=settings.time_limit, listener=listener)
+
+
+def finish(
+    run: PathLike,
+    result: SearchResult,
+    export: ExportSettings,
+    *,
+    begun: float,
+    limit: float | None = None,
+    listener: Listener = SILENT,
+) -> Finished:
+    """Evaluate, export, verify and report the model that a search took. `begun`: when the command began, by
+    `time.monotonic`; `limit`: the seconds that it may take."""
+    evaluation = evaluate(run, listener=listener)
+    exporting = monotonic()
+    manifest = _exported(run, export) or artefact_api.export(run, export, listener=listener)
+    short = leaves_no_time_for_latencies(limit, monotonic() - begun, monotonic() - exporting)
+    proof = VerifySettings(margin=export.margin, threads=() if short else None)
+    result = without_latencies(result, local_path(run), limit) if short else result
+    parities = artefact_api.verify(run, proof, formats=export.formats, precisions=export.precisions, listener=listener)
+    try:
+        page, trouble = report(run)[0], None
+    except (UnfreezeError, OSError) as error:
+        page, trouble = None, error
     return Finished(result, evaluation, manifest, parities, page, trouble)
 
 

@@ -24,6 +24,7 @@ from unfreeze.commands.evaluate import evaluate
 from unfreeze.commands.export import export
 from unfreeze.commands.finish import begin, print_error
 from unfreeze.commands.inspect import inspect
+from unfreeze.commands.pick import pick
 from unfreeze.commands.predict import predict
 from unfreeze.commands.report import report
 from unfreeze.commands.run import demo, run
@@ -68,7 +69,22 @@ def cli(context: click.Context, quiet: bool) -> None:
     context.obj = context.with_resource(Screen(quiet=quiet))
 
 
-for command in (run, demo, scan, tune, train, adopt, evaluate, export, verify, report, inspect, predict, backbones):
+for command in (
+    run,
+    demo,
+    scan,
+    tune,
+    train,
+    adopt,
+    evaluate,
+    pick,
+    export,
+    verify,
+    report,
+    inspect,
+    predict,
+    backbones,
+):
     cli.add_command(command)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
 
 PROBES = "probes.json"
+MOST = 12  # trained models whose files are measured, too
 BYTES = {"float32": 4, "float16": 2}  # of a weight; of the other precisions 1
 Fits = dict[str, dict[str, tuple]]  # as `tuning.search_space` takes it
 
@@ -130,12 +131,12 @@ def fits_of(settings: Settings, limits: Limits, probed: Sequence[Probed], classe
 def _heads(settings: Settings, limits: Limits, probed: Probed, classes: int) -> Iterator[int]:
     smallest = min(settings.space[0])
     for units in settings.space[0]:
-        more = _weights(units, probed.features, classes) - _weights(smallest, probed.features, classes)
-        size = (probed.probe.size_mb or 0.0) + more * BYTES.get(limits.precision, 1) / 1e6
+        own, least = (head_bytes(one, probed.features, classes, limits.precision) for one in (units, smallest))
+        size = (probed.probe.size_mb or 0.0) + (own - least) / 1e6
         if limits.max_size_mb is None or size <= limits.max_size_mb:
             yield units
 
 
-def _weights(units: int, features: int, classes: int) -> int:
-    """The number of a head's weights, without biases."""
-    return units * (features + classes) if units else features * classes
+def head_bytes(units: int, features: int, classes: int, precision: str) -> int:
+    """What the weights of a head take in a file, without its biases."""
+    return (units * (features + classes) if units else features * classes) * BYTES.get(precision, 1)

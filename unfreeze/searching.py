@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from export.limits import Limits
 from toolkit.progress import Listener
@@ -11,7 +11,7 @@ from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
 from unfreeze.after_search import seconds_after
 from unfreeze.artefact_api import DATA, PathLike, start
-from unfreeze.device_limits import PROBES, fits_of, probe_search
+from unfreeze.device_limits import MOST, PROBES, fits_of, probe_search
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
@@ -25,13 +25,17 @@ def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, f
     from tuning.time_limit import TimeLimit
 
     settings, classes = opened.settings, len(opened.images.class_names)
-    fits = None
+    how: dict[str, Any] = {}
     if limits or (opened.path / PROBES).exists():
+        from unfreeze.file_judge import file_judge
+
         probed = probe_search(opened, limits, listener.progress)
         listener.on_probes(limits, probed)
-        fits = fits_of(settings, limits, probed, classes)
+        how["fits"] = fits_of(settings, limits, probed, classes)
+        how["judge"] = file_judge(opened, limits, listener)
+        files += min(MOST, len(settings.bases))
     after = partial(seconds_after, files, len(opened.images.select("test", *settings.judged_on)))
-    return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), fits)
+    return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), **how)
 
 
 def prepared(

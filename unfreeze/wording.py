@@ -109,6 +109,18 @@ def probe_words(probe: Probe) -> str:
     return f"{probe.size_mb:6.2f} MB  {probe.latency_ms:6.2f} ms{memory}"
 
 
+def chosen_by_words(file: str, folds: int = 1) -> str:
+    """By what the trials were compared, where it is an exported file and not their models."""
+    if folds > 1:
+        return f"chosen among the trials whose {file} keeps the limits of the device"
+    return f"chosen by what the {file} of each answers to the validation images"
+
+
+def left_out_of_device(broken: Sequence[str]) -> str:
+    """Which limits a file breaks, after what was measured of it; "" if none."""
+    return f"  left out: {', '.join(broken)}" if broken else ""
+
+
 def backbone_words(unfreeze: int, stage: str) -> str:
     """What training did to the backbone, as a clause.
 

@@ -6,6 +6,7 @@
     tune_train   `unfreeze tune` and `unfreeze train`
     adopt        `unfreeze adopt`, a model from elsewhere
     evaluate     `unfreeze evaluate`
+    pick         `unfreeze pick`, another trial of a search
     export       `unfreeze export`
     verify       `unfreeze verify`, of a run or of a model from elsewhere
     inspect      `unfreeze inspect`

@@ -20,6 +20,7 @@ from unfreeze.wording import at_chance_words
 
 if TYPE_CHECKING:
     from export.proof.parity import Parity
+    from tuning.results import SearchResult
 
 
 _PRINTED = False  # whether the command has begun to print its JSON: nothing may be printed after it
@@ -65,6 +66,12 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def require_limits(result: SearchResult) -> None:
+    """Raises NoAnswerError if the file of the trial that was taken breaks a limit of the device."""
+    if result.broken:
+        raise NoAnswerError(f"no trial keeps the limits as {result.file}; the nearest was taken: {result.broken}")
 
 
 def require_sense(parities: Sequence[Parity]) -> None:

@@ -10,7 +10,7 @@ import click
 
 from unfreeze import api, digits_demo, option_records
 from unfreeze import options as o
-from unfreeze.commands.finish import print_result, require_proof
+from unfreeze.commands.finish import print_result, require_limits, require_proof
 from unfreeze.commands.tune_train import log_to_mlflow, screen_listener
 from unfreeze.export_options import EXPORT
 from unfreeze.search_options import LIMITS, SEARCH
@@ -32,7 +32,7 @@ def run(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow:
     settings = option_records.settings(values)
     listener = screen_listener(screen, settings)
     finished = api.run(data, run, settings=settings, limits=limits, export=export, strict=strict, listener=listener)
-    _tell(screen, run, finished, as_json, mlflow)
+    tell(screen, run, finished, as_json, mlflow)
 
 
 @click.command(short_help="The same on digits that are always there: no data, no network.")
@@ -52,10 +52,11 @@ def demo(screen: Any, run: Path, seed: int, as_json: bool) -> None:
     """
     settings = replace(digits_demo.DEMO, seed=seed)
     finished = digits_demo.demo(run, settings=settings, listener=screen_listener(screen, settings))
-    _tell(screen, run, finished, as_json)
+    tell(screen, run, finished, as_json)
 
 
-def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow: str | None = None) -> None:
+def tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow: str | None = None) -> None:
+    """Print what was made; exit 1 if a file does not hold, or breaks a limit of the device."""
     from export.predict import default_artefact
     from export.proof.parity import to_json
     from unfreeze.screen import export_tables, tables
@@ -80,5 +81,6 @@ def _tell(screen: Any, run: Path, finished: api.Finished, as_json: bool, mlflow:
     if finished.trouble:
         raise finished.trouble
     require_proof(finished.parities)
+    require_limits(finished.search)
     first = default_artefact([parity.artefact.name for parity in finished.parities])
     screen.next(f"unfreeze predict {run / 'export' / first} IMAGE...")

@@ -12,10 +12,10 @@ from toolkit.progress import Listener
 from toolkit.settings import Settings
 from unfreeze import api, option_records
 from unfreeze import options as o
-from unfreeze.commands.finish import print_result
+from unfreeze.commands.finish import print_result, require_limits
 from unfreeze.search_options import LIMITS, SEARCH, SINGLE
 from unfreeze.tracking.mlflow_store import check_store
-from unfreeze.wording import probe_words
+from unfreeze.wording import left_out_of_device, probe_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from export.limits import Limits
     from toolkit.data.image_set import ImageSet
     from unfreeze.device_limits import Probed
+    from unfreeze.finalists import Finalist
 
 
 @click.command(short_help="Search with KerasTuner; keep the best model.")
@@ -50,6 +51,7 @@ def tune(screen: Any, data: Path, run: Path, strict: bool, as_json: bool, mlflow
 
     print_result(screen, as_json, asdict(result), lambda: tables.show_search(result))
     log_to_mlflow(screen, run, mlflow)
+    require_limits(result)
     screen.next(f"unfreeze evaluate {run}")
 
 
@@ -100,11 +102,15 @@ def show_probes(screen: Any, limits: Limits, probed: Sequence[Probed]) -> None:
     width = max(len(one.backbone) for one in probed)
     for one in probed:
         told = limits.broken(one.probe)
-        screen.say(f"  {one.backbone:<{width}}  {one.image_size:>4} px  {probe_words(one.probe)}{_left_out(told)}")
+        screen.say(
+            f"  {one.backbone:<{width}}  {one.image_size:>4} px  {probe_words(one.probe)}{left_out_of_device(told)}"
+        )
 
 
-def _left_out(broken: Sequence[str]) -> str:
-    return f"  left out: {', '.join(broken)}" if broken else ""
+def show_finalists(screen: Any, limits: Limits, found: Sequence[Finalist]) -> None:
+    from unfreeze.screen import front
+
+    front.show_finalists(screen, limits, found)
 
 
 def screen_listener(screen: Any, settings: Settings) -> Listener:
@@ -120,6 +126,7 @@ def screen_listener(screen: Any, settings: Settings) -> Listener:
         on_images=lambda images: warn(screen, images),
         on_warning=screen.say,
         on_probes=lambda limits, probed: show_probes(screen, limits, probed),
+        on_finalists=lambda limits, found: show_finalists(screen, limits, found),
         on_epoch=epoch,
         on_trials=lambda trials: screen.trials(trials, _plan(settings)),
     )

@@ -18,6 +18,7 @@ from toolkit.stats.metrics import Evaluation
 from unfreeze.screen.terminal import print_table
 from unfreeze.wording import (
     backbone_words,
+    chosen_by_words,
     deeper_words,
     folds_words,
     left_out_words,
@@ -133,6 +134,8 @@ def show_search(result: SearchResult) -> None:
         f"taken: trial {trial.number}, {told}{head}, dropout {spec.dropout:g}, unfreeze depth {spec.unfreeze}: "
         f"{validation_words(asdict(trial) if result.refit or not result.kept else result.kept)}"
     )
+    if result.file:
+        click.echo(chosen_by_words(result.file, result.folds))
     if told := folds_words(asdict(result), result.objective, trial.fold_spread):
         click.echo(told)
     stage = result.kept.get("stage", trial.best_stage)

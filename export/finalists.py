@@ -1,0 +1,98 @@
+"""Trained models of a search, each written as one file and run on the images that judged the trials: so that the trial
+is taken whose file is the best, not whose model is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from export.artefacts import describe
+from export.intermediates import Intermediates
+from export.limits import Probe
+from export.probe import ProbeFile, measured_files, written
+from export.settings import EXPORT
+from export.variants import Variant
+from export.write_variants import WRITERS
+from toolkit.progress import Progress, silent
+from toolkit.run import Run
+from toolkit.storage.files import scratch
+from toolkit.training.batches import load_part
+from toolkit.training.held_out import HeldOut
+
+STEPS = {("tflite", "int8"): 256, ("tflite", "int16x8"): 32768}  # a file's probabilities are multiples of 1 / so many
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model of a trial."""
+
+    trial: str
+    run: Run  # with the settings of the trial
+    model: keras.Model
+    answers: np.ndarray  # float32 [N, C]: the model's, to the images that judged the trial
+    held_out: HeldOut | None  # with folds: those of the folds' models to the same images
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a model's file on this machine."""
+
+    probe: Probe
+    answers: np.ndarray | None  # float32 [N, C] above 0, to the images that judged its trial; None if it does not run
+    features: int  # channels of the pooled features
+
+
+def measure_finalists(
+    models: Iterable[Trained], variant: Variant, folder: Path, progress: Progress = silent
+) -> dict[str, Measured]:
+    """Write each model as this variant, as an export does, into a temporary folder in `folder`; then run and time the
+    files in turn, each with one thread. Returns what was measured, by the trial."""
+    features: dict[str, int] = {}
+    files: dict[str, ProbeFile] = {}
+    failed: dict[str, Probe] = {}
+    with scratch(folder) as space:
+        for one in models:
+            features[one.trial] = one.model.get_layer("pool").output.shape[-1]
+            made = _write(one, variant, space / one.trial)
+            if isinstance(made, ProbeFile):
+                files[one.trial] = made
+            else:
+                failed[one.trial] = made
+        outcomes = measured_files(files, _running(progress)) | {name: (probe, None) for name, probe in failed.items()}
+    steps = STEPS.get((variant.format, variant.precision))
+    return {
+        name: Measured(probe, above_rounding(answers, steps), features[name])
+        for name, (probe, answers) in outcomes.items()
+    }
+
+
+def _write(one: Trained, variant: Variant, folder: Path) -> ProbeFile | Probe:
+    """The file in a folder of its own; a Probe with the trouble if that fails."""
+    folder.mkdir(parents=True)
+    size, path = one.model.input_shape[1], folder / variant.name
+    judged = load_part(one.run, *one.run.settings.judged_on, image_size=size)
+    made = Intermediates(
+        one.run, one.model, EXPORT, folder, folder, describe(one.run, size), one.answers, one.held_out, silent
+    )
+    trouble = written(lambda: WRITERS[variant.format, variant.precision](made, variant, path))
+    return trouble or ProbeFile(path, Path(judged.images.filename))  # type: ignore[attr-defined]  # of a memmap
+
+
+def above_rounding(answers: np.ndarray | None, steps: int | None) -> np.ndarray | None:
+    """Probabilities, float32 [N, C], of which none is below half a step: the logarithm of one that was rounded to 0
+    says nothing about the file. `steps`: in 1; None: nothing is rounded."""
+    if answers is None or steps is None:
+        return answers
+    raised = np.maximum(answers, np.float32(0.5 / steps))
+    shares: np.ndarray = raised / raised.sum(1, keepdims=True)
+    return shares
+
+
+def _running(progress: Progress) -> Progress:
+    """The same function, which is told that finalists are run and timed, and not that they are verified."""
+    names = {"verifying": "running the finalists", "timing": "timing the finalists"}
+    return lambda what, done, total: progress(names.get(what, what), done, total)

@@ -1,0 +1,317 @@
+"""A search within limits chooses by the exported files of its finalists; `pick` takes another of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import unfreeze
+from export import finalists as finalist_module
+from export.finalists import above_rounding
+from export.limits import Limits, Probe
+from export.runtimes.runners import load
+from tests.tiny import SETTINGS
+from toolkit.errors import UnfreezeError
+from toolkit.run import load_run
+from toolkit.stats.metrics import log_losses
+from toolkit.training.batches import load_part
+from tuning.results import read_trials
+from tuning.selection import Candidate
+from unfreeze import file_judge as module
+from unfreeze.cli import cli
+from unfreeze.device_limits import MOST
+from unfreeze.file_judge import file_judge, finalists_among
+from unfreeze.finalists import FINALISTS, Finalist, read_finalists
+from unfreeze.front_points import FrontPoint, _marked
+
+LIMITS = Limits(max_size_mb=1)
+
+
+@pytest.fixture(scope="module")
+def searched(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("searched") / "run"
+    varied = replace(SETTINGS, image_size=0, vary={"image_size": (32, 40)}, unfreeze=(0, 1), trials=4)
+    unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
+    return run
+
+
+@pytest.fixture
+def run(searched: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(searched, tmp_path / "run")
+
+
+# -- the choice, against a second implementation
+
+
+def made(rng: np.random.Generator, count: int) -> tuple[list[Candidate], dict[str, Finalist], dict[str, np.ndarray]]:
+    """Candidates, what was measured of their files, and the files' answers."""
+    answers = [rng.dirichlet((1, 1), 40).astype(np.float32) for _ in range(count)]
+    candidates = [
+        Candidate(
+            f"{number:04d}",
+            float(number),
+            100,
+            1,
+            answers[number],
+            int(rng.choice([32, 64])),
+            {"backbone": str(rng.choice(["one", "other"])), "head_units": int(rng.choice([0, 64]))},
+        )
+        for number in range(count)
+    ]
+    files = {one.trial: rng.dirichlet((1, 1), 40).astype(np.float32) for one in candidates}
+    found = {}
+    for one in candidates:
+        probe = Probe(float(rng.integers(1, 4)) + one.values["head_units"] / 100, float(rng.integers(1, 4)), 10.0)
+        found[one.trial] = Finalist(one.trial, "", "model_int8.tflite", 8, 0.5, probe)
+    return candidates, found, files
+
+
+def judged(
+    given: tuple[list[Candidate], dict[str, Finalist], dict[str, np.ndarray]],
+    limits: Limits,
+    labels: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    **how: Any,
+) -> Any:
+    candidates, found, files = given
+    images = SimpleNamespace(select=lambda *parts: SimpleNamespace(labels=labels), class_names=("a", "b"))
+    opened: Any = SimpleNamespace(images=images, settings=replace(unfreeze.Settings(), **how), path=Path("run"))
+    monkeypatch.setattr(module, "measured", lambda run, some, *rest: {one.trial: found[one.trial] for one in some})
+    monkeypatch.setattr(module, "answers_of", lambda run, one: files[one.trial])
+    return file_judge(opened, limits, unfreeze.Listener())(candidates, lambda trial: None)  # type: ignore[arg-type, return-value]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20))
+def test_the_best_file_within_the_limits_comes_first(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, 40).astype(np.int32)
+    _, found, files = given_ = made(rng, count)
+    limits = Limits(max_size_mb=3.0, max_latency_ms=2.5)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        got = judged(given_, limits, labels, monkeypatch, objective="val_loss", class_weights="none")
+    keep = {
+        name for name, one in found.items() if (one.probe.size_mb or 0) <= 3.0 and (one.probe.latency_ms or 0) <= 2.5
+    }
+    loss = {name: float(log_losses(files[name], labels).mean()) for name in found}
+    order = [one.trial for one in got.candidates]
+    if keep & set(order):
+        assert set(order) <= keep
+        assert order == sorted(order, key=lambda name: loss[name])
+        assert not set(order) & {name for name, why in got.broken.items() if why}
+        for one in got.candidates:
+            np.testing.assert_array_equal(one.answers, files[one.trial])
+            assert one.size == round(1e6 * (found[one.trial].probe.size_mb or 0.0))
+    else:
+        (nearest,) = order
+        assert got.broken[nearest]
+
+
+def test_of_equally_good_files_the_smallest_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.zeros(40, np.int32)
+    candidates, found, files = made(np.random.default_rng(0), 6)
+    same = np.tile(np.float32([0.8, 0.2]), (40, 1))
+    candidates = [replace(one, answers=same) for one in candidates]
+    got = judged((candidates, found, dict.fromkeys(files, same)), Limits(max_size_mb=99), labels, monkeypatch)
+    sizes = [found[one.trial].probe.size_mb for one in got.candidates]
+    assert len(sizes) == 6
+    assert sizes == sorted(sizes)  # type: ignore[type-var]
+
+
+def test_every_backbone_and_size_has_its_best_among_the_finalists() -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 40).astype(np.int32)
+    images = SimpleNamespace(select=lambda *parts: SimpleNamespace(labels=labels))
+    opened: Any = SimpleNamespace(images=images, settings=unfreeze.Settings(objective="val_loss"))
+    for _ in range(30):
+        candidates, _, _ = made(rng, int(rng.integers(1, 40)))
+        chosen = finalists_among(opened, candidates)
+        pairs = {(one.values["backbone"], one.image_size) for one in candidates}
+        firsts = [
+            next(one for one in candidates if (one.values["backbone"], one.image_size) == pair).trial for pair in pairs
+        ]
+        assert set(firsts) <= {one.trial for one in chosen}
+        assert chosen == [one for one in candidates if one in chosen]
+        assert len(chosen) <= MOST
+
+
+def test_a_smaller_head_is_tried_where_a_file_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best trial's file is too large. The second of its backbone and size, with a smaller head, is not."""
+    labels = np.zeros(40, np.int32)
+    right, worse = (np.tile(np.float32([p, 1 - p]), (40, 1)) for p in (0.9, 0.6))
+    point = {"backbone": "one"}
+    candidates = [
+        Candidate("0000", 0.1, 9, 1, right, 32, point | {"head_units": 64}),
+        Candidate("0001", 0.2, 9, 1, worse, 32, point | {"head_units": 64}),
+        Candidate("0002", 0.5, 9, 1, worse, 32, point | {"head_units": 0}),
+    ]
+    found = {
+        one.trial: Finalist(one.trial, "", "model_int8.tflite", 1000, 0.5, Probe(3.05 if number < 2 else 2.9, 1.0))
+        for number, one in enumerate(candidates)
+    }
+    files = {one.trial: one.answers for one in candidates}
+    got = judged((candidates, found, files), Limits(max_size_mb=3), labels, monkeypatch)
+    assert [one.trial for one in got.candidates] == ["0002"]
+    got = judged((candidates[:2], found, files), Limits(max_size_mb=3), labels, monkeypatch)
+    assert got.broken["0000"].startswith("3.05 MB over --max-size-mb 3; with --head-units 8 its file has about 2.99")
+
+
+def test_a_probability_that_was_rounded_to_0_is_half_a_step() -> None:
+    exact = np.random.default_rng(0).dirichlet((0.05, 0.05, 1), 200).astype(np.float32)
+    rounded = np.round(exact * 256) / 256
+    raised = above_rounding(rounded, 256)
+    assert raised is not None
+    assert raised.min() >= 0.4 / 256
+    np.testing.assert_allclose(raised.sum(1), 1, atol=1e-6)
+    np.testing.assert_array_equal(raised.argmax(1), rounded.argmax(1))
+    assert above_rounding(exact, None) is exact
+    assert above_rounding(None, 256) is None
+
+
+# -- whole searches
+
+
+def test_what_is_measured_is_what_the_file_answers(run: Path) -> None:
+    """The trial's file, exported anew by another path, gives the same answers."""
+    found = read_finalists(run)
+    trials = {trial.trial: trial for trial in read_trials(run / "trials.csv")}
+    assert {trials[one.trial].varied["image_size"] for one in found} == {32, 40}
+    taken = json.loads((run / "model.json").read_text())["search"]
+    assert taken["file"] == "model_int8.tflite"
+    assert not taken["broken"]
+    (own,) = (one for one in found if one.trial == taken["taken"])
+    unfreeze.export(run, unfreeze.ExportSettings("tflite", "int8"))
+    opened = load_run(run)
+    size = trials[own.trial].varied["image_size"]
+    part = load_part(opened, "val", image_size=size)
+    answers = load(run / "export" / "model_int8.tflite").predict(part.images)
+    stored = np.load(run / "search" / f"trial_{own.trial}" / "model_int8.tflite.npy")
+    assert (stored.argmax(1) == answers.argmax(1)).mean() > 0.95  # the exported one has a temperature
+    assert own.accuracy == (stored.argmax(1) == part.labels).mean()
+    assert own.probe.size_mb == pytest.approx((run / "export" / "model_int8.tflite").stat().st_size / 1e6, abs=0.003)
+
+
+def test_nothing_is_measured_twice_and_what_is_lost_is(
+    run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, written = read_finalists(run), []
+    write = finalist_module._write
+    monkeypatch.setattr(finalist_module, "_write", lambda one, *rest: written.append(one.trial) or write(one, *rest))
+    varied = replace(SETTINGS, image_size=0, vary={"image_size": (32, 40)}, unfreeze=(0, 1), trials=4)
+    unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
+    assert not written
+    lost = run / "search" / f"trial_{before[0].trial}" / "model_int8.tflite.npy"
+    lost.write_bytes(b"cut short")
+    unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
+    assert written == [before[0].trial]
+    np.load(lost)
+    (run / FINALISTS).write_text('[{"trial": 3}]')
+    with pytest.raises(UnfreezeError, match=r"finalists.json is damaged; remove it"):
+        unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
+
+
+def test_where_no_file_keeps_the_limits_the_nearest_is_taken_and_the_exit_code_says_so(
+    run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The untrained file kept the limit, and the trained one does not."""
+    records = json.loads((run / FINALISTS).read_text())
+    for number, one in enumerate(records):
+        one["probe"]["size_mb"] = 1.5 + number
+    (run / FINALISTS).write_text(json.dumps(records))
+    varied = replace(SETTINGS, image_size=0, vary={"image_size": (32, 40)}, unfreeze=(0, 1), trials=4)
+    result = unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
+    assert result.taken == records[0]["trial"]
+    assert result.broken.startswith("1.50 MB over --max-size-mb 1")
+
+
+def test_pick_takes_another_trial_and_proves_it(run: Path) -> None:
+    taken = json.loads((run / "model.json").read_text())["search"]["taken"]
+    trials = {trial.trial: trial for trial in read_trials(run / "trials.csv")}
+    other = next(one.trial for one in read_finalists(run) if one.trial != taken)
+    unfreeze.export(run, unfreeze.ExportSettings("onnx", "float32"))
+    ran: list[Any] = []
+    listener = unfreeze.Listener(on_epoch=ran.append)
+    finished = unfreeze.pick(run, trial=int(other), listener=listener)
+    assert not ran
+    assert finished.search.taken == other
+    assert [parity.artefact.name for parity in finished.parities] == ["model.onnx"]  # as the last export was
+    size = trials[other].varied["image_size"]
+    assert finished.manifest.image_size == size
+    assert finished.evaluation.accuracy == finished.parities[0].reference_accuracy
+    back = unfreeze.pick(run, Limits(max_latency_ms=1000))
+    assert back.search.taken == taken
+    assert back.search.file == "model_int8.tflite"
+
+
+def test_pick_measures_in_another_format(run: Path) -> None:
+    finished = unfreeze.pick(run, Limits(max_size_mb=5, runtime="onnx", precision="float32"))
+    assert finished.search.file == "model.onnx"
+    assert {one.file for one in read_finalists(run)} == {"model_int8.tflite", "model.onnx"}
+    points = unfreeze.front(run)
+    files = {one.file for one in points}
+    assert {"model_int8.tflite", "model.onnx", "saved_model"} <= files
+    for one in finished.parities:  # the accuracy on the validation images, counted anew
+        (point,) = (point for point in points if point.file == one.artefact.name and point.taken)
+        opened = load_run(run)
+        part = load_part(opened, "val", image_size=finished.manifest.image_size)
+        answers = load(run / "export" / one.artefact.name).predict(part.images)
+        assert point.accuracy == pytest.approx((answers.argmax(1) == part.labels).mean())
+
+
+def test_pick_says_what_it_cannot_take(run: Path, finished: Any, tmp_path: Path) -> None:
+    before = (run / "model.keras").read_bytes()
+    with pytest.raises(UnfreezeError, match="give limits or the number of a trial"):
+        unfreeze.pick(run)
+    with pytest.raises(UnfreezeError, match="give limits or the number of a trial"):
+        unfreeze.pick(run, LIMITS, trial=1)
+    with pytest.raises(UnfreezeError, match=r"no trial 99 to take.*there are 0, 1"):
+        unfreeze.pick(run, trial=99)
+    with pytest.raises(UnfreezeError, match=r"no trial of .* keeps the limits as a tflite int8 file; the nearest is"):
+        unfreeze.pick(run, Limits(max_size_mb=0.0001))
+    assert (run / "model.keras").read_bytes() == before
+    with pytest.raises(UnfreezeError, match="is not a run folder"):
+        unfreeze.pick(tmp_path, LIMITS)
+
+
+def test_the_console_shows_what_can_be_had(run: Path) -> None:
+    result = CliRunner().invoke(cli, ["pick", str(run)])
+    assert result.exit_code == 0, result.output
+    assert "model_int8.tflite" in result.output
+    assert "image size 40" in result.output
+    told = CliRunner().invoke(cli, ["pick", str(run), "--json"])
+    values = json.loads(told.stdout)
+    assert sum(one["taken"] for one in values) == 1
+    assert {one["file"] for one in values} == {"model_int8.tflite"}
+
+
+NUMBER = st.integers(1, 4)
+
+
+@given(st.lists(st.tuples(NUMBER, NUMBER, NUMBER, st.sampled_from(["onnx", "tflite"])), max_size=12))
+def test_the_front_is_what_nothing_beats(rows: Sequence[tuple[int, int, int, str]]) -> None:
+    points = [
+        FrontPoint(number, "", "file", kind, a / 4, float(b), float(c), None)
+        for number, (a, b, c, kind) in enumerate(rows)
+    ]
+    for one in _marked(points):
+        better = [
+            other
+            for other in points
+            if other.format == one.format
+            and (other.accuracy, -other.size_mb, -other.latency_ms) != (one.accuracy, -one.size_mb, -one.latency_ms)  # type: ignore[operator]
+            and other.accuracy >= one.accuracy
+            and other.size_mb <= one.size_mb
+            and other.latency_ms <= one.latency_ms  # type: ignore[operator]
+        ]
+        assert one.best == (not better)

@@ -1,0 +1,87 @@
+"""The models of finalists, each exported once and run in its runtime on the images that judged the trials. The answers
+of each file are kept with its trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.finalists import Measured, Trained, measure_finalists
+from export.variants import Variant
+from toolkit.progress import Progress
+from toolkit.run import Run
+from toolkit.storage.files import atomic, file_digest
+from toolkit.training.held_out import HeldOut
+from tuning.checkpoints import CHECKPOINT
+from tuning.selection import Candidate
+from tuning.trial_files import trial_folder
+from unfreeze.finalists import Finalist, read_finalists, write_finalists
+
+if TYPE_CHECKING:
+    import keras
+
+Load = Callable[[str], "keras.Model"]  # trial -> its model
+
+
+def measured(
+    run: Run, candidates: Sequence[Candidate], load: Load, variant: Variant, progress: Progress
+) -> dict[str, Finalist]:
+    """trial -> what was measured of its file. Those that are not measured yet are written and measured."""
+    digests = {one.trial: file_digest(trial_folder(run, one.trial).path / CHECKPOINT) for one in candidates}
+    stored = read_finalists(run.path)
+    own = [one for one in stored if one.file == variant.name and one.weights == digests.get(one.trial)]
+    known = {one.trial: one for one in own if _is_whole(run, one)}
+    missing = [one for one in candidates if one.trial not in known]
+    if missing:
+        found = measure_finalists(_trained(run, missing, load, variant, progress), variant, run.path, progress)
+        for one in missing:
+            known[one.trial] = _finalist(run, one, digests[one.trial], variant, found[one.trial])
+        others = [one for one in stored if one.file != variant.name or one.trial not in known]
+        write_finalists(run.path, (*others, *known.values()))
+    return {one.trial: known[one.trial] for one in candidates}
+
+
+def _trained(
+    run: Run, candidates: Sequence[Candidate], load: Load, variant: Variant, progress: Progress
+) -> Iterator[Trained]:
+    labels = run.images.select(*run.settings.judged_on).labels
+    for done, one in enumerate(candidates):
+        progress(f"finalists as {variant.name}", done, len(candidates))
+        own = replace(run, settings=run.settings.at(one.values))
+        folder = trial_folder(run, one.trial)
+        held_out = HeldOut(folder.answers(), labels) if run.settings.fold_count > 1 else None
+        yield Trained(one.trial, own, load(one.trial), folder.checkpoint_answers(), held_out)
+    progress(f"finalists as {variant.name}", len(candidates), len(candidates))
+
+
+def _finalist(run: Run, candidate: Candidate, digest: str, variant: Variant, found: Measured) -> Finalist:
+    labels = run.images.select(*run.settings.judged_on).labels
+    judged = candidate.answers if found.answers is None or run.settings.fold_count > 1 else found.answers
+    accuracy = float((judged.argmax(1) == labels).mean())
+    made = Finalist(candidate.trial, digest, variant.name, found.features, accuracy, found.probe)
+    if found.answers is not None:
+        with atomic(_answers_file(run, made)) as temporary, temporary.open("wb") as file:
+            np.save(file, found.answers, allow_pickle=False)
+    return made
+
+
+def answers_of(run: Run, finalist: Finalist) -> np.ndarray:
+    """float32 [N, C]: the file's answers to the images that judged the trials."""
+    answers: np.ndarray = np.load(_answers_file(run, finalist), allow_pickle=False)
+    return answers
+
+
+def _answers_file(run: Run, finalist: Finalist) -> Path:
+    return trial_folder(run, finalist.trial).path / f"{finalist.file}.npy"
+
+
+def _is_whole(run: Run, finalist: Finalist) -> bool:
+    """Whether its answers can be read, if it has any."""
+    try:
+        return bool(finalist.probe.trouble) or np.isfinite(answers_of(run, finalist)).all()
+    except (OSError, ValueError, EOFError):
+        return False
