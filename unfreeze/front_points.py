@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolkit.errors import UnfreezeError
-
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
     from export.proof.parity import Parity
@@ -36,14 +34,14 @@ class FrontPoint:
 
 
 def read_front(run: Run) -> list[FrontPoint]:
-    """The points of a run, by format, the most accurate first. Raises UnfreezeError if it holds no search, or if a file
-    of it is damaged."""
+    """The points of a run, by format, the most accurate first; [] if it holds no search that has ended. Raises
+    UnfreezeError if a file of it is damaged."""
     from toolkit.storage.files import read_json
     from tuning.results import read_trials
 
     trials = {trial.trial: trial for trial in read_trials(run.path / "trials.csv")}
     if not trials or not (run.path / "model.json").is_file():
-        raise UnfreezeError(f"{run.path} holds no search that has ended; `unfreeze tune DATA {run.path}` makes one")
+        return []
     taken = (read_json(run.path / "model.json").get("search") or {}).get("taken")
     points = {(point.trial, point.file): point for point in _of_finalists(run, trials, taken)}
     if taken in trials:

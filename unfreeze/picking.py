@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
 def front(run: PathLike) -> list[FrontPoint]:
     """What can be had of accuracy, latency, size and memory: the files that were measured of RUN's trials, by format,
     the most accurate first. Nothing is computed. Raises UnfreezeError if RUN holds no search that has ended."""
-    return read_front(load(run))
+    return _front(load(run))
 
 
 def pick(
@@ -50,7 +50,7 @@ def pick(
     check_run(local_path(run))
     with alone(local_path(run)):
         opened = load(run, data)
-        read_front(opened)  # raises UnfreezeError if there is no search
+        _check_searched(opened)
         start(listener.progress)
         from tuning.search import search
         from unfreeze.file_judge import file_judge
@@ -60,6 +60,16 @@ def pick(
         fits = fits_of(opened.settings, *told, len(opened.images.class_names)) if told else None
         result = search(opened, listener, fits=fits, judge=judge, more=False)
         return finish(run, result, _last_export(opened), begun=begun, listener=listener)
+
+
+def _front(run: Run) -> list[FrontPoint]:
+    _check_searched(run)
+    return read_front(run)
+
+
+def _check_searched(run: Run) -> None:
+    if not any((run.path / "search").glob("trial_*")) or not (run.path / "model.json").is_file():
+        raise UnfreezeError(f"{run.path} holds no search that has ended; `unfreeze tune DATA {run.path}` makes one")
 
 
 def _only(run: Run, trial: int) -> Judge:

@@ -10,6 +10,7 @@
     templating       the Jinja environment of both
     svg_picture      matplotlib figures as SVG that follow the page's colours
     search_pictures  pictures of the search
+    front_picture    accuracy against latency and size, of every file that was measured
     result_pictures  pictures of the model that was kept
     thumbnails       the worst mistakes, as small pictures
     pair_sheet       a picture of the copies in DATA

@@ -13,6 +13,7 @@ from toolkit.stats.scores import SCORES, shown
 from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages import result_pictures, search_pictures
 from unfreeze.pages.effects import effects
+from unfreeze.pages.front_picture import front_picture
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import commands
@@ -44,7 +45,7 @@ from unfreeze.pages.unsure import (
     unsure_otherwise_sentence,
     without_temperature,
 )
-from unfreeze.wording import COULD_NOT_RUN, folds_words, majority_words, varied_words, verdict_words
+from unfreeze.wording import COULD_NOT_RUN, chosen_by_words, folds_words, majority_words, varied_words, verdict_words
 
 LISTED = 30  # files are named at most; the others are counted
 CHIPS = {  # verdict -> CSS class of the element that shows it
@@ -82,10 +83,11 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "majority": sentence(majority_words(facts.evaluation)) if facts.evaluation else "",
         "chance": sentence(chance_words(facts.parities)),
         "quantisation": quantisation_sentences(facts),
-        "recommendations": recommend(() if facts.outdated else facts.files),
+        "recommendations": recommend(() if facts.outdated else facts.files, facts.limits),
         "parts": [part for part in ("train", "val", "test") if part in facts.run.images.parts],
         "classes": _classes(facts),
         "search": _search(facts),
+        "front": front_picture(facts.front),
         "curves": _curves(facts),
         "confusion": _confusion(facts),
         "per_class": _per_class(facts),
@@ -139,6 +141,7 @@ def _search(facts: RunFacts) -> dict[str, Any]:
         "taken": chosen,
         "varied": varied_words(chosen.varied) if chosen else "",
         "folds": folds[:1].upper() + folds[1:],
+        "file": _chosen_by(facts),
         "objective": SCORES[objective].words,
         "score": _other_score(facts),
         "backbone": backbone_sentence(facts),
@@ -149,6 +152,13 @@ def _search(facts: RunFacts) -> dict[str, Any]:
         "conclusions": search_conclusions(found),
         "costs": search_pictures.trial_costs(facts.trials) if seconds else None,
     }
+
+
+def _chosen_by(facts: RunFacts) -> str:
+    """By what the trials were compared, where it is an exported file; "" where it is their models."""
+    file = facts.search.get("file", "")
+    words = chosen_by_words(file, facts.search.get("folds", 1)) if file else ""
+    return words[:1].upper() + words[1:]
 
 
 def _other_score(facts: RunFacts) -> str:

@@ -1,4 +1,7 @@
-"""Which file to take for a phone, a browser and a server, and why. Only files that were shown to hold are recommended.
+"""Which file to take for a phone, a browser and a server, why, and what that costs.
+
+A file is recommended if it was shown to hold, or if the images are too few to tell and it loses nothing on them; and if
+it keeps the limits of the device.
 
 What is known of the runtimes: onnxruntime-web computes in WebAssembly, where float32 is fastest and int8 takes about
 twice its time (benchmarks/RESULTS.md); on an ARM phone as on a desktop CPU LiteRT's int8 kernels are the fastest.
@@ -6,9 +9,11 @@ twice its time (benchmarks/RESULTS.md); on an ARM phone as on a desktop CPU Lite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from export.limits import Limits, Probe
+from toolkit.stats.accuracy_lost import UNDECIDED
 from unfreeze.pages.run_facts import ExportedFile
 
 EQUALLY_FAST = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
@@ -26,46 +31,87 @@ class Recommendation:
     why: str  # a sentence
 
 
-def recommend(files: Sequence[ExportedFile]) -> tuple[Recommendation, ...]:
-    """The recommendations for phone, browser and server, in this order."""
-    return (_phone(files), _browser(files), _server(files))
+def recommend(files: Sequence[ExportedFile], limits: Limits | None = None) -> tuple[Recommendation, ...]:
+    """The recommendations for phone, browser and server, in this order. `limits`: what a device allows of the files of
+    its runtime."""
+    over = {file.name: told for file in files if (told := _broken(file, limits))}
+    fitting = [file for file in files if file.name not in over]
+    found = []
+    for place, what, formats, choose in (
+        ("Phone", "TFLite", ("tflite",), _phone),
+        ("Browser", "ONNX", ("onnx",), _browser),
+        ("Server", "ONNX or SavedModel", ("onnx", "saved_model"), _server),
+    ):
+        own = [file for file in fitting if file.format in formats and _is_good(file)]
+        if own:
+            one = choose(own)
+            found.append(replace(one, why=one.why + _cost(one.file)))
+        else:
+            found.append(Recommendation(place, None, _nothing(files, what, formats, over)))
+    return tuple(found)
 
 
-def _phone(files: Sequence[ExportedFile]) -> Recommendation:
-    candidates = [file for file in files if file.format == "tflite" and file.holds]
-    if not candidates:
-        return Recommendation("Phone", None, _nothing(files, "TFLite", ("tflite",)))
+def _is_good(file: ExportedFile) -> bool:
+    """Whether it holds, or loses nothing on images that are too few to tell."""
+    parity = file.parity
+    return file.holds or (
+        parity is not None and parity.verdict == UNDECIDED and parity.lost is not None and parity.lost <= 0
+    )
+
+
+def _broken(file: ExportedFile, limits: Limits | None) -> list[str]:
+    """The limits that a file of the device's runtime breaks."""
+    if limits is None or limits.runtime != file.format or file.parity is None:
+        return []
+    time = file.milliseconds()
+    return limits.broken(
+        Probe(file.megabytes, None if time is None else time * limits.latency_scale, file.parity.memory_mb)
+    )
+
+
+def _cost(file: ExportedFile | None) -> str:
+    """What the file loses of the accuracy, as a sentence with a space before it; "" if that is not known."""
+    parity = file.parity if file else None
+    if parity is None or parity.lost is None or parity.lost_at_most is None:
+        return ""
+    most = f"at most {100 * max(0.0, parity.lost_at_most):.2f} points of accuracy (95%)"
+    if parity:
+        return f" It loses {most}."
+    gained = f"gains {-100 * parity.lost:.2f} points" if parity.lost < 0 else "loses nothing"
+    return (
+        f" On these {parity.images:,} images it {gained}; they are too few to show that it holds: it may lose {most}."
+    )
+
+
+def _phone(candidates: Sequence[ExportedFile]) -> Recommendation:
     chosen = _fastest(candidates, ExportedFile.milliseconds) or _first(candidates, PHONE)
     others = [file for file in candidates if file is not chosen]
     smallest = chosen.bytes <= min((file.bytes for file in others), default=chosen.bytes)
     reasons = []
     if (time := chosen.milliseconds()) is not None:
         fastest = all(time <= (file.milliseconds() or time) for file in others)
-        standing = "the fastest TFLite file that holds" if fastest else "among the fastest TFLite files that hold"
+        standing = "the fastest TFLite file" if fastest else "among the fastest TFLite files"
         reasons.append(
             f"{standing}, {time:.1f} ms an image on one thread here"
             if others
-            else f"the only TFLite file that holds, {time:.1f} ms an image on one thread here"
+            else f"the only such TFLite file, {time:.1f} ms an image on one thread here"
         )
     elif chosen.precision == "int8":
         reasons.append("int8 is what phones compute fastest")
     else:
-        reasons.append("the best TFLite file that holds")
+        reasons.append("the best TFLite file")
     reasons.append(f"{'the smallest, ' if smallest and others else ''}{chosen.megabytes:.1f} MB in the app")
     return Recommendation("Phone", chosen, _sentence(reasons))
 
 
-def _browser(files: Sequence[ExportedFile]) -> Recommendation:
-    candidates = [file for file in files if file.format == "onnx" and file.holds]
-    if not candidates:
-        return Recommendation("Browser", None, _nothing(files, "ONNX", ("onnx",)))
+def _browser(candidates: Sequence[ExportedFile]) -> Recommendation:
     chosen = _first(candidates, BROWSER)
     if chosen.precision == "float32":
         reasons = [
             f"float32 is what onnxruntime-web computes fastest in WebAssembly; {chosen.megabytes:.1f} MB to load"
         ]
     else:
-        reasons = [f"no float32 ONNX file holds, and this one does; {chosen.megabytes:.1f} MB to load"]
+        reasons = [f"no float32 ONNX file qualifies, and this one does; {chosen.megabytes:.1f} MB to load"]
     smaller = [file for file in candidates if file.bytes < 0.7 * chosen.bytes]
     if smaller:
         least = min(smaller, key=lambda file: file.bytes)
@@ -73,11 +119,7 @@ def _browser(files: Sequence[ExportedFile]) -> Recommendation:
     return Recommendation("Browser", chosen, _sentence(reasons, "; "))
 
 
-def _server(files: Sequence[ExportedFile]) -> Recommendation:
-    candidates = [file for file in files if file.format in ("onnx", "saved_model") and file.holds]
-    if not candidates:
-        return Recommendation("Server", None, _nothing(files, "ONNX or SavedModel", ("onnx", "saved_model")))
-
+def _server(candidates: Sequence[ExportedFile]) -> Recommendation:
     def throughput(file: ExportedFile) -> float | None:
         return file.milliseconds(batch=True, all_threads=True)
 
@@ -85,10 +127,10 @@ def _server(files: Sequence[ExportedFile]) -> Recommendation:
     if chosen is None:
         chosen = _first(sorted(candidates, key=lambda file: file.format), SERVER)
         runtime = "onnxruntime" if chosen.format == "onnx" else "TensorFlow"
-        why = f"It holds, and {runtime} runs it on any server. Not every file was timed, so none is known to be faster."
+        why = f"On any server {runtime} runs it. Not every file was timed, so none is known to be faster."
         return Recommendation("Server", chosen, why)
     others = [file for file in candidates if file is not chosen]
-    standing = "the fastest of the ONNX and SavedModel files that hold" if others else "the only one that holds"
+    standing = "the fastest of the ONNX and SavedModel files" if others else "the only one"
     return Recommendation(
         "Server", chosen, _sentence([f"{standing}: {throughput(chosen):.1f} ms an image in batches here"])
     )
@@ -108,12 +150,19 @@ def _first(files: Sequence[ExportedFile], order: Sequence[str]) -> ExportedFile:
     return min(files, key=lambda file: order.index(file.precision) if file.precision in order else len(order))
 
 
-def _nothing(files: Sequence[ExportedFile], what: str, formats: Sequence[str]) -> str:
+def _nothing(
+    files: Sequence[ExportedFile], what: str, formats: Sequence[str], over: Mapping[str, Sequence[str]]
+) -> str:
     there = [file for file in files if file.format in formats]
     if not there:
         return f"No {what} file was exported."
     if all(file.parity is None for file in there):
         return "Nothing is recommended before it was verified."
+    good = [file for file in there if _is_good(file)]
+    if good:
+        nearest = min(good, key=lambda file: (len(over[file.name]), file.bytes))
+        told = ", ".join(over[nearest.name])
+        return f"No {what} file keeps the limits of the device. The nearest is {nearest.name}: {told}."
     return f"No {what} file was shown to hold."
 
 

@@ -27,6 +27,7 @@ from toolkit.training.history import Row, read_history
 from toolkit.training.stored_spec import OF_EARLIER, read_spec
 from tuning.results import Trial, read_epochs, read_left_out, read_trials
 from unfreeze.device_limits import Probed, read_probes
+from unfreeze.front_points import FrontPoint, read_front
 from unfreeze.wording import VARIED_WORDS, verdict_words
 
 UNVERIFIED = "not verified"
@@ -81,7 +82,7 @@ class ExportedFile:
 
     def milliseconds(self, *, batch: bool = False, all_threads: bool = False) -> float | None:
         """Median for one image, alone or in a batch, with one thread or the most that were timed; None: not timed."""
-        timings = sorted(self.parity.timings if self.parity else (), key=lambda timing: timing.threads)
+        timings = sorted(self.parity.timings if self.parity is not None else (), key=lambda timing: timing.threads)
         if not timings:
             return None
         timing = timings[-1 if all_threads else 0]
@@ -113,6 +114,7 @@ class RunFacts:
     trials: tuple[Trial, ...]
     limits: Limits | None  # of the device, for which the search left out combinations
     probes: tuple[Probed, ...]  # what was measured for them
+    front: tuple[FrontPoint, ...]  # trials as files: what can be had
     trial_epochs: dict[str, int]  # trial -> the epoch at which the oracle ended it, if that was before the last
     history: tuple[Row, ...]
     evaluation: Evaluation | None
@@ -214,6 +216,7 @@ def read_run_facts(run: Run) -> RunFacts:
         trials=tuple(trials),
         limits=limits,
         probes=probes,
+        front=tuple(read_front(run)),
         trial_epochs=read_epochs(run.path, trials),
         history=tuple(read_history(history)) if history.is_file() else (),
         evaluation=_evaluation(run, answers),

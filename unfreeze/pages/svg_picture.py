@@ -10,9 +10,10 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 from matplotlib import rc_context
@@ -47,14 +48,20 @@ class Picture:
     width: int = 0  # pixels, as drawn
 
 
-def picture(draw: Callable[[], Figure], alternative: str, caption: str = "") -> Picture:
-    """Call `draw` with STYLE switched on, and write its figure as SVG."""
+def picture(
+    draw: Callable[[], Figure], alternative: str, caption: str = "", hints: Mapping[str, str] = MappingProxyType({})
+) -> Picture:
+    """Call `draw` with STYLE switched on, and write its figure as SVG. `hints`: the `gid` of an artist -> a text that a
+    browser shows while the pointer is on it."""
     stream = io.StringIO()
     with rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the page's font draws the text, not matplotlib's
         figure = draw()
         figure.savefig(stream, format="svg", bbox_inches="tight", pad_inches=0.06, metadata={"Date": None})
-    svg, width = _embedded(stream.getvalue(), alternative)
+    text = stream.getvalue()
+    for gid, hint in hints.items():
+        text = text.replace(f'<g id="{gid}">', f'<g id="{gid}"><title>{escape(hint)}</title>', 1)
+    svg, width = _embedded(text, alternative)
     return Picture(svg, alternative, caption, width)
 
 
