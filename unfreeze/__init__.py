@@ -25,6 +25,8 @@ does not.
     tracking       a run's folder -> MLflow
     searching      the search of `tune` and `run`, within what the device allows
     device_limits  what the device allows, measured before any training
+    probing        the files of `unfreeze probe`, to be measured on a device
+    probe_command  the command that writes them
     own_backbone   a keras.Model as the backbone of a run
     after_search   what `run` takes after its search: an estimate
     wording        sentences that terminal, page and model card share
@@ -37,7 +39,7 @@ from toolkit.data.settings import DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Listener
 from toolkit.settings import Settings
-from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune, write_csv
+from unfreeze.api import Finished, adopt, backbones, evaluate, probe, report, run, scan, track, train, tune, write_csv
 from unfreeze.artefact_api import export, inspect, predict, sensitivity, verify, verify_foreign
 from unfreeze.digits_demo import demo
 
@@ -59,6 +61,7 @@ __all__ = [
     "export",
     "inspect",
     "predict",
+    "probe",
     "report",
     "run",
     "scan",

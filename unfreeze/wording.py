@@ -11,7 +11,7 @@ from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
 from toolkit.stats.scores import SCORES, shown
 
 if TYPE_CHECKING:
-    from export.limits import Probe
+    from export.limits import Probe, Probed
     from export.proof.parity import Parity
     from toolkit.models.spec import ModelSpec
     from toolkit.stats.metrics import Evaluation
@@ -107,6 +107,12 @@ def probe_words(probe: Probe) -> str:
         return ""
     memory = "" if probe.memory_mb is None else f"  {probe.memory_mb:4.0f} MB of memory"
     return f"{probe.size_mb:6.2f} MB  {probe.latency_ms:6.2f} ms{memory}"
+
+
+def source_words(probed: Sequence[Probed]) -> str:
+    """Where the latencies of a search's files come from, as a clause."""
+    sources = dict.fromkeys(one.source for one in probed if one.source)
+    return f"latencies measured by {one_line(', '.join(sources))}" if sources else "one image on one thread"
 
 
 def backbone_words(unfreeze: int, stage: str) -> str:
