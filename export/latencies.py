@@ -74,32 +74,33 @@ def read_latencies(limits: Limits) -> DeviceLatencies:
     path = Path(limits.latencies or "")
     told = _object(path, "give a JSON file that a script of `unfreeze probe` wrote")
     manifest, files = read_manifest(path.parent)
-    if (manifest.runtime, manifest.precision) != (limits.runtime, limits.precision):
-        there, here = f"{manifest.runtime} {manifest.precision}", f"{limits.runtime} {limits.precision}"
+    there, here = f"{manifest.runtime} {manifest.precision}", f"{limits.runtime} {limits.precision}"
+    if there != here:
         raise UnfreezeError(
-            one_line(
-                f"{path} is of {there} files and the limits are those of a {here} file; give --runtime "
-                f"{manifest.runtime} --precision {manifest.precision}, or latencies of {here} files"
-            )
+            f"{one_line(str(path))} is of {_short(there)} files and the limits are those of {here} files; give the "
+            "same --runtime and --precision to both"
         )
     measured = told.get("latencies")
     if not isinstance(measured, dict):
         raise _not(path, f"`latencies` is {_shown(measured)}, not an object with an entry for each model file")
-    source = f"{path.name} on {_device(told)}"
-    probed = {}
-    for one in files:
-        probe = Probe(trouble=one.trouble)
-        if not one.trouble:
-            if one.file not in measured:
-                continue
-            entry = _entry(path, one.file, measured[one.file])
-            why = f"it does not run on the device ({_short(entry.trouble)})"
-            probe = (
-                Probe(trouble=why) if entry.trouble else Probe(float(one.size_mb), entry.latency_ms, entry.memory_mb)
-            )
-        key = one.backbone, one.image_size
-        probed[key] = Probed(*key, one.features, probe, one_line(source))
+    source = f"{_short(path.name)} on {_device(told)}"
+    probed = {
+        (one.backbone, one.image_size): Probed(
+            one.backbone, one.image_size, one.features, _probe(path, one, measured), source
+        )
+        for one in files
+        if one.trouble or one.file in measured
+    }
     return DeviceLatencies(manifest.classes, manifest.head_units, probed)
+
+
+def _probe(path: Path, file: ProbedFile, measured: dict[str, Any]) -> Probe:
+    if file.trouble:
+        return Probe(trouble=_short(file.trouble))
+    entry = _entry(path, _short(file.file), measured[file.file])
+    if entry.trouble:
+        return Probe(trouble=f"it does not run on the device ({_short(entry.trouble)})")
+    return Probe(float(file.size_mb), entry.latency_ms, entry.memory_mb)
 
 
 def read_manifest(folder: Path) -> tuple[ProbeManifest, tuple[ProbedFile, ...]]:
@@ -119,8 +120,9 @@ def read_manifest(folder: Path) -> tuple[ProbeManifest, tuple[ProbedFile, ...]]:
         if any(not one.trouble and not _is_amount(one.size_mb) for one in files):
             raise ValueError("a size is no positive number")
     except (LookupError, TypeError, ValueError, OverflowError) as error:
-        why = one_line(f"{error}")[:LONGEST]
-        raise UnfreezeError(f"{one_line(str(path))} is damaged ({why}); `unfreeze probe` writes it anew") from None
+        raise UnfreezeError(
+            f"{one_line(str(path))} is damaged ({_short(str(error))}); `unfreeze probe` writes it anew"
+        ) from None
     return manifest, files
 
 
@@ -130,7 +132,7 @@ def _object(path: Path, advice: str) -> dict[str, Any]:
         told = json.loads(read(path).decode())
     except (OSError, ValueError, RecursionError, UnfreezeError) as error:
         why = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be read ({error})"
-        raise UnfreezeError(f"{one_line(str(path))}: {one_line(why)[:LONGEST]}; {advice}") from None
+        raise UnfreezeError(f"{one_line(str(path))}: {_short(why)}; {advice}") from None
     if not isinstance(told, dict):
         raise UnfreezeError(f"{one_line(str(path))} holds {_shown(told)}, not an object; {advice}")
     return told
@@ -170,7 +172,8 @@ def _device(told: dict[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    return " ".join(text.split())[:LONGEST]
+    """A text of a stranger as it may be shown."""
+    return one_line(" ".join(text.split())[:LONGEST])
 
 
 def _shown(value: Any) -> str:

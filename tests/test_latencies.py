@@ -127,6 +127,8 @@ def test_the_size_is_that_of_the_searchs_own_classes_and_smallest_head(
 def test_what_does_not_run_on_the_device_is_left_out(varied: Settings, pictures: Path, tmp_path: Path) -> None:
     file = folder_of(tmp_path / "probes", MEASURED | {"small.tflite": {"trouble": "no\x1b[2J\nmemory"}})
     unfreeze.tune(pictures, tmp_path / "run", settings=varied, limits=Limits(max_latency_ms=99, latencies=file))
+    _, probed = read_probes(tmp_path / "run") or (None, ())
+    assert probed[0].probe.trouble == r"it does not run on the device (no\x1b[2J memory)"
     assert {trial.varied["image_size"] for trial in read_trials(tmp_path / "run" / "trials.csv")} == {40}
 
 
@@ -143,9 +145,9 @@ def test_what_does_not_run_on_the_device_is_left_out(varied: Settings, pictures:
         (
             MEASURED,
             {"precision": "float32"},
-            "is of tflite int8 files and the limits are those of a tflite float32",
+            "is of tflite int8 files and the limits are those of tflite float32",
         ),
-        (MEASURED, {"runtime": "onnx"}, "give --runtime tflite --precision int8, or latencies of onnx int8 files"),
+        (MEASURED, {"runtime": "onnx"}, "those of onnx int8 files; give the same --runtime and --precision to both"),
     ],
 )
 def test_what_does_not_fit_the_search_is_said_in_one_line(

@@ -167,7 +167,10 @@ def probe(
 ) -> tuple[ProbedFile, ...]:
     """Write a file for each backbone and image size of a search into FOLDER, untrained, with scripts that measure them
     on a device. `limits`: only the format and the precision count. `classes`: of the head; they hardly matter."""
-    check_value("classes", classes, Rule(int, "a whole number from 2 to 2000", lambda value: 2 <= value <= 2000))
+    from toolkit.run import MAX_CLASSES
+
+    possible = Rule(int, f"a whole number from 2 to {MAX_CLASSES}", lambda value: 2 <= value <= MAX_CLASSES)
+    check_value("classes", classes, possible)
     settings.check_files()
     start(listener.progress)
     from unfreeze.probing import write_folder

@@ -16,7 +16,7 @@ from toolkit.data.image_set import ImageSet
 from toolkit.progress import Progress
 from toolkit.run import Run
 from toolkit.settings import Settings
-from toolkit.storage.files import file_digest, scratch
+from toolkit.storage.files import file_digest, scratch, sweep
 from unfreeze.device_limits import combinations, write_probes
 from unfreeze.probe_command import search_options
 
@@ -30,6 +30,7 @@ def write_folder(
     from export.probe import ProbeFile
 
     check_folder(folder)
+    sweep(folder)
     run = Run(folder, _no_images(folder, classes), settings)
     bases, found = combinations(settings), []
     taken: list[tuple[str, Path]] = []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @o.options(o.MODEL, PROBED, FILE)
 @click.option(
     "--classes",
-    type=click.IntRange(2, 2000),
+    type=click.IntRange(2),
     default=2,
     show_default=True,
     help="Classes of the head. They hardly matter: neither for the latency, nor for the size, which a search corrects.",
