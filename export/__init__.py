@@ -2,6 +2,7 @@
 
     settings        what an export is asked for
     limits          what a device allows of a file
+    latencies       what a device took, read from files
     probe           an untrained model as one file, measured before any training (TensorFlow)
     finalists       trained models as one file each, measured and asked (TensorFlow)
     variants        which files there are

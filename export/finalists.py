@@ -16,7 +16,7 @@ from export.limits import Probe
 from export.probe import ProbeFile, measured_files, written
 from export.settings import EXPORT
 from export.variants import Variant
-from export.write_variants import WRITERS
+from export.write_variants import write_variant
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.storage.files import scratch
@@ -78,7 +78,7 @@ def _write(one: Trained, variant: Variant, folder: Path) -> ProbeFile | Probe:
     made = Intermediates(
         one.run, one.model, EXPORT, folder, folder, describe(one.run, size), one.answers, one.held_out, silent
     )
-    trouble = written(lambda: WRITERS[variant.format, variant.precision](made, variant, path))
+    trouble = written(lambda: write_variant(made, variant, path))
     return trouble or ProbeFile(path, Path(judged.images.filename))  # type: ignore[attr-defined]  # of a memmap
 
 

@@ -44,6 +44,7 @@ class Intermediates:
     val_answers: np.ndarray  # float32 [V, C]: the model's answers to the images that judged the trials
     held_out: HeldOut | None  # with folds: the answers of the folds' models to the same images
     progress: Progress
+    noise: np.ndarray | None = None  # uint8 [K, S, S, channels], in the place of a run's images
 
     def describe(self, variant: Variant, **quantisation: Any) -> dict[str, Any]:
         """The description that goes into the file of a variant."""
@@ -91,6 +92,8 @@ class Intermediates:
     @cached_property
     def calibration_rows(self) -> np.ndarray:
         """int64 [K]: the rows of the training part that quantised files are calibrated on."""
+        if self.noise is not None:
+            return np.arange(len(self.noise))
         self._check_has("train", "calibrate it on")
         labels = self.run.images.select("train").labels
         return stratified_rows(labels, self.settings.calibration, self.run.settings.seed)
@@ -98,11 +101,15 @@ class Intermediates:
     @cached_property
     def calibration_images(self) -> np.ndarray:
         """uint8 [K, S, S, channels]: the images of `calibration_rows`."""
+        if self.noise is not None:
+            return self.noise
         return np.asarray(self._part("train").images[self.calibration_rows])
 
     @property
     def samples(self) -> np.ndarray:
         """A few images, if possible those of the calibration: each file is run on them once."""
+        if self.noise is not None:
+            return self.noise
         if "train" in self.run.images.parts:
             return self.calibration_images[::SAMPLE_STEP]
         part = self._part("val" if "val" in self.run.images.parts else "test")

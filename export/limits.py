@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, check, one_of
+from toolkit.errors import UnfreezeError
+from toolkit.storage.local_path import local_path
 
 RUNTIMES = ("tflite", "onnx")  # formats whose runtimes a probe is measured in
 _POSITIVE = Rule(Number, "a number above 0", lambda value: 0 < value < math.inf)
@@ -14,6 +17,7 @@ RULES = {
     **dict.fromkeys(("max_size_mb", "max_latency_ms", "max_memory_mb"), replace(_POSITIVE, optional=True)),
     "runtime": one_of(RUNTIMES),
     "latency_scale": _POSITIVE,
+    "latencies": Rule((str, Path), "the path of a JSON file of latencies", optional=True),
 }
 
 
@@ -27,10 +31,26 @@ class Probe:
     trouble: str = ""  # why it was not measured
 
 
+def scaled(probe: Probe, scale: float) -> Probe:
+    """The same on a machine that takes so many times as long."""
+    return probe if probe.latency_ms is None else replace(probe, latency_ms=probe.latency_ms * scale)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A combination of backbone and image size, and what was measured of its file with the smallest head."""
+
+    backbone: str  # its label
+    image_size: int  # pixels
+    features: int  # channels of the pooled features
+    probe: Probe
+    source: str = ""  # the file of latencies and its device, in words; "": it was measured here
+
+
 @dataclass(frozen=True)
 class Limits:
-    """The limits that a search keeps. None: no limit. Raises UnfreezeError if a value has the wrong type or range, or
-    if no file has this format and precision."""
+    """The limits that a search keeps. None: no limit. Raises UnfreezeError if a value has the wrong type or range, if
+    no file has this format and precision, or if latencies are given that nothing asks for."""
 
     max_size_mb: float | None = None
     max_latency_ms: float | None = None
@@ -38,10 +58,20 @@ class Limits:
     runtime: str = "tflite"
     precision: str = "int8"
     latency_scale: float = 1.0  # how many times slower the device is than this machine
+    latencies: str | Path | None = None  # what the device took, in the JSON file that a script of `unfreeze probe`
+    # wrote; None: it is measured here. The record has its absolute path, as text
 
     def __post_init__(self) -> None:
         check(self, RULES)
         choose_variants([self.runtime], [self.precision])
+        if self.latencies is None:
+            return
+        path = local_path(self.latencies, "a file on this machine").resolve()
+        object.__setattr__(self, "latencies", str(path))  # found from any working directory; the record is frozen
+        if self.latency_scale != 1:
+            raise UnfreezeError("latencies is given, and they are those of the device; leave --latency-scale out")
+        if not self:
+            raise UnfreezeError("latencies is given without a limit; give --max-latency-ms, too")
 
     def __bool__(self) -> bool:
         return any(limit is not None for limit in (self.max_size_mb, self.max_latency_ms, self.max_memory_mb))

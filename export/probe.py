@@ -6,27 +6,26 @@ training. But converters store equal arrays once, so the weights must not be tho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import keras
 import numpy as np
-import onnx
 
 from export.artefacts import describe, size
-from export.formats.onnx import fold_batch_normalization, noise, write_graph, write_onnx, write_onnx_float16
-from export.formats.saved_model import write_float_saved_model, write_saved_model
-from export.formats.tflite import write_tflite, write_tflite_int8, write_tflite_int16x8
-from export.limits import Probe
-from export.quantise.onnx import quantised
+from export.formats.onnx import noise
+from export.intermediates import Intermediates
+from export.limits import Probe, scaled
 from export.runtimes.measure import Measurement, Task, measure
+from export.settings import EXPORT
 from export.variants import Variant
+from export.write_variants import write_unjudged
 from toolkit.errors import UnfreezeError, disk_is_full, short_reason
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
+from toolkit.storage.files import scratch
 
 Key = TypeVar("Key", bound=Hashable)
 THREADS = 1  # that a latency is measured with
@@ -50,7 +49,7 @@ def write_probe(run: Run, model: keras.Model, variant: Variant, folder: Path) ->
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", images)
     path = folder / variant.name
-    trouble = written(lambda: _write(model, variant, describe(run, side), path, images[:4]))
+    trouble = written(lambda: _write(run, model, variant, path, images[:4]))
     return trouble or ProbeFile(path, folder / "images.npy")
 
 
@@ -75,25 +74,12 @@ def _set_unequal_weights(model: keras.Model) -> None:
             layer.set_weights([array + rng.uniform(0.001, 0.1, array.shape) for array in layer.get_weights()])
 
 
-def _write(model: keras.Model, variant: Variant, description: dict, path: Path, images: np.ndarray) -> None:
+def _write(run: Run, model: keras.Model, variant: Variant, path: Path, images: np.ndarray) -> None:
     """`images`: uint8 [N, S, S, channels], on which int8 is calibrated."""
-    graph, saved_model = path.with_name("float.onnx"), path.with_name("float_model")
-    if variant.format == "onnx":
-        write_onnx(model, path if variant.precision == "float32" else graph, {}, images)
-        if variant.precision == "float16":
-            write_onnx_float16(graph, path, {}, model, images)
-        elif variant.precision == "int8":
-            onnx.save(fold_batch_normalization(graph), graph)
-            write_graph(quantised(onnx.load(graph), images), path, {}, model, math.inf, images)
-    elif variant.precision == "int8":
-        write_float_saved_model(model, saved_model)
-        write_tflite_int8(saved_model, path, description, images)
-    else:
-        write_saved_model(model, saved_model, description)
-        if variant.precision == "int16x8":
-            write_tflite_int16x8(saved_model, path, description, images)
-        else:
-            write_tflite(saved_model, path, description, variant.precision)
+    described, nobody = describe(run, model.input_shape[1]), np.empty((0, 0), np.float32)
+    with scratch(path.parent) as space:
+        sources = Intermediates(run, model, EXPORT, path.parent, space, described, nobody, None, silent, noise=images)
+        write_unjudged(sources, variant, path)
 
 
 def measure_probes(files: Mapping[Key, ProbeFile], scale: float = 1.0) -> dict[Key, Probe]:
@@ -109,11 +95,6 @@ def measured_files(
     tasks = {name: Task(file.path, (file.images,)) for name, file in files.items()}
     outcomes = measure(list(tasks.values()), threads=(THREADS,), progress=progress) if tasks else {}
     return {name: _measured(task.path, outcomes[task.path]) for name, task in tasks.items()}
-
-
-def scaled(probe: Probe, scale: float) -> Probe:
-    """The same on a machine that takes so many times as long."""
-    return probe if probe.latency_ms is None else replace(probe, latency_ms=probe.latency_ms * scale)
 
 
 def _measured(path: Path, outcome: Measurement | UnfreezeError) -> tuple[Probe, np.ndarray | None]:

@@ -32,7 +32,7 @@ from export.settings import EXPORT, ExportSettings
 from export.targets.golden import write_golden
 from export.threshold import threshold
 from export.variants import ALL_VARIANTS, Variant
-from export.write_variants import WRITERS, check_runs
+from export.write_variants import check_runs, write_variant
 from toolkit.errors import UnfreezeError, disk_is_full, short_reason
 from toolkit.evaluation.results import answers_of
 from toolkit.progress import Progress, silent
@@ -87,7 +87,7 @@ def export(run: Run, settings: ExportSettings = EXPORT, progress: Progress = sil
             if variant.precision != "int8":  # the int8 writer reports each way that it tries
                 progress(variant.name, 0, 1)
             try:
-                artefact = WRITERS[variant.format, variant.precision](intermediates, variant, folder / variant.name)
+                artefact = write_variant(intermediates, variant, folder / variant.name)
                 check_runs(folder / variant.name, intermediates.samples)
                 written.append(artefact)
                 if variant.precision != "int8":

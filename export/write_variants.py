@@ -1,4 +1,4 @@
-"""Write one variant of an export: a function for each format and precision, and the table WRITERS of them."""
+"""Write one variant of an export, judged, or of a model that is not trained yet."""
 
 from __future__ import annotations
 
@@ -26,43 +26,67 @@ def check_runs(path: Path, images: np.ndarray) -> None:
         raise UnfreezeError("its answers are not numbers")
 
 
-def _saved_model(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
+def _saved_model(intermediates: Intermediates, variant: Variant, path: Path) -> None:
     write_saved_model(intermediates.model, path, intermediates.describe(variant))
-    return record_artefact(intermediates.folder, variant)
 
 
-def _tflite(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
+def _tflite(intermediates: Intermediates, variant: Variant, path: Path) -> None:
     write_tflite(intermediates.saved_model, path, intermediates.describe(variant), variant.precision)
-    return record_artefact(intermediates.folder, variant)
 
 
-def _onnx(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
+def _onnx(intermediates: Intermediates, variant: Variant, path: Path) -> None:
     write_onnx(intermediates.model, path, onnx_properties(intermediates.describe(variant)), intermediates.samples)
-    return record_artefact(intermediates.folder, variant)
 
 
-def _onnx_float16(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
+def _onnx_float16(intermediates: Intermediates, variant: Variant, path: Path) -> None:
     properties = onnx_properties(intermediates.describe(variant))
     write_onnx_float16(intermediates.onnx, path, properties, intermediates.model, intermediates.samples)
-    return record_artefact(intermediates.folder, variant)
 
 
-def _tflite_int16x8(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
+def _tflite_int16x8(intermediates: Intermediates, variant: Variant, path: Path) -> None:
     way, rows = "min-max calibration", intermediates.calibration_rows
     described = intermediates.describe(variant, calibration=way, calibration_images=len(rows))
     write_tflite_int16x8(intermediates.saved_model, path, described, intermediates.calibration_images)
-    return record_artefact(intermediates.folder, variant, calibration=_training_paths(intermediates, rows))
 
 
-def _int8(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
-    """Write the file in the first way that is accepted."""
+# (format, precision) -> a function that writes the variant to a path; int8 has several ways.
+WRITERS: dict[tuple[str, str], Callable[[Intermediates, Variant, Path], None]] = {
+    ("saved_model", "float32"): _saved_model,
+    ("tflite", "float32"): _tflite,
+    ("tflite", "float16"): _tflite,
+    ("tflite", "dynamic"): _tflite,
+    ("tflite", "int16x8"): _tflite_int16x8,
+    ("onnx", "float32"): _onnx,
+    ("onnx", "float16"): _onnx_float16,
+}
+WAYS = {"tflite": tflite_ways, "onnx": onnx_ways}  # to an int8 file, by its format
+
+
+def write_variant(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
+    """Write the variant to a path in the export folder and return its record; int8 in the first way that is
+    accepted."""
+    if variant.precision == "int8":
+        return _accepted_int8(intermediates, variant, path)
+    WRITERS[variant.format, variant.precision](intermediates, variant, path)
+    if variant.precision != "int16x8":
+        return record_artefact(intermediates.folder, variant)
+    paths = _training_paths(intermediates, intermediates.calibration_rows)
+    return record_artefact(intermediates.folder, variant, calibration=paths)
+
+
+def write_unjudged(intermediates: Intermediates, variant: Variant, path: Path) -> None:
+    """Write the variant to a path; int8 in the first way that there is, whatever it answers."""
+    if variant.precision == "int8":
+        next(WAYS[variant.format](intermediates, variant)).write(path)
+    else:
+        WRITERS[variant.format, variant.precision](intermediates, variant, path)
+
+
+def _accepted_int8(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
     rows = intermediates.calibration_rows  # raises an error where there are no images for it
     assert len(rows)
-    if variant.format == "onnx":
-        ways, judge = onnx_ways(intermediates, variant), intermediates.int8_judge(intermediates.onnx)
-    else:
-        ways, judge = tflite_ways(intermediates, variant), intermediates.int8_judge(intermediates.tflite)
-    attempts = first_that_holds(ways, path, judge, intermediates.progress)
+    judge = intermediates.int8_judge(intermediates.onnx if variant.format == "onnx" else intermediates.tflite)
+    attempts = first_that_holds(WAYS[variant.format](intermediates, variant), path, judge, intermediates.progress)
     (kept,) = (attempt for attempt in attempts if attempt.kept)
     return record_artefact(
         intermediates.folder,
@@ -76,17 +100,3 @@ def _int8(intermediates: Intermediates, variant: Variant, path: Path) -> Artefac
 def _training_paths(intermediates: Intermediates, rows: np.ndarray) -> tuple[str, ...]:
     paths = intermediates.run.images.select("train").paths
     return tuple(paths[row] for row in rows)
-
-
-# (format, precision) -> a function that writes the variant to a path in the export folder and returns its record.
-WRITERS: dict[tuple[str, str], Callable[[Intermediates, Variant, Path], Artefact]] = {
-    ("saved_model", "float32"): _saved_model,
-    ("tflite", "float32"): _tflite,
-    ("tflite", "float16"): _tflite,
-    ("tflite", "dynamic"): _tflite,
-    ("tflite", "int8"): _int8,
-    ("tflite", "int16x8"): _tflite_int16x8,
-    ("onnx", "float32"): _onnx,
-    ("onnx", "float16"): _onnx_float16,
-    ("onnx", "int8"): _int8,
-}

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import unfreeze
 from export import finalists as finalist_module
 from export.finalists import above_rounding
-from export.limits import Limits, Probe
+from export.limits import Limits, Probe, Probed
 from export.runtimes.runners import load
 from tests.tiny import SETTINGS
 from toolkit.errors import UnfreezeError
@@ -31,7 +31,7 @@ from tuning.selection import Candidate
 from unfreeze import file_judge as module
 from unfreeze.cli import cli
 from unfreeze.device_limits import MOST
-from unfreeze.file_judge import file_judge, finalists_among
+from unfreeze.file_judge import FileJudge, finalists_among
 from unfreeze.finalists import FINALISTS, Finalist, read_finalists
 from unfreeze.front_points import FrontPoint, _marked
 
@@ -89,7 +89,7 @@ def judged(
     opened: Any = SimpleNamespace(images=images, settings=replace(unfreeze.Settings(), **how), path=Path("run"))
     monkeypatch.setattr(module, "measured", lambda run, some, *rest: {one.trial: found[one.trial] for one in some})
     monkeypatch.setattr(module, "answers_of", lambda run, one: files[one.trial])
-    return file_judge(opened, limits, unfreeze.Listener())(candidates, lambda trial: None)  # type: ignore[arg-type, return-value]
+    return FileJudge(opened, limits, unfreeze.Listener())(candidates, lambda trial: None)  # type: ignore[arg-type, return-value]
 
 
 @settings(max_examples=60, deadline=None)
@@ -165,6 +165,21 @@ def test_a_smaller_head_is_tried_where_a_file_is_too_large(monkeypatch: pytest.M
     assert [one.trial for one in got.candidates] == ["0002"]
     got = judged((candidates[:2], found, files), Limits(max_size_mb=3), labels, monkeypatch)
     assert got.broken["0000"].startswith("3.05 MB over --max-size-mb 3; with --head-units 8 its file has about 2.99")
+
+
+def test_latencies_of_a_device_take_the_place_of_those_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.zeros(40, np.int32)
+    answers = np.tile(np.float32([0.9, 0.1]), (40, 1))
+    candidates = [Candidate(f"000{n}", 0.1, 9, 1, answers, size, {"head_units": 0}) for n, size in enumerate((96, 160))]
+    candidates = [replace(one, values={"head_units": 0, "image_size": one.image_size}) for one in candidates]
+    found = {one.trial: Finalist(one.trial, "", "model_int8.tflite", 8, 0.5, Probe(1, 1)) for one in candidates}
+    told = [Probed("MobileNetV2", size, 8, Probe(1, time)) for size, time in ((96, 3.0), (160, 9.0))]
+    monkeypatch.setattr(module, "measured_elsewhere", lambda run, limits: told)
+    limits = Limits(max_latency_ms=5, latencies="device.json")
+    files = dict.fromkeys(found, answers)
+    got = judged((candidates, found, files), limits, labels, monkeypatch)
+    assert [one.trial for one in got.candidates] == ["0000"]
+    assert got.broken == {"0000": "", "0001": "9.0 ms over --max-latency-ms 5"}
 
 
 def test_a_probability_that_was_rounded_to_0_is_half_a_step() -> None:

@@ -62,7 +62,7 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for package in MAY_IMPORT
     for path in sorted((ROOT / package).rglob("*.py"))
-    if "checkers" not in path.parts  # scripts that travel with an export
+    if not {"checkers", "device_scripts"} & {*path.parts}  # scripts that travel with an export or to a device
 }
 
 

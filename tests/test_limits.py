@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 import unfreeze
 from export import probe as module
-from export.artefacts import describe
 from export.limits import RUNTIMES, Limits, Probe
 from export.probe import ProbeFile, measure_probes, write_probe
 from export.runtimes.runners import load
@@ -147,7 +146,7 @@ def test_equal_weights_do_not_make_an_untrained_file_smaller(finished: Run, prec
     trained = shake(build_model(spec), images)
     path = tmp_path / "trained" / variant.name
     path.parent.mkdir()
-    module._write(trained, variant, describe(finished, 32), path, images)
+    module._write(finished, trained, variant, path, images)
     assert made.path.stat().st_size == pytest.approx(path.stat().st_size, rel=0.003)
 
 

@@ -25,6 +25,8 @@ does not.
     tracking       a run's folder -> MLflow
     searching      the search of `tune` and `run`, within what the device allows
     device_limits  what the device allows, measured before any training
+    probing        the files of `unfreeze probe`, to be measured on a device
+    probe_command  the command that writes them
     own_backbone   a keras.Model as the backbone of a run
     finalists      trained models as files, measured
     finalist_files  how they are written and measured
@@ -42,7 +44,7 @@ from toolkit.data.settings import DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Listener
 from toolkit.settings import Settings
-from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune, write_csv
+from unfreeze.api import Finished, adopt, backbones, evaluate, probe, report, run, scan, track, train, tune, write_csv
 from unfreeze.artefact_api import export, inspect, predict, sensitivity, verify, verify_foreign
 from unfreeze.digits_demo import demo
 from unfreeze.front_points import FrontPoint
@@ -69,6 +71,7 @@ __all__ = [
     "inspect",
     "pick",
     "predict",
+    "probe",
     "report",
     "run",
     "scan",

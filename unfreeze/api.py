@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from export.limits import NO_LIMITS, Limits
 from export.settings import EXPORT, ExportSettings, VerifySettings
+from toolkit.checks import Rule, check_value
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     import keras
 
     from export.artefacts import Manifest
+    from export.latencies import ProbedFile
     from export.proof.parity import Parity
     from toolkit.data.image_set import ImageSet
     from toolkit.data.sources.write_csv import WrittenCsv
@@ -164,6 +166,27 @@ def tune(
     with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
         begun = monotonic()
         return searched(prepared(data, run, chosen, strict, listener), limits, listener, begun=begun)
+
+
+def probe(
+    folder: PathLike,
+    *,
+    settings: Settings = SEARCH,
+    limits: Limits = NO_LIMITS,
+    classes: int = 2,
+    listener: Listener = SILENT,
+) -> tuple[ProbedFile, ...]:
+    """Write a file for each backbone and image size of a search into FOLDER, untrained, with scripts that measure them
+    on a device. `limits`: only the format and the precision count. `classes`: of the head; they hardly matter."""
+    from toolkit.run import MAX_CLASSES
+
+    possible = Rule(int, f"a whole number from 2 to {MAX_CLASSES}", lambda value: 2 <= value <= MAX_CLASSES)
+    check_value("classes", classes, possible)
+    settings.check_files()
+    start(listener.progress)
+    from unfreeze.probing import write_folder
+
+    return write_folder(local_path(folder, "a local folder"), settings, limits, classes, listener.progress)
 
 
 def train(

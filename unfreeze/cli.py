@@ -26,6 +26,7 @@ from unfreeze.commands.finish import begin, print_error
 from unfreeze.commands.inspect import inspect
 from unfreeze.commands.pick import pick
 from unfreeze.commands.predict import predict
+from unfreeze.commands.probe import probe
 from unfreeze.commands.report import report
 from unfreeze.commands.run import demo, run
 from unfreeze.commands.scan import scan
@@ -69,22 +70,8 @@ def cli(context: click.Context, quiet: bool) -> None:
     context.obj = context.with_resource(Screen(quiet=quiet))
 
 
-for command in (
-    run,
-    demo,
-    scan,
-    tune,
-    train,
-    adopt,
-    evaluate,
-    pick,
-    export,
-    verify,
-    report,
-    inspect,
-    predict,
-    backbones,
-):
+WORK = run, demo, scan, probe, tune, train, adopt, evaluate, pick, export, verify, report, inspect, predict, backbones
+for command in WORK:
     cli.add_command(command)
 
 

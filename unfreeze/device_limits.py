@@ -1,25 +1,30 @@
 """Which backbones, image sizes and head sizes a device allows, measured before any training.
 
-Each combination of backbone and image size is exported once, with an untrained head, and measured in its runtime. The
-measurements are kept in RUN/probes.json; a search that goes on reads them there.
+Each combination of backbone and image size is exported once, with an untrained head, and measured in its runtime; or
+what the device took is read from a file (`export.latencies`), and nothing is exported. The measurements are kept in
+RUN/probes.json; a search that goes on reads them there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.limits import Limits, Probe
+from export.latencies import read_latencies
+from export.limits import Limits, Probe, Probed
 from toolkit.errors import UnfreezeError
 from toolkit.models.choices import label_of
 from toolkit.progress import Progress
 from toolkit.settings import Settings
 from toolkit.storage.files import read_json, scratch, write_json
 from toolkit.storage.records import plain_record
+from unfreeze.probe_command import probe_command
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
+    from export.probe import ProbeFile
+    from export.variants import Variant
     from toolkit.run import Run
 
 PROBES = "probes.json"
@@ -28,28 +33,22 @@ BYTES = {"float32": 4, "float16": 2}  # of a weight; of the other precisions 1
 Fits = dict[str, dict[str, tuple]]  # as `tuning.search_space` takes it
 
 
-@dataclass(frozen=True)
-class Probed:
-    """A combination of backbone and image size, and what was measured of its file with the smallest head."""
-
-    backbone: str  # its label
-    image_size: int  # pixels
-    features: int  # channels of the pooled features
-    probe: Probe
-
-
 def probe_search(run: Run, limits: Limits, progress: Progress) -> tuple[Probed, ...]:
     """Measure those of a search's combinations that are not measured yet. Returns all. Raises UnfreezeError if the
     search was begun with other limits, or if no combination keeps them: the error tells of the nearest."""
     before, known = read_probes(run.path) or (limits, ())
-    if before != limits:
+    elsewhere = measured_elsewhere(run, limits) if limits.latencies else None
+    if other := _differences(before, limits, known, elsewhere):
         if any((run.path / "search").glob("trial_*")):
-            raise UnfreezeError(f"{run.path} holds a search with other limits ({_differences(before, limits)})")
+            raise UnfreezeError(f"{run.path} holds a search with other limits ({other})")
         same = (before.variant, before.latency_scale) == (limits.variant, limits.latency_scale)
-        known = known if same else ()
-    there = {(one.backbone, one.image_size) for one in known}
-    missing = {key: base for base in run.settings.bases if (key := _key(run.settings.at(base))) not in there}
-    known = (*known, *_measured(run, missing, limits, progress)) if missing else known
+        known = known if same and not before.latencies else ()
+    if elsewhere is None:
+        there = {(one.backbone, one.image_size) for one in known}
+        missing = {key: base for key, base in combinations(run.settings).items() if key not in there}
+        known = (*known, *_measured(run, missing, limits, progress)) if missing else known
+    else:
+        known = elsewhere
     write_json(run.path / PROBES, {"limits": asdict(limits), "probes": [asdict(one) for one in known]})
     broken = {one: limits.broken(one.probe) for one in known}
     if all(broken.values()):
@@ -60,44 +59,88 @@ def probe_search(run: Run, limits: Limits, progress: Progress) -> tuple[Probed, 
     return known
 
 
-def _differences(before: Limits, limits: Limits) -> str:
+def _differences(before: Limits, limits: Limits, known: Sequence[Probed], elsewhere: Sequence[Probed] | None) -> str:
+    """In what the limits differ from those that a search was begun with, in words; "" if in nothing. Of a file of
+    latencies only the content counts. `known`: what was measured then. `elsewhere`: what such a file tells now."""
     from toolkit.setting_words import difference
 
     there, here = asdict(before), asdict(limits)
-    return "; ".join(difference(name, there[name], here[name]) for name in here if here[name] != there[name])
+    names = [name for name in here if here[name] != there[name]]
+    if before.latencies and elsewhere is not None:
+        names = [name for name in names if name != "latencies"]
+        if not names and list(map(_without_source, known)) != list(map(_without_source, elsewhere)):
+            return "--latencies tells of other measurements there"
+    return "; ".join(difference(name, there[name], here[name]) for name in names)
 
 
-def _key(settings: Settings) -> tuple[str, int]:
-    return label_of(settings.backbone, settings.alpha), settings.image_size
+def _without_source(probed: Probed) -> Probed:
+    return replace(probed, source="")
+
+
+def measured_elsewhere(run: Run, limits: Limits) -> tuple[Probed, ...]:
+    """What the file of latencies tells of this search's combinations, with the size for its classes and its smallest
+    head. Raises UnfreezeError if it lacks one, or a memory that is limited."""
+    told, settings, classes = read_latencies(limits), run.settings, len(run.images.class_names)
+    keys = list(combinations(settings))
+    if missing := [f"{label} at {size} px" for label, size in keys if (label, size) not in told.probed]:
+        folder = str(Path(str(limits.latencies)).parent)
+        raise UnfreezeError(
+            f"{limits.latencies} tells nothing of {', '.join(missing)}; "
+            f"`{probe_command(folder, settings, limits)}` writes their files, to be measured on the device"
+        )
+    found = []
+    for key in keys:
+        one = told.probed[key]
+        if limits.max_memory_mb is not None and one.probe.memory_mb is None and not one.probe.trouble:
+            raise UnfreezeError(
+                f"{limits.latencies} tells no memory of {one.backbone} at {one.image_size} px; leave --max-memory-mb "
+                "out, or measure it"
+            )
+        written = head_bytes(told.head_units, one.features, told.classes, limits.precision)
+        more = head_bytes(min(settings.space[0]), one.features, classes, limits.precision) - written
+        size = None if one.probe.size_mb is None else one.probe.size_mb + more / 1e6
+        found.append(replace(one, probe=replace(one.probe, size_mb=size)))
+    return tuple(found)
+
+
+def combinations(settings: Settings) -> dict[tuple[str, int], dict[str, Any]]:
+    """Label and image size of each combination -> a part of a point that has them. Combinations that differ in
+    something else, such as the augmentation, count once."""
+    at = [(settings.at(base), base) for base in settings.bases]
+    return {(label_of(one.backbone, one.alpha), one.image_size): base for one, base in at}
 
 
 def _measured(
     run: Run, bases: dict[tuple[str, int], dict[str, Any]], limits: Limits, progress: Progress
 ) -> Iterator[Probed]:
     """`bases`: label and image size -> a part of a point that has them."""
-    from export.probe import ProbeFile, measure_probes, write_probe
+    from export.probe import ProbeFile, measure_probes
+
+    with scratch(run.path) as space:
+        made_of = write_probes(run, bases, limits.variant, space, progress)
+        written = {key: (made, features) for key, made, features in made_of}
+        files = {key: made for key, (made, _) in written.items() if isinstance(made, ProbeFile)}
+        probes = measure_probes(files, limits.latency_scale)
+        progress("probing", len(bases) + 1, len(bases) + 1)
+    for key, (made, features) in written.items():
+        yield Probed(*key, features, made if isinstance(made, Probe) else probes[key])
+
+
+def write_probes(
+    run: Run, bases: dict[tuple[str, int], dict[str, Any]], variant: Variant, folder: Path, progress: Progress
+) -> Iterator[tuple[tuple[str, int], ProbeFile | Probe, int]]:
+    """Write a file for each label and image size, as `_measured` takes them; yield these, the file or why there is
+    none, and the channels of the pooled features."""
+    from export.probe import write_probe
     from toolkit.models.build import build_model
 
-    classes = len(run.images.class_names)
-    probes: dict[tuple[str, int], Probe] = {}
-    files: dict[tuple[str, int], ProbeFile] = {}
-    features: dict[tuple[str, int], int] = {}
-    with scratch(run.path) as space:
-        for done, (key, base) in enumerate(bases.items()):
-            progress("probing", done, len(bases) + 1)
-            settings = run.settings.at(base)
-            model = build_model(settings.spec(classes, min(settings.space[0]), 0.0, 0))
-            features[key] = model.get_layer("pool").output.shape[-1]
-            made = write_probe(run, model, limits.variant, space / str(done))
-            if isinstance(made, ProbeFile):
-                files[key] = made
-            else:
-                probes[key] = made
-        progress("probing", len(bases), len(bases) + 1)
-        probes |= measure_probes(files, limits.latency_scale)
-        progress("probing", len(bases) + 1, len(bases) + 1)
-    for key in bases:
-        yield Probed(*key, features[key], probes[key])
+    for done, (key, base) in enumerate(bases.items()):
+        progress("probing", done, len(bases) + 1)
+        settings = run.settings.at(base)
+        model = build_model(settings.spec(len(run.images.class_names), min(settings.space[0]), 0.0, 0))
+        features = model.get_layer("pool").output.shape[-1]
+        yield key, write_probe(run, model, variant, folder / str(done)), features
+    progress("probing", len(bases), len(bases) + 1)
 
 
 def read_probes(run: Path) -> tuple[Limits, tuple[Probed, ...]] | None:
@@ -107,10 +150,7 @@ def read_probes(run: Path) -> tuple[Limits, tuple[Probed, ...]] | None:
         return None
     told = read_json(run / PROBES)
     try:
-        probed = [
-            Probed(one["backbone"], one["image_size"], one["features"], plain_record(Probe, one["probe"]))
-            for one in told["probes"]
-        ]
+        probed = [Probed(**{**one, "probe": plain_record(Probe, one["probe"])}) for one in told["probes"]]
         return Limits(**told["limits"]), tuple(probed)
     except (LookupError, TypeError, ValueError):
         raise UnfreezeError(f"{run / PROBES} is damaged; remove it, and the next search measures anew") from None

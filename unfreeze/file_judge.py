@@ -4,54 +4,132 @@ not whose model is."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from export.limits import Limits
-from export.probe import scaled
+from export.limits import Limits, Probe, scaled
 from toolkit.errors import UnfreezeError
+from toolkit.models.choices import label_of
 from toolkit.progress import Listener
 from toolkit.run import Run
 from toolkit.stats.scores import SCORES
-from tuning.selection import Candidate, Judge, Judged, tied
-from unfreeze.device_limits import MOST, head_bytes
+from tuning.selection import Candidate, Judged, tied
+from unfreeze.device_limits import MOST, head_bytes, measured_elsewhere
 from unfreeze.finalist_files import Load, answers_of, measured
 from unfreeze.finalists import Finalist
 
+Broken = Mapping[str, Sequence[str]]  # trial -> the limits that its file breaks, each in words
 
-def file_judge(run: Run, limits: Limits, listener: Listener, strict: bool = False) -> Judge:
-    """Candidates are compared by what their files answer, and those that break a limit are left out. If all do, the
-    nearest is left; `strict`: UnfreezeError, which tells of it.
+
+@dataclass(frozen=True)
+class FileJudge:
+    """Compares candidates by what their files answer, and leaves out those that break a limit. If all do, the nearest
+    is left; `strict`: UnfreezeError, which tells of it.
 
     With folds they stay compared by the answers of the folds' models, each on its own fold: a file of the mean of them
     was trained on all of these images.
     """
 
-    def judge(candidates: Sequence[Candidate], load: Load) -> Judged:
-        found: dict[str, Finalist] = {}
-        left, more = list(candidates), True
-        while more:
-            found |= measured(run, finalists_among(run, left), load, limits.variant, listener.progress)
-            broken = {trial: _broken(limits, one) for trial, one in found.items()}
-            over = [one for one in candidates if broken.get(one.trial)]
-            kept = [one for one in left if not any(_breaks_too(one, other, found, limits) for other in over)]
-            left, more = kept, 0 < len(kept) < len(left)
-        listener.on_finalists(limits, list(found.values()))
+    run: Run
+    limits: Limits
+    listener: Listener
+    strict: bool = False
+
+    def __call__(self, candidates: Sequence[Candidate], load: Load) -> Judged:
+        found = self._measured(candidates, load)
+        self.listener.on_finalists(self.limits, list(found.values()))
         chosen = [one for one in candidates if one.trial in found]
+        broken = self._broken(chosen, found)
         fitting = [one for one in chosen if not broken[one.trial]]
         if not fitting:
-            nearest = min(chosen, key=lambda one: (len(broken[one.trial]), found[one.trial].probe.size_mb or 0.0))
-            told = ", ".join(broken[nearest.trial]) + _smaller_head(run, limits, nearest, found[nearest.trial])
-            if strict or found[nearest.trial].probe.trouble:
-                raise UnfreezeError(
-                    f"no trial of {run.path} keeps the limits as a {limits.runtime} {limits.precision} file; the "
-                    f"nearest is trial {int(nearest.trial)}: {told}"
-                )
+            nearest, told = self._nearest(chosen, found, broken)
             fitting, broken = [nearest], {nearest.trial: [told]}
-        judged = [_as_file(run, one, found[one.trial]) for one in fitting]
+        judged = [self._as_file(one, found[one.trial]) for one in fitting]
         words = {trial: ", ".join(whys) for trial, whys in broken.items()}
-        return Judged(_best_first(run, judged), limits.variant.name, words)
+        return Judged(_best_first(self.run, judged), self.limits.variant.name, words)
 
-    return judge
+    def _measured(self, candidates: Sequence[Candidate], load: Load) -> dict[str, Finalist]:
+        """trial -> what was measured of the finalists' files. Where one breaks a limit, the next of its backbone and
+        image size that may keep it is measured, too."""
+        found: dict[str, Finalist] = {}
+        left = list(candidates)
+        while left:
+            chosen = finalists_among(self.run, left)
+            found |= measured(self.run, chosen, load, self.limits.variant, self.listener.progress)
+            broken = self._broken([one for one in candidates if one.trial in found], found)
+            over = [one for one in candidates if broken.get(one.trial)]
+            kept = [one for one in left if not any(self._breaks_too(one, other, found, broken) for other in over)]
+            if len(kept) == len(left):
+                break
+            left = kept
+        return found
+
+    def _broken(self, candidates: Sequence[Candidate], found: Mapping[str, Finalist]) -> Broken:
+        return {one.trial: self.limits.broken(self._on_device(one, found[one.trial])) for one in candidates}
+
+    def _on_device(self, candidate: Candidate, finalist: Finalist) -> Probe:
+        """What is known of the file on the device: what it took for the untrained one, or this machine's times."""
+        probe = scaled(finalist.probe, self.limits.latency_scale)
+        own = self.run.settings.at(candidate.values)
+        told = self._elsewhere.get((label_of(own.backbone, own.alpha), own.image_size))
+        return replace(probe, latency_ms=told.latency_ms, memory_mb=told.memory_mb) if told else probe
+
+    @cached_property
+    def _elsewhere(self) -> dict[tuple[str, int], Probe]:
+        """Backbone and image size -> what the file of latencies tells; {} if there is none."""
+        told = measured_elsewhere(self.run, self.limits) if self.limits.latencies else ()
+        return {(one.backbone, one.image_size): one.probe for one in told}
+
+    def _breaks_too(self, one: Candidate, other: Candidate, found: Mapping[str, Finalist], broken: Broken) -> bool:
+        """Whether a candidate cannot keep the limits, because the file of another one of its backbone and image size
+        breaks them: only a smaller head makes it smaller, and none makes it faster."""
+        if _base(one) != _base(other):
+            return False
+        size, most = found[other.trial].probe.size_mb or 0.0, self.limits.max_size_mb
+        only_size = most is not None and size > most and len(broken[other.trial]) == 1
+        return not only_size or one.values["head_units"] >= other.values["head_units"]
+
+    def _nearest(
+        self, chosen: Sequence[Candidate], found: Mapping[str, Finalist], broken: Broken
+    ) -> tuple[Candidate, str]:
+        """The candidate that is taken where all break a limit, and which it breaks. Raises UnfreezeError if that is not
+        wanted, or if its file does not run."""
+        nearest = min(chosen, key=lambda one: (len(broken[one.trial]), found[one.trial].probe.size_mb or 0.0))
+        told = ", ".join(broken[nearest.trial]) + self._smaller_head(nearest, found[nearest.trial])
+        if self.strict or found[nearest.trial].probe.trouble:
+            raise UnfreezeError(
+                f"no trial of {self.run.path} keeps the limits as a {self.limits.runtime} {self.limits.precision} "
+                f"file; the nearest is trial {int(nearest.trial)}: {told}"
+            )
+        return nearest, told
+
+    def _smaller_head(self, candidate: Candidate, finalist: Finalist) -> str:
+        """What would keep the limit of the size, as a clause; "" if the size keeps it."""
+        size, most = finalist.probe.size_mb, self.limits.max_size_mb
+        if size is None or most is None or size <= most:
+            return ""
+        classes, now = len(self.run.images.class_names), candidate.values["head_units"]
+
+        def megabytes(units: int) -> float:
+            own, less = (
+                head_bytes(one, finalist.features, classes, self.limits.precision) / 1e6 for one in (now, units)
+            )
+            return size - own + less
+
+        smaller = [units for units in (now // 2, now // 4, now // 8, 0) if units < now and megabytes(units) <= most]
+        if smaller:
+            return f"; with --head-units {smaller[0]} its file has about {megabytes(smaller[0]):.2f} MB"
+        return "; no smaller head makes that up: give a narrower backbone (--alpha) or another one to --backbones"
+
+    def _as_file(self, candidate: Candidate, finalist: Finalist) -> Candidate:
+        """The candidate with the answers and the size of its file."""
+        run = self.run
+        made = replace(candidate, size=round(1e6 * (finalist.probe.size_mb or 0.0)))
+        if run.settings.fold_count > 1:
+            return made
+        answers, labels = answers_of(run, finalist), run.images.select(*run.settings.judged_on).labels
+        score = SCORES[run.settings.objective].of(answers, labels, run.settings.balanced)
+        return replace(made, answers=answers, score=score)
 
 
 def finalists_among(run: Run, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -67,53 +145,11 @@ def finalists_among(run: Run, candidates: Sequence[Candidate]) -> list[Candidate
     return [one for one in candidates if one.trial in chosen]
 
 
-def _breaks_too(one: Candidate, other: Candidate, found: Mapping[str, Finalist], limits: Limits) -> bool:
-    """Whether a candidate cannot keep the limits, because the file of another one of its backbone and image size breaks
-    them: only a smaller head makes it smaller, and none makes it faster."""
-    if _base(one) != _base(other):
-        return False
-    size_mb = found[other.trial].probe.size_mb or 0.0
-    too_large = limits.max_size_mb is not None and size_mb > limits.max_size_mb
-    only_size = too_large and len(_broken(limits, found[other.trial])) == 1
-    return not only_size or one.values["head_units"] >= other.values["head_units"]
-
-
 def _base(one: Candidate) -> tuple[str | None, int]:
     return one.values.get("backbone"), one.image_size
-
-
-def _broken(limits: Limits, finalist: Finalist) -> list[str]:
-    return limits.broken(scaled(finalist.probe, limits.latency_scale))
-
-
-def _as_file(run: Run, candidate: Candidate, finalist: Finalist) -> Candidate:
-    """The candidate with the answers and the size of its file."""
-    made = replace(candidate, size=round(1e6 * (finalist.probe.size_mb or 0.0)))
-    if run.settings.fold_count > 1:
-        return made
-    answers, labels = answers_of(run, finalist), run.images.select(*run.settings.judged_on).labels
-    score = SCORES[run.settings.objective].of(answers, labels, run.settings.balanced)
-    return replace(made, answers=answers, score=score)
 
 
 def _best_first(run: Run, candidates: Sequence[Candidate]) -> list[Candidate]:
     """By the objective; of equal ones the smallest first."""
     sign = -1.0 if SCORES[run.settings.objective].rises else 1.0
     return sorted(candidates, key=lambda one: (sign * one.score, one.size))
-
-
-def _smaller_head(run: Run, limits: Limits, candidate: Candidate, finalist: Finalist) -> str:
-    """What would keep the limit of the size, as a clause; "" if the size keeps it."""
-    size, most = finalist.probe.size_mb, limits.max_size_mb
-    if size is None or most is None or size <= most:
-        return ""
-    classes, now = len(run.images.class_names), candidate.values["head_units"]
-
-    def megabytes(units: int) -> float:
-        own, less = (head_bytes(one, finalist.features, classes, limits.precision) for one in (now, units))
-        return size - (own - less) / 1e6
-
-    smaller = [units for units in (now // 2, now // 4, now // 8, 0) if units < now and megabytes(units) <= most]
-    if smaller:
-        return f"; with --head-units {smaller[0]} its file has about {megabytes(smaller[0]):.2f} MB"
-    return "; no smaller head makes that up: give a narrower backbone (--alpha) or another one to --backbones"

@@ -87,6 +87,12 @@ def limits(values: dict[str, Any]) -> Limits:
         return Limits(**{name: values.pop(name) for name in LIMIT_NAMES})
 
 
+def limits_of_file(runtime: str, precision: str) -> Limits:
+    """Limits that say the format and the precision of a file alone."""
+    with _as_typed():
+        return Limits(runtime=runtime, precision=precision)
+
+
 @contextmanager
 def _as_typed() -> Iterator[None]:
     """Replace the names of fields in an error by the options as they are typed: head_rate by --head-rate. A name

@@ -53,9 +53,9 @@ def pick(
         _check_searched(opened)
         start(listener.progress)
         from tuning.search import search
-        from unfreeze.file_judge import file_judge
+        from unfreeze.file_judge import FileJudge
 
-        judge = file_judge(opened, limits, listener, strict=True) if trial is None else _only(opened, trial)
+        judge = FileJudge(opened, limits, listener, strict=True) if trial is None else _only(opened, trial)
         told = read_probes(opened.path)
         fits = fits_of(opened.settings, *told, len(opened.images.class_names)) if told else None
         result = search(opened, listener, fits=fits, judge=judge, more=False)

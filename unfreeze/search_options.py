@@ -16,7 +16,7 @@ def _defaults(values: tuple) -> str:
     return ",".join(f"{value:g}" for value in values)
 
 
-SEARCH = [
+PROBED = [  # which models a search tries, as far as their files differ in more than weights
     option(
         "--backbones",
         type=Several(str),
@@ -36,6 +36,9 @@ SEARCH = [
         default=_defaults(DEFAULT.space[0]),
         help="Units of the dense layer: a list, or a range FROM:TO[:STEP]. 0: no dense layer.",
     ),
+]
+SEARCH = [
+    *PROBED,
     option(
         "--dropout", type=Numbers(float, 0.1), default="0:0.5", help="Dropout rates: a list, or a range FROM:TO[:STEP]."
     ),
@@ -128,26 +131,7 @@ SEARCH = [
         help="Number of epochs for which the chosen model is trained on, on augmented views that no trial has seen.",
     ),
 ]
-LIMITS = [
-    option("--max-size-mb", type=float, show_default="none", help="Largest size of the file, in millions of bytes."),
-    option(
-        "--max-latency-ms",
-        type=float,
-        show_default="none",
-        help="Longest time that the file may take for one image on one thread of this machine, in milliseconds.",
-    ),
-    option(
-        "--latency-scale",
-        type=float,
-        default=NO_LIMITS.latency_scale,
-        help="How many times slower the device is than one thread of this machine.",
-    ),
-    option(
-        "--max-memory-mb",
-        type=float,
-        show_default="none",
-        help="Most memory that the file may take beside its runtime, in millions of bytes.",
-    ),
+FILE = [
     option(
         "--runtime",
         type=Choice(RUNTIMES),
@@ -160,6 +144,36 @@ LIMITS = [
         default=NO_LIMITS.precision,
         help="The precision of that file.",
     ),
+]
+LIMITS = [
+    option("--max-size-mb", type=float, show_default="none", help="Largest size of the file, in millions of bytes."),
+    option(
+        "--max-latency-ms",
+        type=float,
+        show_default="none",
+        help="Longest time that the file may take for one image on one thread of this machine, or on the device that "
+        "--latencies tells of, in milliseconds.",
+    ),
+    option(
+        "--latency-scale",
+        type=float,
+        default=NO_LIMITS.latency_scale,
+        help="How many times slower the device is than one thread of this machine.",
+    ),
+    option(
+        "--latencies",
+        type=LocalPath(),
+        show_default="measured here",
+        help="JSON file of what the device took, by a script that `unfreeze probe` writes. Nothing is exported or "
+        "measured here then.",
+    ),
+    option(
+        "--max-memory-mb",
+        type=float,
+        show_default="none",
+        help="Most memory that the file may take beside its runtime, in millions of bytes.",
+    ),
+    *FILE,
 ]
 SINGLE = [
     option("--head-units", type=int, default=0, help="Units of a dense layer before the output. 0: no dense layer."),

@@ -27,12 +27,12 @@ def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, f
     settings, classes = opened.settings, len(opened.images.class_names)
     how: dict[str, Any] = {}
     if limits or (opened.path / PROBES).exists():
-        from unfreeze.file_judge import file_judge
+        from unfreeze.file_judge import FileJudge
 
         probed = probe_search(opened, limits, listener.progress)
         listener.on_probes(limits, probed)
         how["fits"] = fits_of(settings, limits, probed, classes)
-        how["judge"] = file_judge(opened, limits, listener)
+        how["judge"] = FileJudge(opened, limits, listener)
         files += min(MOST, len(settings.bases))
     after = partial(seconds_after, files, len(opened.images.select("test", *settings.judged_on)))
     return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), **how)

@@ -11,7 +11,7 @@ from toolkit.stats.accuracy_lost import EARLIER, FAILS, HOLDS, UNDECIDED
 from toolkit.stats.scores import SCORES, shown
 
 if TYPE_CHECKING:
-    from export.limits import Probe
+    from export.limits import Probe, Probed
     from export.proof.parity import Parity
     from toolkit.models.spec import ModelSpec
     from toolkit.stats.metrics import Evaluation
@@ -119,6 +119,12 @@ def chosen_by_words(file: str, folds: int = 1) -> str:
 def left_out_of_device(broken: Sequence[str]) -> str:
     """Which limits a file breaks, after what was measured of it; "" if none."""
     return f"  left out: {', '.join(broken)}" if broken else ""
+
+
+def source_words(probed: Sequence[Probed]) -> str:
+    """Where the latencies of a search's files come from, as a clause."""
+    sources = dict.fromkeys(one.source for one in probed if one.source)
+    return f"latencies measured by {one_line(', '.join(sources))}" if sources else "one image on one thread"
 
 
 def backbone_words(unfreeze: int, stage: str) -> str:

@@ -37,14 +37,33 @@ def attach(model: bytes, description: dict[str, Any]) -> bytes:
     entry = schema.MetadataT()
     entry.name, entry.buffer = BUFFER, len(parsed.buffers) - 1
     parsed.metadata = [*(parsed.metadata or []), entry]
-    builder = flatbuffers.Builder(len(model) + 4096)
-    builder.Finish(parsed.Pack(builder), file_identifier=b"TFL3")
     out = io.BytesIO()
-    out.write(bytes(builder.Output()))
+    out.write(_packed(parsed))
     with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
         for name, text in _files(description).items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)  # fixed date: equal bytes each time
     return out.getvalue()
+
+
+def with_batch_of_one(model: bytes) -> bytes:
+    """The TFLite file for one image at a time, without labels and description. LiteRT's CompiledModel, and so LiteRT.js
+    and the newer benchmark_model, refuse an input whose shape is open."""
+    parsed = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(model), 0))
+    parsed.metadata = [one for one in parsed.metadata or [] if _text(one.name) != BUFFER]
+    for graph in parsed.subgraphs:
+        for tensor in graph.tensors:
+            tensor.shapeSignature = None
+    return _packed(parsed)
+
+
+def _packed(parsed: schema.ModelT) -> bytes:
+    builder = flatbuffers.Builder(4096)
+    builder.Finish(parsed.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _text(name: bytes | str | None) -> str:
+    return name.decode() if isinstance(name, bytes) else name or ""
 
 
 def description_in(model: bytes) -> str | None:

@@ -4,6 +4,7 @@
     run          `unfreeze run`, all in one go; `unfreeze demo`
     scan         `unfreeze scan`
     tune_train   `unfreeze tune` and `unfreeze train`
+    probe        `unfreeze probe`, files to measure on a device
     adopt        `unfreeze adopt`, a model from elsewhere
     evaluate     `unfreeze evaluate`
     pick         `unfreeze pick`, another trial of a search

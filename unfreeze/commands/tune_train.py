@@ -15,14 +15,13 @@ from unfreeze import options as o
 from unfreeze.commands.finish import print_result, require_limits
 from unfreeze.search_options import LIMITS, SEARCH, SINGLE
 from unfreeze.tracking.mlflow_store import check_store
-from unfreeze.wording import left_out_of_device, probe_words
+from unfreeze.wording import left_out_of_device, probe_words, source_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from export.limits import Limits
+    from export.limits import Limits, Probed
     from toolkit.data.image_set import ImageSet
-    from unfreeze.device_limits import Probed
     from unfreeze.finalists import Finalist
 
 
@@ -98,7 +97,7 @@ def warn(screen: Any, images: ImageSet) -> None:
 
 def show_probes(screen: Any, limits: Limits, probed: Sequence[Probed]) -> None:
     """Print what was measured of the device's file, and what is left out."""
-    screen.say(f"as a {limits.runtime} {limits.precision} file, untrained, one image on one thread:")
+    screen.say(f"as a {limits.runtime} {limits.precision} file, untrained, {source_words(probed)}:")
     width = max(len(one.backbone) for one in probed)
     for one in probed:
         told = limits.broken(one.probe)

@@ -45,7 +45,15 @@ from unfreeze.pages.unsure import (
     unsure_otherwise_sentence,
     without_temperature,
 )
-from unfreeze.wording import COULD_NOT_RUN, chosen_by_words, folds_words, majority_words, varied_words, verdict_words
+from unfreeze.wording import (
+    COULD_NOT_RUN,
+    chosen_by_words,
+    folds_words,
+    majority_words,
+    source_words,
+    varied_words,
+    verdict_words,
+)
 
 LISTED = 30  # files are named at most; the others are counted
 CHIPS = {  # verdict -> CSS class of the element that shows it
@@ -70,6 +78,7 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "name": facts.name,
         "today": date.today().isoformat(),
         "settings": facts.run.settings,
+        "latency_source": source_words(facts.probes),
         "evaluation": facts.evaluation,
         "model": model_words(facts),
         "colour": colour_word(facts),

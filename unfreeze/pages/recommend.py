@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from export.limits import Limits, Probe
+from export.limits import Limits, Probe, scaled
 from toolkit.stats.accuracy_lost import UNDECIDED
 from unfreeze.pages.run_facts import ExportedFile
 
@@ -63,9 +63,10 @@ def _broken(file: ExportedFile, limits: Limits | None) -> list[str]:
     """The limits that a file of the device's runtime breaks."""
     if limits is None or limits.runtime != file.format or file.parity is None:
         return []
-    time = file.milliseconds()
+    if limits.latencies:  # times and memory of this machine say nothing of the device
+        return limits.broken(Probe(file.megabytes))
     return limits.broken(
-        Probe(file.megabytes, None if time is None else time * limits.latency_scale, file.parity.memory_mb)
+        scaled(Probe(file.megabytes, file.milliseconds(), file.parity.memory_mb), limits.latency_scale)
     )
 
 

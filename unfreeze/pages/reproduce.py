@@ -173,6 +173,9 @@ def _typed(name: str, value: object) -> list[str]:
     if isinstance(value, tuple):
         return [option, ",".join(map(_number, value))]
     is_path = is_file(str(value)) if name == "backbone" else value not in NO_FILES
+    if name == "latencies":  # the list of the files lies beside it
+        path = Path(str(value))
+        return [option, f"{path.parent.name}/{path.name}"]
     if name == "image_dir" or (name in ("backbone", "weights") and is_path):
         path = Path(str(value))
         return [option, f"{path.parent.name}/{path.name}" if path.name == OWN_BACKBONE else path.name]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from export.artefacts import TEST, Artefact, Manifest, read_manifest, read_reference
-from export.limits import Limits
+from export.limits import Limits, Probed
 from export.proof.parity import Parity, read_parities
 from export.proof.pixel_sensitivity import StoredSensitivity, read_sensitivity
 from export.settings import ExportSettings
@@ -26,7 +26,7 @@ from toolkit.training.held_out import Temperature, read_temperature
 from toolkit.training.history import Row, read_history
 from toolkit.training.stored_spec import OF_EARLIER, read_spec
 from tuning.results import Trial, read_epochs, read_left_out, read_trials
-from unfreeze.device_limits import Probed, read_probes
+from unfreeze.device_limits import read_probes
 from unfreeze.front_points import FrontPoint, read_front
 from unfreeze.wording import VARIED_WORDS, verdict_words
 

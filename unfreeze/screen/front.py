@@ -20,7 +20,7 @@ HEAD = ["file", "", "model", "trial", "accuracy", "MB", "ms", "memory MB"]
 
 def show_finalists(screen: Any, limits: Limits, found: Sequence[Finalist]) -> None:
     """Print what was measured of the trained files, and which of them break a limit."""
-    from export.probe import scaled
+    from export.limits import scaled
 
     screen.say(f"finalists as {limits.variant.name}, on the validation images, one image on one thread:")
     for one in sorted(found, key=lambda one: -one.accuracy):
