@@ -391,3 +391,60 @@ def test_one_worker_never_waits(tmp_path: Path, count: int, monkeypatch: pytest.
     monkeypatch.setattr(tuner.oracle, "populate_space", watched)
     search(tuner)
     assert Counter(answer["status"] for answer in answered) == {"RUNNING": len(tuner.ran), "STOPPED": 1}
+
+
+# What the device makes of it
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_best_of_each_base_that_is_cheaper_than_all_better_ones_goes_on(tmp_path: Path, seed: int) -> None:
+    """The larger the image, the better. Without costs only the two largest sizes would go on."""
+
+    def script(point: dict[str, Any]) -> float:
+        return 10.0 - point["image_size"] + point["a"] / 10 + (point["tuner/rung"] == 0)
+
+    def cost(trial: Any) -> float:
+        return float(trial.hyperparameters.values["image_size"])
+
+    space = grid(image_size=4, a=3)
+    without = halving(tmp_path / "without", script, space, max_trials=12, seed=seed)
+    without.search(verbose=0)
+    assert chosen(without, 1, "image_size") == [2, 2, 2, 3, 3, 3]
+    tuner = halving(tmp_path / "with", script, space, max_trials=12, seed=seed, cost=cost)
+    tuner.search(verbose=0)
+    assert sizes(tuner) == sizes(without) == [12, 6, 3]
+    assert chosen(tuner, 1, "image_size") == [0, 1, 2, 3, 3, 3]
+    assert [point["a"] for point in points(tuner, 1) if point["image_size"] < 2] == [0, 0]  # the best of its size
+    assert 3 in chosen(tuner, 2, "image_size")
+    assert len(set(chosen(tuner, 2, "image_size"))) > 1
+
+
+def points(tuner: Any, number: int) -> list[dict[str, Any]]:
+    return [trial.hyperparameters.values for trial in rung(tuner, number)]
+
+
+def test_a_base_that_is_worse_and_dearer_is_no_part_of_the_front(tmp_path: Path) -> None:
+    def script(point: dict[str, Any]) -> float:
+        return float(point["image_size"]) + point["a"] / 10  # the smaller, the better
+
+    tuner = halving(
+        tmp_path,
+        script,
+        grid(image_size=4, a=3),
+        max_trials=12,
+        cost=lambda trial: float(trial.hyperparameters.values["image_size"]),
+    )
+    tuner.search(verbose=0)
+    assert chosen(tuner, 1, "image_size") == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("cut", range(3, 20, 4))
+def test_a_search_with_costs_that_is_cut_goes_on_as_if_it_had_not_been(tmp_path: Path, cut: int) -> None:
+    def script(point: dict[str, Any]) -> float:
+        return 10.0 - point["image_size"] + point["a"] / 10
+
+    how: dict[str, Any] = {"max_trials": 12, "cost": lambda trial: float(plain(trial)["image_size"])}
+    whole = search(halving(tmp_path / "whole", script, grid(image_size=4, a=3), **how))
+    search(halving(tmp_path / "cut", cut_after(cut, script), grid(image_size=4, a=3), **how))
+    again = search(halving(tmp_path / "cut", script, grid(image_size=4, a=3), **how))
+    assert states(again) == states(whole)

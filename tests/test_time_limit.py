@@ -20,7 +20,7 @@ from tuning import memory
 from tuning.activations.cache import PASS
 from tuning.oracles.halving import rungs
 from tuning.results import SearchResult, read_left_out, write_left_out
-from tuning.time_limit import TimeLimit, TimeOverError, Work, duration
+from tuning.time_limit import HEAD, TimeLimit, TimeOverError, Work, duration
 from unfreeze.after_search import leaves_no_time_for_latencies, seconds_after, without_latencies
 from unfreeze.option_types import Duration
 
@@ -274,6 +274,20 @@ def test_each_base_has_a_pass_that_is_timed_by_itself(clock: Clock, tmp_path: Pa
     assert not limit.stopped
     for rates in limit.rates.values():
         assert all(5.0 <= rate * SETTINGS.epochs <= 6.1 for rate in rates)
+
+
+def test_a_pass_that_is_still_to_come_counts(clock: Clock) -> None:
+    """Heads take 5 s, a pass over the prefix 100 s. The third base has no pass yet, the fourth trial needs none."""
+    settings = Settings(vary={"image_size": (32, 64, 96)}, head_epochs=5, tune_epochs=1)
+    limit = TimeLimit(200, clock=clock)
+    limit.work = Work(settings)
+    limit.rates = {((32,), HEAD): [1.0], ((32,), 1): [1.0]}
+    assert limit.fits(3)
+    limit.passes = [100.0, 90.0]
+    assert limit.fits(3)
+    clock.passes(95)
+    assert not limit.fits(3)
+    assert limit.fits(4)
 
 
 @pytest.mark.parametrize(

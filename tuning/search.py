@@ -25,12 +25,13 @@ from toolkit.stats.scores import SCORES
 from toolkit.storage.files import write_json
 from toolkit.training.history import Row
 from tuning import memory
+from tuning.device import ANY, Device
 from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, read_left_out, write_left_out, write_trials
 from tuning.retrain import retrained
 from tuning.save_taken import final_of, save_taken
-from tuning.search_space import Fits, base_of, bases, hyperparameters, model_spec, varied
-from tuning.selection import Candidate, Judge, Judged, as_trained, choose_trial
+from tuning.search_space import base_of, bases, hyperparameters, model_spec, varied
+from tuning.selection import Candidate, Judged, choose_trial
 from tuning.time_limit import TimeLimit
 from tuning.trial_curves import TrialCurves
 from tuning.trial_files import trial_folder
@@ -43,17 +44,16 @@ def search(
     run: Run,
     listener: Listener = SILENT,
     limit: TimeLimit | None = None,
-    fits: Fits | None = None,
-    judge: Judge = as_trained,
+    device: Device = ANY,
     more: bool = True,
 ) -> SearchResult:
     """Start or continue the search in a run folder. Writes trials.csv, model.keras, model.json and history.csv, and
     tensorboard/ during the search.
 
     `listener.on_trials` gets all trials that have ended: once at the start, then whenever another one ends. `limit`:
-    the time of the command. `fits`: what is left of the search space; None: all. `judge`: what the completed trials are
-    chosen by. `more`: False to choose among the trials that there are. Raises NoAnswerError if every trial failed, or
-    if the time was over before one had ended.
+    the time of the command. `device`: what it leaves of the search space, and what trials are chosen by. `more`: False
+    to choose among the trials that there are. Raises NoAnswerError if every trial failed, or if the time was over
+    before one had ended.
     """
     limit = limit or TimeLimit()
     settings, labels = run.settings, run.images.select(*run.settings.judged_on).labels
@@ -71,8 +71,8 @@ def search(
         listener.on_epoch(row)
         limit.epoch()
 
-    space = hyperparameters(settings, fits)
-    oracle = _oracle(run, labels, space)
+    space = hyperparameters(settings, device.fits)
+    oracle = _oracle(run, labels, space, device)
     model = TrialModel(run, folds, tell, limit.watched(listener.progress))
     if more:
         largest = {one.get("backbone"): one for one in sorted(bases(space), key=lambda one: one.get("image_size", 0))}
@@ -90,7 +90,7 @@ def search(
     if not completed(oracle):
         _, message = next(iter(failures(oracle)), ("", "no trial was run"))
         raise NoAnswerError(f"every trial failed; the first said: {message}")
-    judged = judge(_candidates(run, oracle), lambda trial: tuner.load_model(oracle.trials[trial]))
+    judged = device.judge(_candidates(run, oracle), lambda trial: tuner.load_model(oracle.trials[trial]))
     left_out = limit.left_out(oracle) if more else read_left_out(run.path)
     result = replace(_result(run, oracle, labels, judged), left_out=left_out)
     write_left_out(run.path, result.left_out)
@@ -107,7 +107,7 @@ def search(
     return replace(result, kept=row)
 
 
-def _oracle(run: Run, labels: np.ndarray, space: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
+def _oracle(run: Run, labels: np.ndarray, space: keras_tuner.HyperParameters, device: Device) -> keras_tuner.Oracle:
     settings = run.settings
 
     def error(one: OracleTrial, other: OracleTrial) -> float:
@@ -122,6 +122,7 @@ def _oracle(run: Run, labels: np.ndarray, space: keras_tuner.HyperParameters) ->
         max_epochs=settings.epochs,
         head_epochs=settings.head_epochs,
         error=error,
+        cost=lambda trial: device.cost(trial.hyperparameters.values),
         seed=settings.seed,
     )
 

@@ -81,6 +81,7 @@ class TimeLimit:
         self.begun = clock() if begun is None else begun
         self.work: Work | None = None
         self.rates: dict[Kind, list[float]] = {}  # seconds an epoch of each trial
+        self.passes: list[float] = []  # seconds of each pass over a frozen prefix
         self.stopped = False  # whether something was left out
         self._trial = self._pass = self._passed = 0.0
         self._first = self._done = self._epochs = 0
@@ -137,6 +138,8 @@ class TimeLimit:
         settings = self.work.settings
         (_, _, head), *later = rungs(configurations, settings.head_epochs, settings.epochs)
         needed = fmean(known) * head + sum(size * self._seconds(None, end - first) for size, first, end in later)
+        if configurations <= len(settings.bases):  # each base has its first trial before any has a second one
+            needed += max(self.passes, default=0.0)
         fits = self.clock() + needed <= self.end
         self.stopped |= not fits
         return fits
@@ -165,6 +168,7 @@ class TimeLimit:
         """A trial has ended, well or not."""
         if self.work is not None and trial.status in FINISHED:
             self._note(trial.hyperparameters.values, self.clock() - self._trial - self._passed)
+            self.passes += [self._passed] if self._passed else []
 
     def watched(self, progress: Progress) -> Progress:
         """The same function, which raises TimeOverError when the pass over the frozen prefix is seen not to fit."""

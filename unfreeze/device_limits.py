@@ -7,7 +7,7 @@ RUN/probes.json; a search that goes on reads them there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.probe import ProbeFile
     from export.variants import Variant
     from toolkit.run import Run
+    from tuning.device import Device
+    from tuning.selection import Judge
 
 PROBES = "probes.json"
 MOST = 12  # trained models whose files are measured, too
@@ -154,6 +156,20 @@ def read_probes(run: Path) -> tuple[Limits, tuple[Probed, ...]] | None:
         return Limits(**told["limits"]), tuple(probed)
     except (LookupError, TypeError, ValueError):
         raise UnfreezeError(f"{run / PROBES} is damaged; remove it, and the next search measures anew") from None
+
+
+def device_of(run: Run, limits: Limits, probed: Sequence[Probed], judge: Judge) -> Device:
+    """What the device changes of a run's search. A point costs the latency of its backbone and image size."""
+    from tuning.device import Device
+    from tuning.search_space import base_of
+
+    times = {(one.backbone, one.image_size): one.probe.latency_ms for one in probed}
+
+    def cost(values: Mapping[str, Any]) -> float | None:
+        own = run.settings.at(base_of(values))
+        return times.get((label_of(own.backbone, own.alpha), own.image_size))
+
+    return Device(fits_of(run.settings, limits, probed, len(run.images.class_names)), judge, cost)
 
 
 def fits_of(settings: Settings, limits: Limits, probed: Sequence[Probed], classes: int) -> Fits:

@@ -13,7 +13,7 @@ from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 from unfreeze.api import Finished, finish
 from unfreeze.artefact_api import PathLike, load, start
-from unfreeze.device_limits import fits_of, read_probes
+from unfreeze.device_limits import device_of, read_probes
 from unfreeze.front_points import FrontPoint, read_front
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
@@ -52,13 +52,14 @@ def pick(
         opened = load(run, data)
         _check_searched(opened)
         start(listener.progress)
+        from tuning.device import Device
         from tuning.search import search
         from unfreeze.file_judge import FileJudge
 
         judge = FileJudge(opened, limits, listener, strict=True) if trial is None else _only(opened, trial)
         told = read_probes(opened.path)
-        fits = fits_of(opened.settings, *told, len(opened.images.class_names)) if told else None
-        result = search(opened, listener, fits=fits, judge=judge, more=False)
+        device = device_of(opened, *told, judge) if told else Device(judge=judge)
+        result = search(opened, listener, device=device, more=False)
         return finish(run, result, _last_export(opened), begun=begun, listener=listener)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from export.limits import Limits
 from toolkit.progress import Listener
@@ -11,7 +11,7 @@ from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
 from unfreeze.after_search import seconds_after
 from unfreeze.artefact_api import DATA, PathLike, start
-from unfreeze.device_limits import MOST, PROBES, fits_of, probe_search
+from unfreeze.device_limits import MOST, PROBES, device_of, probe_search
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
@@ -21,21 +21,20 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
 def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, files: int = 0) -> SearchResult:
     """The search in a run folder. `begun`: when the command began, by `time.monotonic`. `files`: how many will be
     exported after it; 0: nothing comes after it."""
+    from tuning.device import ANY
     from tuning.search import search
     from tuning.time_limit import TimeLimit
 
-    settings, classes = opened.settings, len(opened.images.class_names)
-    how: dict[str, Any] = {}
+    settings, device = opened.settings, ANY
     if limits or (opened.path / PROBES).exists():
         from unfreeze.file_judge import FileJudge
 
         probed = probe_search(opened, limits, listener.progress)
         listener.on_probes(limits, probed)
-        how["fits"] = fits_of(settings, limits, probed, classes)
-        how["judge"] = FileJudge(opened, limits, listener)
+        device = device_of(opened, limits, probed, FileJudge(opened, limits, listener))
         files += min(MOST, len(settings.bases))
     after = partial(seconds_after, files, len(opened.images.select("test", *settings.judged_on)))
-    return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), **how)
+    return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), device)
 
 
 def prepared(

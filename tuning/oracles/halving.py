@@ -8,6 +8,7 @@ which rung a trial belongs, `tuner/trial_id` from which trial it goes on. Loadin
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,7 +18,7 @@ from keras_tuner.engine.trial import Trial as OracleTrial
 from keras_tuner.engine.trial import TrialStatus
 
 from tuning.oracles.base import ResumableOracle
-from tuning.search_space import Values
+from tuning.search_space import Values, base_of
 from tuning.trial_records import FINISHED, completed, rank
 
 SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # trials of one point may differ in these
@@ -53,6 +54,9 @@ class HalvingOracle(ResumableOracle):
     trials are ordered so that the depths are balanced. A trial that fails or diverges later is replaced by the next
     best.
 
+    Where `cost(trial)` is known, such as the latency of its file, the best trial of each backbone and image size that
+    is cheaper than all that are better goes on, too, in the place of others: at most half of those that go on.
+
     `max_trials` may be raised until the second rung begins; from then on the bracket keeps its size.
     """
 
@@ -63,10 +67,11 @@ class HalvingOracle(ResumableOracle):
         head_epochs: int,
         max_epochs: int,
         error: Callable[[OracleTrial, OracleTrial], float] = lambda one, other: 0.0,
+        cost: Callable[[OracleTrial], float | None] = lambda trial: None,
         **more: Any,
     ) -> None:
         super().__init__(**more)  # without a limit, because promoted trials do not count among the `max_trials`
-        self.error = error
+        self.error, self.cost = error, cost
         self.fits: Callable[[int], bool] = lambda configurations: True  # whether there is time for so many
         self.configurations = max_trials
         self.head_epochs, self.max_epochs = head_epochs, max_epochs
@@ -133,11 +138,37 @@ class HalvingOracle(ResumableOracle):
         those within one standard error of the last planned one, then the rest, which replace trials that fail."""
         order = self._order(trials)
         first, rest = order[:planned], order[planned:]
-        if not rest or (number == 1 and self.head_epochs):
-            return len(first), order
-        close = [trial for trial in rest if abs(trial.score - first[-1].score) <= self.error(first[-1], trial)]
-        more = close[: planned // 2]
-        return planned + len(more), [*first, *more, *(trial for trial in rest if trial not in more)]
+        close: list[OracleTrial] = []
+        if rest and not (number == 1 and self.head_epochs):
+            close = [trial for trial in rest if abs(trial.score - first[-1].score) <= self.error(first[-1], trial)]
+        chosen = self._with_front(order, first) + close[: planned // 2]
+        chosen = list(dict.fromkeys(chosen))
+        return len(chosen), [*chosen, *(trial for trial in order if trial not in chosen)]
+
+    def _with_front(self, order: list[OracleTrial], first: list[OracleTrial]) -> list[OracleTrial]:
+        """The trials that go on, `first`, of which up to a half are replaced, the worst first, by the front."""
+        front, replaced = self._front(order), list(first)
+        for trial in [one for one in front if one not in first][: len(first) // 2]:
+            others = [one for one in replaced if one not in front]
+            if not others:
+                break
+            replaced.remove(others[-1])
+            replaced.append(trial)
+        return [trial for trial in order if trial in replaced]
+
+    def _front(self, order: list[OracleTrial]) -> list[OracleTrial]:
+        """The best trial of each base, as far as it is cheaper than all that are better; [] if no cost is known."""
+        best: dict[tuple, OracleTrial] = {}
+        for trial in order:
+            best.setdefault(tuple(base_of(trial.hyperparameters.values).items()), trial)
+        front: list[OracleTrial] = []
+        least = math.inf
+        for trial in best.values():
+            cost = self.cost(trial)
+            if cost is not None and cost < least:
+                front.append(trial)
+                least = cost
+        return front
 
     def _rung(self, number: int) -> list[OracleTrial]:
         return [trial for trial in self.trials.values() if trial.hyperparameters.values.get("tuner/rung") == number]
