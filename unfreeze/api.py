@@ -183,7 +183,6 @@ def probe(
     possible = Rule(int, f"a whole number from 2 to {MAX_CLASSES}", lambda value: 2 <= value <= MAX_CLASSES)
     check_value("classes", classes, possible)
     settings.check_files()
-    start(listener.progress)
     from unfreeze.probing import write_folder
 
     return write_folder(local_path(folder, "a local folder"), settings, limits, classes, listener.progress)

@@ -17,6 +17,7 @@ from toolkit.progress import Progress
 from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.storage.files import file_digest, scratch, sweep
+from unfreeze.artefact_api import start
 from unfreeze.device_limits import combinations, write_probes
 from unfreeze.probe_command import search_options
 
@@ -26,10 +27,11 @@ def write_folder(
 ) -> tuple[ProbedFile, ...]:
     """Write a model file for each backbone and image size, with the smallest head for so many classes, and what
     measures them on a device. Raises UnfreezeError if the folder holds something else."""
+    check_folder(folder)
+    start(progress)
     from export.formats.tflite_metadata import with_batch_of_one
     from export.probe import ProbeFile
 
-    check_folder(folder)
     sweep(folder)
     run = Run(folder, _no_images(folder, classes), settings)
     bases, found = combinations(settings), []

@@ -28,7 +28,7 @@ stop() {
 }
 
 safe() { # a text that may stand in a JSON string
-    tr -cd 'A-Za-z0-9 ._()+:,/=-' | cut -c 1-100
+    tr -cd 'A-Za-z0-9 ._()+:,/=_-' | cut -c 1-100
 }
 
 [ -f "$program" ] || stop "give the path of benchmark_model for the device; the head of this script says where it is"
