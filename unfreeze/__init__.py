@@ -25,7 +25,7 @@ does not.
     tracking       a run's folder -> MLflow
     searching      the search of `tune` and `run`, within what the device allows
     device_limits  what the device allows, measured before any training
-    own_backbone   a keras.Model as the backbone of a run
+    own_parts      parts of the caller's: the settings that fit them, a keras.Model as the backbone
     after_search   what `run` takes after its search: an estimate
     wording        sentences that terminal, page and model card share
     evidence_wording  those on what the verdicts rest on
@@ -35,6 +35,7 @@ from export.limits import Limits
 from export.settings import Conversion, ExportSettings, VerifySettings
 from toolkit.data.settings import DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.own.parts import Own
 from toolkit.progress import Listener
 from toolkit.settings import Settings
 from unfreeze.api import Finished, adopt, backbones, evaluate, report, run, scan, track, train, tune, write_csv
@@ -49,6 +50,7 @@ __all__ = [
     "Limits",
     "Listener",
     "NoAnswerError",
+    "Own",
     "Settings",
     "UnfreezeError",
     "VerifySettings",
