@@ -104,6 +104,29 @@ def test_own_metrics_are_columns_that_agree_with_the_answers(owned: Run) -> None
         assert float(best["val_mean_absolute_error"]) == pytest.approx(error, rel=1e-5)
 
 
+def test_tensorboard_and_mlflow_have_own_metrics_and_hyperparameters(owned: Run) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from unfreeze.tracking.mlflow import trial_runs
+
+    logged = {one.name: one for one in trial_runs(owned.path)}
+    for trial in trials(owned):
+        events = EventAccumulator(str(owned.path / "tensorboard" / f"trial_{trial.trial}"))
+        events.Reload()
+        rows = curve(owned, trial.trial)
+        for name in METRICS:
+            wanted = [(int(row["epoch"]), float(row[name])) for row in rows]
+            assert [(one.step, one.value) for one in events.Scalars(name)] == pytest.approx(wanted)
+            told = logged[f"trial_{trial.trial}"]
+            assert [(epoch, value) for found, value, epoch in told.metrics if found == name] == wanted
+        assert told.params["units"] == str(trial.varied["units"])
+        assert told.params["rate"] == str(trial.varied["rate"])
+    (file,) = (owned.path / "tensorboard").glob("events.*")
+    config = file.read_bytes()
+    assert b"units" in config
+    assert b"rate" in config
+
+
 def test_a_trial_is_the_search_of_its_point_alone(owned: Run, pictures: Path, tmp_path: Path) -> None:
     def fixed(units: int, rate: float) -> Callable[[Any], None]:
         def only(hp: Any) -> None:

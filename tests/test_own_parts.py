@@ -340,23 +340,30 @@ def test_settings_of_replaced_parts_are_refused() -> None:
 
 
 PROGRAM = """
-from functools import partial
+from functools import lru_cache, partial, wraps
 from toolkit.own.function_digest import digest_of, function_digest
 STEP = {step}
+def twice(function):
+    @wraps(function)
+    def both(x):
+        return function(function(x, {twice}))
+    return both
+@twice
 def helper(x, by=STEP):
-    return [x + by for _ in range(2)]
+    return x + by
 def outer(power):
     def function(x):
         return helper(x) * power
     return function
-print([function_digest(one) for one in (outer({power}), partial(outer(1), 3))], digest_of(outer(1)))
+told = outer({power})
+print([function_digest(one) for one in (told, partial(told, 3), lru_cache(told))], digest_of(told))
 """
 
 
 def test_a_digest_is_the_same_in_every_process_and_sees_what_changed(tmp_path: Path) -> None:
-    def told(step: int, power: int, *, file: bool = True) -> str:
+    def told(step: int, power: int, twice: int = 0, *, file: bool = True) -> str:
         path = tmp_path / "program.py"
-        path.write_text(PROGRAM.format(step=step, power=power))
+        path.write_text(PROGRAM.format(step=step, power=power, twice=twice))
         command = [str(path)] if file else ["-c", path.read_text()]
         where = {"cwd": Path(__file__).parents[1], "env": {"PYTHONPATH": "."}}
         return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True, **where).stdout  # type: ignore[call-overload,no-any-return]
@@ -364,7 +371,7 @@ def test_a_digest_is_the_same_in_every_process_and_sees_what_changed(tmp_path: P
     first = told(1, 2)
     assert first == told(1, 2)
     assert first.endswith("source\n")
-    assert len({first, told(2, 2), told(1, 3)}) == 3
+    assert len({first, told(2, 2), told(1, 3), told(1, 2, 7)}) == 4
     without = told(1, 2, file=False)
     assert without.endswith(("code\n", "source\n"))
     assert len({without, told(2, 2, file=False), told(1, 3, file=False)}) == 3

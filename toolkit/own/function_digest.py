@@ -37,10 +37,10 @@ def digest_of(function: Any) -> str:
 
 
 def _function(called: Any) -> Any:
-    """The function behind a partial, a bound method, a decorated function or an object with `__call__`."""
-    while isinstance(called, functools.partial):
-        called = called.func
-    called = inspect.unwrap(called) if callable(called) else called
+    """The function behind a partial, a cached one, a bound method or an object with `__call__`. A decorator's function
+    names the decorated one, and stays."""
+    while isinstance(called, functools.partial) or (hasattr(called, "__wrapped__") and not _is_python(called)):
+        called = called.func if isinstance(called, functools.partial) else called.__wrapped__
     if isinstance(called, MethodType):
         return called.__func__
     if isinstance(called, FunctionType):
@@ -55,7 +55,7 @@ def _told(called: Any, seen: set[int]) -> Iterator[str]:
     seen.add(id(called))
     if isinstance(called, functools.partial):
         yield from _value((called.args, called.keywords), "", seen)
-    elif not isinstance(called, (FunctionType, MethodType)):
+    elif not _is_python(called):
         yield from _value(getattr(called, "__dict__", {}), "", seen)  # the state of an object with `__call__`
     elif isinstance(called, MethodType):
         yield from _value(getattr(called.__self__, "__dict__", {}), "", seen)
@@ -71,9 +71,13 @@ def _told(called: Any, seen: set[int]) -> Iterator[str]:
         yield from _value(value, function.__module__, seen)
 
 
+def _is_python(called: Any) -> bool:
+    return isinstance(called, (FunctionType, MethodType))
+
+
 def _source(function: FunctionType) -> str | None:
     try:
-        return textwrap.dedent(inspect.getsource(function))
+        return textwrap.dedent(inspect.getsource(function.__code__))  # of the function itself, not of one that it wraps
     except (OSError, TypeError):
         return None
 
