@@ -354,12 +354,12 @@ def test_a_search_from_a_file_and_from_a_model(pictures: Path, tmp_path: Path) -
     run = prepare(pictures, tmp_path / "file", settings)
     result = search(run)
     accuracy = evaluate_run(run).accuracy
-    other = unfreeze.tune(pictures, tmp_path / "model", settings=USUAL, backbone=own)
+    other = unfreeze.tune(pictures, tmp_path / "model", settings=USUAL, own=unfreeze.Own(backbone=own))
     assert [one.val_loss for one in other.trials] == [one.val_loss for one in result.trials]
     assert unfreeze.evaluate(tmp_path / "model").accuracy == accuracy
-    unfreeze.tune(pictures, tmp_path / "model", settings=USUAL, backbone=own)  # goes on
+    unfreeze.tune(pictures, tmp_path / "model", settings=USUAL, own=unfreeze.Own(backbone=own))  # goes on
     with pytest.raises(UnfreezeError, match="holds another backbone"):
-        unfreeze.tune(pictures, tmp_path / "model", settings=USUAL, backbone=nested())
+        unfreeze.tune(pictures, tmp_path / "model", settings=USUAL, own=unfreeze.Own(backbone=nested()))
     (tmp_path / "moved").mkdir()
     shutil.move(tmp_path / "own.keras", tmp_path / "moved" / "own.keras")
     moved = replace(settings, backbone=str(tmp_path / "moved" / "own.keras"))
@@ -382,16 +382,16 @@ def test_shared_activations_train_as_whole_models_do(pictures: Path, tmp_path: P
 
 def test_nothing_is_left_of_a_run_that_did_not_begin(tmp_path: Path) -> None:
     with pytest.raises(UnfreezeError, match="does not exist"):
-        unfreeze.tune(tmp_path / "nothing", tmp_path / "run", settings=USUAL, backbone=plain())
+        unfreeze.tune(tmp_path / "nothing", tmp_path / "run", settings=USUAL, own=unfreeze.Own(backbone=plain()))
     assert not (tmp_path / "run").exists()
     (tmp_path / "own").mkdir()
     plain().save(tmp_path / "own" / "backbone.keras")  # what was there stays
     own = keras.models.load_model(tmp_path / "own" / "backbone.keras")
     with pytest.raises(UnfreezeError, match="does not exist"):
-        unfreeze.tune(tmp_path / "nothing", tmp_path / "own", settings=USUAL, backbone=own)
+        unfreeze.tune(tmp_path / "nothing", tmp_path / "own", settings=USUAL, own=unfreeze.Own(backbone=own))
     assert (tmp_path / "own" / "backbone.keras").is_file()
     with pytest.raises(UnfreezeError, match="got str; a file is named in the settings"):
-        unfreeze.tune(tmp_path / "nothing", tmp_path / "run", settings=USUAL, backbone="own.keras")  # type: ignore[arg-type]
+        unfreeze.tune(tmp_path / "nothing", tmp_path / "run", settings=USUAL, own=unfreeze.Own(backbone="own.keras"))  # type: ignore[arg-type]
 
 
 def test_the_model_of_a_run_needs_the_file_no_more(pictures: Path, tmp_path: Path) -> None:

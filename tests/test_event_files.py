@@ -121,7 +121,7 @@ def test_a_folder_deleted_while_it_is_written_stops_nothing(tmp_path: Path) -> N
     assert_shows(tmp_path / "board", [row(1, 0.4)])
 
 
-def test_the_space_is_that_of_the_last_call(tmp_path: Path) -> None:
+def test_the_space_is_that_of_the_last_call(tiny: str, tmp_path: Path) -> None:
     for settings in (SETTINGS, SETTINGS, replace(SETTINGS, unfreeze=(1,))):
         write_space(tmp_path, settings)
         assert len(list(tmp_path.iterdir())) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,25 @@ def test_own_model(pictures: Path, tmp_path: Path) -> None:
     out = ran("own_model.py", pictures, tmp_path / "run", 2)
     assert [f"{name} holds" in out for name in ("saved_model", "model.tflite", "model.onnx")] == [True] * 3
     assert "Prediction(path=" in out
+
+
+@pytest.mark.long
+def test_own_parts(pictures: Path, tmp_path: Path) -> None:
+    """Every part is used, and all that comes after the search works without them."""
+    run = tmp_path / "run"
+    out = ran("own_parts.py", pictures, run, 2)
+    assert [f"{name} holds" in out for name in ("saved_model", "model.tflite", "model.onnx")] == [True] * 3
+    assert all(f"'{name}': " in out for name in ("units", "activation", "rate", "gamma", "unfreeze"))
+    told = json.loads((run / "run.json").read_text())["own"]
+    assert {part: one["name"] for part, one in told.items()} == {
+        **{name: name for name in ("space", "head", "loss", "optimizer")},
+        "metrics": "F1Score",
+        "augment": "erase",
+    }
+    picture = next(pictures.rglob("*.jpg"))
+    for words in (["evaluate", run], ["predict", run, picture], ["report", run]):
+        command = [sys.executable, "-m", "unfreeze", *map(str, words)]
+        subprocess.run(command, check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 @pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("*.py")))

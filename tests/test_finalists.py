@@ -86,7 +86,9 @@ def judged(
 ) -> Any:
     candidates, found, files = given
     images = SimpleNamespace(select=lambda *parts: SimpleNamespace(labels=labels), class_names=("a", "b"))
-    opened: Any = SimpleNamespace(images=images, settings=replace(unfreeze.Settings(), **how), path=Path("run"))
+    opened: Any = SimpleNamespace(
+        images=images, settings=replace(unfreeze.Settings(), **how), path=Path("run"), own=unfreeze.Own()
+    )
     monkeypatch.setattr(module, "measured", lambda run, some, *rest: {one.trial: found[one.trial] for one in some})
     monkeypatch.setattr(module, "answers_of", lambda run, one: files[one.trial])
     return FileJudge(opened, limits, unfreeze.Listener())(candidates, lambda trial: None)  # type: ignore[arg-type, return-value]
@@ -340,3 +342,22 @@ def test_the_report_shows_what_can_be_had(run: Path) -> None:
         assert page.count(f"<title>trial {one.trial} as {one.file}: {one.accuracy:.2%}, {one.size_mb:.2f} MB") == 2
         assert f"<td>{one.model}</td>" in page
     assert "Chosen by what the model_int8.tflite of each answers to the validation images" in page
+
+
+def test_pick_needs_the_parts_with_which_the_search_was_begun(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    def space(hp: Any) -> None:
+        hp.Choice("noise", [0.0, 0.1])
+
+    def head(features: Any, hp: Any) -> Any:
+        import keras
+
+        return keras.layers.GaussianNoise(hp["noise"])(features)
+
+    own = unfreeze.Own(space=space, head=head)
+    settings_ = replace(SETTINGS, head_units=0, dropout=0.0, unfreeze=0, trials=2)
+    result = unfreeze.tune(pictures, tmp_path / "run", settings=settings_, own=own)
+    other = next(trial.number for trial in result.trials if trial.trial != result.taken)
+    with pytest.raises(UnfreezeError, match=r"begun with space \(.*Go on from Python with the same parts"):
+        unfreeze.pick(tmp_path / "run", trial=other)
+    assert unfreeze.pick(tmp_path / "run", trial=other, own=own).search.taken == f"{other:04d}"
+    assert "noise" in unfreeze.front(tmp_path / "run")[0].model

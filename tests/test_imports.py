@@ -19,7 +19,8 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
     *("toolkit.models.build", "toolkit.models.weights", "toolkit.evaluation.evaluate_run"),
     *("toolkit.models.backbone_file", "toolkit.models.cuts", "toolkit.models.flatten", "toolkit.models.layer_weights"),
     *("toolkit.training.answers", "toolkit.training.staged_training", "toolkit.training.fit", "toolkit.training.folds"),
-    *("toolkit.training.model_file", "toolkit.training.train"),
+    *("toolkit.training.model_file", "toolkit.training.train", "toolkit.training.recipe"),
+    *("toolkit.own.space", "toolkit.own.head", "toolkit.own.try_out"),
     *("toolkit.to_onnx.graph", "toolkit.to_onnx.repairs", "toolkit.to_onnx.canonical"),
     *(
         "tuning.oracles.base",

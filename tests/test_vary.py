@@ -31,8 +31,8 @@ from toolkit.run import Run, prepare
 from toolkit.setting_words import as_typed, weights_digest
 from toolkit.settings import DEPTHS, TRIALS, TRIALS_EACH, Settings
 from toolkit.settings_rules import BASE, VARIED
-from toolkit.training.fit import _losses
 from toolkit.training.model_file import load_model
+from toolkit.training.recipe import usual_losses
 from tuning.results import read_trials
 from tuning.search import search
 from tuning.search_space import all_points, base_of, bases, coordinates, draw, hyperparameters, point_count
@@ -211,7 +211,7 @@ def test_label_smoothing_spreads_a_share_of_the_label(smoothing: float) -> None:
     labels = rng.integers(0, 4, 50).astype(np.int32)
     told = np.eye(4)[labels] * (1 - smoothing) + smoothing / 4
     wanted = -(told * np.log(np.clip(answers.astype(float), 1e-7, 1))).sum(1)
-    np.testing.assert_allclose(_losses(labels, answers, smoothing), wanted, rtol=1e-4)
+    np.testing.assert_allclose(usual_losses(labels, answers, smoothing), wanted, rtol=1e-4)
 
 
 @pytest.fixture(scope="module")

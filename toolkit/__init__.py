@@ -12,6 +12,7 @@
     data         DATA -> the images that it names, checked, split, decoded
     pixels       an image file -> uint8 [S, S, 3]; one augmented view
     models       ModelSpec -> keras.Model, with pre-trained weights       (TensorFlow)
+    own          parts of a training that the caller brings: functions and Keras objects   (TensorFlow)
     training     the head stage, then fine-tuning; the learning curve     (TensorFlow)
     evaluation   a run's model on its test part, and the plots of it      (TensorFlow)
     stats        probabilities and labels -> accuracy, intervals, tests

@@ -8,6 +8,7 @@ from typing import Any
 
 from toolkit.data.image_set import ImageSet
 from toolkit.data.settings import DataSettings
+from toolkit.errors import one_line
 from toolkit.pixels.colour import IGNORED, SRGB
 from toolkit.pixels.levels import FULL
 from toolkit.settings import Settings
@@ -16,6 +17,7 @@ from toolkit.settings_rules import OF_EARLIER
 MARK = "earlier_split"  # true in a run.json that was written anew when such a run went on
 NEW_SETTINGS = {field.name for field in fields(DataSettings)} - {"val", "test", "seed"}  # that it did not know
 UNEQUAL = 1.1  # times as many images in the largest class as in the smallest, from which the losses differ
+TRAIN_WITH = ("keras", "tensorflow")  # another major or minor version of these may train differently
 LOSS = (
     "trials of the earlier version were judged by a loss in which classes weigh by their images, newer ones by one in "
     "which all weigh the same; another run folder begins anew"
@@ -98,3 +100,25 @@ def _loss_warning(images: ImageSet, settings: Settings) -> tuple[str, ...]:
     unequal = counts.max() > UNEQUAL * counts.min()
     weighed = settings.class_weights == "balanced" and settings.objective == "val_loss"
     return (LOSS,) if unequal and weighed else ()
+
+
+def with_earlier(stored: Any, now: dict[str, str]) -> list[dict[str, str]]:
+    """The package versions that run.json holds, those with which the run was begun first, and `now` at the end if they
+    changed."""
+    later = stored.get("later_versions")
+    known = [stored.get("versions"), *(later if isinstance(later, list) else [])]
+    earlier = [one for one in known if isinstance(one, dict) and one]
+    return earlier if earlier and earlier[-1] == now else [*earlier, now]
+
+
+def version_warnings(begun: dict[str, str], now: dict[str, str]) -> tuple[str, ...]:
+    """A sentence for each package of TRAIN_WITH whose major or minor version is another one than when the run was
+    begun."""
+    return tuple(
+        one_line(
+            f"this run was begun with {name} {before} and goes on with {name} {now[name]}: what they train may differ; "
+            f"`pip install {name}=={before}` brings the earlier one back, another run folder begins anew"
+        )
+        for name in TRAIN_WITH
+        if isinstance(before := begun.get(name), str) and before.split(".")[:2] != now[name].split(".")[:2]
+    )

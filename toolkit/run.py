@@ -17,6 +17,7 @@ from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.models.backbones import OWN_BACKBONE, is_file
+from toolkit.own.parts import NOTHING, Own, described, refuse_others
 from toolkit.progress import Progress, silent
 from toolkit.setting_words import DATA, WEIGHTS, as_typed, difference, weights_digest
 from toolkit.settings import ADOPTED, Settings
@@ -39,7 +40,6 @@ PACKAGES = (
     "pillow",
     "opencv-python-headless",
 )
-TRAIN_WITH = ("keras", "tensorflow")  # another major or minor version of these may train differently
 MAY_CHANGE = {"trials", "pick", "refit", "final", "cache_limit", "cache_dir", "time_limit"}  # when a search goes on
 
 
@@ -51,6 +51,7 @@ class Run:
     images: ImageSet  # each one has a part
     settings: Settings
     warnings: tuple[str, ...] = ()  # sentences for the user about continuing this run
+    own: Own = NOTHING  # the caller's parts; NOTHING in a run that was loaded: no file holds them
 
     @property
     def cache(self) -> Path:
@@ -58,9 +59,16 @@ class Run:
         return Path(self.settings.cache_dir or self.path / CACHE)
 
 
-def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool = True, val_given: bool = True) -> Run:
-    """Make the run folder, or continue in it if its run.json has the same data and settings. Raises UnfreezeError if it
-    has others.
+def open_run(
+    path: Path,
+    images: ImageSet,
+    settings: Settings,
+    own: Own = NOTHING,
+    *,
+    searches: bool = True,
+    val_given: bool = True,
+) -> Run:
+    """Make the run folder, or continue in it. Raises UnfreezeError if its run.json has other data, settings or parts.
 
     A folder in which nothing was trained yet is overwritten. `searches`: False for a single training, whose error
     message leaves out options of a search. `val_given`: whether the validation part is that of DATA.
@@ -75,15 +83,16 @@ def open_run(path: Path, images: ImageSet, settings: Settings, *, searches: bool
     earlier = earlier_version.is_earlier(stored)
     if stored is not None:
         _refuse_another(path, stored, images, earlier_version.as_begun(stored, settings), searches)
+        refuse_others(path, stored, own)
         images = earlier_version.decoded_as_in(images, stored)
         images = earlier_version.with_parts_of(images, _stored_images(path, stored)) if earlier else images
         told = earlier_version.cautions(stored, images, settings, searches)
         settings = earlier_version.as_begun(stored, settings)
-        versions = _with_earlier(stored, versions[0])
+        versions = earlier_version.with_earlier(stored, versions[0])
     elif path.is_dir() and any(_shown(path)) and not file.exists():
         lost = f"; its run.json was lost, and {COPY}" if (path / "search").is_dir() else ""
         raise UnfreezeError(f"{path} is not empty and holds no run{lost}; give an empty or a new folder")
-    run = Run(path, images, settings, (*_version_warnings(versions[0], versions[-1]), *told))
+    run = Run(path, images, settings, (*earlier_version.version_warnings(versions[0], versions[-1]), *told), own)
     try:
         for name in (file, path / COPY):
             write_json(name, earlier_version.marked(stored, _to_json(run, versions)))
@@ -114,6 +123,7 @@ def prepare(
     data: Path,
     path: Path,
     settings: Settings,
+    own: Own = NOTHING,
     *,
     strict: bool = False,
     searches: bool = True,
@@ -122,7 +132,7 @@ def prepare(
     """Scan the data, split it, and open the run folder for it. Nothing is written if this raises UnfreezeError."""
     settings.check_files()
     images, val_given = _read(data, path, settings, strict=strict, progress=progress)
-    return open_run(path, images, settings, searches=searches, val_given=val_given)
+    return open_run(path, images, settings, own, searches=searches, val_given=val_given)
 
 
 def read_images(data: Path, path: Path, settings: Settings, **how: Any) -> ImageSet:
@@ -212,28 +222,6 @@ def _root(data: Path, settings: Settings) -> Path:
     return data if data.is_dir() else data.parent
 
 
-def _with_earlier(stored: Any, now: dict[str, str]) -> list[dict[str, str]]:
-    """The package versions that run.json holds, those with which the run was begun first, and `now` at the end if they
-    changed."""
-    later = stored.get("later_versions")
-    known = [stored.get("versions"), *(later if isinstance(later, list) else [])]
-    earlier = [one for one in known if isinstance(one, dict) and one]
-    return earlier if earlier and earlier[-1] == now else [*earlier, now]
-
-
-def _version_warnings(begun: dict[str, str], now: dict[str, str]) -> tuple[str, ...]:
-    """A sentence for each package of TRAIN_WITH whose major or minor version is another one than when the run was
-    begun."""
-    return tuple(
-        one_line(
-            f"this run was begun with {name} {before} and goes on with {name} {now[name]}: what they train may differ; "
-            f"`pip install {name}=={before}` brings the earlier one back, another run folder begins anew"
-        )
-        for name in TRAIN_WITH
-        if isinstance(before := begun.get(name), str) and before.split(".")[:2] != now[name].split(".")[:2]
-    )
-
-
 def _to_json(run: Run, versions: list[dict[str, str]]) -> dict[str, Any]:
     """The content of run.json. `versions`: the package versions with which the run was begun, then those with which it
     was continued."""
@@ -245,6 +233,7 @@ def _to_json(run: Run, versions: list[dict[str, str]]) -> dict[str, Any]:
         "fingerprint": run.images.fingerprint(),
         "class_names": list(run.images.class_names),
         "settings": run.settings.to_json(),
+        **({"own": own} if (own := described(run.own)) else {}),
         "weights_sha256": weights_digest(run.settings),
         "data": to_columns(run.images),
     }

@@ -10,7 +10,7 @@ from dataclasses import replace
 import keras
 
 from toolkit.models.backbones import deepest
-from toolkit.models.build import build_model
+from toolkit.models.build import build_model, head_layers
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
@@ -54,5 +54,5 @@ class BaseModel:
 
 
 def head_parameters(model: keras.Model) -> int:
-    """The number of parameters behind the pooled features."""
-    return sum(layer.count_params() for layer in model.layers if layer.name in ("head", "probabilities"))
+    """The number of parameters behind the pooled features, of a whole model or of a suffix."""
+    return sum(layer.count_params() for layer in head_layers(model))

@@ -140,13 +140,17 @@ def _trial_of(row: Mapping[str, str]) -> Trial:
     return Trial(**values, **whole, **numbers, varied=varied)  # type: ignore[arg-type]  # each column by its name
 
 
-def _value(name: str, text: str) -> int | float | str:
+def _value(name: str, text: str) -> bool | int | float | str:
     """The value of a setting, of whatever kind it is."""
+    if text in ("True", "False"):
+        return text == "True"
     for kind in () if name in ("backbone", "augment") else (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             continue
+        if math.isfinite(value) and str(value) == text:  # "1_000", "007" and "inf" are texts
+            return value
     return text
 
 

@@ -17,12 +17,12 @@ def retrained(trials: TrialModel, point: keras_tuner.HyperParameters, rows: list
     """The whole model of a point, from image to probabilities. `rows`: the learning curve of its trial, and of those
     from which it went on."""
     settings, model = trials.settings.at(point.values), trials.build(point)
-    turns = Turns(model)
+    turns, how = Turns(model), trials.recipe(point)
     for stage, part, train, val in trials.stages(point, model):
         epochs = best_epochs(stage_epochs(settings, stage), rows, settings.objective)
         if epochs:
-            optimizer = begin_stage(model, settings, stage, epochs, len(train.labels))
-            fit(part, optimizer, as_folds(train, val), settings, epochs=epochs, callbacks=[], turns=turns)
+            optimizer = begin_stage(model, settings, stage, epochs, len(train.labels), how)
+            fit(part, optimizer, as_folds(train, val), settings, epochs=epochs, callbacks=[], turns=turns, how=how)
     return trials.whole(point, model)
 
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.own.head import head_of
 from toolkit.run import Run
 from toolkit.stats.scores import SCORES
 from toolkit.storage.files import read_json
@@ -20,6 +21,7 @@ from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_
 from toolkit.training.held_out import HeldOut
 from toolkit.training.history import Row, read_history
 from toolkit.training.model_file import save_model, without_optimizer
+from toolkit.training.recipe import recipe
 from toolkit.training.train import refit
 from tuning.base_model import BaseModel
 from tuning.results import SearchResult, ancestors
@@ -53,7 +55,8 @@ def save_taken(
             write_curve(place, objective, read_history(run.path / "history.csv"))
         return _saved_epoch(run)
     base, model = base_of_taken(), load_model()
-    settings = run.settings.at(result.trial(result.taken).values)
+    values = result.trial(result.taken).values
+    settings, head = run.settings.at(values), head_of(run.own, values)
     answers = probabilities(model, base.val.images)
     difference = float(np.abs(answers - folder.checkpoint_answers()).max())
     if not difference <= PROBABILITY_TOLERANCE[run.settings.cache_dtype if run.settings.cache else "float32"]:
@@ -65,15 +68,17 @@ def save_taken(
     for row in rows:
         curve.add(row)
     if result.final == "retrained":
-        model = without_optimizer(_working(retrain(rows), run, folder.answers(), base.val), result.spec)
+        model = without_optimizer(_working(retrain(rows), run, folder.answers(), base.val), result.spec, head)
     if result.refit:
 
         def tell(row: Row) -> None:
             curve.add(row)
             on_epoch(row)
 
-        rows = refit(model, base.train, base.val, settings, rows, folder.answers(), tell)
-        model = without_optimizer(model, result.spec)
+        rows = refit(
+            model, base.train, base.val, settings, rows, folder.answers(), tell, recipe(settings, run.own, values)
+        )
+        model = without_optimizer(model, result.spec, head)
         answers = probabilities(model, base.val.images)
     held_out = folder.answers() if run.settings.fold_count > 1 else answers  # the final model was trained on all images
     save_model(run, model, result.spec, rows, HeldOut(held_out, base.val.labels), search=numbers)

@@ -19,6 +19,8 @@ from keras_tuner.engine.trial import Trial as OracleTrial
 from toolkit.data.folds import draw_folds
 from toolkit.errors import NoAnswerError
 from toolkit.models.spec import POINT
+from toolkit.own.space import own_space, values_of
+from toolkit.own.try_out import refused, try_out
 from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.stats.scores import SCORES
@@ -30,7 +32,7 @@ from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, read_left_out, write_left_out, write_trials
 from tuning.retrain import retrained
 from tuning.save_taken import final_of, save_taken
-from tuning.search_space import base_of, bases, hyperparameters, model_spec, varied
+from tuning.search_space import all_points, base_of, bases, hyperparameters, model_spec, varied
 from tuning.selection import Candidate, Judged, choose_trial
 from tuning.time_limit import TimeLimit
 from tuning.trial_curves import TrialCurves
@@ -71,13 +73,18 @@ def search(
         listener.on_epoch(row)
         limit.epoch()
 
-    space = hyperparameters(settings, device.fits)
+    with refused():
+        own = own_space(run.own)
+    space = hyperparameters(settings, device.fits, own)
     oracle = _oracle(run, labels, space, device)
     model = TrialModel(run, folds, tell, limit.watched(listener.progress))
     if more:
         largest = {one.get("backbone"): one for one in sorted(bases(space), key=lambda one: one.get("image_size", 0))}
         for base in map(model.base, largest.values()):  # a fault of any of them shows before the first trial
             limit.open(run, base.model, base.train, base.val)
+            if run.own.given:
+                features = base.model.get_layer("pool").output.shape[-1]
+                try_out(run, base.spec, features, next(all_points(space)), values_of(own))
     tuner = RunTuner(oracle, model, run=run, curves=curves, on_trial=report, limit=limit)
     if _requeue_damaged(run, oracle):
         tuner.reload()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -23,8 +23,11 @@ OF = "/"  # in the name of a conditional hyperparameter, before the value on whi
 Values = dict[str, Any]  # a hyperparameter's name -> its value, as KerasTuner stores them with a trial
 
 
-def hyperparameters(settings: Settings, fits: Fits | None = None) -> keras_tuner.HyperParameters:
-    """The space of a search, each hyperparameter an ordered Choice. `fits`: what is left of it; None: all."""
+def hyperparameters(
+    settings: Settings, fits: Fits | None = None, added: keras_tuner.HyperParameters | None = None
+) -> keras_tuner.HyperParameters:
+    """The space of a search, each hyperparameter an ordered Choice. `fits`: what is left of it; None: all. `added`:
+    Choices of the caller's."""
     space, several = keras_tuner.HyperParameters(), settings.varied
     allowed = [one for one in settings.backbones if fits is None or one.label in fits]
     own: dict[str, dict[str, tuple]] = {name: {} for name in ("image_size", "head_units", "unfreeze")}
@@ -41,6 +44,8 @@ def hyperparameters(settings: Settings, fits: Fits | None = None) -> keras_tuner
         elif name in several or name in POINT:
             values = several.get(name, getattr(settings, name))
             space.Choice(name, [float(value) for value in values] if name == "dropout" else list(values))
+    for one in added.space if added else ():
+        space.Choice(one.name, list(one.values), default=one.default)
     return space
 
 
@@ -66,8 +71,13 @@ def model_spec(settings: Settings, classes: int, values: Mapping[str, Any]) -> M
 
 
 def varied(values: Mapping[str, Any]) -> Values:
-    """The values of a point that are settings of VARIED."""
-    return {name: values[name] for name in VARIED if name in values}
+    """The values of a point that are settings of VARIED, or hyperparameters of the caller's."""
+    return {name: values[name] for name in (*VARIED, *own_names(values)) if name in values}
+
+
+def own_names(names: Iterable[str]) -> list[str]:
+    """Those of the hyperparameters that are the caller's."""
+    return [name for name in names if name not in (*VARIED, *POINT) and OF not in name]
 
 
 def base_of(values: Mapping[str, Any]) -> Values:

@@ -11,12 +11,13 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial as OracleTrial
 
 from toolkit.models.spec import POINT
+from toolkit.own.space import values_of
 from toolkit.run import Run
 from toolkit.storage.files import remove
 from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve, write_space
 from toolkit.training.history import Row
 from tuning.results import ancestors
-from tuning.search_space import Values, varied
+from tuning.search_space import Values, own_names, varied
 from tuning.trial_files import trial_folder
 from tuning.trial_records import completed
 
@@ -31,7 +32,8 @@ class TrialCurves:
     def open(self, oracle: keras_tuner.Oracle) -> None:
         """Write the search space, and the curves of completed trials that have none, because the curves were deleted or
         an older version ran the trials. Curves of trials that are not in the search are removed."""
-        write_space(self.folder, self.run.settings)
+        values = values_of(oracle.hyperparameters)
+        write_space(self.folder, self.run.settings, {name: values[name] for name in own_names(values)})
         self._sweep(oracle)
         for trial in completed(oracle):
             if not has_events(self._place(trial.trial_id)):

@@ -18,8 +18,9 @@ import keras
 import keras_tuner
 import numpy as np
 
-from toolkit.models.build import assemble, fresh_suffix
+from toolkit.models.build import Head, assemble, fresh_suffix
 from toolkit.models.spec import ModelSpec
+from toolkit.own.head import head_of
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
 from toolkit.settings import Settings
@@ -28,6 +29,7 @@ from toolkit.training.answers import inference_function, predict_source
 from toolkit.training.batches import Source, unaugmented
 from toolkit.training.folds import Turns, as_folds
 from toolkit.training.history import History, Row, is_finite
+from toolkit.training.recipe import Recipe, recipe
 from toolkit.training.staged_training import StagedTraining
 from toolkit.training.train import whole_stages
 from tuning.base_model import BaseModel, head_parameters
@@ -76,14 +78,22 @@ class TrialModel(keras_tuner.HyperModel):
         """The suffix from the last frozen tensor to the probabilities, or the whole model if nothing is shared."""
         spec, base = self.spec(hp), self.base(hp.values)
         if base.is_cut(spec.unfreeze):
-            return fresh_suffix(base.model, spec, self.settings.seed)
-        head = fresh_suffix(base.model, replace(spec, unfreeze=0), self.settings.seed)
-        return assemble(base.model, spec, head)
+            return fresh_suffix(base.model, spec, self.settings.seed, self.head(hp))
+        head = fresh_suffix(base.model, replace(spec, unfreeze=0), self.settings.seed, self.head(hp))
+        return assemble(base.model, spec, head, self.head(hp))
 
     def whole(self, hp: keras_tuner.HyperParameters, model: keras.Model) -> keras.Model:
         """The whole model, from image to probabilities, for a model that `build` returned."""
         spec, base = self.spec(hp), self.base(hp.values)
-        return assemble(base.model, spec, model) if base.is_cut(spec.unfreeze) else model
+        return assemble(base.model, spec, model, self.head(hp)) if base.is_cut(spec.unfreeze) else model
+
+    def head(self, hp: keras_tuner.HyperParameters) -> Head:
+        """What makes the head of a point."""
+        return head_of(self.run.own, hp.values)
+
+    def recipe(self, hp: keras_tuner.HyperParameters) -> Recipe:
+        """Loss, optimizer and metrics of a point."""
+        return recipe(self.settings.at(hp.values), self.run.own, hp.values)
 
     def fit(
         self,
@@ -104,7 +114,8 @@ class TrialModel(keras_tuner.HyperModel):
         span = range(initial_epoch, epochs or settings.epochs)
         shared = base.activations() if base.is_cut(spec.unfreeze) else None  # before the clock of this trial starts
         started = time.perf_counter()
-        training = StagedTraining(model, settings, callbacks, self.on_epoch, folds=settings.fold_count)
+        how = self.recipe(hp)
+        training = StagedTraining(model, settings, callbacks, self.on_epoch, folds=settings.fold_count, how=how)
         if parent := hp.values.get("tuner/trial_id"):
             TrialFolder(self.folder.with_name(f"trial_{parent}")).restore_folds(training.turns)
         for stage, part, train, val in self._stages(model, spec, base, settings):

@@ -27,7 +27,7 @@ does not.
     device_limits  what the device allows, measured before any training
     probing        the files of `unfreeze probe`, to be measured on a device
     probe_command  the command that writes them
-    own_backbone   a keras.Model as the backbone of a run
+    own_parts      parts of the caller's: the settings that fit them, a keras.Model as the backbone
     finalists      trained models as files, measured
     finalist_files  how they are written and measured
     file_judge     the search chooses by them
@@ -42,6 +42,7 @@ from export.limits import Limits
 from export.settings import Conversion, ExportSettings, VerifySettings
 from toolkit.data.settings import DataSettings
 from toolkit.errors import NoAnswerError, UnfreezeError
+from toolkit.own.parts import Own
 from toolkit.progress import Listener
 from toolkit.settings import Settings
 from unfreeze.api import Finished, adopt, backbones, evaluate, probe, report, run, scan, track, train, tune, write_csv
@@ -59,6 +60,7 @@ __all__ = [
     "Limits",
     "Listener",
     "NoAnswerError",
+    "Own",
     "Settings",
     "UnfreezeError",
     "VerifySettings",

@@ -21,6 +21,7 @@ from toolkit.checks import Rule, check_value
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
+from toolkit.own.parts import NOTHING, Own
 from toolkit.progress import SILENT, Listener
 from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
@@ -28,7 +29,7 @@ from toolkit.storage.lock import alone, check_run
 from unfreeze import artefact_api
 from unfreeze.after_search import leaves_no_time_for_latencies, without_latencies
 from unfreeze.artefact_api import DATA, PathLike, load, start
-from unfreeze.own_backbone import with_backbone
+from unfreeze.own_parts import with_own
 from unfreeze.searching import prepared, searched
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
@@ -70,18 +71,18 @@ def run(
     settings: Settings = SEARCH,
     limits: Limits = NO_LIMITS,
     export: ExportSettings = EXPORT,
-    backbone: keras.Model | None = None,
+    own: Own = NOTHING,
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> Finished:
     """`tune`, `evaluate`, `export`, `verify` and `report` in one go. Call it again to continue after an interruption.
 
-    `limits`, `backbone`: as in `tune`. `strict`: a file that has to be left out is an error. The files are verified
+    `limits`, `own`: as in `tune`. `strict`: a file that has to be left out is an error. The files are verified
     with the export's margin. `settings.time_limit` is for all of it: the search ends early enough for the rest.
     """
     begun = monotonic()
-    with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
-        opened = prepared(data, run, chosen, strict, listener)
+    with alone(local_path(run)), with_own(settings, own, local_path(run)) as chosen:
+        opened = prepared(data, run, chosen, own, strict, listener)
         result = searched(opened, limits, listener, begun=begun, files=len(export.variants))
         return finish(run, result, export, begun=begun, limit=settings.time_limit, listener=listener)
 
@@ -152,20 +153,20 @@ def tune(
     *,
     settings: Settings = SEARCH,
     limits: Limits = NO_LIMITS,
-    backbone: keras.Model | None = None,
+    own: Own = NOTHING,
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> SearchResult:
-    """Search head size, dropout, unfreeze depth and what `settings.vary` names, and keep the best model in RUN; or go
-    on with the search there.
+    """Search head size, dropout, unfreeze depth, what `settings.vary` names and what `own.space` adds, and keep the
+    best model in RUN; or go on with the search there.
 
-    `limits`: what the device allows; backbones, image sizes and heads that break them are left out. `backbone`: in
-    place of the settings' one, a functional keras.Model from images to features, which are a map float32 [N, h, w, c]
-    or a vector [N, c]; it is kept as RUN/backbone.keras. `strict`: a file that has to be left out is an error.
+    `limits`: what the device allows; backbones, image sizes and heads that break them are left out. `own`: backbone,
+    hyperparameters, head, loss, optimizer, metrics and augmentation of your own. A search goes on with the same ones
+    only; all that comes after it works without them. `strict`: a file that has to be left out is an error.
     """
-    with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
+    with alone(local_path(run)), with_own(settings, own, local_path(run)) as chosen:
         begun = monotonic()
-        return searched(prepared(data, run, chosen, strict, listener), limits, listener, begun=begun)
+        return searched(prepared(data, run, chosen, own, strict, listener), limits, listener, begun=begun)
 
 
 def probe(
@@ -193,18 +194,19 @@ def train(
     run: PathLike,
     *,
     settings: Settings = SINGLE,
-    backbone: keras.Model | None = None,
+    own: Own = NOTHING,
     strict: bool = False,
     listener: Listener = SILENT,
 ) -> History:
-    """Train one model, without a search: one value of each setting. Returns its curve. `backbone`: as in `tune`."""
+    """Train one model, without a search: one value of each setting. Returns its curve. `own`: as in `tune`, with one
+    value of each hyperparameter."""
     if settings.point_count != 1:
         raise UnfreezeError(
             f"train makes one model and the settings name {settings.point_count}; give one value each of "
             f"{', '.join((*settings.vary, 'head_units, dropout and unfreeze'))}, or search with tune"
         )
-    with alone(local_path(run)), with_backbone(settings, backbone, local_path(run)) as chosen:
-        opened = prepared(data, run, chosen, strict, listener, searches=False)
+    with alone(local_path(run)), with_own(settings, own, local_path(run)) as chosen:
+        opened = prepared(data, run, chosen, own, strict, listener, searches=False)
         from toolkit.training.train import train_run
 
         return train_run(opened, listener)

@@ -87,6 +87,8 @@ class FileJudge:
             return False
         size, most = found[other.trial].probe.size_mb or 0.0, self.limits.max_size_mb
         only_size = most is not None and size > most and len(broken[other.trial]) == 1
+        if self.run.own.head is not None:  # how large another point's is, nobody knows
+            return not only_size or one.trial == other.trial
         return not only_size or one.values["head_units"] >= other.values["head_units"]
 
     def _nearest(
@@ -106,7 +108,7 @@ class FileJudge:
     def _smaller_head(self, candidate: Candidate, finalist: Finalist) -> str:
         """What would keep the limit of the size, as a clause; "" if the size keeps it."""
         size, most = finalist.probe.size_mb, self.limits.max_size_mb
-        if size is None or most is None or size <= most:
+        if size is None or most is None or size <= most or self.run.own.head is not None:
             return ""
         classes, now = len(self.run.images.class_names), candidate.values["head_units"]
 

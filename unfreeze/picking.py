@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from export.limits import NO_LIMITS, Limits
 from export.settings import EXPORT, ExportSettings
 from toolkit.errors import UnfreezeError
+from toolkit.own.parts import NOTHING, Own, refuse_others
 from toolkit.progress import SILENT, Listener
+from toolkit.storage.files import read_json
 from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
 from unfreeze.api import Finished, finish
@@ -34,6 +37,7 @@ def pick(
     limits: Limits = NO_LIMITS,
     *,
     trial: int | None = None,
+    own: Own = NOTHING,
     data: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> Finished:
@@ -41,16 +45,18 @@ def pick(
     model replaces RUN/model.keras and is evaluated, exported as the last export was, verified and reported.
 
     Files of the finalists that were not measured yet in this format and precision are written and measured first; no
-    trial is run. `tune` and `run`, called again, take the trial of their own limits. `data`: where the images are now,
-    if they were moved since the run. Raises UnfreezeError if no trial keeps the limits; nothing is changed then.
+    trial is run. `tune` and `run`, called again, take the trial of their own limits. `own`: the parts of one's own with
+    which the search was begun. `data`: where the images are now, if they were moved since the run. Raises UnfreezeError
+    if no trial keeps the limits; nothing is changed then.
     """
     begun = monotonic()
     if bool(limits) == (trial is not None):
         raise UnfreezeError("give limits or the number of a trial: one of them, not both")
     check_run(local_path(run))
     with alone(local_path(run)):
-        opened = load(run, data)
+        opened = replace(load(run, data), own=own)
         _check_searched(opened)
+        refuse_others(opened.path, read_json(opened.path / "run.json"), own)
         start(listener.progress)
         from tuning.device import Device
         from tuning.search import search

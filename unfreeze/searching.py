@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from export.limits import Limits
+from toolkit.errors import UnfreezeError
+from toolkit.own.parts import Own
 from toolkit.progress import Listener
 from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
@@ -26,6 +28,8 @@ def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, f
     from tuning.time_limit import TimeLimit
 
     settings, device = opened.settings, ANY
+    if limits and opened.own.head is not None:
+        raise UnfreezeError("limits are measured with the usual head; leave them out, or the head of your own")
     if limits or (opened.path / PROBES).exists():
         from unfreeze.file_judge import FileJudge
 
@@ -38,14 +42,19 @@ def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, f
 
 
 def prepared(
-    data: PathLike, run: PathLike, settings: Settings, strict: bool, listener: Listener, searches: bool = True
+    data: PathLike,
+    run: PathLike,
+    settings: Settings,
+    own: Own,
+    strict: bool,
+    listener: Listener,
+    searches: bool = True,
 ) -> Run:
     """Prepare the run folder of a training. TensorFlow is loaded last, after data and settings were checked."""
     from toolkit.run import prepare
 
-    opened = prepare(
-        local_path(data, DATA), local_path(run), settings, strict=strict, searches=searches, progress=listener.progress
-    )
+    how: dict[str, Any] = {"strict": strict, "searches": searches, "progress": listener.progress}
+    opened = prepare(local_path(data, DATA), local_path(run), settings, own, **how)
     listener.on_images(opened.images)
     for warning in opened.warnings:
         listener.on_warning(warning)

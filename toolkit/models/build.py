@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -22,8 +23,24 @@ from toolkit.pixels.pixel_range import pixel_range
 
 __all__ = ["build_model", "load_backbone", "prefix_and_suffix", "set_unfreeze"]
 
+Head = Callable[[keras.KerasTensor, ModelSpec], keras.KerasTensor]  # pooled features [N, c] -> probabilities [N, C]
 
-def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
+
+def usual_head(pooled: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
+    """New layers from the pooled features float32 [N, c] to the probabilities float32 [N, C]."""
+    x = pooled
+    if spec.head_units:
+        x = keras.layers.Dense(spec.head_units, activation="relu", name="head")(x)
+    x = keras.layers.Dropout(spec.dropout, name="dropout")(x)
+    return class_layer(x, spec)
+
+
+def class_layer(features: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
+    """The last layer of every model, whose weights a temperature is folded into: [N, k] -> float32 [N, C]."""
+    return keras.layers.Dense(spec.classes, activation="softmax", dtype="float32", name="probabilities")(features)
+
+
+def build_model(spec: ModelSpec, weights: str = "none", head: Head = usual_head) -> keras.Model:
     """`image` uint8 [N, S, S, channels] -> `probabilities` float32 [N, C], with `set_unfreeze` at `spec.unfreeze`.
 
     `weights`: "imagenet", "none", or the path of a weights file of Keras' include_top=False model. Raises UnfreezeError
@@ -41,18 +58,30 @@ def build_model(spec: ModelSpec, weights: str = "none") -> keras.Model:
 
 
 def set_unfreeze(model: keras.Model, spec: ModelSpec, depth: int) -> None:
-    """Make the head and the last `depth` stages trainable, and freeze all other layers and every BatchNormalization.
+    """Make the head and the last `depth` stages trainable, and freeze all other layers and every BatchNormalization of
+    the backbone.
 
     A frozen BatchNormalization runs in inference mode: the batch statistics of a small data set would ruin pre-trained
     features. `training=False` is not enough, because `fit` overrides it (keras issue 20285).
     """
-    cut = cut_layer(spec.backbone, depth)
+    cut, head = cut_layer(spec.backbone, depth), head_layers(model)
     behind = cut is None
     for operation in model.operations:  # in the graph's order; the cut may be an operation that is not a layer
         if isinstance(operation, keras.Layer):
             for layer in operation._flatten_layers():  # TensorFlow ignores a value that the outer one has already
-                layer.trainable = behind and not isinstance(layer, keras.layers.BatchNormalization)
+                layer.trainable = behind and (operation in head or not _normalises(layer))
         behind = behind or operation.name == cut
+
+
+def head_layers(model: keras.Model) -> list[keras.Layer]:
+    """The layers behind the pooled features, of a whole model or of a suffix."""
+    operations = list(model.operations)
+    pool = next((n for n, operation in enumerate(operations) if operation.name == "pool"), 0)
+    return [operation for operation in operations[pool + 1 :] if isinstance(operation, keras.Layer)]
+
+
+def _normalises(layer: keras.Layer) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization)
 
 
 def prefix_and_suffix(model: keras.Model, spec: ModelSpec, depth: int) -> tuple[keras.Model, keras.Model]:
@@ -71,12 +100,12 @@ def cut_tensor(model: keras.Model, spec: ModelSpec, depth: int) -> keras.KerasTe
     return next(o.output for o in model.operations if o.name == cut) if cut else model.input
 
 
-def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
+def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int, head: Head = usual_head) -> keras.Model:
     """A model from the last tensor that is frozen at `spec.unfreeze` to the probabilities, with new layers.
 
-    It has the weights of `model`'s backbone and a new head; every layer but BatchNormalization is trainable. Unlike
-    those of `prefix_and_suffix`, its layers are not shared with `model`, because other trials start from `model` too.
-    The head's initial weights depend on the seed and on its size, not on the depth.
+    It has the weights of `model`'s backbone and a new head; every layer but the backbone's BatchNormalization is
+    trainable. Unlike those of `prefix_and_suffix`, its layers are not shared with `model`, because other trials start
+    from `model` too. The head's initial weights depend on the seed and on its size, not on the depth.
     """
     cut, pooled = (cut_tensor(model, spec, depth) for depth in (spec.unfreeze, 0))
     if spec.unfreeze == 0:
@@ -88,14 +117,16 @@ def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int) -> keras.Model:
         entry, x = body.input, body.output
     keras.utils.set_random_seed(seed)
     suffix = keras.Model(entry, head(x, spec), name="suffix")
+    in_head = {id(layer) for one in head_layers(suffix) for layer in one._flatten_layers()}
     for layer in suffix._flatten_layers(include_self=False):
-        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = id(layer) in in_head or not _normalises(layer)
     return suffix
 
 
-def assemble(model: keras.Model, spec: ModelSpec, suffix: keras.Model) -> keras.Model:
-    """A new whole model of `spec`, with the weights of `suffix` behind the cut and of `model`'s backbone before it."""
-    whole = build_model(spec)
+def assemble(model: keras.Model, spec: ModelSpec, suffix: keras.Model, head: Head = usual_head) -> keras.Model:
+    """A new whole model of `spec`, with the weights of `suffix` behind the cut and of `model`'s backbone before it.
+    `head`: that of the suffix."""
+    whole = build_model(spec, head=head)
     set_named_weights(whole, backbone_weights(model) | named_weights(suffix))
     return whole
 
@@ -126,15 +157,6 @@ def normalised(pixels: keras.KerasTensor, name: str) -> keras.KerasTensor:
     factor, offset = (one[0] if named.fits_grey else list(one)[:count] for one in (named.factor, named.offset))
     values = keras.layers.Rescaling(factor, offset, dtype="float32", name="normalise")(pixels)
     return values[..., ::-1] if named.reversed else values
-
-
-def head(pooled: keras.KerasTensor, spec: ModelSpec) -> keras.KerasTensor:
-    """New layers from the pooled features float32 [N, c] to the probabilities float32 [N, C]."""
-    x = pooled
-    if spec.head_units:
-        x = keras.layers.Dense(spec.head_units, activation="relu", name="head")(x)
-    x = keras.layers.Dropout(spec.dropout, name="dropout")(x)
-    return keras.layers.Dense(spec.classes, activation="softmax", dtype="float32", name="probabilities")(x)
 
 
 def _name_by_order(graph: keras.Model) -> None:

@@ -6,6 +6,7 @@ history       a learning curve, and history.csv
 event_files   learning curves and hyperparameters for TensorBoard
 answers       a model's probabilities for images               (TensorFlow)
 folds         models that take turns in one keras.Model, one for each fold
+recipe        loss, optimizer and metrics, the caller's or not   (TensorFlow)
 fit           one stage: the step, the epochs, the callbacks   (TensorFlow)
 staged_training   the stages of one model's training           (TensorFlow)
 train         a whole model on images; a run of one model      (TensorFlow)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.data.decoded_arrays import decoded, decoded_both, release
+from toolkit.own.augmentation import own_view
 from toolkit.pixels.augment import STRENGTHS, augment
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
@@ -33,6 +34,7 @@ class Part:
     images: np.ndarray  # uint8 [N, S, S, C], memory-mapped; C: 3 channels, or 1 in grey
     labels: np.ndarray  # int32 [N]
     antialiased: np.ndarray | None = None  # uint8 [N, S, S, C]: the same images, resized with antialias
+    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None  # the caller's, in place of ours
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,13 @@ def prefetched(items: Iterator[Any]) -> Iterator[Any]:
 
 def view(part: Part, row: int, number: int, settings: Settings) -> np.ndarray:
     """uint8 [S, S, C]: the augmented view `number` of one image. Half of the views start from the antialiased copy, so
-    that the model is robust to clients that resize with antialias."""
+    that the model is robust to clients that resize with antialias; an augmentation of the caller's gets the image as it
+    is decoded."""
     if settings.augment == "none":
         return part.images[row]
     rng = np.random.default_rng([settings.seed, number, row])
+    if part.augment is not None:
+        return own_view(part.images[row], part.augment, rng)
     smooth = part.antialiased is not None and rng.random() < 0.5
     source = part.antialiased if smooth else part.images
     return augment(source[row], STRENGTHS[settings.augment], rng, flip=settings.flip)  # type: ignore[index]
@@ -163,11 +168,11 @@ def load_part(
 
     `image_size`: pixels; None: that of the run's settings, for training. Code that works with the trained model passes
     that model's own size, from `toolkit.training.stored_spec`. `antialiased`: also load the copies that were resized
-    with antialias, for augmented views.
+    with antialias, for augmented views; an augmentation of the caller's does not use them.
     """
     images, size, channels = run.images.select(*names), image_size or run.settings.image_size, run.settings.channels
-    told = partial(progress, f"decoding {' and '.join(names)}")
-    if antialiased:
+    told, own = partial(progress, f"decoding {' and '.join(names)}"), run.own.augment
+    if antialiased and own is None:
         plain_copies, smooth = decoded_both(images, run.cache, size, channels=channels, progress=told)
         return Part(plain_copies, images.labels, smooth)
-    return Part(decoded(images, run.cache, size, channels=channels, progress=told), images.labels)
+    return Part(decoded(images, run.cache, size, channels=channels, progress=told), images.labels, augment=own)

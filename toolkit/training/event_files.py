@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from toolkit.storage.files import remove
 
 FOLDER = "tensorboard"  # of a run
 SCALARS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")  # columns of history.csv
+TEXT = ("epoch", "stage")  # columns that are no curves; a metric of the caller's is one
 BEST = {"best_val_loss": "val_loss", "best_val_accuracy": "val_accuracy"}  # tag -> column in the best epoch
 PATTERN = "events.out.tfevents.*"
 
@@ -83,13 +84,14 @@ def write_curve(
     curve.end(good=True)
 
 
-def write_space(folder: Path, settings: Settings) -> None:
-    """Write what the HParams page shows: the values of each hyperparameter, and the metrics of the best epoch."""
+def write_space(folder: Path, settings: Settings, own: Mapping[str, Sequence[Any]] | None = None) -> None:
+    """Write what the HParams page shows: the values of each hyperparameter, and the metrics of the best epoch. `own`:
+    hyperparameters of the caller's, with their values."""
     for old in folder.glob(PATTERN):
         remove(old)
     from tensorboard.plugins.hparams import summary_v2
 
-    tried = settings.varied | {name: getattr(settings, name) for name in POINT}
+    tried = settings.varied | dict(own or {}) | {name: getattr(settings, name) for name in POINT}
     if depths := {depth for one in settings.backbones for depth in settings.depths(one.backbone)}:
         tried["unfreeze"] = tuple(sorted(depths))
     space = [summary_v2.HParam(name, summary_v2.Discrete(list(values))) for name, values in tried.items()]
@@ -106,7 +108,7 @@ def has_events(folder: Path) -> bool:
 def _scalars(row: Row, best: Row | None = None) -> Any:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    values = {name: row[name] for name in dict.fromkeys((*SCALARS, *SCORES)) if name in row}
+    values = {name: row[name] for name in dict.fromkeys((*SCALARS, *SCORES, *row)) if name in row and name not in TEXT}
     values |= {tag: best[name] for tag, name in BEST.items()} if best is not None else {}
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
 

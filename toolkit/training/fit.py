@@ -21,6 +21,7 @@ from toolkit.stats.scores import class_weights
 from toolkit.training.answers import Logs, inference_function, input_dtype, predict_source, scores
 from toolkit.training.batches import shuffled
 from toolkit.training.folds import Fold, Turns, judged_labels
+from toolkit.training.recipe import Losses, Recipe, recipe
 
 
 def fit(
@@ -32,6 +33,7 @@ def fit(
     epochs: range,
     callbacks: Sequence[keras.callbacks.Callback],
     turns: Turns,
+    how: Recipe | None = None,
 ) -> None:
     """Train the trainable weights of `model` in place, until the epochs are over or a callback stops the training.
 
@@ -39,13 +41,14 @@ def fit(
     model that the callbacks were given, which is `model` or has it as a part. If there are several folds, their models
     are trained in turn, an epoch each. The callbacks get epoch begin and end; calling `on_train_begin` and
     `on_train_end` is up to the caller. The logs of an epoch are loss, accuracy (both over the images that it showed),
-    val_loss (nats), val_accuracy, the objective and seconds, over all folds; the probabilities for the images that are
-    judged, float32 [N, C], are `turns.model.answers`. Training that diverges ends with its epoch.
+    val_loss (nats), val_accuracy, the objective, the metrics of `how` and seconds, over all folds; the probabilities
+    for the images that are judged, float32 [N, C], are `turns.model.answers`. Training that diverges ends with its
+    epoch. `how`: loss and metrics; None: the usual ones.
     """
-    owner = turns.model
+    owner, how = turns.model, how or recipe(settings)
     optimizer.build(model.trainable_variables)
     turns.start(optimizer)
-    step, infer = _step(model, optimizer, settings.label_smoothing), inference_function(model)
+    step, infer = _step(model, optimizer, how.losses), inference_function(model)
     weights = [_class_weights(settings, fold.train.labels, model.output_shape[-1]) for fold in folds]
     val_labels = judged_labels(folds)
     owner.stop_training = False
@@ -66,19 +69,13 @@ def fit(
         loss, right = (float(total) / seen for total in np.sum(np.array(totals), axis=0))
         owner.answers = answers
         logs: Logs = {"loss": loss, "accuracy": right, **scores(answers, val_labels, settings)}
+        diverged = not all(map(math.isfinite, logs.values()))
+        logs |= how.metrics(val_labels, answers)
         logs["seconds"] = time.perf_counter() - started
         for callback in callbacks:
             callback.on_epoch_end(epoch, dict(logs))
-        if owner.stop_training or not all(map(math.isfinite, logs.values())):
+        if owner.stop_training or diverged:
             break
-
-
-def _losses(labels: tf.Tensor, answers: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """The crossentropy of each image in nats, float32 [B]. `labels`: int32 [B]; `answers`: float32 [B, C]."""
-    if not smoothing:
-        return keras.losses.sparse_categorical_crossentropy(labels, answers)
-    told = tf.one_hot(labels, answers.shape[-1])
-    return keras.losses.categorical_crossentropy(told, answers, label_smoothing=smoothing)
 
 
 def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -88,12 +85,9 @@ def _class_weights(settings: Settings, labels: np.ndarray, classes: int) -> np.n
     return class_weights(labels, classes).astype(np.float32) if balanced else np.ones(classes, np.float32)
 
 
-def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer, smoothing: float) -> Callable[..., Any]:
+def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer, each: Losses) -> Callable[..., Any]:
     """One training step: (inputs [B, ...], labels int32 [B], weights float32 [B]) -> float32 [2], the sum of the
-    weighted losses in nats and the number of correct answers.
-
-    `smoothing`: share of a label that is spread over all classes (Szegedy et al., Rethinking the Inception
-    Architecture, 2016)."""
+    weighted losses and the number of correct answers. `each`: the losses of a batch."""
     dtype = input_dtype(model)
     shapes = [
         tf.TensorSpec((None, *model.input_shape[1:]), dtype),
@@ -106,8 +100,8 @@ def _step(model: keras.Model, optimizer: keras.optimizers.Optimizer, smoothing: 
     def step(inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             answers = model(inputs, training=True)
-            losses = _losses(labels, answers, smoothing) * weights
-            loss = tf.reduce_mean(losses)
+            losses = each(labels, answers) * weights
+            loss = optimizer.scale_loss(tf.reduce_mean(losses))
         optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
         right = tf.equal(tf.argmax(answers, axis=1, output_type=tf.int32), labels)
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(tf.cast(right, tf.float32))])

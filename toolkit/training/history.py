@@ -40,7 +40,8 @@ class History:
 
     def write(self, path: Path) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, dict.fromkeys((*COLUMNS, self.objective)), extrasaction="ignore")
+        more = (name for row in self.rows for name in row)  # metrics of the caller's
+        writer = csv.DictWriter(text, dict.fromkeys((*COLUMNS, self.objective, *more)))
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(path, text.getvalue())

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from toolkit.errors import UnfreezeError
-from toolkit.models.build import build_model
+from toolkit.models.build import Head, build_model, usual_head
 from toolkit.models.spec import ModelSpec
 from toolkit.run import Run
 from toolkit.storage.files import atomic, read_json, remove, write_json
@@ -18,9 +18,10 @@ from toolkit.training.history import History, Row
 from toolkit.untrusted.keras_file import read_model
 
 
-def without_optimizer(model: keras.Model, spec: ModelSpec) -> keras.Model:
-    """The same weights in a new model: a model that was compiled would be saved with its optimizer's state."""
-    fresh = build_model(spec)
+def without_optimizer(model: keras.Model, spec: ModelSpec, head: Head = usual_head) -> keras.Model:
+    """The same weights in a new model: a model that was compiled would be saved with its optimizer's state. `head`:
+    that of the model."""
+    fresh = build_model(spec, head=head)
     fresh.set_weights(model.get_weights())
     return fresh
 

@@ -14,9 +14,11 @@ from toolkit.stats.scores import SCORES
 from toolkit.training.fit import fit
 from toolkit.training.folds import Fold, Turns
 from toolkit.training.history import History, Row
+from toolkit.training.recipe import Rate, Recipe, recipe
 
 STAGES = ("head", "tune")
 WARM_UP = 0.1  # fraction of the fine-tuning steps
+APART = 2**20  # seeds of two layers: more than there are epochs
 
 
 class StagedTraining:
@@ -24,6 +26,7 @@ class StagedTraining:
 
     For the callbacks it is one training, which begins with the first stage and ends with `end`. `owner` is the model
     that the callbacks see. `folds`: how many models are trained in turn in it; the best epoch is that of all together.
+    `how`: loss, optimizer and metrics; None: the usual ones.
     """
 
     def __init__(
@@ -34,8 +37,9 @@ class StagedTraining:
         on_epoch: Callable[[Row], None] = lambda row: None,
         *,
         folds: int = 1,
+        how: Recipe | None = None,
     ) -> None:
-        self.owner, self.settings, self.callbacks = owner, settings, callbacks
+        self.owner, self.settings, self.callbacks, self.how = owner, settings, callbacks, how or recipe(settings)
         self.history, self.turns = History(settings.objective), Turns(owner, folds)
         self.recorder, self.best = Recorder(self.history, on_epoch), KeepBest(self.history, self.turns)
         self.begun = False
@@ -51,10 +55,10 @@ class StagedTraining:
         images = max(len(fold.train.labels) for fold in folds)
         for number in range(len(folds)):
             with self.turns.turn(number):
-                optimizer = begin_stage(self.owner, self.settings, stage, part, images)
+                optimizer = begin_stage(self.owner, self.settings, stage, part, images, self.how)
         self._begin(optimizer)
         callbacks = [self.recorder, self.best, *self.callbacks, self._patience()]
-        fit(model, optimizer, folds, self.settings, epochs=part, callbacks=callbacks, turns=self.turns)
+        fit(model, optimizer, folds, self.settings, epochs=part, callbacks=callbacks, turns=self.turns, how=self.how)
         self.best.restore()
 
     def replay(self, rows: list[Row], answers: np.ndarray) -> None:
@@ -63,7 +67,7 @@ class StagedTraining:
 
         `rows`: its learning curve; `answers`, float32 [N, C]: those of its best epoch, whose weights the owner has.
         """
-        self._begin(keras.optimizers.Adam(self.settings.head_rate))
+        self._begin(self.how.optimizer(self.settings.head_rate))
         self.resume(rows, answers)
         if best := self.history.best:
             for callback in self.callbacks:
@@ -114,23 +118,23 @@ def stage_epochs(settings: Settings, stage: str) -> range:
 
 
 def begin_stage(
-    model: keras.Model, settings: Settings, stage: str, part: range, images: int
+    model: keras.Model, settings: Settings, stage: str, part: range, images: int, how: Recipe | None = None
 ) -> keras.optimizers.Optimizer:
-    """Seed the model's Dropout layers for a stage, of which the epochs `part` are trained on so many images. Returns
-    its optimizer."""
+    """Seed the model's layers with chance for a stage, of which the epochs `part` are trained on so many images.
+    Returns its optimizer. `how`: None for Adam."""
     _reseed(model, settings.seed, part.start)
-    return _optimizer(settings, stage, part, steps(images, settings))
+    return (how or recipe(settings)).optimizer(_rate(settings, stage, part, steps(images, settings)))
 
 
-def _optimizer(settings: Settings, stage: str, part: range, steps: int) -> keras.optimizers.Optimizer:
-    """Adam, at a constant rate for the head, with warm-up and cosine decay over the whole stage for fine-tuning.
+def _rate(settings: Settings, stage: str, part: range, steps: int) -> Rate:
+    """A constant learning rate for the head; warm-up and cosine decay over the whole stage for fine-tuning.
 
     `part`: the epochs of the stage that are trained now. `steps`: the number of steps in an epoch.
     """
     if stage == "head":
-        return keras.optimizers.Adam(settings.head_rate)
+        return settings.head_rate
     span = stage_epochs(settings, stage)
-    return keras.optimizers.Adam(Decay(settings.tune_rate, len(span) * steps, (part.start - span.start) * steps))
+    return Decay(settings.tune_rate, len(span) * steps, (part.start - span.start) * steps)
 
 
 class Decay(keras.optimizers.schedules.LearningRateSchedule):
@@ -153,11 +157,17 @@ class Decay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
-    """Seed each Dropout layer with the epoch at which a stage starts. Then a stage repeats exactly, whether the stage
-    before it was trained here or taken over from another trial."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
-            layer.seed_generator.state.assign([seed, epoch])
+    """Seed each layer with chance, such as Dropout, with the epoch at which a stage starts, the second one with another
+    seed than the first. Then a stage repeats exactly, whether the stage before it was trained here or taken over from
+    another trial."""
+    states = [
+        layer.seed_generator.state
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(getattr(layer, "seed_generator", None), keras.random.SeedGenerator)
+        and getattr(layer, "rate", 1) > 0  # a backbone's are switched off, and differ by depth
+    ]
+    for number, state in enumerate(states):
+        state.assign([seed, epoch + number * APART])
 
 
 class Recorder(keras.callbacks.Callback):
@@ -177,6 +187,7 @@ class Recorder(keras.callbacks.Callback):
             "learning_rate": float(self.model.optimizer.learning_rate),
             "seconds": round((logs or {}).get("seconds", math.nan), 3),
         }
+        row |= {name: value for name, value in (logs or {}).items() if name not in row}  # metrics of the caller's
         self.record.rows.append(row)
         self.on_epoch(row)
 

@@ -15,6 +15,8 @@ import numpy as np
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.models.build import build_model, set_unfreeze
 from toolkit.models.spec import ModelSpec
+from toolkit.own.head import head_of
+from toolkit.own.try_out import try_out_single
 from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.settings import Settings
@@ -25,6 +27,7 @@ from toolkit.training.folds import as_folds
 from toolkit.training.held_out import HeldOut
 from toolkit.training.history import History, Row
 from toolkit.training.model_file import save_model, without_optimizer
+from toolkit.training.recipe import Recipe, recipe
 from toolkit.training.staged_training import STAGES, StagedTraining, stage_epochs
 
 
@@ -37,12 +40,14 @@ def train(
     *,
     epochs: range | None = None,
     on_epoch: Callable[[Row], None] = lambda row: None,
+    how: Recipe | None = None,
 ) -> History:
     """Train in place and leave the weights of the best epoch in the model. Returns the learning curve.
 
-    `epochs`: those of the whole schedule (head epochs, then fine-tuning epochs) that are trained; None: all.
+    `epochs`: those of the whole schedule (head epochs, then fine-tuning epochs) that are trained; None: all. `how`:
+    None for the usual loss and Adam.
     """
-    training = StagedTraining(model, settings, on_epoch=on_epoch)
+    training = StagedTraining(model, settings, on_epoch=on_epoch, how=how)
     for stage, part, train_on, judge_on in whole_stages(model, spec, train_part, val_part, settings):
         training.run(stage, part, as_folds(train_on, judge_on), epochs or range(settings.epochs))
     training.end()
@@ -70,14 +75,15 @@ def refit(
     rows: list[Row],
     answers: np.ndarray,
     on_epoch: Callable[[Row], None] = lambda row: None,
+    how: Recipe | None = None,
 ) -> list[Row]:
     """Train on in place for `settings.refit` epochs on augmented views that no epoch has shown yet, with a learning
     rate that warms up and decays once more. Returns the whole learning curve.
 
     `rows`: the model's learning curve so far. `answers`: its probabilities for the validation part, float32 [N, C].
-    The weights of the best of all epochs are left in the model.
+    The weights of the best of all epochs are left in the model. `how`: None for the usual loss and Adam.
     """
-    training = StagedTraining(model, settings, on_epoch=on_epoch)
+    training = StagedTraining(model, settings, on_epoch=on_epoch, how=how)
     training.resume(rows, answers)
     epochs = stage_epochs(settings, "refit")
     training.run("refit", model, as_folds(augmented(train_part, settings), unaugmented(val_part)), epochs)
@@ -94,21 +100,24 @@ def train_run(run: Run, listener: Listener = SILENT) -> History:
         raise UnfreezeError("folds and a time limit are those of a search; `tune` it, or train without them")
     train_part = load_part(run, "train", antialiased=settings.augment != "none", progress=listener.progress)
     val_part = load_part(run, "val", progress=listener.progress)
-    keras.utils.set_random_seed(settings.seed)
     units, rates, depths = settings.space
     spec = settings.spec(classes, units[0], rates[0], depths[0])
-    model = build_model(spec, settings.weights)
-    write_space(run.path / FOLDER, settings)
-    board = CurveWriter(run.path / FOLDER / "model", settings.objective, point=asdict(spec.point))
+    own = try_out_single(run, spec) if run.own.given else {}
+    point = own | asdict(spec.point)
+    keras.utils.set_random_seed(settings.seed)
+    head, how = head_of(run.own, point), recipe(settings, run.own, point)
+    model = build_model(spec, settings.weights, head)
+    write_space(run.path / FOLDER, settings, {name: (value,) for name, value in own.items()})
+    board = CurveWriter(run.path / FOLDER / "model", settings.objective, point=point)
 
     def told(row: Row) -> None:
         board.add(row)
         listener.on_epoch(row)
 
-    history = train(model, spec, train_part, val_part, settings, on_epoch=told)
+    history = train(model, spec, train_part, val_part, settings, on_epoch=told, how=how)
     board.end(good=history.best is not None)
     if history.best is None:
         raise NoAnswerError(f"{settings.objective} was never finite; lower the learning rate or look at the data")
     held_out = HeldOut(probabilities(model, val_part.images), val_part.labels)
-    save_model(run, without_optimizer(model, spec), spec, history.rows, held_out)
+    save_model(run, without_optimizer(model, spec, head), spec, history.rows, held_out)
     return history

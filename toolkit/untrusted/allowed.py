@@ -6,7 +6,7 @@ download or write files too. So every name is compared with a list of what is al
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,22 @@ VALUES = {
 def check_config(config: Any, known: Collection[str], path: Path) -> None:
     if not isinstance(config, dict) or "class_name" not in config:
         raise UnfreezeError(f"{path} has a config.json that describes no model; save the model anew")
+    for entry in not_allowed(config, known):
+        name = entry.get("config") if entry["class_name"] == "function" else entry["class_name"]
+        what = ".".join(str(one) for one in (entry.get("module"), name) if one)
+        raise UnfreezeError(
+            f"{path} uses {what[:80]!a}, which is none of the layers that are safe to load; {_advice(entry)}"
+        )
+
+
+def not_allowed(config: dict[str, Any], known: Collection[str]) -> Iterator[dict[str, Any]]:
+    """The entries of a model's configuration that name what is not allowed. `known`: what the program registered."""
     waiting: list[Any] = [{key: value for key, value in config.items() if key != "compile_config"}]  # never compiled
     while waiting:
         entry = waiting.pop()
         if isinstance(entry, dict):
             if "class_name" in entry and not _allowed(entry, known):
-                name = entry.get("config") if entry["class_name"] == "function" else entry["class_name"]
-                what = ".".join(str(one) for one in (entry.get("module"), name) if one)
-                raise UnfreezeError(
-                    f"{path} uses {what[:80]!a}, which is none of the layers that are safe to load; {_advice(entry)}"
-                )
+                yield entry
             waiting += entry.values()
         elif isinstance(entry, list):
             waiting += entry

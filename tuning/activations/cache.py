@@ -3,9 +3,9 @@
 For each augmented view of the training images, and for the validation images as they are, one pass over the backbone
 gives the activations at every cut for which they are missing. They are in `activations-KEY/` of the cache, an array and
 a JSON file for each view and depth. KEY is a digest of all that they depend on (the images' contents, decoding and
-size, the backbone with its cuts and weights, augmentation, seed, precision, runtime), so that any change gives other
-files. Between searches the folder may be deleted. A pass that was interrupted is continued; a file whose checksum is
-wrong is written anew.
+size, the backbone with its cuts and weights, augmentation, the caller's by its source and what that names, seed,
+precision, runtime), so that any change gives other files. Between searches the folder may be deleted. A pass that was
+interrupted is continued; a file whose checksum is wrong is written anew.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from toolkit.errors import UnfreezeError, first_line
 from toolkit.models.backbones import backbone, is_file
 from toolkit.models.build import backbone_weights, cut_tensor
 from toolkit.models.spec import ModelSpec
+from toolkit.own.function_digest import function_digest
 from toolkit.pixels.augment import VERSION as AUGMENT_VERSION
 from toolkit.pixels.colour import IGNORED
 from toolkit.pixels.decode import DECODE_VERSION
@@ -121,6 +122,7 @@ def _key(run: Run, model: keras.Model, spec: ModelSpec, runtime: str) -> str:
         *([spec.pixels] if spec.pixels != PIXELS[0] else []),
         *([run.images.levels] if run.images.levels != FULL else []),  # their caches
         *([run.images.profiles] if run.images.profiles != IGNORED else []),
+        *([f"augment {function_digest(run.own.augment)}"] if run.own.augment is not None else []),
     ]
     digest = hashlib.sha256(json.dumps([*digests, *told]).encode())
     for name, arrays in backbone_weights(model).items():

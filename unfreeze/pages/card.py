@@ -7,6 +7,7 @@ import re
 from export.artefacts import UNSTATED
 from toolkit.data.together import near_leaks, split_groups
 from toolkit.models.backbones import short_name
+from toolkit.own.parts import names, words
 from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
@@ -77,6 +78,8 @@ def render_card(facts: RunFacts) -> str:
         parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],
         loading=loading(facts),
         commands=commands(facts),
+        own=names(facts.stored),
+        own_words=words(facts.stored),
         uses=ADOPTED_USES if facts.adopted else FOLDED_USES if facts.search.get("folds", 1) > 1 else USES,
         formats=FORMATS,
         rows=TABLE_ROWS,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.data.together import near_duplicates, near_leaks, split_groups
+from toolkit.own.parts import names
 from toolkit.stats.accuracy_lost import FAILS, HOLDS, UNDECIDED
 from toolkit.stats.scores import SCORES, shown
 from unfreeze.evidence_wording import chance_words, undecided_words
@@ -116,6 +117,7 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "timed": sorted({timing.threads for parity in facts.parities for timing in parity.timings}),
         "loading": loading(facts),
         "commands": commands(facts),
+        "own": names(facts.stored),
         "LISTED": LISTED,
     }
 

@@ -18,6 +18,7 @@ from toolkit.data.settings import FEW, POOLED, DataSettings
 from toolkit.models.applications import BACKBONES
 from toolkit.models.backbones import OWN_BACKBONE, is_file
 from toolkit.models.spec import NO_FILES
+from toolkit.own.parts import words
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.run import Run
 from toolkit.settings import TRIALS, TRIALS_EACH, Settings
@@ -34,8 +35,17 @@ def commands(facts: RunFacts) -> tuple[str, ...]:
     """The lines to type in a folder that holds data, run and weights. They name no other directory, because a report
     must not reveal the author's.
 
-    They are derived from the settings, so that a run that was made from Python has them, too.
+    They are derived from the settings, so that a run that was made from Python has them, too. One with parts of the
+    author's own program is begun from Python: its first line is a comment.
     """
+    first, *others = _commands(facts)
+    if not (parts := words(facts.stored)):
+        return (first, *others)
+    told = f"# from Python, with own=unfreeze.Own(...) of the program that began it: {parts}; and the settings of"
+    return (" ".join(told.split()), f"# {first}", *others)
+
+
+def _commands(facts: RunFacts) -> tuple[str, ...]:
     searched = bool(facts.search or facts.trials)
     data, run = facts.run.images.root.name or "DATA", facts.name
     report = _line("unfreeze", "report", run)

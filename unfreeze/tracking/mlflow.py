@@ -166,7 +166,8 @@ def _trial_run(run: Path, trial: Trial, before: list[str]) -> Logged:
 def _curve(path: Path) -> list[Metric]:
     """The finite numbers in a history.csv; [] if there is no such file, as for a failed trial."""
     rows = read_history(path) if path.is_file() else []
-    return [(name, row[name], row["epoch"]) for row in rows for name in CURVE if math.isfinite(row.get(name, math.nan))]
+    names = [name for name in dict.fromkeys((*CURVE, *(rows[0] if rows else ()))) if name not in ("epoch", "stage")]
+    return [(name, row[name], row["epoch"]) for row in rows for name in names if math.isfinite(row.get(name, math.nan))]
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,393 @@
+"""Each part of one's own by itself: what is refused, in which words, and what it computes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import unfreeze
+from tests.tiny import ROW, SETTINGS
+from toolkit.errors import UnfreezeError
+from toolkit.models.applications import BACKBONES
+from toolkit.models.build import class_layer, fresh_suffix, head_layers
+from toolkit.models.spec import ModelSpec
+from toolkit.own.calls import PartError, point_of
+from toolkit.own.function_digest import digest_of, function_digest
+from toolkit.own.head import check_head, head_of
+from toolkit.own.parts import Own, settings_with
+from toolkit.own.space import own_space, values_of
+from toolkit.settings import Settings
+from toolkit.training.batches import Source
+from toolkit.training.folds import as_folds
+from toolkit.training.recipe import recipe
+from toolkit.training.staged_training import APART, StagedTraining
+from tuning.results import Trial, read_trials, write_trials
+from tuning.search_space import all_points, hyperparameters, own_names
+
+layers = keras.layers
+SPEC = ModelSpec("Tiny", 1.0, 32, 3, 0, 0.0, 0)
+
+
+def values(asked: Any) -> dict[str, tuple]:
+    return values_of(own_space(Own(space=asked)))
+
+
+def test_every_kind_becomes_its_values() -> None:
+    def space(hp: keras_tuner.HyperParameters) -> None:
+        hp.Choice("pool", ["mean", "max"], default="max")
+        hp.Boolean("deep")
+        hp.Fixed("width", 3)
+        hp.Int("layers", 1, 3)
+        hp.Int("units", 2, 33, step=2, sampling="log")
+        hp.Float("share", 0, 1, step=0.2)
+        hp.Float("tenths", 0.1, 0.3, step=0.1)
+        hp.Float("rate", 1e-4, 1e-1, step=10, sampling="log")
+
+    made = values(space)
+    assert made == {
+        "pool": ("mean", "max"),
+        "deep": (False, True),
+        "width": (3,),
+        "layers": (1, 2, 3),
+        "units": (2, 4, 8, 16, 32),
+        "share": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        "tenths": (0.1, 0.2, 0.3),
+        "rate": (1e-4, 1e-3, 1e-2, 1e-1),
+    }
+    assert {type(one) for one in made["share"]} == {float}
+    assert {type(one) for one in made["units"]} == {int}
+    points = list(all_points(hyperparameters(replace(Settings(), unfreeze=0), None, own_space(Own(space=space)))))
+    assert len(points) == 3 * 6 * np.prod([len(one) for one in made.values()])
+    assert points[0]["pool"] == "max"
+    assert own_names(points[0]) == list(made)
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (lambda hp: hp.Float("rate", 0, 1), "rate is a Float without a step, which has no finite list of values"),
+        (lambda hp: hp.Int("rate", 1, 9, sampling="log"), "rate is a Int without a step"),
+        (lambda hp: hp.Int("units", 1, 5000), "units has 5,000 values, at most 1,000; give a larger step"),
+        (lambda hp: hp.Choice("dropout", [0.1]), "a hyperparameter 'dropout', which Unfreeze has itself"),
+        (lambda hp: hp.Choice("head_rate", [0.1]), "a hyperparameter 'head_rate', which Unfreeze has itself"),
+        (lambda hp: hp.Choice("parent", [0.1]), "a hyperparameter 'parent', which Unfreeze has itself"),
+        (lambda hp: hp.Choice("tuner/rung", [1]), "'tuner/rung'; give letters, digits and _ only"),
+    ],
+)
+def test_a_space_without_a_finite_list_or_with_a_taken_name_is_refused(space: Any, said: str) -> None:
+    with pytest.raises(UnfreezeError) as told:
+        values(space)
+    assert said in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_dependent_hyperparameter_is_refused() -> None:
+    def space(hp: Any) -> None:
+        hp.Boolean("deep")
+        with hp.conditional_scope("deep", [True]):
+            hp.Int("layers", 1, 3)
+
+    with pytest.raises(UnfreezeError, match="layers depends on another hyperparameter"):
+        values(space)
+
+
+def test_what_a_space_raises_is_its_cause() -> None:
+    with pytest.raises(PartError, match=r"^space \(.*\) raised ValueError: ") as told:
+        values(lambda hp: hp.Int("n", 3, 1))
+    assert isinstance(told.value.__cause__, ValueError)
+
+
+def test_trials_csv_keeps_every_kind(tmp_path: Path) -> None:
+    given = {"deep": True, "pool": "max", "text": "1_000", "zip": "007", "n": 3, "rate": 1e-05, "word": "nan"}
+    trial = Trial("0000", "COMPLETED", 0, 0.0, 1, 0.5, 0.5, 0, "head", 1, 1.0, "", varied=given)
+    write_trials(tmp_path / "trials.csv", [trial])
+    (found,) = read_trials(tmp_path / "trials.csv")
+    assert dict(found.varied) == given
+    assert [type(value) for value in found.varied.values()] == [type(value) for value in given.values()]
+
+
+class Mine(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return x
+
+
+SHARED = layers.Dense(4)
+COUNTED: list[int] = []
+
+
+def growing(features: Any, hp: Any) -> Any:
+    COUNTED.append(1)
+    for _ in COUNTED:
+        features = layers.Dense(4)(features)
+    return features
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (lambda f, hp: layers.Lambda(lambda x: x, name="twice")(f), "has the layer 'twice' (Lambda), which a file"),
+        (
+            lambda f, hp: Mine(name="odd")(f),
+            "has the layer 'odd' (Mine), which a file that is safe to load cannot hold",
+        ),
+        (lambda f, hp: SHARED(f), "gives the layers of an earlier call; make new ones in each call"),
+        (growing, "gives other layers in each call, for the same values"),
+        (lambda f, hp: None, "gives NoneType, expected a Keras tensor [N, k]"),
+        (lambda f, hp: layers.Reshape((2, -1))(f), "of the shape (None, 2, 8), expected a Keras tensor [N, k]"),
+        (lambda f, hp: layers.Dense(hp["width"])(f), "raised KeyError: 'width'"),
+        (lambda f, hp: hp.update(units=3), "raised AttributeError: 'mappingproxy' object has no attribute 'update'"),
+        (lambda f, hp: keras.Input((4,)), "raised ValueError: "),
+    ],
+)
+def test_a_head_that_cannot_be_used_is_refused_by_name(head: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(PartError) as told:
+        check_head(Own(head=head), SPEC, 16, {"units": 2}, tmp_path)
+    assert said in str(told.value)
+    assert str(told.value).startswith("head (")
+    assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())
+
+
+def inside(features: Any, hp: Any) -> Any:
+    """A model inside, a layer in two places, an operation without a layer."""
+    body = keras.Sequential([layers.Dense(8, activation="gelu"), layers.LayerNormalization()])
+    twice = layers.Dense(8)
+    return keras.ops.concatenate([twice(twice(body(features))), body(features)], axis=-1) * 0.5
+
+
+@pytest.mark.parametrize("head", [inside, lambda f, hp: f], ids=["inside", "nothing"])
+def test_a_head_of_keras_layers_is_built_anew_with_the_same_names(head: Any, tmp_path: Path) -> None:
+    own = Own(head=head)
+    check_head(own, SPEC, 16, {}, tmp_path)
+    pooled = [keras.Input((16,), name="pooled") for _ in range(2)]
+    first, second = (keras.Model(one, head_of(own, {})(one, SPEC)) for one in pooled)
+    assert [one.name for one in first.operations] == [one.name for one in second.operations]
+    second.set_weights(first.get_weights())
+    sample = np.random.default_rng(0).random((5, 16), np.float32)
+    np.testing.assert_array_equal(first(sample), second(sample))
+    assert first(sample).shape == (5, 3)
+
+
+def test_hp_cannot_be_changed_and_has_no_names_of_the_tuner() -> None:
+    point = point_of({"units": 3, "tuner/rung": 1, "unfreeze/own": 2, "unfreeze": 2})
+    assert dict(point) == {"units": 3, "unfreeze": 2}
+    with pytest.raises(TypeError):
+        point["units"] = 4  # type: ignore[index]
+
+
+def test_two_dropout_layers_draw_different_masks_and_the_same_again() -> None:
+    pooled = keras.Input((16,), name="pooled")
+    x = layers.Dropout(0.5)(layers.GaussianNoise(0.1, name="noise")(layers.Dropout(0.5)(pooled)))
+    model = keras.Model(pooled, class_layer(x, SPEC))
+    from toolkit.training.staged_training import _reseed
+
+    _reseed(model, 3, 7)
+    states = [layer.seed_generator.state.numpy().tolist() for layer in model.layers if hasattr(layer, "seed_generator")]
+    assert states == [[3, 7], [3, 7 + APART], [3, 7 + 2 * APART]]
+
+
+def test_the_head_is_what_lies_behind_the_pooled_features(tiny: str) -> None:
+    from toolkit.models.build import build_model
+
+    whole = build_model(replace(SPEC, head_units=4))
+    assert [layer.name for layer in head_layers(whole)] == ["head", "dropout", "probabilities"]
+    for depth in (0, 1):
+        suffix = fresh_suffix(whole, replace(SPEC, head_units=4, unfreeze=depth), 0)
+        assert [layer.name for layer in head_layers(suffix)] == ["head", "dropout", "probabilities"]
+
+
+def trained(own: Own, settings: Settings = SETTINGS, point: dict | None = None) -> tuple[list[dict], list[np.ndarray]]:
+    """Both stages of a linear model on unequal classes."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.random((40, 6), np.float32), np.repeat(np.arange(3, dtype=np.int32), (25, 10, 5))
+    pooled = keras.Input((6,), name="pooled")
+    keras.utils.set_random_seed(0)
+    model = keras.Model(pooled, class_layer(pooled, SPEC))
+    source = Source(labels, lambda epoch, rows: x[rows])
+    training = StagedTraining(model, settings, how=recipe(settings, own, point))
+    for stage in ("head", "tune"):
+        training.run(stage, model, as_folds(source, source), range(settings.epochs))
+    rows = [{name: value for name, value in row.items() if name != "seconds"} for row in training.history.rows]
+    return rows, model.get_weights()
+
+
+with patch.dict(BACKBONES, Tiny=ROW):  # a record is checked when it is made
+    LONG = replace(SETTINGS, head_epochs=2, tune_epochs=3, tune_rate=0.02)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        Own(loss="sparse_categorical_crossentropy"),
+        Own(loss=keras.losses.SparseCategoricalCrossentropy()),
+        Own(loss=lambda hp: keras.losses.SparseCategoricalCrossentropy()),
+        Own(optimizer="Adam"),
+        Own(optimizer=keras.optimizers.Adam()),
+        Own(optimizer=lambda hp: keras.optimizers.Adam()),
+    ],
+)
+def test_the_usual_as_ones_own_is_the_usual(own: Own) -> None:
+    """Classes are weighed in both: they are unequal here."""
+    rows, weights = trained(own, LONG)
+    usual_rows, usual_weights = trained(Own(), LONG)
+    assert rows == usual_rows
+    for one, other in zip(weights, usual_weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_one_hot_crossentropy_is_nearly_the_usual() -> None:
+    rows, _ = trained(Own(loss="categorical_crossentropy"), LONG)
+    usual, _ = trained(Own(), LONG)
+    for one, other in zip(rows, usual, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
+
+
+def test_a_loss_is_what_its_formula_gives() -> None:
+    answers = np.random.default_rng(0).dirichlet(np.ones(3), 8).astype(np.float32)
+    labels = np.arange(8, dtype=np.int32) % 3
+    losses = recipe(
+        SETTINGS, Own(loss=lambda hp: keras.losses.CategoricalFocalCrossentropy(gamma=hp["gamma"])), {"gamma": 3.0}
+    )
+    right = answers[np.arange(8), labels]
+    wanted = 0.25 * (1 - right) ** 3 * -np.log(right)
+    np.testing.assert_allclose(losses.losses(tf.constant(labels), tf.constant(answers)), wanted, rtol=1e-4)
+
+
+def test_an_optimizer_that_trials_share_keeps_no_state() -> None:
+    given = keras.optimizers.SGD(momentum=0.9)
+    first = trained(Own(optimizer=given), LONG)
+    again = trained(Own(optimizer=given), LONG)
+    assert first[0] == again[0]
+    assert not given.built
+    assert [row["learning_rate"] for row in first[0]] == [row["learning_rate"] for row in trained(Own(), LONG)[0]]
+    assert first[0] != trained(Own(optimizer="sgd"), LONG)[0]  # momentum counts
+
+
+def test_a_scaled_loss_is_the_same_training() -> None:
+    scaled, _ = trained(Own(optimizer=keras.optimizers.Adam(loss_scale_factor=1024.0)), LONG)
+    usual, _ = trained(Own(), LONG)
+    assert scaled == usual  # a power of two
+
+
+class Whole(keras.losses.Loss):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(y_pred)
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (Own(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)), "expects logits, and the model gives"),
+        (Own(loss=Whole()), "loss (Whole) gives float32 [], expected one number for each image, [B]"),
+        (Own(loss="focal"), "loss (focal) raised ValueError: "),
+        (Own(loss=3), "loss is 3; give an object of Keras, its name, or a function of hp"),  # type: ignore[arg-type]
+        (Own(loss=lambda hp: 3), "gives int, expected a keras.losses.Loss or the name of one"),
+        (Own(loss=lambda hp: hp["gamma"]), "raised KeyError: 'gamma'"),
+        (Own(optimizer=keras.optimizers.SGD(0.5)), "optimizer (SGD) has a learning rate of its own; leave it out"),
+        (Own(optimizer=keras.optimizers.SGD(use_ema=True)), "optimizer (SGD) averages weights"),
+        (Own(optimizer=lambda hp: "sdg"), "raised ValueError: "),
+        (
+            Own(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())),
+            "gives LossScaleOptimizer, expected",
+        ),
+        (Own(metrics=["accuracy"]), "the metric accuracy would be the column val_accuracy"),
+        (Own(metrics=["mae", keras.metrics.MeanAbsoluteError()]), "two of the metrics have one name"),
+        (
+            Own(metrics=[keras.metrics.F1Score(average=None)]),
+            "the metric f1_score gives float32 [3], expected one number",
+        ),
+        (Own(metrics="mae"), "metrics are 'mae'; give a list of them"),
+        (Own(metrics=lambda hp: hp["which"]), "raised KeyError: 'which'"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_refused(own: Own, said: str) -> None:
+    labels, answers = np.arange(6, dtype=np.int32) % 3, np.full((6, 3), 1 / 3, np.float32)
+
+    def tried() -> None:
+        made = recipe(SETTINGS, own, {})
+        made.losses(tf.constant(labels), tf.constant(answers))
+        made.metrics(labels, answers)
+
+    with pytest.raises(PartError) as told:
+        tried()
+    assert said in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_settings_of_replaced_parts_are_refused() -> None:
+    head = Own(head=lambda f, hp: f)
+    assert settings_with(head, Settings()).space[:2] == ((0,), (0.0,))
+    assert settings_with(head, settings_with(head, Settings())).space[:2] == ((0,), (0.0,))
+    with pytest.raises(UnfreezeError, match="head_units belong to the usual head"):
+        settings_with(head, Settings(head_units=(0, 32)))
+    with pytest.raises(UnfreezeError, match="dropout belong to the usual head"):
+        settings_with(head, Settings(dropout=0.3))
+    for settings in (Settings(label_smoothing=0.1), Settings(vary={"label_smoothing": (0.0, 0.1)})):
+        with pytest.raises(UnfreezeError, match="label_smoothing is the usual loss's"):
+            settings_with(Own(loss="mse"), settings)
+    with pytest.raises(UnfreezeError, match="head is 3; give a function"):
+        Own(head=3)  # type: ignore[arg-type]
+
+
+PROGRAM = """
+from functools import lru_cache, partial, wraps
+from toolkit.own.function_digest import digest_of, function_digest
+STEP = {step}
+def twice(function):
+    @wraps(function)
+    def both(x):
+        return function(function(x, {twice}))
+    return both
+@twice
+def helper(x, by=STEP):
+    return x + by
+def outer(power):
+    def function(x):
+        return helper(x) * power
+    return function
+told = outer({power})
+print([function_digest(one) for one in (told, partial(told, 3), lru_cache(told))], digest_of(told))
+"""
+
+
+def test_a_digest_is_the_same_in_every_process_and_sees_what_changed(tmp_path: Path) -> None:
+    def told(step: int, power: int, twice: int = 0, *, file: bool = True) -> str:
+        path = tmp_path / "program.py"
+        path.write_text(PROGRAM.format(step=step, power=power, twice=twice))
+        command = [str(path)] if file else ["-c", path.read_text()]
+        where = {"cwd": Path(__file__).parents[1], "env": {"PYTHONPATH": "."}}
+        return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True, **where).stdout  # type: ignore[call-overload,no-any-return]
+
+    first = told(1, 2)
+    assert first == told(1, 2)
+    assert first.endswith("source\n")
+    assert len({first, told(2, 2), told(1, 3), told(1, 2, 7)}) == 4
+    without = told(1, 2, file=False)
+    assert without.endswith(("code\n", "source\n"))
+    assert len({without, told(2, 2, file=False), told(1, 3, file=False)}) == 3
+
+
+def test_what_a_digest_is_of() -> None:
+    assert digest_of(test_what_a_digest_is_of) == "source"
+    assert digest_of(len) == "name"
+    assert function_digest(len) != function_digest(max)
+    names: dict[str, Any] = {}
+    exec("def f(x):\n    return x + 1", names)
+    before, kind = function_digest(names["f"]), digest_of(names["f"])
+    exec("def f(x):\n    return x + 2", names)
+    assert kind == "code"
+    assert function_digest(names["f"]) != before
+
+
+def test_own_is_public_and_light() -> None:
+    assert unfreeze.Own is Own
