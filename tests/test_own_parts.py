@@ -24,7 +24,7 @@ from toolkit.models.spec import ModelSpec
 from toolkit.own.calls import PartError, point_of
 from toolkit.own.function_digest import digest_of, function_digest
 from toolkit.own.head import check_head, head_of
-from toolkit.own.parts import Own, settings_with
+from toolkit.own.parts import Own, described, settings_with
 from toolkit.own.space import own_space, values_of
 from toolkit.settings import Settings
 from toolkit.training.batches import Source
@@ -375,6 +375,29 @@ def test_a_digest_is_the_same_in_every_process_and_sees_what_changed(tmp_path: P
     without = told(1, 2, file=False)
     assert without.endswith(("code\n", "source\n"))
     assert len({without, told(2, 2, file=False), told(1, 3, file=False)}) == 3
+
+
+def test_a_loss_of_ones_own_class_is_told_by_its_config_and_its_code() -> None:
+    def made(power: int, *, by: int = 1) -> Own:
+        class Power(keras.losses.Loss):
+            def call(self, y_true: Any, y_pred: Any) -> Any:
+                return keras.ops.mean((y_true - y_pred) ** power, axis=-1)
+
+            def get_config(self) -> dict[str, Any]:
+                return super().get_config() | {"by": np.full(2, by), "object": SPEC}
+
+        return Own(loss=Power())
+
+    told = described(made(2))["loss"]
+    assert told["name"].endswith("Power")
+    assert told == described(made(2))["loss"]
+    assert told["sha256"] not in (described(made(4))["loss"]["sha256"], described(made(2, by=2))["loss"]["sha256"])
+
+
+def test_an_object_that_is_made_again_is_the_same_part() -> None:
+    """Keras calls the second one "adam_1"."""
+    made = [described(Own(optimizer=keras.optimizers.Adam(beta_1=beta))) for beta in (0.9, 0.9, 0.8)]
+    assert made[0] == made[1] != made[2]
 
 
 def test_what_a_digest_is_of() -> None:

@@ -59,9 +59,10 @@ def _name(graph: keras.Model) -> None:
         operation.name = PREFIX + operation.name
 
 
-def check_head(own: Own, spec: ModelSpec, features: int, values: Mapping[str, Any], folder: Path) -> None:
+def check_head(own: Own, spec: ModelSpec, features: int, values: Mapping[str, Any], folder: Path | None) -> None:
     """Raises PartError if the head of a point cannot be built twice from so many features, or if a file could not hold
-    it: every file is read without the caller's code. `folder`: where a file may be written for a moment."""
+    it: every file is read without the caller's code. `folder`: where a file is written for a moment; None: none is
+    tried."""
     if own.head is None:
         return
     what = named("head", own.head)
@@ -74,7 +75,8 @@ def check_head(own: Own, spec: ModelSpec, features: int, values: Mapping[str, An
         raise PartError(
             f"{what} has {_told(entry)}, which a file that is safe to load cannot hold; use Keras' own layers"
         )
-    _check_file(first, own.head, folder)
+    if folder is not None:
+        _check_file(first, own.head, folder)
 
 
 def _alone(own: Own, spec: ModelSpec, features: int, values: Mapping[str, Any]) -> keras.Model:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import UnfreezeError, few, one_line
@@ -109,9 +111,23 @@ def _described(part: Any) -> dict[str, str]:
     if isinstance(part, str):
         return {"name": part, "sha256": _sha256(part), "of": "name"}
     if hasattr(part, "get_config"):
-        config = json.dumps(part.get_config(), sort_keys=True, default=str)
-        return {"name": name_of(part), "sha256": _sha256(f"{name_of(part)} {config}"), "of": "config"}
+        told = part.get_config()
+        told |= {"name": re.sub(r"_\d+$", "", str(told.get("name")))}  # Keras numbers them by a counter of the process
+        config = json.dumps(told, sort_keys=True, default=_plain)
+        code = [function_digest(one) for one in _functions(type(part))]
+        return {"name": name_of(part), "sha256": _sha256(f"{name_of(part)} {config} {code}"), "of": "config"}
     return {"name": name_of(part), "sha256": function_digest(part), "of": digest_of(part)}
+
+
+def _plain(value: Any) -> Any:
+    """A value of a config that JSON does not have."""
+    return value.tolist() if hasattr(value, "tolist") else name_of(value)
+
+
+def _functions(kind: type) -> list[FunctionType]:
+    """The functions of a class of the caller's, and of those that it is derived from, but for Keras' own."""
+    own = [one for one in kind.__mro__ if one.__module__.partition(".")[0] != "keras"]
+    return [function for one in own for function in vars(one).values() if isinstance(function, FunctionType)]
 
 
 def _sha256(text: str) -> str:

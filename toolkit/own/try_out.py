@@ -23,6 +23,7 @@ from toolkit.run import Run
 from toolkit.training.recipe import recipe
 
 IMAGES = 8  # made-up answers, on which loss and metrics are tried
+FILES = 8  # points whose head is written to a file and read again
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def try_out(run: Run, spec: ModelSpec, features: int, values: Mapping[str, Any],
         check_augment(run.own.augment, (spec.image_size, spec.image_size, spec.channels))
         for number in range(max(map(len, own.values()), default=1)):
             point = dict(values) | {name: several[number % len(several)] for name, several in own.items()}
-            check_head(run.own, spec, features, point, run.path)
+            check_head(run.own, spec, features, point, run.path if number < FILES else None)
             _try_recipe(run, spec.classes, point)
 
 
@@ -78,6 +79,8 @@ def _try_recipe(run: Run, classes: int, point: Mapping[str, Any]) -> None:
     answers = rng.dirichlet(np.ones(classes), IMAGES).astype(np.float32)
     how.losses(tf.constant(labels), tf.constant(answers))
     how.metrics(labels, answers)
+    if run.own.optimizer is None:
+        return
     for rate in (run.settings.head_rate, keras.optimizers.schedules.CosineDecay(run.settings.tune_rate, 10)):
         optimizer, variable = how.optimizer(rate), keras.Variable(np.ones((2, 2), np.float32))
         with blamed("optimizer", run.own.optimizer):
