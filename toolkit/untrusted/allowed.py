@@ -1,4 +1,5 @@
-"""What the configuration of a Keras 3 model may name: Keras' own layers and functions, and no others.
+"""What the configuration of a Keras 3 model may name: Keras' own layers and functions, image layers of KerasHub, and no
+others.
 
 Keras' safe mode refuses Python code in the file. But it lets a layer call any public function of Keras, those that
 download or write files too. So every name is compared with a list of what is allowed.
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
+from toolkit.untrusted.hub_layers import is_image_layer, is_of_keras_hub
 
 CLASSES = {  # modules whose classes are allowed, with the modules below them
     *("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints", "keras.quantizers"),
@@ -40,7 +42,7 @@ def check_config(config: Any, known: Collection[str], path: Path) -> None:
     while waiting:
         entry = waiting.pop()
         if isinstance(entry, dict):
-            if "class_name" in entry and not _allowed(entry, known):
+            if "class_name" in entry and not _allowed(entry, known, path):
                 name = entry.get("config") if entry["class_name"] == "function" else entry["class_name"]
                 what = ".".join(str(one) for one in (entry.get("module"), name) if one)
                 raise UnfreezeError(
@@ -61,11 +63,14 @@ def _advice(entry: dict[str, Any]) -> str:
     return own
 
 
-def _allowed(entry: dict[str, Any], known: Collection[str]) -> bool:
-    """Whether an object of a config is an allowed one of Keras' own, or one that the program registered."""
+def _allowed(entry: dict[str, Any], known: Collection[str], path: Path) -> bool:
+    """Whether an object of a config is an allowed one of Keras' own, one that the program registered, or an image layer
+    of KerasHub."""
     name, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
     if not isinstance(name, str) or not all(isinstance(one, (str, type(None))) for one in (module, registered)):
         return False
+    if is_of_keras_hub(entry) and not {name, registered} & set(known):
+        return is_image_layer(entry, path)
     if name == "function":
         called = entry.get("config")
         if not isinstance(called, str) or called in REFUSED:
