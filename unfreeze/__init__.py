@@ -25,7 +25,7 @@ does not.
     tracking       a run's folder -> MLflow
     searching      the search of `tune` and `run`, within what the device allows
     device_limits  what the device allows, measured before any training
-    own_backbone   a keras.Model as the backbone of a run
+    own_backbone   a keras.Model or a preset of KerasHub as the backbone of a run
     after_search   what `run` takes after its search: an estimate
     wording        sentences that terminal, page and model card share
     evidence_wording  those on what the verdicts rest on

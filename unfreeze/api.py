@@ -20,6 +20,7 @@ from export.settings import EXPORT, ExportSettings, VerifySettings
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
+from toolkit.models.hub.preset import is_preset
 from toolkit.progress import SILENT, Listener
 from toolkit.settings import Settings
 from toolkit.storage.local_path import local_path
@@ -27,7 +28,7 @@ from toolkit.storage.lock import alone, check_run
 from unfreeze import artefact_api
 from unfreeze.after_search import leaves_no_time_for_latencies, without_latencies
 from unfreeze.artefact_api import DATA, PathLike, load, start
-from unfreeze.own_backbone import with_backbone
+from unfreeze.own_backbone import preset_row, with_backbone
 from unfreeze.searching import prepared, searched
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
@@ -262,9 +263,12 @@ def track(run: PathLike, uri: str) -> str:
 
 def backbones(*files: PathLike) -> list[Backbone]:
     """The table of backbones: the default image size of each, its cut layer at each unfreeze depth, its parameters, the
-    licence of its weights. With `files`: the same of the backbones in these Keras files, their stages found."""
+    licence of its weights. With `files`: the same of the backbones in these Keras files and presets of KerasHub
+    ("hub:PRESET"), their stages found."""
     if not files:
         return list(BACKBONES.values())
     from toolkit.models.backbones import backbone
 
-    return [backbone(str(local_path(file).resolve())) for file in files]
+    return [
+        preset_row(str(file)) if is_preset(str(file)) else backbone(str(local_path(file).resolve())) for file in files
+    ]
