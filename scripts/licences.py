@@ -4,7 +4,7 @@
     python scripts/licences.py --pins      prints NAME==VERSION for each, as pip and pip-audit read it
 
 Read from each package's own metadata (importlib.metadata): `License-Expression` (PEP 639), else the classifiers,
-else the field `License`. Extras (docs, formats, mlflow, dev) are left out.
+else the field `License`. Extras (docs, formats, hub, mlflow, dev) are left out.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ REASONS = {  # of each package whose licence is unknown or copyleft: why it may 
 HEAD = """# Licences
 
 What `pip install unfreeze` installs: {direct} packages that it names itself and {others} that those need. Each
-package's licence is what its own metadata say; extras (`docs`, `formats`, `mlflow`, `dev`) are left out. Written by
-`python scripts/licences.py`; versions are not part of the page, as they move within the bounds of `pyproject.toml`.
+package's licence is what its own metadata say; extras (`docs`, `formats`, `hub`, `mlflow`, `dev`) are left out. Written
+by `python scripts/licences.py`; versions are not part of the page, as they move within the bounds of `pyproject.toml`.
 Unfreeze itself is under the MIT licence.
 
 A wheel may carry libraries under licences of their own, which its metadata do not name: numpy, scipy and
@@ -42,6 +42,9 @@ say, redistributes those too.
 The extra `formats` brings decoders alone: pi-heif (BSD-3-Clause) with libheif and libde265 (LGPL-3.0), and imagecodecs
 (BSD-3-Clause) with libjxl and others. The packages that people know for HEIC and JPEG XL in Pillow, pillow-heif with
 x265 and pillow-jxl-plugin, bring the GPL.
+
+The extra `hub` brings KerasHub, tensorflow-text, tokenizers, sentencepiece, kagglehub and huggingface-hub (Apache-2.0)
+with what these need (Apache-2.0, BSD-3-Clause, MIT, CNRI-Python). The weights of a preset have a licence of their own.
 
 | package | named by | licence |
 |---|---|---|

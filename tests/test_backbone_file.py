@@ -402,4 +402,5 @@ def test_the_model_of_a_run_needs_the_file_no_more(pictures: Path, tmp_path: Pat
     assert load_model(run).output_shape == (None, 2)
     page, card = unfreeze.report(tmp_path / "run")
     assert "own.keras" in page.read_text(encoding="utf-8")
-    assert str(tmp_path) not in card.read_text(encoding="utf-8")
+    told = card.read_text(encoding="utf-8").replace("\\", "")  # which escapes what could be markup
+    assert str(tmp_path) not in told

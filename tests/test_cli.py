@@ -121,7 +121,7 @@ def test_a_command_that_raises_has_its_code_in_the_object(
     def broken() -> None:
         raise error
 
-    monkeypatch.setattr("unfreeze.api.backbones", broken)
+    monkeypatch.setattr("unfreeze.backbone_api.backbones", broken)
     ended, out, _ = typed(capsys, "backbones", "--json")
     assert (ended, json.loads(out)["exit"]) == (code, code)
 
@@ -143,13 +143,13 @@ def test_nothing_follows_a_result_that_was_printed(
 def test_a_command_that_is_killed_leaves_an_object(number: signal.Signals, code: int, tmp_path: Path) -> None:
     program = """
 import sys, time
-from unfreeze import api, cli
+from unfreeze import backbone_api, cli
 
 def busy():
     print("begun", file=sys.stderr, flush=True)
     time.sleep(60)
 
-api.backbones = busy
+backbone_api.backbones = busy
 sys.argv = ["unfreeze", "backbones", "--json"]
 cli.main()
 """

@@ -16,8 +16,15 @@ import toolkit
 ROOT = Path(toolkit.__file__).parents[1]  # the checkout, or where the wheel is installed
 HEAVY_PACKAGES = {"tensorflow", "keras", "keras_tuner", "tf2onnx", "onnx", "onnxruntime", "ai_edge_litert"}
 HEAVY = {  # our modules that import one of them at the top; all others are light
+    "toolkit.models.hub.make",
     *("toolkit.models.build", "toolkit.models.weights", "toolkit.evaluation.evaluate_run"),
-    *("toolkit.models.backbone_file", "toolkit.models.cuts", "toolkit.models.flatten", "toolkit.models.layer_weights"),
+    *(
+        "toolkit.models.hub.make",
+        "toolkit.models.backbone_file",
+        "toolkit.models.cuts",
+        "toolkit.models.flatten",
+        "toolkit.models.layer_weights",
+    ),
     *("toolkit.training.answers", "toolkit.training.staged_training", "toolkit.training.fit", "toolkit.training.folds"),
     *("toolkit.training.model_file", "toolkit.training.train", "toolkit.training.recipe"),
     *("toolkit.own.space", "toolkit.own.head", "toolkit.own.try_out"),

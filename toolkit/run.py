@@ -17,6 +17,7 @@ from toolkit.data.image_set import ImageSet, scan
 from toolkit.data.split import divide_by
 from toolkit.errors import UnfreezeError, one_line
 from toolkit.models.backbones import OWN_BACKBONE, is_file
+from toolkit.models.hub.preset import FOLDER as PRESETS
 from toolkit.own.parts import NOTHING, Own, described, refuse_others
 from toolkit.progress import Progress, silent
 from toolkit.setting_words import DATA, WEIGHTS, as_typed, difference, weights_digest
@@ -114,9 +115,10 @@ def _begun(path: Path) -> Any:
 
 
 def _shown(folder: Path) -> Iterator[Path]:
-    """Entries that are not hidden: a folder with only a lock file or .DS_Store counts as empty. So does one with the
-    backbone alone, which is kept there before a run is begun."""
-    return (path for path in folder.iterdir() if not path.name.startswith(".") and path.name != OWN_BACKBONE)
+    """Entries that are not hidden: a folder with only a lock file or .DS_Store counts as empty. So does one with
+    backbones alone, which are kept there before a run is begun."""
+    kept = (OWN_BACKBONE, PRESETS)
+    return (path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in kept)
 
 
 def prepare(

@@ -12,8 +12,9 @@ from toolkit import settings_rules as rules
 from toolkit.checks import as_tuple, check
 from toolkit.data.settings import POOLED, DataSettings
 from toolkit.errors import UnfreezeError
-from toolkit.models.backbones import backbone, deepest, is_file, short_name
+from toolkit.models.backbones import absolute, backbone, deepest, has_weights, is_file, short_name
 from toolkit.models.choices import BackboneChoice, choices
+from toolkit.models.hub.preset import is_preset
 from toolkit.models.spec import NO_FILES, STARTER_MODEL, STARTER_SIZE, ModelSpec, check_spec, check_weights
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.settings_rules import FOLLOWED, FollowedFloat, FollowedInt, FollowedStr, FollowedTuple, varied_values
@@ -39,7 +40,7 @@ class Settings(DataSettings):
     The field of such a setting then has the first of them; `at` gives the settings of a point of the search space.
     """
 
-    backbone: str = "MobileNetV2"  # its name in keras.applications, or the path of a Keras file, weights inside
+    backbone: str = "MobileNetV2"  # a name in keras.applications; or a Keras file or hub:PRESET, with its own weights
     alpha: float = 0.0  # width of a MobileNet; 0: 1, or that of the starter weights
     pixels: str = PIXELS[0]  # the range that a backbone from a file takes, as `toolkit.pixels.pixel_range` names it
     weights: str = ""  # "imagenet", "starter", "none" or the path of an include_top=False weights file; "": imagenet,
@@ -128,16 +129,18 @@ class Settings(DataSettings):
 
     def _follow(self) -> None:
         """Fill in weights, alpha, image size, depths and trials that were not given."""
-        if is_file(self.backbone) and "backbone" not in self.vary:
-            self._set("backbone", str(local_path(self.backbone, "a file on this machine").resolve()))
+        if "backbone" not in self.vary:
+            self._set("backbone", absolute(self.backbone))
         if not self.weights or (isinstance(self.weights, FollowedStr) and "backbone" not in self.vary):
-            self._set("weights", FollowedStr(self.backbone if is_file(self.backbone) else "imagenet"))
+            self._set("weights", FollowedStr(self.backbone if has_weights(self.backbone) else "imagenet"))
         starter = self.weights == "starter"
         if not self.alpha or (isinstance(self.alpha, FollowedFloat) and "backbone" not in self.vary):
             self._set("alpha", FollowedFloat(STARTER_MODEL[1] if starter else 1.0))
         if isinstance(self.trials, FollowedInt):
             self._set("trials", FollowedInt(max(TRIALS, TRIALS_EACH * len(self.bases)) if self.bases[1:] else TRIALS))
-        if self.backbone == ADOPTED:
+        if is_preset(self.backbone):
+            self._set("unfreeze", self.unfreeze or FollowedTuple(DEPTHS))
+        if is_preset(self.backbone) or self.backbone == ADOPTED:
             return
         if not self.image_size or (isinstance(self.image_size, FollowedInt) and "image_size" not in self.vary):
             self._set("image_size", FollowedInt(STARTER_SIZE if starter else backbone(self.backbone).image_size))
@@ -154,9 +157,9 @@ class Settings(DataSettings):
                 self.at(base)  # checks itself
             return
         check_weights(self.weights, self.backbone, self.alpha)
-        if is_file(self.backbone) and self.weights != self.backbone:
+        if has_weights(self.backbone) and self.weights != self.backbone:
             raise UnfreezeError(f"the backbone's file holds its weights; leave --weights {self.weights} out")
-        for units, rate, depth in product(*self.space):
+        for units, rate, depth in product(*self.space) if not is_preset(self.backbone) else ():
             check_spec(self.spec(2, units, rate, depth))
 
     def at(self, point: Mapping[str, Any]) -> Settings:
@@ -174,6 +177,8 @@ class Settings(DataSettings):
         """The unfreeze depths that are tried with a backbone: of those that were given the ones that it has. Raises
         UnfreezeError if it has none of them."""
         wanted = DEPTHS if isinstance(self.unfreeze, FollowedTuple) else as_tuple(self.unfreeze)
+        if is_preset(name):
+            return wanted  # as far as it goes, which its file says
         found = tuple(depth for depth in wanted if depth <= deepest(name))
         if not found:
             raise UnfreezeError(f"unfreeze depth of {short_name(name)} goes from 0 to {deepest(name)}, got {wanted[0]}")
@@ -257,7 +262,7 @@ class Settings(DataSettings):
         """Raises UnfreezeError if a weights file does not exist, or if the pixels are those of no file."""
         for label in self.varied.get("backbone", ()):
             self.at({"backbone": label}).check_files()
-        if "backbone" in self.vary:
+        if "backbone" in self.vary or is_preset(self.backbone):
             return
         if self.pixels != PIXELS[0] and not is_file(self.backbone):
             known = backbone(self.backbone).pixels

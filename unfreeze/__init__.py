@@ -10,6 +10,7 @@ does not.
 
     api            what the commands do, as functions: images, training, evaluation, report
     artefact_api   likewise: export, verification, inspection, prediction
+    backbone_api   likewise: which backbones there are, what they cost on a device
     digits_demo    the whole job on handwritten digits that are always there
     cli            the command line: the group of commands, and how each ends
     commands       the commands
@@ -27,7 +28,8 @@ does not.
     device_limits  what the device allows, measured before any training
     probing        the files of `unfreeze probe`, to be measured on a device
     probe_command  the command that writes them
-    own_parts      parts of the caller's: the settings that fit them, a keras.Model as the backbone
+    own_parts      parts of the caller's: the settings that fit them
+    own_backbone   a keras.Model or a preset of KerasHub as the backbone of a run
     finalists      trained models as files, measured
     finalist_files  how they are written and measured
     file_judge     the search chooses by them
@@ -45,8 +47,9 @@ from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.own.parts import Own
 from toolkit.progress import Listener
 from toolkit.settings import Settings
-from unfreeze.api import Finished, adopt, backbones, evaluate, probe, report, run, scan, track, train, tune, write_csv
+from unfreeze.api import Finished, adopt, evaluate, report, run, scan, track, train, tune, write_csv
 from unfreeze.artefact_api import export, inspect, predict, sensitivity, verify, verify_foreign
+from unfreeze.backbone_api import backbones, probe
 from unfreeze.digits_demo import demo
 from unfreeze.front_points import FrontPoint
 from unfreeze.picking import front, pick

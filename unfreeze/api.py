@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING
 
 from export.limits import NO_LIMITS, Limits
 from export.settings import EXPORT, ExportSettings, VerifySettings
-from toolkit.checks import Rule, check_value
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import UnfreezeError
-from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.own.parts import NOTHING, Own
 from toolkit.progress import SILENT, Listener
 from toolkit.settings import Settings
@@ -36,7 +34,6 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     import keras
 
     from export.artefacts import Manifest
-    from export.latencies import ProbedFile
     from export.proof.parity import Parity
     from toolkit.data.image_set import ImageSet
     from toolkit.data.sources.write_csv import WrittenCsv
@@ -169,26 +166,6 @@ def tune(
         return searched(prepared(data, run, chosen, own, strict, listener), limits, listener, begun=begun)
 
 
-def probe(
-    folder: PathLike,
-    *,
-    settings: Settings = SEARCH,
-    limits: Limits = NO_LIMITS,
-    classes: int = 2,
-    listener: Listener = SILENT,
-) -> tuple[ProbedFile, ...]:
-    """Write a file for each backbone and image size of a search into FOLDER, untrained, with scripts that measure them
-    on a device. `limits`: only the format and the precision count. `classes`: of the head; they hardly matter."""
-    from toolkit.run import MAX_CLASSES
-
-    possible = Rule(int, f"a whole number from 2 to {MAX_CLASSES}", lambda value: 2 <= value <= MAX_CLASSES)
-    check_value("classes", classes, possible)
-    settings.check_files()
-    from unfreeze.probing import write_folder
-
-    return write_folder(local_path(folder, "a local folder"), settings, limits, classes, listener.progress)
-
-
 def train(
     data: PathLike,
     run: PathLike,
@@ -293,13 +270,3 @@ def track(run: PathLike, uri: str) -> str:
 
     check_store(uri)
     return log_to_mlflow(load(run).path, uri)
-
-
-def backbones(*files: PathLike) -> list[Backbone]:
-    """The table of backbones: the default image size of each, its cut layer at each unfreeze depth, its parameters, the
-    licence of its weights. With `files`: the same of the backbones in these Keras files, their stages found."""
-    if not files:
-        return list(BACKBONES.values())
-    from toolkit.models.backbones import backbone
-
-    return [backbone(str(local_path(file).resolve())) for file in files]

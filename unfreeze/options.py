@@ -61,7 +61,8 @@ MODEL = [
         "--backbone",
         show_default=DEFAULT.backbone,
         help="A backbone of keras.applications, `unfreeze backbones` lists them; or the path of a Keras file, a "
-        "functional model from images to features, which holds its weights.",
+        "functional model from images to features, which holds its weights; or hub:PRESET, of KerasHub, with "
+        "unfreeze[hub]: the name of a preset, which is downloaded, or ./FOLDER.",
     ),
     option(
         "--pixels",

@@ -21,7 +21,8 @@ PROBED = [  # which models a search tries, as far as their files differ in more 
         "--backbones",
         type=Several(str),
         show_default="--backbone",
-        help="Several backbones to search over: NAME, NAME:ALPHA, NAME:ALPHA=WEIGHTS, FILE.keras or FILE.keras=PIXELS. "
+        help="Several backbones to search over: NAME, NAME:ALPHA, NAME:ALPHA=WEIGHTS, FILE.keras, FILE.keras=PIXELS or "
+        "hub:PRESET. "
         "Of what a name leaves out, --alpha, --weights and --pixels say it.",
     ),
     option(

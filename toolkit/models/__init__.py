@@ -8,6 +8,7 @@
     cuts           where any graph can be cut, and its stages  (TensorFlow)
     layer_weights  weights by the names of their layers        (TensorFlow)
     flatten        models inside a model -> one flat graph     (TensorFlow)
+    hub            a preset of KerasHub -> a Keras file of a backbone
     build          ModelSpec -> keras.Model; prefix and suffix   (TensorFlow)
     weights        pre-trained weights into a model              (TensorFlow)
 

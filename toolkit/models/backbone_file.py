@@ -22,6 +22,7 @@ from toolkit.errors import UnfreezeError, short_reason
 from toolkit.models.applications import Backbone
 from toolkit.models.cuts import find_stages
 from toolkit.models.flatten import Copies, run_flat
+from toolkit.models.hub.preset import origin_of
 from toolkit.models.layer_weights import Weights, named_weights
 from toolkit.storage.files import atomic
 from toolkit.untrusted.keras_file import read_model
@@ -35,7 +36,11 @@ SAME = 1e-4  # largest difference of the flat graph's features from the model's 
 
 def row_of(path: Path) -> Backbone:
     """What is known of the backbone in a file. Raises UnfreezeError if it is none."""
-    return _read(*_version(path))[1]
+    row, origin = _read(*_version(path))[1], origin_of(path)
+    if origin is None:
+        return row
+    size = row.image_size if row.fixed or not origin.image_size else origin.image_size
+    return replace(row, image_size=size, licence=origin.licence, source=origin.typed)
 
 
 def keep(model: keras.Model, path: Path) -> bool:
@@ -78,7 +83,7 @@ def copy_of(path: Path, image: keras.KerasTensor) -> keras.KerasTensor:
     """The features that a copy of the backbone in a file, with new weights, gives for `image`. Raises UnfreezeError if
     it takes no images of this size."""
     try:
-        return run_flat(_read(*_version(path))[0], image, Copies(renames=False).call)
+        return run_flat(_read(*_version(path))[0], image, Copies(renames=False).call, opens=False)
     except UnfreezeError:
         raise
     except Exception as error:  # Keras' layers raise various classes
@@ -108,8 +113,8 @@ def _read(path: Path, changed: int, size: int) -> tuple[keras.Model, Backbone]:
     """(the flat graph of the model in a file, frozen, with its weights; what is known of it)."""
     try:
         own = read_model(path)
-        side, channels = _check(own), own.inputs[0].shape[-1]
-        model = _flat(keras.Model(own.inputs[0], own.outputs[0]))  # not from a list or dict of one
+        model = flat_backbone(own)
+        side, channels = own.inputs[0].shape[1], own.inputs[0].shape[-1]
     except UnfreezeError as error:
         text = str(error)
         raise UnfreezeError(text if text.startswith(str(path)) else f"{path} is no backbone: {text}") from None
@@ -118,9 +123,22 @@ def _read(path: Path, changed: int, size: int) -> tuple[keras.Model, Backbone]:
     return model, replace(row, fixed=side is not None, channels=channels)
 
 
-def _check(model: Any) -> int | None:
-    """The side in pixels of the images that the model takes, None for any. Raises UnfreezeError if the model does not
-    go from one image to features."""
+def flat_backbone(own: keras.Model) -> keras.Model:
+    """The flat graph of a model from images to features, frozen, with its weights, checked. Of the models inside, those
+    of KerasHub stay one layer each where their own layers cannot be made anew. Raises UnfreezeError if it is no
+    backbone."""
+    _check(own)
+    plain = keras.Model(own.inputs[0], own.outputs[0])  # not from a list or dict of one
+    try:
+        return _flat(plain, opens=True)
+    except UnfreezeError:
+        if not any(type(layer).__module__.startswith("keras_hub.") for layer in own.layers):
+            raise
+    return _flat(plain, opens=False)
+
+
+def _check(model: Any) -> None:
+    """Raises UnfreezeError if the model does not go from one image to features."""
     if isinstance(model, keras.Sequential) and not model.built:
         raise UnfreezeError("it does not say what it takes; begin it with keras.Input((height, width, 3))")
     if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
@@ -132,14 +150,13 @@ def _check(model: Any) -> int | None:
         raise UnfreezeError(f"it takes images of {shape[1]} x {shape[2]} px; a backbone takes square ones")
     if len(features) not in (2, 4) or features[-1] is None:
         raise UnfreezeError(f"it gives {list(features[1:])}; features are a vector, or a map [height, width, channels]")
-    return shape[1]
 
 
-def _flat(own: keras.Model) -> keras.Model:
+def _flat(own: keras.Model, *, opens: bool) -> keras.Model:
     image = keras.Input(own.inputs[0].shape[1:], dtype=own.inputs[0].dtype, name="image")
     copies = Copies(OWN)
     try:
-        model = keras.Model(image, run_flat(own, image, copies.call), name="backbone")
+        model = keras.Model(image, run_flat(own, image, copies.call, opens=opens), name="backbone")
     except UnfreezeError:
         raise
     except Exception as error:  # a layer of somebody's own raises whatever it does
@@ -198,7 +215,7 @@ def _near(one: np.ndarray, other: np.ndarray) -> bool:
 def _acts_in_training(flat: keras.Model, image: np.ndarray) -> str:
     """The name of the first layer that gives something else in training."""
     for layer in flat.layers:
-        part = keras.Model(flat.input, layer.output)
+        part = keras.Model(flat.input, layer._inbound_nodes[-1].output_tensors)  # a model inside has others, too
         both = [keras.tree.flatten(part(image, training=mode)) for mode in (False, True)]
         if not all(_near(np.asarray(one), np.asarray(other)) for one, other in zip(*both, strict=True)):
             return str(layer.name)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES, Backbone
+from toolkit.models.hub.preset import absolute_preset, is_preset, preset_label
+from toolkit.storage.local_path import local_path
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 OWN_BACKBONE = "backbone.keras"  # in a run folder: a keras.Model that was given as the backbone
@@ -14,11 +16,25 @@ OWN_BACKBONE = "backbone.keras"  # in a run folder: a keras.Model that was given
 
 def is_file(name: str) -> bool:
     """Whether the text names a file, not a backbone of the table."""
-    return name not in BACKBONES and (name.endswith(SUFFIXES) or "/" in name or "\\" in name)
+    return not (name in BACKBONES or is_preset(name)) and (name.endswith(SUFFIXES) or "/" in name or "\\" in name)
+
+
+def has_weights(name: str) -> bool:
+    """Whether the text names a backbone that brings its own weights: a file, or a preset of KerasHub."""
+    return is_file(name) or is_preset(name)
+
+
+def absolute(name: str) -> str:
+    """The same backbone; a file and the folder of a preset so that they are found from any working directory."""
+    if is_preset(name):
+        return absolute_preset(name)
+    return str(local_path(name, "a file on this machine").resolve()) if is_file(name) else name
 
 
 def short_name(name: str) -> str:
-    """The name of a backbone for people: of a file its own name, without folder and suffix."""
+    """The name of a backbone for people: of a file or a preset its own name, without folder and suffix."""
+    if is_preset(name):
+        return preset_label(name)
     return Path(name).stem if is_file(name) else name
 
 
@@ -34,6 +50,8 @@ def backbone(name: str) -> Backbone:
         from toolkit.models.backbone_file import row_of
 
         return row_of(Path(name))
+    if is_preset(name):
+        raise UnfreezeError(f"{name} is a preset of KerasHub, of which a run makes a file first")
     lower = {known.lower(): known for known in BACKBONES}
     near = get_close_matches(name.lower(), lower, n=1)
     hint = f"did you mean {lower[near[0]]}?" if near else "`unfreeze backbones` lists those there are"

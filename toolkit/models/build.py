@@ -16,6 +16,7 @@ import keras
 from toolkit.models.backbone_file import copy_of
 from toolkit.models.backbones import backbone, cut_layer, is_file
 from toolkit.models.cuts import automatic_name
+from toolkit.models.flatten import switch_off_dropout
 from toolkit.models.layer_weights import Weights, named_weights, set_named_weights
 from toolkit.models.spec import ModelSpec, check_spec
 from toolkit.models.weights import construct, load_backbone
@@ -113,6 +114,8 @@ def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int, head: Head = us
     else:
         shared = keras.Model(cut, pooled)
         body = keras.models.clone_model(shared)
+        for inside in (layer for layer in body.layers if isinstance(layer, keras.Model)):
+            switch_off_dropout(inside)
         set_named_weights(body, named_weights(shared))
         entry, x = body.input, body.output
     keras.utils.set_random_seed(seed)

@@ -1,6 +1,6 @@
 """A backbone among several that a search tries, as one text: with its width, its weights and the pixels that it takes.
 
-MobileNetV2   MobileNetV2:0.35   MobileNetV2:0.35=WEIGHTS   FILE.keras   FILE.keras=PIXELS
+MobileNetV2   MobileNetV2:0.35   MobileNetV2:0.35=WEIGHTS   FILE.keras   FILE.keras=PIXELS   hub:PRESET
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES
 from toolkit.models.backbones import SUFFIXES, is_file, short_name
+from toolkit.models.hub.preset import absolute_preset, is_preset, origin_of
 from toolkit.models.spec import NO_FILES, STARTER_MODEL
 from toolkit.pixels.pixel_range import PIXELS
 from toolkit.storage.local_path import local_path
@@ -25,14 +26,16 @@ _OF_FILE = re.compile(rf"(.+(?:{'|'.join(map(re.escape, SUFFIXES))}))(?:=(.+))?"
 class BackboneChoice:
     """A backbone with all that belongs to it. The fields are settings."""
 
-    backbone: str  # its name in keras.applications, or the absolute path of a Keras file
+    backbone: str  # its name in keras.applications, the absolute path of a Keras file, or hub:PRESET
     alpha: float
-    weights: str  # as in the settings; of a file, its own path
+    weights: str  # as in the settings; of a file or a preset, its own name
     pixels: str = PIXELS[0]
 
     @property
     def text(self) -> str:
         """The text that names this choice alone, whatever the other settings are."""
+        if is_preset(self.backbone):
+            return self.backbone
         if is_file(self.backbone):
             return f"{self.backbone}={self.pixels}"
         return f"{self.backbone}:{self.alpha:g}={self.weights}"
@@ -45,6 +48,8 @@ class BackboneChoice:
     @property
     def typed(self) -> str:
         """A text that names it in a folder that has the files."""
+        if origin := origin_of(Path(self.backbone)):
+            return origin.typed
         if is_file(self.backbone):
             return Path(self.backbone).name + (f"={self.pixels}" if self.pixels != PIXELS[0] else "")
         return self.label + (f"={Path(self.weights).name}" if self.weights != "imagenet" else "")
@@ -73,10 +78,11 @@ def choices(
     none takes what is given."""
     found = tuple(_choice(text, alpha, weights, pixels) for text in texts)
     files = sum(is_file(one.backbone) for one in found)
+    named = len(found) - files - sum(is_preset(one.backbone) for one in found)
     for name, given, used in (
         ("pixels", pixels != PIXELS[0], files),
-        ("weights", weights, len(found) - files),
-        ("alpha", alpha, len(found) - files),
+        ("weights", weights, named),
+        ("alpha", alpha, named),
     ):
         if given and not used:
             raise UnfreezeError(f"{name} is given, and none of the backbones takes it; leave it out")
@@ -89,6 +95,8 @@ def choices(
 
 def _choice(text: str, alpha: float, weights: str, pixels: str) -> BackboneChoice:
     text = text.strip()
+    if is_preset(text):
+        return BackboneChoice(absolute_preset(text), 1.0, absolute_preset(text))
     name, _, told = text.partition("=")
     in_file = None if name.partition(":")[0] in BACKBONES else _OF_FILE.fullmatch(text)  # a path may hold a "="
     if in_file and (is_file(name) or Path(in_file[1]).exists()):

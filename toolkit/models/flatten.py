@@ -18,12 +18,13 @@ TRAINING_ONLY = ("GaussianNoise", "StochasticDepth", "DropPath", "RandAugment", 
 Call = Callable[..., Any]  # (operation, *its arguments) -> what it gives
 
 
-def run_flat(model: Any, inputs: Any, call: Call) -> Any:
+def run_flat(model: Any, inputs: Any, call: Call, *, opens: bool = True) -> Any:
     """Apply a model's graph to other inputs, operation by operation, with `call`; models inside are replaced by their
-    own operations. Raises UnfreezeError if one of them is no graph."""
+    own operations, unless `opens` is false: then they are operations themselves. Raises UnfreezeError if one of them is
+    no graph."""
 
     def operation(one: Any) -> Callable[..., Any]:
-        if isinstance(one, keras.Model):
+        if isinstance(one, keras.Model) and opens:
             return lambda *args, **kwargs: run_flat(one, args[0], call)
         return lambda *args, **kwargs: call(one, *args, **kwargs)
 
@@ -65,6 +66,8 @@ class Copies:
         config = without_dropout(operation.get_config())
         config.pop("trainable", None)
         copied = type(operation).from_config(config)
+        if isinstance(copied, keras.Model):
+            switch_off_dropout(copied)
         copied.name = self._name(operation) if self._renames else operation.name
         if isinstance(operation, keras.Layer) and operation.weights:
             self._shared[id(operation)] = copied
@@ -87,6 +90,13 @@ class Copies:
 def without_dropout(config: dict[str, Any]) -> dict[str, Any]:
     """A layer's configuration in which no rate of dropping, of attention or of a path, is above 0."""
     return {name: 0.0 if "drop" in name and isinstance(value, float) else value for name, value in config.items()}
+
+
+def switch_off_dropout(model: keras.Model) -> None:
+    """The same for the layers inside a model whose configuration does not tell all of their rates."""
+    for layer in model._flatten_layers(include_self=False):
+        if is_identity(layer) and isinstance(getattr(layer, "rate", None), float):
+            layer.rate = 0.0
 
 
 def is_identity(operation: Any) -> bool:

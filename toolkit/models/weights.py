@@ -22,6 +22,7 @@ from toolkit.models.spec import ModelSpec
 from toolkit.storage.local_path import local_path
 from toolkit.untrusted.archive import check_keras
 from toolkit.untrusted.hdf5 import check_hdf5
+from toolkit.untrusted.hub_layers import registered
 
 STARTER_FILE = Path(__file__).with_name("starter.npz")
 _IMAGENET_STD = np.array([0.229, 0.224, 0.225], "float32")  # RGB, of pixels in 0..1
@@ -95,7 +96,7 @@ def _read(spec: ModelSpec, path: Path) -> keras.Model:
 def _check(path: Path) -> None:
     """Raises UnfreezeError if the file refers to other files, or says that it holds more than it does."""
     if path.suffix == ".keras":
-        check_keras(path, set(keras.saving.get_custom_objects()))
+        check_keras(path, registered())
     elif path.suffix in (".h5", ".hdf5"):
         check_hdf5(path, str(path))
     else:  # Keras would also accept a .json file, which names other files

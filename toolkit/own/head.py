@@ -71,7 +71,7 @@ def check_head(own: Own, spec: ModelSpec, features: int, values: Mapping[str, An
         raise PartError(f"{what} gives the layers of an earlier call; make new ones in each call")
     if [one.name for one in first.operations] != [one.name for one in second.operations]:
         raise PartError(f"{what} gives other layers in each call, for the same values")
-    for entry in not_allowed(keras.saving.serialize_keras_object(first), ()):
+    for entry in not_allowed(keras.saving.serialize_keras_object(first), (), Path(what)):
         raise PartError(
             f"{what} has {_told(entry)}, which a file that is safe to load cannot hold; use Keras' own layers"
         )

@@ -38,10 +38,23 @@ def _convert(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.Mod
         return dict(zip(outputs, tf.nest.flatten(model(image, training=False)), strict=True))
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=entry)]
-    graph, _ = tf2onnx.convert.from_function(
-        tf.function(answer, autograph=False), input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
-    )
+    with _inlined():
+        graph, _ = tf2onnx.convert.from_function(
+            tf.function(answer, autograph=False), input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
+        )
     return graph
+
+
+@contextlib.contextmanager
+def _inlined() -> Iterator[None]:
+    """Trace what functions of TensorFlow do in place of calls of them: Keras runs a grouped convolution in an XLA
+    function, and tf2onnx leaves the call of it in the graph."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import onnx
+import tensorflow as tf
 import tf2onnx
 
 
@@ -21,6 +22,10 @@ def convertible(model: keras.Model) -> keras.Model:
         if isinstance(new, keras.layers.Normalization):
             # Keras holds eager tensors here, which tf2onnx turns into extra inputs of the graph.
             new.mean, new.variance = np.asarray(old.mean), np.asarray(old.variance)
+    for inside in copy._flatten_layers(include_self=False):
+        for name, value in list(vars(inside).items()):
+            if isinstance(value, tf.Tensor):  # the same, of layers that are not Keras' own, such as ViT's embedding
+                setattr(inside, name, np.asarray(value))
     return copy
 
 

@@ -1,4 +1,5 @@
-"""What the configuration of a Keras 3 model may name: Keras' own layers and functions, and no others.
+"""What the configuration of a Keras 3 model may name: Keras' own layers and functions, image layers of KerasHub, and no
+others.
 
 Keras' safe mode refuses Python code in the file. But it lets a layer call any public function of Keras, those that
 download or write files too. So every name is compared with a list of what is allowed.
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
+from toolkit.untrusted.hub_layers import is_image_layer, is_of_keras_hub
 
 CLASSES = {  # modules whose classes are allowed, with the modules below them
     *("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints", "keras.quantizers"),
@@ -36,7 +38,7 @@ VALUES = {
 def check_config(config: Any, known: Collection[str], path: Path) -> None:
     if not isinstance(config, dict) or "class_name" not in config:
         raise UnfreezeError(f"{path} has a config.json that describes no model; save the model anew")
-    for entry in not_allowed(config, known):
+    for entry in not_allowed(config, known, path):
         name = entry.get("config") if entry["class_name"] == "function" else entry["class_name"]
         what = ".".join(str(one) for one in (entry.get("module"), name) if one)
         raise UnfreezeError(
@@ -44,13 +46,14 @@ def check_config(config: Any, known: Collection[str], path: Path) -> None:
         )
 
 
-def not_allowed(config: dict[str, Any], known: Collection[str]) -> Iterator[dict[str, Any]]:
-    """The entries of a model's configuration that name what is not allowed. `known`: what the program registered."""
+def not_allowed(config: dict[str, Any], known: Collection[str], path: Path) -> Iterator[dict[str, Any]]:
+    """The entries of a model's configuration that name what is not allowed. `known`: what the program registered.
+    `path`: the file, for the error where its layers need KerasHub."""
     waiting: list[Any] = [{key: value for key, value in config.items() if key != "compile_config"}]  # never compiled
     while waiting:
         entry = waiting.pop()
         if isinstance(entry, dict):
-            if "class_name" in entry and not _allowed(entry, known):
+            if "class_name" in entry and not _allowed(entry, known, path):
                 yield entry
             waiting += entry.values()
         elif isinstance(entry, list):
@@ -67,11 +70,14 @@ def _advice(entry: dict[str, Any]) -> str:
     return own
 
 
-def _allowed(entry: dict[str, Any], known: Collection[str]) -> bool:
-    """Whether an object of a config is an allowed one of Keras' own, or one that the program registered."""
+def _allowed(entry: dict[str, Any], known: Collection[str], path: Path) -> bool:
+    """Whether an object of a config is an allowed one of Keras' own, one that the program registered, or an image layer
+    of KerasHub."""
     name, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
     if not isinstance(name, str) or not all(isinstance(one, (str, type(None))) for one in (module, registered)):
         return False
+    if is_of_keras_hub(entry) and not {name, registered} & set(known):
+        return is_image_layer(entry, path)
     if name == "function":
         called = entry.get("config")
         if not isinstance(called, str) or called in REFUSED:

@@ -24,6 +24,7 @@ from toolkit.untrusted.allowed import check_config
 from toolkit.untrusted.archive import WEIGHTS, Stored, check_keras
 from toolkit.untrusted.extent import check_inside, check_size
 from toolkit.untrusted.hdf5_model import GROUP, StoredHDF5, check_model_hdf5
+from toolkit.untrusted.hub_layers import registered
 from toolkit.untrusted.keras2.archive_weights import fill_from_archive
 from toolkit.untrusted.keras2.hdf5_weights import fill_from_hdf5
 from toolkit.untrusted.keras2.model import rebuilt
@@ -48,9 +49,7 @@ class _Source:
 def read_model(path: Path) -> keras.Model:
     """The whole model in a file, .keras or HDF5, of Keras 2 or 3, whatever its suffix; not compiled, and its layers
     compute in float32. Raises UnfreezeError if the file has no model, or one that is not safe to load."""
-    import keras
-
-    known = set(keras.saving.get_custom_objects())  # layers that the calling program itself registered
+    known = registered()
     source = _source(path, known)
     try:
         check_size(source.build, source.weights, path)

@@ -11,7 +11,7 @@ import click
 
 from toolkit.errors import NoAnswerError, one_line
 from toolkit.progress import Listener
-from unfreeze import api, option_records
+from unfreeze import backbone_api, option_records
 from unfreeze import options as o
 from unfreeze.commands.finish import print_result
 from unfreeze.search_options import FILE, PROBED
@@ -39,7 +39,7 @@ def probe(screen: Any, folder: Path, runtime: str, precision: str, classes: int,
     weights are loaded. Earlier files of DIR are replaced.
     """
     limits = option_records.limits_of_file(runtime, precision)
-    written = api.probe(
+    written = backbone_api.probe(
         folder,
         settings=option_records.settings(values),
         limits=limits,

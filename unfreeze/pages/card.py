@@ -65,6 +65,7 @@ def render_card(facts: RunFacts) -> str:
         starting_weights=starting_weights_sentence(facts),
         adoption=adoption_sentences(facts),
         backbone=backbone_sentence(facts),
+        backbone_name=short_name(facts.spec.backbone) if facts.spec else "",
         temperature=temperature_sentences(facts),
         unsure=threshold_sentence(facts),
         verdict=exports_verdict(facts),

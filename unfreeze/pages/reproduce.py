@@ -17,6 +17,7 @@ from export.settings import CALIBRATION, MARGIN, ExportSettings
 from toolkit.data.settings import FEW, POOLED, DataSettings
 from toolkit.models.applications import BACKBONES
 from toolkit.models.backbones import OWN_BACKBONE, is_file
+from toolkit.models.hub.preset import origin_of
 from toolkit.models.spec import NO_FILES
 from toolkit.own.parts import words
 from toolkit.pixels.pixel_range import PIXELS
@@ -156,6 +157,8 @@ def _options(run: Run, searched: bool) -> list[str]:
             usual = 1 if len(run.images.select(*POOLED)) > FEW else None
         elif name == "weights" and value == settings.backbone:
             usual = value  # they are in the backbone's file
+        elif name == "pixels" and origin_of(Path(settings.backbone)):
+            usual = value  # the preset states them
         skipped = name in (*HERE, "time_limit") or (not searched and name in SEARCH_ONLY)
         if not skipped and value is not None and value != usual:
             options += _typed(name, value)
@@ -182,6 +185,8 @@ def _typed(name: str, value: object) -> list[str]:
         return [option if value else f"--no-{option[2:]}"]
     if isinstance(value, tuple):
         return [option, ",".join(map(_number, value))]
+    if name == "backbone" and (origin := origin_of(Path(str(value)))):
+        return [option, origin.typed]
     is_path = is_file(str(value)) if name == "backbone" else value not in NO_FILES
     if name == "latencies":  # the list of the files lies beside it
         path = Path(str(value))

@@ -10,6 +10,7 @@ from typing import Any
 from toolkit.data.together import near_leaks, split_groups
 from toolkit.errors import one_line
 from toolkit.models.backbones import short_name
+from toolkit.models.hub.preset import origin_of
 from toolkit.pixels.pixel_range import PIXELS
 from unfreeze.evidence_wording import allowed_words, class_loss_words, classes_words, evidence_words
 from unfreeze.pages.effects import Effect
@@ -105,6 +106,8 @@ def starting_weights_sentence(facts: RunFacts) -> str:
     settings, spec = facts.run.settings, facts.spec
     own = [one for one in settings.backbones if spec and (one.backbone, one.alpha) == (spec.backbone, spec.alpha)]
     weights = own[0].weights if own else settings.weights
+    if origin := origin_of(Path(weights)):
+        return f"It started from the weights in the preset {origin.typed} of KerasHub."
     if weights == (spec.backbone if spec else settings.backbone):
         return f"It started from the weights in the backbone's own file, {Path(weights).name}."
     return {

@@ -8,6 +8,7 @@ import click
 
 from toolkit.models.applications import BACKBONES, Backbone
 from toolkit.models.backbones import short_name
+from toolkit.models.hub.preset import is_preset
 from unfreeze.screen.terminal import print_table
 
 HEAD = ["backbone", "px", "million", "MB", "int8", "depths", "licence", "source of the weights"]
@@ -26,6 +27,8 @@ def show_backbones(rows: Sequence[Backbone]) -> None:
         for depth, cut in enumerate(row.cuts, 1):
             click.echo(f"  depth {depth:>2}  {cut}")
         click.echo(f"  depth {row.deepest:>2}  nothing")
+        if is_preset(row.name):
+            click.echo(f"it takes pixels as {row.pixels}{', of one image size only' if row.fixed else ''}")
 
 
 def _row(row: Backbone) -> list[str]:
