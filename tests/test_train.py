@@ -18,7 +18,7 @@ from toolkit.stats.metrics import log_losses
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part
 from toolkit.training.history import COLUMNS, History, read_history
-from toolkit.training.staged_training import _optimizer
+from toolkit.training.staged_training import _rate
 from toolkit.training.train import train
 
 with patch.dict(BACKBONES, Tiny=ROW):  # a record is checked when it is made
@@ -97,7 +97,8 @@ def test_the_rate_warms_up_and_decays_and_a_part_of_the_epochs_is_where_it_would
 def test_the_updates_of_a_part_are_as_large_as_its_rate_says(tiny: str) -> None:
     """Under a constant gradient each of Adam's updates is the rate; with a count moved ahead it would be a multiple."""
     settings = replace(SETTINGS, tune_epochs=4)
-    optimizer = _optimizer(settings, "tune", range(settings.head_epochs + 2, settings.epochs), 25)
+    rate = _rate(settings, "tune", range(settings.head_epochs + 2, settings.epochs), 25)
+    optimizer = keras.optimizers.Adam(rate)
     variable = keras.Variable([1.0])
     optimizer.build([variable])
     updates = []
