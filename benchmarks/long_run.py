@@ -32,7 +32,7 @@ from watched import Usage, usage
 
 WARM = 20  # trials, before what the runtimes keep once is there
 TUNE = (
-    *("--weights", "starter", "--image-size", "32", "--views", "1", "--seed", "0", "--batch-size", "16"),
+    *("--weights", "starter", "--views", "1", "--seed", "0", "--batch-size", "16"),
     *("--head-units", "0:64:8", "--dropout", "0:0.5:0.05", "--unfreeze", "1,2,4"),
     *("--head-epochs", "1", "--tune-epochs", "1"),
 )
@@ -209,7 +209,8 @@ def main(
         generate(where / "data", 60, 2)
         (where / "tmp").mkdir()
         command = [sys.executable, "-m", "unfreeze", "tune", str(where / "data"), str(where / "run"), *TUNE]
-        command += ["--trials", str(trials), "--oracle", oracle, *options]
+        size = [] if "--image-sizes" in options else ["--image-size", "32"]
+        command += ["--trials", str(trials), "--oracle", oracle, *size, *options]
         samples = watch(command, where / "run", where / "tmp", where / "log")
         print(f"{len(samples)} samples; left in TMPDIR when it had ended: {len(files_of(where / 'tmp'))} files")
     if results:
