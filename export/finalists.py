@@ -14,7 +14,7 @@ from export.artefacts import describe
 from export.intermediates import Intermediates
 from export.limits import Probe
 from export.probe import ProbeFile, measured_files, written
-from export.settings import EXPORT
+from export.settings import ExportSettings
 from export.variants import Variant
 from export.write_variants import write_variant
 from toolkit.progress import Progress, silent
@@ -47,7 +47,7 @@ class Measured:
 
 
 def measure_finalists(
-    models: Iterable[Trained], variant: Variant, folder: Path, progress: Progress = silent
+    models: Iterable[Trained], variant: Variant, settings: ExportSettings, folder: Path, progress: Progress = silent
 ) -> dict[str, Measured]:
     """Write each model as this variant, as an export does, into a temporary folder in `folder`; then run and time the
     files in turn, each with one thread. Returns what was measured, by the trial."""
@@ -57,7 +57,7 @@ def measure_finalists(
     with scratch(folder) as space:
         for one in models:
             features[one.trial] = one.model.get_layer("pool").output.shape[-1]
-            made = _write(one, variant, space / one.trial)
+            made = _write(one, variant, settings, space / one.trial)
             if isinstance(made, ProbeFile):
                 files[one.trial] = made
             else:
@@ -70,13 +70,13 @@ def measure_finalists(
     }
 
 
-def _write(one: Trained, variant: Variant, folder: Path) -> ProbeFile | Probe:
+def _write(one: Trained, variant: Variant, settings: ExportSettings, folder: Path) -> ProbeFile | Probe:
     """The file in a folder of its own; a Probe with the trouble if that fails."""
     folder.mkdir(parents=True)
     size, path = one.model.input_shape[1], folder / variant.name
     judged = load_part(one.run, *one.run.settings.judged_on, image_size=size)
     made = Intermediates(
-        one.run, one.model, EXPORT, folder, folder, describe(one.run, size), one.answers, one.held_out, silent
+        one.run, one.model, settings, folder, folder, describe(one.run, size), one.answers, one.held_out, silent
     )
     trouble = written(lambda: write_variant(made, variant, path))
     return trouble or ProbeFile(path, Path(judged.images.filename))  # type: ignore[attr-defined]  # of a memmap

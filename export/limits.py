@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -87,16 +88,25 @@ class Limits:
         none."""
         if probe.trouble:
             return [probe.trouble]
-        told = {
-            f"{probe.size_mb or 0:.2f} MB": (probe.size_mb, self.max_size_mb, "--max-size-mb"),
-            f"{probe.latency_ms or 0:.1f} ms": (probe.latency_ms, self.max_latency_ms, "--max-latency-ms"),
-            f"{probe.memory_mb or 0:.0f} MB of memory": (probe.memory_mb, self.max_memory_mb, "--max-memory-mb"),
-        }
+        words = {"size_mb": ".2f} MB", "latency_ms": ".1f} ms", "memory_mb": ".0f} MB of memory"}
         return [
-            f"{words} over {option} {limit:g}"
-            for words, (value, limit, option) in told.items()
-            if value is not None and limit is not None and value > limit
+            ("{:" + words[name]).format(value) + f" over --max-{name.replace('_', '-')} {limit:g}"
+            for name, value, limit in self._known(probe)
+            if value > limit
         ]
+
+    def excess(self, probe: Probe) -> float:
+        """How many times a limit the worst of the probe's values is; infinity if nothing was measured."""
+        if probe.trouble:
+            return math.inf
+        return max((value / limit for _, value, limit in self._known(probe)), default=0.0)
+
+    def _known(self, probe: Probe) -> Iterator[tuple[str, float, float]]:
+        """Name, value and limit of what is limited and known."""
+        for name in ("size_mb", "latency_ms", "memory_mb"):
+            value, limit = getattr(probe, name), getattr(self, f"max_{name}")
+            if value is not None and limit is not None:
+                yield name, value, limit
 
 
 NO_LIMITS = Limits()

@@ -22,7 +22,7 @@ from export.finalists import above_rounding
 from export.limits import Limits, Probe, Probed
 from export.runtimes.runners import load
 from tests.tiny import SETTINGS
-from toolkit.errors import UnfreezeError
+from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.run import load_run
 from toolkit.stats.metrics import log_losses
 from toolkit.training.batches import load_part
@@ -30,10 +30,12 @@ from tuning.results import read_trials
 from tuning.selection import Candidate
 from unfreeze import file_judge as module
 from unfreeze.cli import cli
+from unfreeze.commands.finish import require_limits
 from unfreeze.device_limits import MOST
 from unfreeze.file_judge import FileJudge, finalists_among
 from unfreeze.finalists import FINALISTS, Finalist, read_finalists
 from unfreeze.front_points import FrontPoint, _marked
+from unfreeze.picking import limits_like
 
 LIMITS = Limits(max_size_mb=1)
 
@@ -73,7 +75,7 @@ def made(rng: np.random.Generator, count: int) -> tuple[list[Candidate], dict[st
     found = {}
     for one in candidates:
         probe = Probe(float(rng.integers(1, 4)) + one.values["head_units"] / 100, float(rng.integers(1, 4)), 10.0)
-        found[one.trial] = Finalist(one.trial, "", "model_int8.tflite", 8, 0.5, probe)
+        found[one.trial] = Finalist(one.trial, "", "model_int8.tflite", "", 8, 0.5, probe)
     return candidates, found, files
 
 
@@ -103,21 +105,75 @@ def test_the_best_file_within_the_limits_comes_first(seed: int, count: int) -> N
     limits = Limits(max_size_mb=3.0, max_latency_ms=2.5)
     with pytest.MonkeyPatch.context() as monkeypatch:
         got = judged(given_, limits, labels, monkeypatch, objective="val_loss", class_weights="none")
-    keep = {
-        name for name, one in found.items() if (one.probe.size_mb or 0) <= 3.0 and (one.probe.latency_ms or 0) <= 2.5
-    }
+    over = {name: worst(one.probe, limits) for name, one in found.items()}
     loss = {name: float(log_losses(files[name], labels).mean()) for name in found}
     order = [one.trial for one in got.candidates]
-    if keep & set(order):
-        assert set(order) <= keep
+    if any(over[name] <= 1 for name in got.broken):
+        assert all(over[name] <= 1 for name in order)
         assert order == sorted(order, key=lambda name: loss[name])
-        assert not set(order) & {name for name, why in got.broken.items() if why}
+        assert not [name for name in order if got.broken[name]]
         for one in got.candidates:
             np.testing.assert_array_equal(one.answers, files[one.trial])
             assert one.size == round(1e6 * (found[one.trial].probe.size_mb or 0.0))
     else:
         (nearest,) = order
         assert got.broken[nearest]
+
+
+def worst(probe: Probe, limits: Limits) -> float:
+    """How many times a limit a file is, at most: above 1 it breaks one."""
+    pairs = ((probe.size_mb, limits.max_size_mb), (probe.latency_ms, limits.max_latency_ms))
+    return max((value or 0) / limit for value, limit in pairs if limit)
+
+
+@given(st.lists(st.tuples(st.floats(3.1, 9), st.floats(0.1, 9)), min_size=1, max_size=6))
+def test_where_all_break_a_limit_the_one_that_is_least_over_is_taken(sizes: list[tuple[float, float]]) -> None:
+    labels, answers = np.zeros(40, np.int32), np.tile(np.float32([0.9, 0.1]), (40, 1))
+    point = {"head_units": 0}
+    candidates = [Candidate(f"000{n}", 0.1, 9, 1, answers, 32 + n, point) for n in range(len(sizes))]
+    found = {f"000{n}": Finalist(f"000{n}", "", "", "", 8, 0.5, Probe(*both)) for n, both in enumerate(sizes)}
+    limits = Limits(max_size_mb=3, max_latency_ms=4)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        got = judged((candidates, found, dict.fromkeys(found, answers)), limits, labels, monkeypatch)
+    ratios = {name: worst(one.probe, limits) for name, one in found.items()}
+    assert ratios[got.candidates[0].trial] == min(ratios.values())
+
+
+@pytest.mark.parametrize("folds", [1, 5])
+def test_with_folds_files_are_held_to_the_limits_and_not_compared(folds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 40).astype(np.int32)
+    candidates, found, files = made(rng, 8)
+    got = judged((candidates, found, files), Limits(max_size_mb=99), labels, monkeypatch, folds=folds)
+    own = {one.trial: one for one in candidates}
+    same = [np.array_equal(one.answers, own[one.trial].answers) for one in got.candidates]
+    assert same == [folds > 1] * len(same)
+    scores = [one.score for one in got.candidates]
+    assert scores == sorted(scores)
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_times_are_those_of_a_slower_device(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, answers = np.zeros(40, np.int32), np.tile(np.float32([0.9, 0.1]), (40, 1))
+    one = Candidate("0000", 0.1, 9, 1, answers, 96, {"head_units": 0, "image_size": 96})
+    found = {"0000": Finalist("0000", "", "model_int8.tflite", "", 8, 0.5, Probe(1, 2))}
+    limits = Limits(max_latency_ms=5, latency_scale=scale)
+    got = judged(([one], found, {"0000": answers}), limits, labels, monkeypatch)
+    assert got.broken == {"0000": "" if scale == 1 else "6.0 ms over --max-latency-ms 5"}
+
+
+def test_a_file_that_failed_leaves_out_its_trial_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, answers = np.zeros(40, np.int32), np.tile(np.float32([0.9, 0.1]), (40, 1))
+    candidates = [Candidate(f"000{n}", 0.1 + n, 9, 1, answers, 96, {"head_units": 0}) for n in range(2)]
+    probes = (Probe(trouble="it does not run"), Probe(3.1, 1))
+    found = {f"000{n}": Finalist(f"000{n}", "", "", "", 8, 0.5, probe) for n, probe in enumerate(probes)}
+    files = dict.fromkeys(found, answers)
+    got = judged((candidates, found, files), Limits(max_size_mb=9), labels, monkeypatch)
+    assert [one.trial for one in got.candidates] == ["0001"]
+    got = judged((candidates, found, files), Limits(max_size_mb=3), labels, monkeypatch)
+    assert got.broken["0001"].startswith("3.10 MB over")  # and not the one that does not run
+    with pytest.raises(UnfreezeError, match="it does not run"):
+        judged((candidates[:1], found, files), Limits(max_size_mb=3), labels, monkeypatch)
 
 
 def test_of_equally_good_files_the_smallest_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,14 +230,15 @@ def test_latencies_of_a_device_take_the_place_of_those_here(monkeypatch: pytest.
     answers = np.tile(np.float32([0.9, 0.1]), (40, 1))
     candidates = [Candidate(f"000{n}", 0.1, 9, 1, answers, size, {"head_units": 0}) for n, size in enumerate((96, 160))]
     candidates = [replace(one, values={"head_units": 0, "image_size": one.image_size}) for one in candidates]
-    found = {one.trial: Finalist(one.trial, "", "model_int8.tflite", 8, 0.5, Probe(1, 1)) for one in candidates}
-    told = [Probed("MobileNetV2", size, 8, Probe(1, time)) for size, time in ((96, 3.0), (160, 9.0))]
-    monkeypatch.setattr(module, "measured_elsewhere", lambda run, limits: told)
+    found = {one.trial: Finalist(one.trial, "", "model_int8.tflite", "", 8, 0.5, Probe(1, 1)) for one in candidates}
     limits = Limits(max_latency_ms=5, latencies="device.json")
     files = dict.fromkeys(found, answers)
-    got = judged((candidates, found, files), limits, labels, monkeypatch)
-    assert [one.trial for one in got.candidates] == ["0000"]
-    assert got.broken == {"0000": "", "0001": "9.0 ms over --max-latency-ms 5"}
+    for probe in (Probe(1, 9.0), Probe(trouble="no such operator")):
+        told = [Probed("MobileNetV2", 96, 8, Probe(1, 3.0)), Probed("MobileNetV2", 160, 8, probe)]
+        monkeypatch.setattr(module, "measured_elsewhere", lambda run, limits, told=told: told)
+        got = judged((candidates, found, files), limits, labels, monkeypatch)
+        assert [one.trial for one in got.candidates] == ["0000"]
+        assert got.broken == {"0000": "", "0001": probe.trouble or "9.0 ms over --max-latency-ms 5"}
 
 
 def test_a_probability_that_was_rounded_to_0_is_half_a_step() -> None:
@@ -250,9 +307,17 @@ def test_where_no_file_keeps_the_limits_the_nearest_is_taken_and_the_exit_code_s
     result = unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
     assert result.taken == records[0]["trial"]
     assert result.broken.startswith("1.50 MB over --max-size-mb 1")
+    assert json.loads((run / "model.json").read_text())["search"]["broken"] == result.broken
+    assert "No trial keeps the limits of the device as model_int8.tflite" in unfreeze.report(run)[0].read_text()
+    with pytest.raises(NoAnswerError, match=r"keeps the limits as model_int8.tflite; the nearest was taken: 1.50 MB"):
+        require_limits(result)
+    again = unfreeze.pick(run, Limits(max_size_mb=2))  # the same trial: what is told of it is not the same
+    assert again.search.taken == result.taken
+    assert json.loads((run / "model.json").read_text())["search"]["broken"] == ""
+    assert "No trial keeps the limits" not in (run / "report.html").read_text()
 
 
-def test_pick_takes_another_trial_and_proves_it(run: Path) -> None:
+def test_pick_takes_another_trial_and_proves_it(run: Path, pictures: Path) -> None:
     taken = json.loads((run / "model.json").read_text())["search"]["taken"]
     trials = {trial.trial: trial for trial in read_trials(run / "trials.csv")}
     other = next(one.trial for one in read_finalists(run) if one.trial != taken)
@@ -266,9 +331,60 @@ def test_pick_takes_another_trial_and_proves_it(run: Path) -> None:
     size = trials[other].varied["image_size"]
     assert finished.manifest.image_size == size
     assert finished.evaluation.accuracy == finished.parities[0].reference_accuracy
+    assert f"unfreeze pick run --trial {int(other)}" in (run / "report.md").read_text()
+    rows = {trial.trial: trial.mark for trial in read_trials(run / "trials.csv")}
+    assert rows[other] != "best"
     back = unfreeze.pick(run, Limits(max_latency_ms=1000))
     assert back.search.taken == taken
     assert back.search.file == "model_int8.tflite"
+    assert {"model.onnx", "model_int8.tflite"} <= {parity.artefact.name for parity in back.parities}
+    assert "unfreeze pick run --max-latency-ms 1000" in (run / "report.html").read_text()
+    varied = replace(SETTINGS, image_size=0, vary={"image_size": (32, 40)}, unfreeze=(0, 1), trials=4)
+    assert unfreeze.tune(pictures, run, settings=varied, limits=LIMITS).taken == taken  # its own limits
+    assert "unfreeze pick run" not in unfreeze.report(run)[1].read_text()
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_pick_that_is_interrupted_goes_on(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = json.loads((run / "model.json").read_text())["search"]["taken"]
+    other = int(next(one.trial for one in read_finalists(run) if one.trial != taken))
+    unfreeze.export(run, unfreeze.ExportSettings("onnx", "float32", license="MIT"))
+    for what in ("toolkit.training.model_file.write_held_out", "export.write.write_variant"):
+        with monkeypatch.context() as patch:
+            patch.setattr(what, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                unfreeze.pick(run, trial=other)
+    finished = unfreeze.pick(run, trial=other)
+    assert [artefact.name for artefact in finished.manifest.artefacts] == ["model.onnx"]
+    assert finished.manifest.description["license"] == "MIT"
+
+
+def test_pick_where_the_images_were_moved(tiny: str, pictures: Path, tmp_path: Path) -> None:
+    here = shutil.copytree(pictures, tmp_path / "pictures")
+    varied = replace(SETTINGS, image_size=0, vary={"image_size": (32, 40)}, unfreeze=0, head_units=0, dropout=0.0)
+    result = unfreeze.tune(here, tmp_path / "run", settings=varied)
+    moved = here.rename(tmp_path / "moved")
+    other = next(trial.number for trial in result.trials if trial.trial != result.taken)
+    unfreeze.export(tmp_path / "run", unfreeze.ExportSettings("onnx", "float32"), data=moved)
+    finished = unfreeze.pick(tmp_path / "run", trial=other, data=moved)
+    assert finished.search.taken == f"{other:04d}"
+    assert finished.page
+
+
+def test_pick_takes_format_and_device_from_the_search(run: Path) -> None:
+    told = json.loads((run / "probes.json").read_text())
+    told["limits"] |= {"runtime": "onnx", "latency_scale": 6.5}
+    (run / "probes.json").write_text(json.dumps(told))
+    assert limits_like(run, max_latency_ms=4) == Limits(max_latency_ms=4, runtime="onnx", latency_scale=6.5)
+    assert limits_like(run, max_latency_ms=4, runtime="tflite") == Limits(max_latency_ms=4)
+    (run / "probes.json").unlink()
+    assert limits_like(run, max_size_mb=4) == Limits(max_size_mb=4)
+    for words in (["--trial", "0", "--runtime", "onnx"], ["--runtime", "onnx"]):
+        ended = CliRunner().invoke(cli, ["pick", str(run), *words])
+        assert "--runtime belongs to --max-...; give limits, or --trial alone" in str(ended.exception)
 
 
 def test_pick_measures_in_another_format(run: Path) -> None:

@@ -423,6 +423,23 @@ def points(tuner: Any, number: int) -> list[dict[str, Any]]:
     return [trial.hyperparameters.values for trial in rung(tuner, number)]
 
 
+def test_who_made_room_for_the_front_goes_on_before_worse_ones_that_are_as_close(tmp_path: Path) -> None:
+    """Of twelve, six are planned: those of the large images. The best of the small ones takes the place of the worst of
+    them, which goes on all the same, because it cannot be told from itself."""
+    tuner = uncertain(
+        tmp_path,
+        3.5,
+        lambda point: float(point["a"]) if point["image_size"] == 1 else 20.0 + point["a"],
+        grid(image_size=2, a=6),
+        max_trials=12,
+        head_epochs=0,
+        cost=lambda trial: float(plain(trial)["image_size"]),
+    )
+    tuner.search(verbose=0)
+    second = {(point["image_size"], point["a"]) for point in points(tuner, 1)}
+    assert {(1, a) for a in range(6)} | {(0, 0)} <= second
+
+
 def test_a_base_that_is_worse_and_dearer_is_no_part_of_the_front(tmp_path: Path) -> None:
     def script(point: dict[str, Any]) -> float:
         return float(point["image_size"]) + point["a"] / 10  # the smaller, the better

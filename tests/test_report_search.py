@@ -25,9 +25,10 @@ from tuning.results import Trial
 from unfreeze import option_records
 from unfreeze.cli import cli
 from unfreeze.pages.effects import LEAST, correlation_ratio, effects
+from unfreeze.pages.exported_file import ExportedFile
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import _typed_margin, commands
-from unfreeze.pages.run_facts import ExportedFile, read_run_facts
+from unfreeze.pages.run_facts import read_run_facts
 
 # Effects
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.own.head import head_of
 from toolkit.run import Run
 from toolkit.stats.scores import SCORES
-from toolkit.storage.files import read_json
+from toolkit.storage.files import read_json, remove, write_json
 from toolkit.training.answers import probabilities
 from toolkit.training.batches import Part
 from toolkit.training.event_files import FOLDER, CurveWriter, has_events, write_curve
@@ -51,6 +52,7 @@ def save_taken(
     numbers = {key: value for key, value in asdict(result).items() if key not in ("spec", "trials", "kept", "left_out")}
     place, objective = run.path / FOLDER / "model", run.settings.objective
     if _is_saved(run, numbers):
+        _tell_again(run, numbers)
         if not has_events(place):
             write_curve(place, objective, read_history(run.path / "history.csv"))
         return _saved_epoch(run)
@@ -128,6 +130,17 @@ def _whole_history(run: Run, result: SearchResult) -> list[Row]:
 def _saved_epoch(run: Run) -> Row:
     best: Row = read_json(run.path / "model.json")["best_epoch"]
     return best
+
+
+def _tell_again(run: Run, numbers: dict[str, Any]) -> None:
+    """Write what is told of the search into model.json, where it has changed and the model has not. A report of what
+    was told before is removed."""
+    described = read_json(run.path / "model.json")
+    now = json.loads(json.dumps(numbers))
+    if described["search"] != now:
+        write_json(run.path / "model.json", described | {"search": now})
+        for name in ("report.html", "report.md"):
+            remove(run.path / name)
 
 
 def _is_saved(run: Run, numbers: dict[str, Any]) -> bool:

@@ -89,7 +89,8 @@ def search(
     if _requeue_damaged(run, oracle):
         tuner.reload()
     curves.open(oracle)
-    report(oracle)
+    if more:
+        report(oracle)
     limit.resume(oracle, {row.trial: row.seconds for row in trial_rows(run, oracle)})
     if more:
         with memory.gc_frozen(), limit.ending(oracle):
@@ -162,6 +163,8 @@ def _candidates(run: Run, oracle: keras_tuner.Oracle) -> list[Candidate]:
 
 def _result(run: Run, oracle: keras_tuner.Oracle, labels: np.ndarray, judged: Judged) -> SearchResult:
     choice = choose_trial(judged.candidates, labels, run.settings)
+    if judged.taken:
+        choice = replace(choice, taken=next(one for one in judged.candidates if one.trial == judged.taken))
     marks = {other.trial: "tied" for other in choice.tied} | {choice.best.trial: "best"}
     point = oracle.trials[choice.taken.trial].hyperparameters
     return SearchResult(

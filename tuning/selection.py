@@ -44,6 +44,7 @@ class Judged:
     candidates: Sequence[Candidate]
     file: str = ""  # name of the exported file whose answers they have; "": those of their models
     broken: Mapping[str, str] = field(default_factory=dict)  # trial -> the limits that it breaks, in words
+    taken: str = ""  # the trial to take, whichever is the best; "": the one that `choose_trial` takes
 
 
 # (the best trial of each point, the best first; a function from a trial to its model) -> those that are left

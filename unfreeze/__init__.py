@@ -34,6 +34,7 @@ does not.
     finalist_files  how they are written and measured
     file_judge     the search chooses by them
     front_points   what can be had of accuracy, latency, size and memory
+    picked         what `pick` was asked for last
     picking        another trial of a finished search becomes the run's model
     after_search   what `run` takes after its search: an estimate
     wording        sentences that terminal, page and model card share

@@ -35,6 +35,17 @@ def leaves_no_time_for_latencies(limit: float | None, spent: float, export: floa
     return limit is not None and spent + PROOF * export > limit
 
 
+def keep_latencies(result: SearchResult, run: Path) -> SearchResult:
+    """The result, which no longer says that there was no time to measure the files' latencies."""
+    from tuning.results import write_left_out
+
+    told = result.left_out.removesuffix(NO_LATENCIES).rstrip()
+    if told != result.left_out:
+        told = told.removesuffix(",") if told.endswith(",") else ""
+        write_left_out(run, told)
+    return replace(result, left_out=told)
+
+
 def without_latencies(result: SearchResult, run: Path, limit: float | None) -> SearchResult:
     """The result, which says that there was no time to measure the files' latencies, as the run then does."""
     from tuning.results import write_left_out

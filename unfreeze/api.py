@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from export.limits import NO_LIMITS, Limits
+from export.limits import NO_LIMITS, Limits, Probe
 from export.settings import EXPORT, ExportSettings, VerifySettings
 from toolkit.data.settings import DATA_SETTINGS, DataSettings
 from toolkit.errors import UnfreezeError
@@ -80,8 +80,8 @@ def run(
     begun = monotonic()
     with alone(local_path(run)), with_own(settings, own, local_path(run)) as chosen:
         opened = prepared(data, run, chosen, own, strict, listener)
-        result = searched(opened, limits, listener, begun=begun, files=len(export.variants))
-        return finish(run, result, export, begun=begun, limit=settings.time_limit, listener=listener)
+        result = searched(opened, limits, listener, begun=begun, export=export)
+        return finish(run, result, export, begun=begun, limit=settings.time_limit, limits=limits, listener=listener)
 
 
 def finish(
@@ -91,19 +91,26 @@ def finish(
     *,
     begun: float,
     limit: float | None = None,
+    limits: Limits = NO_LIMITS,
+    data: PathLike | None = None,
     listener: Listener = SILENT,
 ) -> Finished:
     """Evaluate, export, verify and report the model that a search took. `begun`: when the command began, by
-    `time.monotonic`; `limit`: the seconds that it may take."""
-    evaluation = evaluate(run, listener=listener)
+    `time.monotonic`; `limit`: the seconds that it may take. `limits`: those that the exported file is held to. `data`:
+    where the images are now."""
+    evaluation = _evaluated(load(run, data), listener)
     exporting = monotonic()
-    manifest = _exported(run, export) or artefact_api.export(run, export, listener=listener)
+    manifest = _exported(run, export) or artefact_api.export(run, export, data=data, listener=listener)
     short = leaves_no_time_for_latencies(limit, monotonic() - begun, monotonic() - exporting)
     proof = VerifySettings(margin=export.margin, threads=() if short else None)
     result = without_latencies(result, local_path(run), limit) if short else result
-    parities = artefact_api.verify(run, proof, formats=export.formats, precisions=export.precisions, listener=listener)
+    kinds = {"formats": export.formats, "precisions": export.precisions}
+    parities = artefact_api.verify(run, proof, **kinds, data=data, listener=listener)
+    sizes = [limits.broken(Probe(one.bytes / 1e6)) for one in manifest.artefacts if one.name == limits.variant.name]
+    if sizes and sizes[0] and not result.broken:
+        result = replace(result, file=limits.variant.name, broken=", ".join(sizes[0]))
     try:
-        page, trouble = report(run)[0], None
+        page, trouble = report(run, data=data)[0], None
     except (UnfreezeError, OSError) as error:
         page, trouble = None, error
     return Finished(result, evaluation, manifest, parities, page, trouble)
@@ -238,16 +245,22 @@ def evaluate(
     check_run(local_path(run))
     with alone(local_path(run)) if data is None else nullcontext():  # nothing is written into RUN for other data
         opened = load(run)
+        if data is None:
+            return _evaluated(opened, listener)
         start(listener.progress)
-        from toolkit.evaluation.evaluate_run import evaluate_folder, evaluate_run
+        from toolkit.evaluation.evaluate_run import evaluate_folder
 
-        if data is not None:
-            return evaluate_folder(opened, local_path(data, DATA), reading, progress=listener.progress)
-        from tuning.trial_plot import plot_trials
+        return evaluate_folder(opened, local_path(data, DATA), reading, progress=listener.progress)
 
-        evaluation = evaluate_run(opened, progress=listener.progress)
-        plot_trials(opened)
-        return evaluation
+
+def _evaluated(run: Run, listener: Listener) -> Evaluation:
+    start(listener.progress)
+    from toolkit.evaluation.evaluate_run import evaluate_run
+    from tuning.trial_plot import plot_trials
+
+    evaluation = evaluate_run(run, progress=listener.progress)
+    plot_trials(run)
+    return evaluation
 
 
 def report(run: PathLike, *, data: PathLike | None = None) -> tuple[Path, Path]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
     from tuning.selection import Judge
 
 PROBES = "probes.json"
-MOST = 12  # trained models whose files are measured, too
+MOST, TIED = 12, 3  # trained models whose files are measured, too; of them those that are as good as the best
 BYTES = {"float32": 4, "float16": 2}  # of a weight; of the other precisions 1
 Fits = dict[str, dict[str, tuple]]  # as `tuning.search_space` takes it
 
@@ -54,7 +54,7 @@ def probe_search(run: Run, limits: Limits, progress: Progress) -> tuple[Probed, 
     write_json(run.path / PROBES, {"limits": asdict(limits), "probes": [asdict(one) for one in known]})
     broken = {one: limits.broken(one.probe) for one in known}
     if all(broken.values()):
-        nearest = sorted(broken, key=lambda one: (len(broken[one]), one.probe.size_mb or 0.0))[:3]
+        nearest = sorted(broken, key=lambda one: limits.excess(one.probe))[:3]
         told = "; ".join(f"{one.backbone} at {one.image_size} px: {', '.join(broken[one])}" for one in nearest)
         kind = f"{limits.runtime} {limits.precision}"
         raise UnfreezeError(f"no backbone and image size keeps the limits as a {kind} file. {told}")

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from export.limits import Limits, Probe, scaled
+from export.settings import EXPORT, ExportSettings
 from toolkit.errors import UnfreezeError
 from toolkit.models.choices import label_of
 from toolkit.progress import Listener
 from toolkit.run import Run
 from toolkit.stats.scores import SCORES
 from tuning.selection import Candidate, Judged, tied
-from unfreeze.device_limits import MOST, head_bytes, measured_elsewhere
+from unfreeze.device_limits import MOST, TIED, head_bytes, measured_elsewhere
 from unfreeze.finalist_files import Load, answers_of, measured
 from unfreeze.finalists import Finalist
 
@@ -33,12 +34,14 @@ class FileJudge:
     run: Run
     limits: Limits
     listener: Listener
+    export: ExportSettings = EXPORT  # how the file will be exported
     strict: bool = False
 
     def __call__(self, candidates: Sequence[Candidate], load: Load) -> Judged:
         found = self._measured(candidates, load)
-        self.listener.on_finalists(self.limits, list(found.values()))
         chosen = [one for one in candidates if one.trial in found]
+        shown = [replace(found[one.trial], probe=self._on_device(one, found[one.trial])) for one in chosen]
+        self.listener.on_finalists(self.limits, shown)
         broken = self._broken(chosen, found)
         fitting = [one for one in chosen if not broken[one.trial]]
         if not fitting:
@@ -55,7 +58,7 @@ class FileJudge:
         left = list(candidates)
         while left:
             chosen = finalists_among(self.run, left)
-            found |= measured(self.run, chosen, load, self.limits.variant, self.listener.progress)
+            found |= measured(self.run, chosen, load, self.limits.variant, self.export, self.listener.progress)
             broken = self._broken([one for one in candidates if one.trial in found], found)
             over = [one for one in candidates if broken.get(one.trial)]
             kept = [one for one in left if not any(self._breaks_too(one, other, found, broken) for other in over)]
@@ -72,7 +75,9 @@ class FileJudge:
         probe = scaled(finalist.probe, self.limits.latency_scale)
         own = self.run.settings.at(candidate.values)
         told = self._elsewhere.get((label_of(own.backbone, own.alpha), own.image_size))
-        return replace(probe, latency_ms=told.latency_ms, memory_mb=told.memory_mb) if told else probe
+        if told is None or told.trouble or probe.trouble:
+            return told if told and told.trouble else probe
+        return replace(probe, latency_ms=told.latency_ms, memory_mb=told.memory_mb)
 
     @cached_property
     def _elsewhere(self) -> dict[tuple[str, int], Probe]:
@@ -87,16 +92,16 @@ class FileJudge:
             return False
         size, most = found[other.trial].probe.size_mb or 0.0, self.limits.max_size_mb
         only_size = most is not None and size > most and len(broken[other.trial]) == 1
-        if self.run.own.head is not None:  # how large another point's is, nobody knows
-            return not only_size or one.trial == other.trial
+        if found[other.trial].probe.trouble or (only_size and self.run.own.head is not None):
+            return one.trial == other.trial  # of another one nobody knows
         return not only_size or one.values["head_units"] >= other.values["head_units"]
 
     def _nearest(
         self, chosen: Sequence[Candidate], found: Mapping[str, Finalist], broken: Broken
     ) -> tuple[Candidate, str]:
         """The candidate that is taken where all break a limit, and which it breaks. Raises UnfreezeError if that is not
-        wanted, or if its file does not run."""
-        nearest = min(chosen, key=lambda one: (len(broken[one.trial]), found[one.trial].probe.size_mb or 0.0))
+        wanted, or if no file runs."""
+        nearest = min(chosen, key=lambda one: self.limits.excess(self._on_device(one, found[one.trial])))
         told = ", ".join(broken[nearest.trial]) + self._smaller_head(nearest, found[nearest.trial])
         if self.strict or found[nearest.trial].probe.trouble:
             raise UnfreezeError(
@@ -135,15 +140,15 @@ class FileJudge:
 
 
 def finalists_among(run: Run, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those whose files are measured, the best first, at most MOST: the best of each backbone and image size, and those
-    that the images cannot tell from the best of all. `candidates`: the best first."""
+    """Those whose files are measured, the best first, at most MOST: the best of each backbone and image size, and up to
+    TIED more that the images cannot tell from the best of all. `candidates`: the best first."""
     labels = run.images.select(*run.settings.judged_on).labels
     first: dict[tuple, Candidate] = {}
     for one in candidates:
         first.setdefault(_base(one), one)
     others = [one for one in candidates if all(one is not other for other in first.values())]
     equal = [one for one in others if tied(candidates[0], one, labels, run.settings)]
-    chosen = {one.trial for one in [*first.values(), *equal][:MOST]}
+    chosen = {one.trial for one in [*first.values(), *equal[:TIED]][:MOST]}
     return [one for one in candidates if one.trial in chosen]
 
 

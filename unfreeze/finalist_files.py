@@ -3,6 +3,8 @@ of each file are kept with its trial."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.finalists import Measured, Trained, measure_finalists
+from export.settings import ExportSettings
 from export.variants import Variant
 from toolkit.progress import Progress
 from toolkit.run import Run
+from toolkit.stats.temperature import tempered
 from toolkit.storage.files import atomic, file_digest
-from toolkit.training.held_out import HeldOut
+from toolkit.training.held_out import HeldOut, fit, with_temperature
+from toolkit.training.model_file import fold_temperature
 from tuning.checkpoints import CHECKPOINT
 from tuning.selection import Candidate
 from tuning.trial_files import trial_folder
@@ -28,18 +33,23 @@ Load = Callable[[str], "keras.Model"]  # trial -> its model
 
 
 def measured(
-    run: Run, candidates: Sequence[Candidate], load: Load, variant: Variant, progress: Progress
+    run: Run, candidates: Sequence[Candidate], load: Load, variant: Variant, export: ExportSettings, progress: Progress
 ) -> dict[str, Finalist]:
-    """trial -> what was measured of its file. Those that are not measured yet are written and measured."""
+    """trial -> what was measured of its file. Those that are not measured yet, or failed, are written and measured."""
+    made = made_by(export)
     digests = {one.trial: file_digest(trial_folder(run, one.trial).path / CHECKPOINT) for one in candidates}
     stored = read_finalists(run.path)
-    own = [one for one in stored if one.file == variant.name and one.weights == digests.get(one.trial)]
+    own = [
+        one for one in stored if (one.file, one.made) == (variant.name, made) and one.weights == digests.get(one.trial)
+    ]
     known = {one.trial: one for one in own if _is_whole(run, one)}
     missing = [one for one in candidates if one.trial not in known]
     if missing:
-        found = measure_finalists(_trained(run, missing, load, variant, progress), variant, run.path, progress)
+        models = _trained(run, missing, load, variant, progress)
+        found = measure_finalists(models, variant, export, run.path, progress)
         for one in missing:
-            known[one.trial] = _finalist(run, one, digests[one.trial], variant, found[one.trial])
+            record = Finalist(one.trial, digests[one.trial], variant.name, made, 0, 0.0, found[one.trial].probe)
+            known[one.trial] = _finalist(run, one, record, found[one.trial])
         others = [one for one in stored if one.file != variant.name or one.trial not in known]
         write_finalists(run.path, (*others, *known.values()))
     return {one.trial: known[one.trial] for one in candidates}
@@ -53,16 +63,27 @@ def _trained(
         progress(f"finalists as {variant.name}", done, len(candidates))
         own = replace(run, settings=run.settings.at(one.values))
         folder = trial_folder(run, one.trial)
-        held_out = HeldOut(folder.answers(), labels) if run.settings.fold_count > 1 else None
-        yield Trained(one.trial, own, load(one.trial), folder.checkpoint_answers(), held_out)
+        model, held_out, answers = load(one.trial), HeldOut(folder.answers(), labels), folder.checkpoint_answers()
+        if run.settings.calibrate:  # as the model that is saved
+            value = fit(held_out).value
+            fold_temperature(model, value)
+            held_out, answers = with_temperature(held_out, value), tempered(answers, value)
+        yield Trained(one.trial, own, model, answers, held_out if run.settings.fold_count > 1 else None)
     progress(f"finalists as {variant.name}", len(candidates), len(candidates))
 
 
-def _finalist(run: Run, candidate: Candidate, digest: str, variant: Variant, found: Measured) -> Finalist:
+def made_by(export: ExportSettings) -> str:
+    """A digest of the settings on which the file of a variant depends."""
+    told = json.dumps([export.calibration, list(export.float_layers), export.margin])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _finalist(run: Run, candidate: Candidate, record: Finalist, found: Measured) -> Finalist:
+    """The record with what was measured. The answers are written."""
     labels = run.images.select(*run.settings.judged_on).labels
     judged = candidate.answers if found.answers is None or run.settings.fold_count > 1 else found.answers
     accuracy = float((judged.argmax(1) == labels).mean())
-    made = Finalist(candidate.trial, digest, variant.name, found.features, accuracy, found.probe)
+    made = replace(record, features=found.features, accuracy=accuracy)
     if found.answers is not None:
         with atomic(_answers_file(run, made)) as temporary, temporary.open("wb") as file:
             np.save(file, found.answers, allow_pickle=False)
@@ -80,8 +101,8 @@ def _answers_file(run: Run, finalist: Finalist) -> Path:
 
 
 def _is_whole(run: Run, finalist: Finalist) -> bool:
-    """Whether its answers can be read, if it has any."""
+    """Whether it was measured, and its answers can be read. What failed may have failed by chance: it is tried anew."""
     try:
-        return bool(finalist.probe.trouble) or np.isfinite(answers_of(run, finalist)).all()
+        return not finalist.probe.trouble and bool(np.isfinite(answers_of(run, finalist)).all())
     except (OSError, ValueError, EOFError):
         return False

@@ -22,6 +22,7 @@ class Finalist:
     trial: str
     weights: str  # SHA-256 of those that the file was made of
     file: str  # name of its format and precision
+    made: str  # digest of the settings of the export that change the file
     features: int  # channels of the pooled features
     accuracy: float  # of the file on the validation images; with folds, of the folds' models, each on its own fold
     probe: Probe  # on one thread of this machine

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from export.limits import LIMIT_NAMES, Limits
@@ -91,6 +92,14 @@ def limits_of_file(runtime: str, precision: str) -> Limits:
     """Limits that say the format and the precision of a file alone."""
     with _as_typed():
         return Limits(runtime=runtime, precision=precision)
+
+
+def limits_like(run: Path, given: dict[str, Any]) -> Limits:
+    """The Limits of the options that were given to `unfreeze pick`; the others are those of the run's search."""
+    from unfreeze.picking import limits_like as of_run
+
+    with _as_typed():
+        return of_run(run, **given)
 
 
 @contextmanager

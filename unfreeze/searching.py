@@ -6,28 +6,34 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from export.limits import Limits
+from export.settings import EXPORT, ExportSettings
 from toolkit.errors import UnfreezeError
 from toolkit.own.parts import Own
 from toolkit.progress import Listener
 from toolkit.settings import Settings
+from toolkit.storage.files import remove
 from toolkit.storage.local_path import local_path
 from unfreeze.after_search import seconds_after
 from unfreeze.artefact_api import DATA, PathLike, start
-from unfreeze.device_limits import MOST, PROBES, device_of, probe_search
+from unfreeze.device_limits import MOST, PROBES, TIED, device_of, probe_search
+from unfreeze.picked import PICK
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
     from tuning.results import SearchResult
 
 
-def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, files: int = 0) -> SearchResult:
-    """The search in a run folder. `begun`: when the command began, by `time.monotonic`. `files`: how many will be
-    exported after it; 0: nothing comes after it."""
+def searched(
+    opened: Run, limits: Limits, listener: Listener, *, begun: float, export: ExportSettings | None = None
+) -> SearchResult:
+    """The search in a run folder. `begun`: when the command began, by `time.monotonic`. `export`: what is exported
+    after it; None: nothing comes after it."""
     from tuning.device import ANY
     from tuning.search import search
     from tuning.time_limit import TimeLimit
 
-    settings, device = opened.settings, ANY
+    settings, device, files = opened.settings, ANY, len(export.variants) if export else 0
+    remove(opened.path / PICK)  # the search takes a trial of its own
     if limits and opened.own.head is not None:
         raise UnfreezeError("limits are measured with the usual head; leave them out, or the head of your own")
     if limits or (opened.path / PROBES).exists():
@@ -35,8 +41,8 @@ def searched(opened: Run, limits: Limits, listener: Listener, *, begun: float, f
 
         probed = probe_search(opened, limits, listener.progress)
         listener.on_probes(limits, probed)
-        device = device_of(opened, limits, probed, FileJudge(opened, limits, listener))
-        files += min(MOST, len(settings.bases))
+        device = device_of(opened, limits, probed, FileJudge(opened, limits, listener, export or EXPORT))
+        files += min(MOST, len(settings.bases) + TIED)
     after = partial(seconds_after, files, len(opened.images.select("test", *settings.judged_on)))
     return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), device)
 

@@ -137,12 +137,13 @@ class HalvingOracle(ResumableOracle):
         """(how many trials go on to rung `number`, all trials in the order in which they go on): the planned ones,
         those within one standard error of the last planned one, then the rest, which replace trials that fail."""
         order = self._order(trials)
-        first, rest = order[:planned], order[planned:]
-        close: list[OracleTrial] = []
-        if rest and not (number == 1 and self.head_epochs):
-            close = [trial for trial in rest if abs(trial.score - first[-1].score) <= self.error(first[-1], trial)]
-        chosen = self._with_front(order, first) + close[: planned // 2]
-        chosen = list(dict.fromkeys(chosen))
+        if not order:
+            return 0, []
+        last, chosen = order[:planned][-1], self._with_front(order, order[:planned])
+        rest = [trial for trial in order if trial not in chosen]
+        if not (number == 1 and self.head_epochs):
+            close = [trial for trial in rest if abs(trial.score - last.score) <= self.error(last, trial)]
+            chosen += close[: planned // 2]
         return len(chosen), [*chosen, *(trial for trial in order if trial not in chosen)]
 
     def _with_front(self, order: list[OracleTrial], first: list[OracleTrial]) -> list[OracleTrial]:

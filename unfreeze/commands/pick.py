@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from export.limits import NO_LIMITS
+from toolkit.errors import UnfreezeError
 from toolkit.progress import Listener
 from unfreeze import option_records, picking
 from unfreeze import options as o
@@ -23,20 +26,29 @@ from unfreeze.search_options import LIMITS
 @o.options(LIMITS)
 @o.MOVED
 @o.JSON
-@click.pass_obj
-def pick(screen: Any, run: Path, trial: int | None, data: Path | None, as_json: bool, **values: Any) -> None:
+@click.pass_context
+def pick(ctx: click.Context, run: Path, trial: int | None, data: Path | None, as_json: bool, **values: Any) -> None:
     """Take another trial of RUN's search: the one whose file is the best within the limits, or the one of a number. It
-    becomes RUN's model, and is evaluated, exported, verified and reported; no trial is run. Without limits and number:
-    print what can be had.
+    becomes RUN's model, and is evaluated, exported, verified and reported; no trial is run. Format, precision and
+    device are those of the search, unless one of them is given. Without limits and number: print what can be had.
     """
     from unfreeze.screen.front import show_front
 
-    limits = option_records.limits(values)
-    if not limits and trial is None:
+    screen = ctx.obj
+    given = {
+        name: value for name, value in values.items() if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    if given and (trial is not None or not any(name.startswith("max_") for name in given)):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UnfreezeError(
+            f"{names} belong{'s' if len(given) == 1 else ''} to --max-...; give limits, or --trial alone"
+        )
+    if not given and trial is None:
         points = picking.front(run)
         print_result(screen, as_json, [asdict(one) for one in points], lambda: show_front(points))
         screen.next(f"unfreeze pick {run} --max-latency-ms MS, or --max-size-mb MB, or --trial N")
         return
     listener = Listener(screen.progress, on_finalists=lambda *told: show_finalists(screen, *told))
+    limits = option_records.limits_like(run, given) if given else NO_LIMITS
     finished = picking.pick(run, limits, trial=trial, data=data, listener=listener)
     tell(screen, run, finished, as_json)

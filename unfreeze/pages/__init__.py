@@ -1,6 +1,7 @@
 """RUN/report.html and RUN/report.md: what a run found, for people who were not there.
 
     run_facts        a run folder -> RunFacts, also of an unfinished run
+    exported_file    one of its exported files, with the verdict
     effects          which of the three settings matter, as far as the search can tell
     recommend        the file for a phone, a browser and a server, and why
     how_to_load      code that loads the files, one file of each format

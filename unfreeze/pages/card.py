@@ -75,7 +75,7 @@ def render_card(facts: RunFacts) -> str:
         majority=sentence(majority_words(facts.evaluation)) if facts.evaluation else "",
         chance=sentence(chance_words(facts.parities)),
         quantisation=quantisation_sentences(facts),
-        recommendations=recommend(() if facts.outdated else facts.files, facts.limits),
+        recommendations=recommend(() if facts.outdated else facts.files, facts.kept_limits),
         parts=[part for part in ("train", "val", "test") if part in facts.run.images.parts],
         loading=loading(facts),
         commands=commands(facts),

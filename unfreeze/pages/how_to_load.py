@@ -23,7 +23,7 @@ class Loading:
 def loading(facts: RunFacts) -> list[Loading]:
     """How to load one file of each exported format, a recommended one if there is one, and then model.keras."""
     files = () if facts.outdated else facts.files
-    chosen = {one.file.name for one in recommend(files, facts.limits) if one.file}
+    chosen = {one.file.name for one in recommend(files, facts.kept_limits) if one.file}
     groups = []
     for form in ("onnx", "tflite", "saved_model"):
         there = [file for file in files if file.format == form]

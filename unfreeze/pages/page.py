@@ -14,11 +14,12 @@ from toolkit.stats.scores import SCORES, shown
 from unfreeze.evidence_wording import chance_words, undecided_words
 from unfreeze.pages import result_pictures, search_pictures
 from unfreeze.pages.effects import effects
+from unfreeze.pages.exported_file import UNVERIFIED
 from unfreeze.pages.front_picture import front_picture
 from unfreeze.pages.how_to_load import loading
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.reproduce import commands
-from unfreeze.pages.run_facts import UNVERIFIED, RunFacts
+from unfreeze.pages.run_facts import RunFacts
 from unfreeze.pages.sentences import (
     FORMATS,
     adoption_sentences,
@@ -93,7 +94,7 @@ def page_values(facts: RunFacts) -> dict[str, Any]:
         "majority": sentence(majority_words(facts.evaluation)) if facts.evaluation else "",
         "chance": sentence(chance_words(facts.parities)),
         "quantisation": quantisation_sentences(facts),
-        "recommendations": recommend(() if facts.outdated else facts.files, facts.limits),
+        "recommendations": recommend(() if facts.outdated else facts.files, facts.kept_limits),
         "parts": [part for part in ("train", "val", "test") if part in facts.run.images.parts],
         "classes": _classes(facts),
         "search": _search(facts),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from export.limits import Limits, Probe, scaled
 from toolkit.stats.accuracy_lost import UNDECIDED
-from unfreeze.pages.run_facts import ExportedFile
+from unfreeze.pages.exported_file import ExportedFile
 
 EQUALLY_FAST = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
 PHONE = ("int8", "float16", "dynamic", "float32")  # order of preference if not all files were timed

@@ -11,7 +11,7 @@ import numpy as np
 
 from export.artefacts import UNSTATED
 from export.description import reject_below
-from export.limits import NO_LIMITS
+from export.limits import NO_LIMITS, Limits
 from export.proof.parity import Parity
 from export.settings import CALIBRATION, MARGIN, ExportSettings
 from toolkit.data.settings import FEW, POOLED, DataSettings
@@ -52,14 +52,21 @@ def _commands(facts: RunFacts) -> tuple[str, ...]:
     report = _line("unfreeze", "report", run)
     first, *others = facts.exports or (None,)
     exports = [_line("unfreeze", "export", run, *_export(facts, call, margin=True)) for call in others]
+    if facts.picked:
+        begun = _line("unfreeze", "tune", data, run, *_options(facts.run, searched), *_limits(facts.limits))
+        number = facts.picked.trial
+        chosen = _limits(facts.picked.limits) if number is None else ["--trial", str(number)]
+        calls = [words for call in facts.exports if (words := _export(facts, call, margin=True))]
+        exports = [_line("unfreeze", "export", run, *one) for one in calls]
+        return (begun, _line("unfreeze", "pick", run, *chosen), *exports, *(_verify(facts) if exports else []), report)
     if searched and facts.evaluation is not None and facts.verified:
-        options = [*_options(facts.run, searched), *_limits(facts), *_export(facts, first), *_margin(facts)]
+        options = [*_options(facts.run, searched), *_limits(facts.limits), *_export(facts, first), *_margin(facts)]
         again = [*exports, *_verify(facts)] if exports or facts.sensitivity or len(facts.margins) > 1 else []
         return (_line("unfreeze", "run", data, run, *options), *again, report)
     if facts.adopted:
         lines = [_line("unfreeze", "adopt", facts.adopted_file, data, run, *_adopt_options(facts))]
     else:
-        options = [*_options(facts.run, searched), *_limits(facts)]
+        options = [*_options(facts.run, searched), *_limits(facts.limits)]
         lines = [_line("unfreeze", "tune" if searched else "train", data, run, *options)]
     if facts.evaluation is not None:
         lines.append(_line("unfreeze", "evaluate", run))
@@ -165,9 +172,9 @@ def _options(run: Run, searched: bool) -> list[str]:
     return options
 
 
-def _limits(facts: RunFacts) -> list[str]:
+def _limits(limits: Limits | None) -> list[str]:
     """The words for what the device allows."""
-    told = asdict(facts.limits or NO_LIMITS)
+    told = asdict(limits or NO_LIMITS)
     return [word for name, value in told.items() if value != getattr(NO_LIMITS, name) for word in _typed(name, value)]
 
 

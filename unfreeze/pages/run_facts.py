@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from export.artefacts import TEST, Artefact, Manifest, read_manifest, read_reference
+from export.artefacts import TEST, Manifest, read_manifest, read_reference
 from export.limits import Limits, Probed
 from export.proof.parity import Parity, read_parities
 from export.proof.pixel_sensitivity import StoredSensitivity, read_sensitivity
@@ -28,9 +28,10 @@ from toolkit.training.stored_spec import OF_EARLIER, read_spec
 from tuning.results import Trial, read_epochs, read_left_out, read_trials
 from unfreeze.device_limits import read_probes
 from unfreeze.front_points import FrontPoint, read_front
-from unfreeze.wording import VARIED_WORDS, verdict_words
+from unfreeze.pages.exported_file import ExportedFile
+from unfreeze.picked import Picked, read_pick
+from unfreeze.wording import VARIED_WORDS
 
-UNVERIFIED = "not verified"
 OBJECT = "the model "  # prefix, in model.json, of the name of a model that was adopted as a Python object
 
 
@@ -40,53 +41,6 @@ class Answers:
 
     images: ImageSet
     probabilities: np.ndarray  # float32 [N, C]
-
-
-@dataclass(frozen=True)
-class ExportedFile:
-    """An exported file with its verdict; `parity` is None if the file in its present state was not verified."""
-
-    artefact: Artefact
-    parity: Parity | None
-
-    @property
-    def name(self) -> str:
-        """Name of the file in RUN/export."""
-        return self.artefact.name
-
-    @property
-    def format(self) -> str:
-        """ "saved_model", "tflite" or "onnx"."""
-        return self.artefact.format
-
-    @property
-    def precision(self) -> str:
-        return self.artefact.precision
-
-    @property
-    def bytes(self) -> int:
-        return self.artefact.bytes
-
-    @property
-    def megabytes(self) -> float:
-        return self.bytes / 1e6
-
-    @property
-    def holds(self) -> bool:
-        return bool(self.parity)
-
-    @property
-    def verdict(self) -> str:
-        """In words: "holds", "does not hold", "too few images to tell", "could not run" or "not verified"."""
-        return UNVERIFIED if self.parity is None else verdict_words(self.parity.verdict, self.parity.ran)
-
-    def milliseconds(self, *, batch: bool = False, all_threads: bool = False) -> float | None:
-        """Median for one image, alone or in a batch, with one thread or the most that were timed; None: not timed."""
-        timings = sorted(self.parity.timings if self.parity is not None else (), key=lambda timing: timing.threads)
-        if not timings:
-            return None
-        timing = timings[-1 if all_threads else 0]
-        return timing.batch_median if batch else timing.median
 
 
 @dataclass(frozen=True)
@@ -115,6 +69,7 @@ class RunFacts:
     limits: Limits | None  # of the device, for which the search left out combinations
     probes: tuple[Probed, ...]  # what was measured for them
     front: tuple[FrontPoint, ...]  # trials as files: what can be had
+    picked: Picked | None  # why the model is another than the one that the search took; None: it is that one
     trial_epochs: dict[str, int]  # trial -> the epoch at which the oracle ended it, if that was before the last
     history: tuple[Row, ...]
     evaluation: Evaluation | None
@@ -132,6 +87,11 @@ class RunFacts:
         """What the search did not try for lack of time, as a sentence; "" if nothing."""
         left_out = read_left_out(self.run.path)
         return f"{left_out[0].upper()}{left_out[1:]}." if left_out else ""
+
+    @property
+    def kept_limits(self) -> Limits | None:
+        """The limits of the device that the model was taken for."""
+        return self.picked.limits if self.picked else self.limits
 
     @property
     def name(self) -> str:
@@ -217,6 +177,7 @@ def read_run_facts(run: Run) -> RunFacts:
         limits=limits,
         probes=probes,
         front=tuple(read_front(run)),
+        picked=read_pick(run.path),
         trial_epochs=read_epochs(run.path, trials),
         history=tuple(read_history(history)) if history.is_file() else (),
         evaluation=_evaluation(run, answers),

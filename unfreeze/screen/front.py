@@ -19,20 +19,18 @@ HEAD = ["file", "", "model", "trial", "accuracy", "MB", "ms", "memory MB"]
 
 
 def show_finalists(screen: Any, limits: Limits, found: Sequence[Finalist]) -> None:
-    """Print what was measured of the trained files, and which of them break a limit."""
-    from export.limits import scaled
-
-    screen.say(f"finalists as {limits.variant.name}, on the validation images, one image on one thread:")
+    """Print what is known of the trained files on the device, and which of them break a limit."""
+    where = "latencies of the device" if limits.latencies else "one image on one thread"
+    screen.say(f"finalists as {limits.variant.name}, accuracy where trials are judged, {where}:")
     for one in sorted(found, key=lambda one: -one.accuracy):
-        probe = scaled(one.probe, limits.latency_scale)
-        told = left_out_of_device(limits.broken(probe))
-        screen.say(f"  trial {int(one.trial):>3}  {one.accuracy:7.2%}  {probe_words(probe)}{told}")
+        told = left_out_of_device(limits.broken(one.probe))
+        screen.say(f"  trial {int(one.trial):>3}  {one.accuracy:7.2%}  {probe_words(one.probe)}{told}")
 
 
 def show_front(points: Sequence[FrontPoint]) -> None:
     """Print every file that was measured of a run's trials."""
     print_table(HEAD, [_row(one) for one in points], left=3)
-    click.echo("\naccuracy: on the validation images; ms: of one image on one thread of this machine")
+    click.echo("\naccuracy: on the images that judge trials; ms: of one image on one thread of this machine")
     click.echo("*: on the front, no other file of its format is as good in everything and better in something")
     click.echo("taken: the trial that RUN/model.keras is")
 
