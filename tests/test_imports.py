@@ -45,6 +45,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
         "tuning.trial_model",
         "tuning.search",
         "tuning.base_model",
+        "tuning.device",
     ),
     *(
         "tuning.memory",

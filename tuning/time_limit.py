@@ -247,11 +247,8 @@ class TimeLimit:
         assert self.seconds is not None
         self.stopped = True
         needed = MORE * (self.clock() - self.begun + left + self.work.after)
-        after = (
-            f", {duration(_rounded(self.work.after))} of them for what comes after the search"
-            if self.work.after
-            else ""
-        )
+        rest = f", {duration(_rounded(self.work.after))} of them for what comes after the search"
+        after = rest if self.work.after else ""
         raise TimeOverError(
             f"--time-limit {duration(self.seconds)} is too short for the first trial: about "
             f"{duration(_rounded(needed))} would do{after}. What was computed is kept; repeat the command with a "

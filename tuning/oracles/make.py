@@ -5,10 +5,9 @@ What the oracles share is `tuning.oracles.base`; running the trials is left to `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import keras_tuner
-from keras_tuner.engine.trial import Trial as OracleTrial
 
 from toolkit.errors import UnfreezeError
 from tuning.oracles.base import DIRECTIONS, ResumableOracle
@@ -26,18 +25,17 @@ def make_oracle(
     max_trials: int,
     max_epochs: int,
     head_epochs: int = 0,
-    error: Callable[[OracleTrial, OracleTrial], float] = lambda one, other: 0.0,
-    cost: Callable[[OracleTrial], float | None] = lambda trial: None,
     seed: int,
+    **halving: Any,
 ) -> keras_tuner.Oracle:
     """The oracle `kind`: "random", "bayesian", "hyperband", "grid" or "halving".
 
     `objective`: a name of SCORES. Random, Bayesian and grid search stop after `max_trials` trials, failed
     ones included, or when every point was tried. Hyperband runs the schedule that follows from `max_epochs`, whatever
     `max_trials` is. Halving tries `max_trials` points in more trials than that, because a trial that goes on with
-    another one's weights is a trial of its own. Its `max_epochs` include the `head_epochs` of the first rung, and
-    `error(one, other)` is the standard error of the difference of two trials' objectives, in the objective's unit;
-    `cost(trial)` what its file costs on a device, None where that is not known.
+    another one's weights is a trial of its own. Its `max_epochs` include the `head_epochs` of the first rung. `halving`:
+    its `error(one, other)`, the standard error of the difference of two trials' objectives, in the objective's unit, and
+    its `cost(trial)`, what a trial's file costs on a device, None where that is not known.
     Raises UnfreezeError for an unknown name, and for a space that is too small for Hyperband.
     """
     if kind not in ORACLES:
@@ -49,7 +47,7 @@ def make_oracle(
         return HyperbandOracle(max_epochs=max_epochs, **common)
     if kind == "halving":
         rungs = {"head_epochs": head_epochs, "max_epochs": max_epochs}
-        return HalvingOracle(max_trials=max_trials, error=error, cost=cost, **rungs, **common)
+        return HalvingOracle(max_trials=max_trials, **rungs, **halving, **common)
     return ORACLES[kind](max_trials=max_trials, **common)
 
 
