@@ -34,8 +34,8 @@ def make_oracle(
     ones included, or when every point was tried. Hyperband runs the schedule that follows from `max_epochs`, whatever
     `max_trials` is. Halving tries `max_trials` points in more trials than that, because a trial that goes on with
     another one's weights is a trial of its own. Its `max_epochs` include the `head_epochs` of the first rung. `halving`:
-    its `error(one, other)`, the standard error of the difference of two trials' objectives, in the objective's unit, and
-    its `cost(trial)`, what a trial's file costs on a device, None where that is not known.
+    its `error(one, other)`, the standard error of the difference of two trials' objectives, in the objective's unit,
+    and its `cost(trial)`, what a trial's file costs on a device, None where that is not known.
     Raises UnfreezeError for an unknown name, and for a space that is too small for Hyperband.
     """
     if kind not in ORACLES:
@@ -46,7 +46,7 @@ def make_oracle(
     if kind == "hyperband":
         return HyperbandOracle(max_epochs=max_epochs, **common)
     if kind == "halving":
-        rungs = {"head_epochs": head_epochs, "max_epochs": max_epochs}
+        rungs: dict[str, Any] = {"head_epochs": head_epochs, "max_epochs": max_epochs}
         return HalvingOracle(max_trials=max_trials, **rungs, **halving, **common)
     return ORACLES[kind](max_trials=max_trials, **common)
 
