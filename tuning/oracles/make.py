@@ -33,9 +33,9 @@ def make_oracle(
     `objective`: a name of SCORES. Random, Bayesian and grid search stop after `max_trials` trials, failed
     ones included, or when every point was tried. Hyperband runs the schedule that follows from `max_epochs`, whatever
     `max_trials` is. Halving tries `max_trials` points in more trials than that, because a trial that goes on with
-    another one's weights is a trial of its own. Its `max_epochs` include the `head_epochs` of the first rung. `halving`:
-    its `error(one, other)`, the standard error of the difference of two trials' objectives, in the objective's unit,
-    and its `cost(trial)`, what a trial's file costs on a device, None where that is not known.
+    another one's weights is a trial of its own. Its `max_epochs` include the `head_epochs` of the first rung.
+    `halving`: its `error(one, other)`, the standard error of the difference of two trials' objectives in the
+    objective's unit, and its `cost(trial)`, what a trial's file costs on a device, None where that is not known.
     Raises UnfreezeError for an unknown name, and for a space that is too small for Hyperband.
     """
     if kind not in ORACLES:
