@@ -215,7 +215,7 @@ def test_a_smaller_head_is_tried_where_a_file_is_too_large(monkeypatch: pytest.M
         Candidate("0002", 0.5, 9, 1, worse, 32, point | {"head_units": 0}),
     ]
     found = {
-        one.trial: Finalist(one.trial, "", "model_int8.tflite", 1000, 0.5, Probe(3.05 if number < 2 else 2.9, 1.0))
+        one.trial: Finalist(one.trial, "", "model_int8.tflite", "", 1000, 0.5, Probe(3.05 if number < 2 else 2.9, 1.0))
         for number, one in enumerate(candidates)
     }
     files = {one.trial: one.answers for one in candidates}

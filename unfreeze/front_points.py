@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from toolkit.errors import UnfreezeError
+
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
     from export.proof.parity import Parity
@@ -70,14 +72,18 @@ def _of_finalists(run: Run, trials: dict[str, Trial], taken: str | None) -> Iter
 
 def _of_files(run: Run, trial: Trial) -> Iterator[FrontPoint]:
     """The files that were exported of the trial that was taken and verified. With folds there are none: the model has
-    been trained on the images that judged the trials."""
+    been trained on the images that judged the trials. Nor are there any where the model's answers to these images were
+    changed since; `verify` says so."""
     from export.artefacts import VAL, read_manifest, read_reference
     from export.proof.parity import read_parities
 
     if not (run.path / "export" / "manifest.json").is_file():
         return
     manifest = read_manifest(run.path / "export")
-    judged = read_reference(manifest).only(VAL)
+    try:
+        judged = read_reference(manifest).only(VAL)
+    except UnfreezeError:
+        return
     if not judged.paths or not _is_of_this_model(run, manifest):
         return
     right = int((judged.probabilities.argmax(1) == judged.labels).sum())
