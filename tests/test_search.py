@@ -25,6 +25,7 @@ from toolkit.training.batches import load_part
 from toolkit.training.history import read_history
 from toolkit.training.model_file import load_model
 from tuning import search as module
+from tuning.device import ANY
 from tuning.search import search
 from tuning.search_space import hyperparameters
 from tuning.trial_curves import TrialCurves
@@ -141,7 +142,7 @@ def test_refit_sees_views_that_no_trial_has_seen(tiny: str, pictures: Path, tmp_
 
 
 def tuner_of(run: Run) -> RunTuner:
-    oracle = module._oracle(run, run.images.select("val").labels, hyperparameters(run.settings))
+    oracle = module._oracle(run, run.images.select("val").labels, hyperparameters(run.settings), ANY)
     return RunTuner(oracle, TrialModel(run), run=run, curves=TrialCurves(run), on_trial=lambda oracle: None)
 
 
