@@ -256,6 +256,7 @@ def test_a_probability_that_was_rounded_to_0_is_half_a_step() -> None:
 # -- whole searches
 
 
+@pytest.mark.long
 def test_what_is_measured_is_what_the_file_answers(run: Path) -> None:
     """The trial's file, exported anew by another path, gives the same answers."""
     found = read_finalists(run)
@@ -276,6 +277,7 @@ def test_what_is_measured_is_what_the_file_answers(run: Path) -> None:
     assert own.probe.size_mb == pytest.approx((run / "export" / "model_int8.tflite").stat().st_size / 1e6, abs=0.003)
 
 
+@pytest.mark.long
 def test_nothing_is_measured_twice_and_what_is_lost_is(
     run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +297,7 @@ def test_nothing_is_measured_twice_and_what_is_lost_is(
         unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
 
 
+@pytest.mark.long
 def test_where_no_file_keeps_the_limits_the_nearest_is_taken_and_the_exit_code_says_so(
     run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +320,7 @@ def test_where_no_file_keeps_the_limits_the_nearest_is_taken_and_the_exit_code_s
     assert "No trial keeps the limits" not in (run / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_pick_takes_another_trial_and_proves_it(run: Path, pictures: Path) -> None:
     taken = json.loads((run / "model.json").read_text())["search"]["taken"]
     trials = {trial.trial: trial for trial in read_trials(run / "trials.csv")}
@@ -348,6 +352,7 @@ def interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.long
 def test_pick_that_is_interrupted_goes_on(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = json.loads((run / "model.json").read_text())["search"]["taken"]
     other = int(next(one.trial for one in read_finalists(run) if one.trial != taken))
@@ -362,6 +367,7 @@ def test_pick_that_is_interrupted_goes_on(run: Path, monkeypatch: pytest.MonkeyP
     assert finished.manifest.description["license"] == "MIT"
 
 
+@pytest.mark.long
 def test_pick_where_the_images_were_moved(tiny: str, pictures: Path, tmp_path: Path) -> None:
     here = shutil.copytree(pictures, tmp_path / "pictures")
     varied = replace(SETTINGS, image_size=0, vary={"image_size": (32, 40)}, unfreeze=0, head_units=0, dropout=0.0)
@@ -374,6 +380,7 @@ def test_pick_where_the_images_were_moved(tiny: str, pictures: Path, tmp_path: P
     assert finished.page
 
 
+@pytest.mark.long
 def test_pick_takes_format_and_device_from_the_search(run: Path) -> None:
     told = json.loads((run / "probes.json").read_text())
     told["limits"] |= {"runtime": "onnx", "latency_scale": 6.5}
@@ -387,6 +394,7 @@ def test_pick_takes_format_and_device_from_the_search(run: Path) -> None:
         assert "--runtime belongs to --max-...; give limits, or --trial alone" in str(ended.exception)
 
 
+@pytest.mark.long
 def test_pick_measures_in_another_format(run: Path) -> None:
     finished = unfreeze.pick(run, Limits(max_size_mb=5, runtime="onnx", precision="float32"))
     assert finished.search.file == "model.onnx"
@@ -402,6 +410,7 @@ def test_pick_measures_in_another_format(run: Path) -> None:
         assert point.accuracy == pytest.approx((answers.argmax(1) == part.labels).mean())
 
 
+@pytest.mark.long
 def test_pick_says_what_it_cannot_take(run: Path, finished: Any, tmp_path: Path) -> None:
     before = (run / "model.keras").read_bytes()
     with pytest.raises(UnfreezeError, match="give limits or the number of a trial"):
@@ -417,6 +426,7 @@ def test_pick_says_what_it_cannot_take(run: Path, finished: Any, tmp_path: Path)
         unfreeze.pick(tmp_path, LIMITS)
 
 
+@pytest.mark.long
 def test_the_console_shows_what_can_be_had(run: Path) -> None:
     result = CliRunner().invoke(cli, ["pick", str(run)])
     assert result.exit_code == 0, result.output
@@ -450,6 +460,7 @@ def test_the_front_is_what_nothing_beats(rows: Sequence[tuple[int, int, int, str
         assert one.best == (not better)
 
 
+@pytest.mark.long
 def test_the_report_shows_what_can_be_had(run: Path) -> None:
     page = unfreeze.report(run)[0].read_text()
     points = unfreeze.front(run)
@@ -460,6 +471,7 @@ def test_the_report_shows_what_can_be_had(run: Path) -> None:
     assert "Chosen by what the model_int8.tflite of each answers to the validation images" in page
 
 
+@pytest.mark.long
 def test_pick_needs_the_parts_with_which_the_search_was_begun(tiny: str, pictures: Path, tmp_path: Path) -> None:
     def space(hp: Any) -> None:
         hp.Choice("noise", [0.0, 0.1])

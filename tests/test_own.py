@@ -80,6 +80,7 @@ def same_model(run: Run, other: Run) -> None:
         np.testing.assert_array_equal(one, another)
 
 
+@pytest.mark.long
 def test_parts_that_do_the_usual_give_the_usual(owned: Run, pictures: Path, tmp_path: Path) -> None:
     usual = prepare(pictures, tmp_path / "usual", GRID)
     search(usual)
@@ -128,6 +129,7 @@ def test_tensorboard_and_mlflow_have_own_metrics_and_hyperparameters(owned: Run)
     assert b"rate" in config
 
 
+@pytest.mark.long
 def test_a_trial_is_the_search_of_its_point_alone(owned: Run, pictures: Path, tmp_path: Path) -> None:
     def fixed(units: int, rate: float) -> Callable[[Any], None]:
         def only(hp: Any) -> None:
@@ -143,6 +145,7 @@ def test_a_trial_is_the_search_of_its_point_alone(owned: Run, pictures: Path, tm
         assert curve(alone, "0000") == curve(owned, trial.trial)
 
 
+@pytest.mark.long
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(pictures: Path, tiny: str, tmp_path: Path) -> None:
     settings = replace(SETTINGS, oracle="halving", trials=3, head_epochs=1, tune_epochs=3)
     whole, cut = (begun(pictures, tmp_path / name, USUAL, settings) for name in ("whole", "cut"))
@@ -170,6 +173,7 @@ def test_trials_share_activations_and_heads(owned: Run) -> None:
     assert len(list((owned.path / "search" / "heads").iterdir())) == 4  # of 8 trials: one for each head
 
 
+@pytest.mark.long
 def test_point_identity_has_the_hyperparameters(pictures: Path, tiny: str, tmp_path: Path) -> None:
     own = Own(space=lambda hp: hp.Boolean("deep"), head=lambda features, hp: features)
     for oracle in ("random", "bayesian", "halving"):
@@ -181,6 +185,7 @@ def test_point_identity_has_the_hyperparameters(pictures: Path, tiny: str, tmp_p
         assert {trial.varied["deep"] for trial in trials(run)} == {True, False}
 
 
+@pytest.mark.long
 def test_all_but_training_works_from_the_command_line(owned: Run, pictures: Path) -> None:
     def typed(*words: object) -> str:
         result = CliRunner().invoke(cli, list(map(str, words)))
@@ -248,6 +253,7 @@ def test_a_run_without_parts_has_none_in_its_file(finished: Run) -> None:
     assert "own" not in json.loads((finished.path / "run.json").read_text())
 
 
+@pytest.mark.long
 def test_one_model_is_trained_with_parts(tiny: str, pictures: Path, tmp_path: Path) -> None:
     """The same training, with the usual head and with one that does the same."""
     given = replace(SETTINGS, head_units=4, dropout=0.2, unfreeze=1)
@@ -269,6 +275,7 @@ def test_one_model_is_trained_with_parts(tiny: str, pictures: Path, tmp_path: Pa
         unfreeze.train(pictures, tmp_path / "several", settings=settings, own=USUAL)
 
 
+@pytest.mark.long
 def test_folds_and_a_refit_with_normalisation_in_the_head(tiny: str, pictures: Path, tmp_path: Path) -> None:
     """BatchNormalization of the head is trained, that of the backbone is not."""
 
@@ -306,6 +313,7 @@ def test_a_fault_shows_before_anything_is_trained(tiny: str, pictures: Path, tmp
         unfreeze.tune(pictures, tmp_path / "limits", settings=SETTINGS_OF_HEAD, own=Own(head=head), limits=limits)
 
 
+@pytest.mark.long
 def test_a_point_at_which_a_function_raises_fails_alone(tiny: str, pictures: Path, tmp_path: Path) -> None:
     """The try-out has every value once, and not every point."""
 
