@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from unittest.mock import patch
 
 import keras
@@ -19,20 +23,25 @@ import unfreeze
 from tests.tiny import ROW, SETTINGS
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES
-from toolkit.models.build import class_layer, fresh_suffix, head_layers
+from toolkit.models.build import build_model, class_layer, fresh_suffix, head_layers, set_unfreeze
 from toolkit.models.spec import ModelSpec
 from toolkit.own.calls import PartError, point_of
 from toolkit.own.function_digest import digest_of, function_digest
 from toolkit.own.head import check_head, head_of
 from toolkit.own.parts import Own, described, settings_with
 from toolkit.own.space import own_space, values_of
+from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.training.batches import Source
 from toolkit.training.folds import as_folds
+from toolkit.training.held_out import HeldOut
+from toolkit.training.history import History
+from toolkit.training.model_file import save_model
 from toolkit.training.recipe import recipe
 from toolkit.training.staged_training import APART, StagedTraining
 from tuning.results import Trial, read_trials, write_trials
 from tuning.search_space import all_points, hyperparameters, own_names
+from tuning.trial_files import TrialFolder
 
 layers = keras.layers
 SPEC = ModelSpec("Tiny", 1.0, 32, 3, 0, 0.0, 0)
@@ -147,6 +156,7 @@ def growing(features: Any, hp: Any) -> Any:
         (lambda f, hp: layers.Dense(hp["width"])(f), "raised KeyError: 'width'"),
         (lambda f, hp: hp.update(units=3), "raised AttributeError: 'mappingproxy' object has no attribute 'update'"),
         (lambda f, hp: keras.Input((4,)), "raised ValueError: "),
+        (lambda f, hp: layers.Dense(4, name="one")(layers.Dense(4, name="one")(f)), "raised ValueError: "),
     ],
 )
 def test_a_head_that_cannot_be_used_is_refused_by_name(head: Any, said: str, tmp_path: Path) -> None:
@@ -197,8 +207,6 @@ def test_two_dropout_layers_draw_different_masks_and_the_same_again() -> None:
 
 
 def test_the_head_is_what_lies_behind_the_pooled_features(tiny: str) -> None:
-    from toolkit.models.build import build_model
-
     whole = build_model(replace(SPEC, head_units=4))
     assert [layer.name for layer in head_layers(whole)] == ["head", "dropout", "probabilities"]
     for depth in (0, 1):
@@ -337,6 +345,54 @@ def test_settings_of_replaced_parts_are_refused() -> None:
             settings_with(Own(loss="mse"), settings)
     with pytest.raises(UnfreezeError, match="head is 3; give a function"):
         Own(head=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"optimizer": keras.optimizers.SGD}, r"^optimizer: SGD is a class; give an object: SGD\(\)$"),
+        ({"loss": keras.losses.MeanSquaredError}, r"give an object: MeanSquaredError\(\)$"),
+        ({"metrics": ["mae", keras.metrics.AUC]}, r"^metrics: AUC is a class"),
+        ({"metrics": keras.metrics.AUC}, r"^metrics: AUC is a class"),
+    ],
+)
+def test_a_class_in_place_of_an_object_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnfreezeError, match=said):
+        Own(**given)
+
+
+def test_a_metric_that_is_no_number_is_kept_as_none(tmp_path: Path) -> None:
+    """Such as a correlation, which is 0/0 where all answers are equal."""
+    row: dict[str, Any] = dict.fromkeys(
+        ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"), 0.5
+    )
+    row |= {"epoch": 0, "stage": "head", "val_mcc": math.nan, "val_r2": -math.inf, "val_mae": 0.25}
+    history, kept = History("val_loss", [row]), {"val_mcc": None, "val_r2": None, "val_mae": 0.25, "stage": "head"}
+    folder = TrialFolder(tmp_path / "trial")
+    folder.write_result(history, parameters=3, seconds=1.0, folds=[])
+    assert kept.items() <= folder.result()["best"].items()
+    assert math.isnan(folder.history()[0]["val_mcc"])
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(3, activation="softmax")])
+    run = cast(Run, SimpleNamespace(path=tmp_path / "run", settings=replace(SETTINGS, calibrate=False)))
+    save_model(run, model, SPEC, [row], HeldOut(np.full((3, 3), 1 / 3, np.float32), np.arange(3, dtype=np.int32)))
+    assert kept.items() <= json.loads((run.path / "model.json").read_text())["best_epoch"].items()
+
+
+def test_layers_of_a_head_stay_frozen(tiny: str) -> None:
+    def head(features: Any, hp: Any) -> Any:
+        return layers.Dense(4)(layers.Dense(4, trainable=False, name="fixed")(features))
+
+    made, spec = head_of(Own(head=head), {}), replace(SPEC, unfreeze=1)
+    whole = build_model(spec, head=made)
+    for model in (whole, fresh_suffix(whole, spec, 0, made), fresh_suffix(whole, replace(spec, unfreeze=0), 0, made)):
+        flags = {layer.name: layer.trainable for layer in head_layers(model)}
+        assert flags == {"own_fixed": False, "own_dense_1": True, "probabilities": True}
+    set_unfreeze(whole, spec, 0)
+    assert [layer.trainable for layer in head_layers(whole)] == [False, True, True]
+    assert {layer.name for layer in whole.layers if layer.trainable and layer.weights} == {
+        "own_dense_1",
+        "probabilities",
+    }
 
 
 PROGRAM = """

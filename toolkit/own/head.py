@@ -81,7 +81,8 @@ def check_head(own: Own, spec: ModelSpec, features: int, values: Mapping[str, An
 
 def _alone(own: Own, spec: ModelSpec, features: int, values: Mapping[str, Any]) -> keras.Model:
     pooled = keras.Input((features,), name="pooled")
-    return keras.Model(pooled, head_of(own, values)(pooled, spec))
+    with blamed("head", own.head):  # Keras refuses two layers of one name
+        return keras.Model(pooled, head_of(own, values)(pooled, spec))
 
 
 def _told(entry: Mapping[str, Any]) -> str:

@@ -70,6 +70,11 @@ class Own:
         for name in ("space", "head", "augment"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise UnfreezeError(f"{name} is {getattr(self, name)!r:.80}; give a function")
+        for name in ("loss", "optimizer", "metrics"):
+            part = getattr(self, name)
+            for one in part if isinstance(part, (list, tuple)) else [part]:
+                if isinstance(one, type):
+                    raise UnfreezeError(f"{name}: {one.__name__} is a class; give an object: {one.__name__}()")
 
     @property
     def given(self) -> dict[str, Any]:
