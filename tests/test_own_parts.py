@@ -26,7 +26,7 @@ from toolkit.models.applications import BACKBONES
 from toolkit.models.build import build_model, class_layer, fresh_suffix, head_layers, set_unfreeze
 from toolkit.models.spec import ModelSpec
 from toolkit.own.calls import PartError, point_of
-from toolkit.own.function_digest import digest_of, function_digest
+from toolkit.own.function_digest import class_digest, digest_of, function_digest
 from toolkit.own.head import check_head, head_of
 from toolkit.own.parts import Own, described, settings_with
 from toolkit.own.space import own_space, values_of
@@ -399,6 +399,10 @@ PROGRAM = """
 from functools import lru_cache, partial, wraps
 from toolkit.own.function_digest import digest_of, function_digest
 STEP = {step}
+class Kept:
+    def __init__(self):
+        self.step, self.names = STEP, frozenset("abcdef")
+KEPT = Kept()
 def twice(function):
     @wraps(function)
     def both(x):
@@ -406,7 +410,7 @@ def twice(function):
     return both
 @twice
 def helper(x, by=STEP):
-    return x + by
+    return x + by + KEPT.step + (x in {{"a", "b", "c"}})
 def outer(power):
     def function(x):
         return helper(x) * power
@@ -431,6 +435,121 @@ def test_a_digest_is_the_same_in_every_process_and_sees_what_changed(tmp_path: P
     without = told(1, 2, file=False)
     assert without.endswith(("code\n", "source\n"))
     assert len({without, told(2, 2, file=False), told(1, 3, file=False)}) == 3
+
+
+CHANGES = {  # what an `augment` may name; BY is another number in another version of the program
+    "dataclass": """
+from dataclasses import dataclass
+@dataclass
+class Config:
+    degrees: int
+CONFIG = Config(BY)
+def augment(image, rng): return image + CONFIG.degrees
+""",
+    "state of an object": """
+class Rotate:
+    def __init__(self, by): self.by = by
+    def __call__(self, image): return image
+ROTATE = Rotate(BY)
+def augment(image, rng): return ROTATE(image)
+""",
+    "slots": """
+class Rotate:
+    __slots__ = ("by",)
+ROTATE = Rotate()
+ROTATE.by = BY
+def augment(image, rng): return image + ROTATE.by
+""",
+    "an object that holds functions": """
+def turn(image): return image + BY
+class Compose:
+    def __init__(self, *all): self.all = all
+ALL = Compose(turn)
+def augment(image, rng): return ALL.all[0](image)
+""",
+    "another method of a callable object": """
+class Augment:
+    def __call__(self, image, rng): return self.turn(image)
+    def turn(self, image): return image + BY
+augment = Augment()
+""",
+    "another method behind a bound method": """
+class Augment:
+    def all(self, image, rng): return self.turn(image)
+    @staticmethod
+    def turn(image): return image + BY
+augment = Augment().all
+""",
+    "a function in a partial": """
+from functools import partial
+def turn(image): return image + BY
+def all_of(functions, image, rng): return functions[0](image)
+augment = partial(all_of, [turn])
+""",
+    "a class that is called": """
+class Noise:
+    amount = BY
+    @property
+    def twice(self): return 2 * self.amount
+def augment(image, rng): return image + Noise().twice
+""",
+    "a property": """
+class Noise:
+    @property
+    def amount(self): return BY
+def augment(image, rng): return image + Noise().amount
+""",
+    "range": "STEPS = range(BY)\ndef augment(image, rng): return image + max(STEPS)",
+    "enum": """
+from enum import Enum
+class Way(Enum):
+    LEFT = BY
+WAY = Way.LEFT
+def augment(image, rng): return image + WAY.value
+""",
+    "path": "from pathlib import Path\nHERE = Path('/BY')\ndef augment(image, rng): return HERE",
+    "tensor": "import tensorflow as tf\nSTEP = tf.constant([BY])\ndef augment(image, rng): return image + STEP",
+    "layer": "import keras\nLAYER = keras.layers.RandomRotation(BY / 10)\ndef augment(image, rng): return LAYER(image)",
+    "in itself": "HELD = {'by': BY}\nHELD['self'] = [HELD]\ndef augment(image, rng): return HELD",
+    "lambda": "augment = lambda image, rng: image + BY",
+}
+
+
+def programmed(folder: Path, text: str) -> Any:
+    """The `augment` of a program, with its source in a file."""
+    path = folder / f"program{len(list(folder.iterdir()))}.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("program", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.augment
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_digest_sees_what_a_function_names(kind: str, tmp_path: Path) -> None:
+    one, same, other = (programmed(tmp_path, CHANGES[kind].replace("BY", by)) for by in ("3", "3", "4"))
+    assert function_digest(one) == function_digest(same)
+    assert function_digest(one) != function_digest(other)
+
+
+def test_a_lambda_is_told_without_the_rest_of_its_statement(tmp_path: Path) -> None:
+    programs = [f"augment = (lambda image: image + 1, lambda image: image + {by})" for by in (2, 3)]
+    (first, second), (other_first, other_second) = (programmed(tmp_path, text) for text in programs)
+    assert function_digest(first) == function_digest(other_first)
+    assert function_digest(second) != function_digest(other_second)
+    assert digest_of(first) == "code"
+
+
+def test_a_framework_is_not_in_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its classes, and their bases of TensorFlow, change with every version of it."""
+    before = [class_digest(kind) for kind in (keras.losses.Loss, Whole, Mine)]
+    monkeypatch.setattr(keras.losses.Loss, "added", lambda self: 3, raising=False)
+    monkeypatch.setattr(tf.__internal__.tracking.AutoTrackable, "added", lambda self: 3, raising=False)
+    assert [class_digest(kind) for kind in (keras.losses.Loss, Whole, Mine)] == before
+    monkeypatch.setattr(Whole, "added", lambda self: 3, raising=False)
+    assert class_digest(Whole) != before[1]
 
 
 def test_a_loss_of_ones_own_class_is_told_by_its_config_and_its_code() -> None:
