@@ -303,6 +303,7 @@ class Whole(keras.losses.Loss):
         (Own(loss=lambda hp: hp["gamma"]), "raised KeyError: 'gamma'"),
         (Own(optimizer=keras.optimizers.SGD(0.5)), "optimizer (SGD) has a learning rate of its own; leave it out"),
         (Own(optimizer=keras.optimizers.SGD(use_ema=True)), "optimizer (SGD) averages weights"),
+        (Own(optimizer=keras.optimizers.SGD(gradient_accumulation_steps=2)), "leave gradient_accumulation_steps out"),
         (Own(optimizer=lambda hp: "sdg"), "raised ValueError: "),
         (
             Own(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())),
