@@ -36,6 +36,7 @@ from toolkit.untrusted import hub_layers
 from toolkit.untrusted.allowed import check_config
 from toolkit.untrusted.hub_arguments import check_arguments
 from toolkit.untrusted.keras_file import read_model
+from unfreeze import own_backbone
 
 keras_hub = pytest.importorskip("keras_hub", reason="KerasHub is not installed: pip install 'unfreeze[hub]'")
 pytestmark = [
@@ -411,8 +412,13 @@ def test_pixels_may_be_given_where_the_preset_states_none(plain: Path, tmp_path:
         origin = origin_of(kept_preset(f"hub:{tmp_path / 'preset'}", tmp_path / str(number) / "backbones", given))
         assert origin is not None
         assert (origin.pixels, origin.image_size) == (told, 0)
-    with pytest.raises(UnfreezeError, match=r"takes pixels as imagenet; leave --pixels 0\.\.1 out"):
-        kept_preset(f"hub:{plain}", tmp_path / "backbones", "0..1")
+    run, name = tmp_path / "1", f"hub:{tmp_path / 'preset'}"
+    told = [own_backbone._file_of(name, pixels, run, True)["pixels"] for pixels in ("-1..1", "0..1", "0..255")]
+    assert told == ["-1..1", "0..1", "0..255"], "a run that was begun is compared with what is given"
+    kept_preset(f"hub:{plain}", tmp_path / "backbones")
+    for begun in (False, True):
+        with pytest.raises(UnfreezeError, match=r"takes pixels as imagenet; leave --pixels 0\.\.1 out"):
+            kept_preset(f"hub:{plain}", tmp_path / "backbones", "0..1", begun=begun)
 
 
 @pytest.mark.long
