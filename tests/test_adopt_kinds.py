@@ -275,8 +275,13 @@ def test_a_classifier_of_keras_hub(pictures: Path, tmp_path: Path) -> None:
         block_type="basic_block",
         image_shape=(SIZE, SIZE, 3),
     )
-    model = hub.models.ImageClassifier(backbone=backbone, num_classes=2, activation="softmax")
+    converter = hub.layers.ResNetImageConverter(scale=1 / 255, image_size=(SIZE, SIZE))
+    preprocessor = hub.models.ResNetImageClassifierPreprocessor(converter)
+    model = hub.models.ResNetImageClassifier(
+        backbone=backbone, preprocessor=preprocessor, num_classes=2, activation="softmax"
+    )
     run = unfreeze.adopt(model, pictures, tmp_path / "run", pixels="0..1")
+    assert model.preprocessor is preprocessor
     expected = model(photographs(run) / np.float32(255), training=False)
     np.testing.assert_allclose(answers(run), expected, atol=1e-5)
 

@@ -16,6 +16,7 @@ import unfreeze
 from toolkit.errors import UnfreezeError
 from toolkit.evaluation.evaluate_run import evaluate_run
 from toolkit.models.applications import BACKBONES
+from toolkit.models.backbone_file import flat_backbone
 from toolkit.models.backbones import backbone
 from toolkit.models.build import assemble, build_model, fresh_suffix, prefix_and_suffix, set_unfreeze
 from toolkit.models.layer_weights import named_weights, set_named_weights
@@ -324,6 +325,12 @@ def test_an_image_size_that_it_cannot_take_is_refused(tmp_path: Path) -> None:
     settings = replace(saved(keras.Model(image, layers.Add()([image, half])), tmp_path), image_size=51, unfreeze=(0,))
     with pytest.raises(UnfreezeError, match=r"own\.keras cannot take images of 51 px"):
         build_model(settings.spec(2, 0, 0.0, 0), settings.weights)
+
+
+def test_layers_of_an_earlier_head_are_given_other_names() -> None:
+    """A backbone may be part of a run's model, and the next run may have a head of one's own again."""
+    flat = flat_backbone(map_of(layers.Conv2D(4, 3, name="own_conv2d_1"), layers.Conv2D(4, 3, name="own")))
+    assert [layer.name for layer in flat.layers[1:]] == ["earlier_own_conv2d_1", "own"]
 
 
 def test_a_large_stem_is_tried_with_a_large_image(tmp_path: Path) -> None:

@@ -100,6 +100,9 @@ LAYERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "vocabulary of a URL": ("keras.layers", "IntegerLookup", {"vocabulary": "http://127.0.0.1:9/"}),
     "a function for a layer": ("keras.models", "load_model", {}),
     "hub": ("keras_hub.models", "Backbone", {}),
+    "a name of hub's": ("keras.layers", "keras_hub>BertTokenizer", {}),
+    "a name of hub's for a setting": ("keras.layers", "Conv2D", {"activation": "keras_nlp>BertTokenizer"}),
+    "an end of such a name": ("keras.layers", "Conv2D", {"activation": function("builtins", "BertTokenizer")}),
     "a name that is none": ("keras.layers", ["Dense"], {}),  # type: ignore[dict-item]
     "control characters": ("evil\n\x1b[2J", "Layer", {}),
 }
@@ -122,6 +125,21 @@ def test_a_layer_is_of_keras_and_runs_nothing(
     path = packed(tmp_path / "m.keras", with_layer(members, module=module, class_name=kind, config=config))
     said = refused(capsys, "verify", "--reference", path, "--artefact", path, "--data", pictures)
     assert "none of the layers that are safe to load" in said
+
+
+@pytest.mark.parametrize("known", ["keras_hub>BertTokenizer", "keras_nlp>BertTokenizer", "Custom>Dense"])
+def test_a_layer_of_keras_has_no_registered_name(known: str, members: Members, tmp_path: Path) -> None:
+    """Keras looks a layer up by it first, and it may be registered later, by another layer of the file."""
+    from toolkit.untrusted.allowed import check_config
+
+    config = json.loads(with_layer(members, registered_name=known)["config.json"])
+    with pytest.raises(UnfreezeError, match="none of the layers that are safe to load"):
+        check_config(config, (), tmp_path)
+    if known.startswith("keras_"):  # the program cannot have registered that
+        with pytest.raises(UnfreezeError, match="none of the layers that are safe to load"):
+            check_config(config, ("Conv2D", known), tmp_path)
+    config["config"]["layers"][1]["registered_name"] = "Conv2D"
+    check_config(config, (), tmp_path)
 
 
 def test_what_the_caller_registered_is_loaded(tmp_path: Path) -> None:

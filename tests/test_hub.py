@@ -33,7 +33,10 @@ from toolkit.models.hub.preset import origin_of
 from toolkit.pixels.pixel_range import pixel_range
 from toolkit.settings import Settings
 from toolkit.untrusted import hub_layers
+from toolkit.untrusted.allowed import check_config
+from toolkit.untrusted.hub_arguments import check_arguments
 from toolkit.untrusted.keras_file import read_model
+from unfreeze import own_backbone
 
 keras_hub = pytest.importorskip("keras_hub", reason="KerasHub is not installed: pip install 'unfreeze[hub]'")
 pytestmark = [
@@ -250,6 +253,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "Lambda": (edited(config={"image_shape": LAMBDA}), "names 'Lambda' inside; it was not loaded"),
     "a function": (edited(config={"x": {"class_name": "function", "config": "system"}}), "names 'system' inside"),
     "huge": (edited(config={"stackwise_num_filters": [8, 16, 10**9]}), "has the number 1,000,000,000"),
+    "deep": (edited(config={"stackwise_num_repeats": [1, 1, 60_000]}), "which asks for 60,002 layers"),
+    "long": (edited(config={"stackwise_num_repeats": [0] * 10**5}), "more than 4,096 values"),
+    "no number": (edited(config={"image_shape": [float("nan")] * 3}), "has the number nan"),
+    "a name of KerasHub's": (edited(config={"x": "keras_hub>BertTokenizer"}), "names 'keras_hub>BertTokenizer' inside"),
     "larger than its weights": (edited(config={"stackwise_num_filters": [9999, 9999, 24]}), "MB of weights and holds"),
     "not square": (edited(config={"image_shape": [64, 32, 3]}), "64 x 32 px; a backbone takes square ones"),
     "seven channels": (edited(config={"image_shape": [64, 64, 7]}), "takes .*7.*, not images|cannot be loaded"),
@@ -297,10 +304,8 @@ def opaque(folder: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_a_file_may_name_image_layers_of_keras_hub_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not when Keras knows all of KerasHub's classes by their names, either."""
-    everything = {name for name in keras.saving.get_custom_objects() if name.startswith(("keras_hub>", "keras_nlp>"))}
-    monkeypatch.setattr(hub_layers, "_brought", everything)  # as if nobody but this package had imported it
+def test_a_file_may_name_image_layers_of_keras_hub_alone(tmp_path: Path) -> None:
+    """Keras knows all of KerasHub's classes by their names here."""
     members = opaque(tmp_path)
     assert read_model(packed(tmp_path / "good.keras", members)).output_shape == (None, 32)
     text = {"module": "keras_hub.src.models.bert.bert_tokenizer", "class_name": "BertTokenizer"}
@@ -312,7 +317,8 @@ def test_a_file_may_name_image_layers_of_keras_hub_alone(tmp_path: Path, monkeyp
         {"module": "keras.layers", "class_name": "Dense", "registered_name": known},
         {"module": None, "class_name": known, "registered_name": None},
         {"module": f"{vit}.vit_layers", "class_name": "ops", "registered_name": None},
-        {"module": f"{vit}.vit_image_classifier", "class_name": "ViTImageClassifier", "registered_name": None},
+        {"module": f"{vit}.vit_layers", "class_name": "ViTEncoder", "config": {"dtype": known}},
+        {"module": f"{vit}.vit_image_classifier_preprocessor", "class_name": "ViTImageClassifierPreprocessor"},
         {"module": f"{vit}.vit_image_converter", "class_name": "ViTImageConverter", "registered_name": None},
         {"module": "keras_hub.src.models.vit.vit_layers.os", "class_name": "System", "registered_name": None},
     ):
@@ -324,12 +330,60 @@ def test_a_file_may_name_image_layers_of_keras_hub_alone(tmp_path: Path, monkeyp
             read_model(path)
 
 
+def test_what_keras_hub_registers_is_not_the_programs() -> None:
+    """This program imported it itself."""
+    assert any(map(hub_layers.is_registered_name, keras.saving.get_custom_objects()))
+    assert not any(map(hub_layers.is_registered_name, hub_layers.registered()))
+    keras.saving.register_keras_serializable("tests", "Mine")(Mine)
+    assert "tests>Mine" in hub_layers.registered()
+    keras.saving.get_custom_objects().pop("tests>Mine")
+
+
+class Mine(keras.layers.Layer):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "words"),
+    [
+        ("vit.vit_backbone.ViTBackbone", {"num_layers": 10**9}, "has the number 1,000,000,000"),
+        ("vit.vit_layers.ViTEncoder", {"num_layers": 60_000}, "'num_layers', which asks for 60,000 layers"),
+        ("mit.mit_backbone.MiTBackbone", {"layerwise_depths": [500] * 4}, "which asks for 2,000 layers"),
+        ("mit.mit_backbone.MiTBackbone", {"layerwise_depths": [0] * 5000}, "has more than 4,096 values of"),
+        (
+            "swin_transformer.swin_transformer_backbone.SwinTransformerBackbone",
+            {"mlp_ratio": 1e9},
+            "has the number 1,0",
+        ),
+    ],
+)
+def test_layers_of_keras_hub_in_a_file_are_given_numbers_of_images(kind: str, config: Any, words: str) -> None:
+    module, _, name = f"keras_hub.src.models.{kind}".rpartition(".")
+    with pytest.raises(UnfreezeError, match=words) as caught:
+        check_config({"module": module, "class_name": name, "config": config}, (), Path("bad.keras"))
+    assert "bad.keras" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"stackwise_depth_coefficients": [5.3] * 7, "stackwise_num_repeats": [1, 2, 2, 3, 3, 4, 1], "min_depth": 8},
+        {"stackwise_depth_coefficients": [1.0] * 7, "stackwise_num_repeats": [4, 8, 8, 16, 24, 32, 8], "min_depth": 8},
+        {"stackwise_num_repeats": [6, 12, 64, 48]},
+        {"layerwise_depths": [3, 6, 40, 3], "num_layers": 4},
+        {"depths": [2, 3, 6, 3], "stackwise_stage_filters": [[96, 96, 192, 2, 6, 3], [1024, 768, 2048, 6, 6, 5]]},
+        {"dtype": {"class_name": "DTypePolicy", "config": {"name": "float32"}}, "num_layers": 48, "name": None},
+    ],
+    ids=["EfficientNetL2", "EfficientNetV2XL", "DenseNet264", "MiTB5", "HGNetV2", "ViT"],
+)
+def test_the_largest_models_of_images_are_not_too_large(config: dict[str, Any]) -> None:
+    check_arguments(config, "preset")
+
+
 def test_without_the_extra_a_file_of_keras_hub_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = packed(tmp_path / "vit.keras", opaque(tmp_path))
-    mine = {name: one for name, one in keras.saving.get_custom_objects().items() if not name.startswith("keras_")}
-    monkeypatch.setattr(keras.saving, "get_custom_objects", lambda: mine)
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     with pytest.raises(UnfreezeError, match=r"vit.keras needs KerasHub; install it with pip install 'unfreeze\[hub\]'"):
         read_model(path)
@@ -358,8 +412,13 @@ def test_pixels_may_be_given_where_the_preset_states_none(plain: Path, tmp_path:
         origin = origin_of(kept_preset(f"hub:{tmp_path / 'preset'}", tmp_path / str(number) / "backbones", given))
         assert origin is not None
         assert (origin.pixels, origin.image_size) == (told, 0)
-    with pytest.raises(UnfreezeError, match=r"takes pixels as imagenet; leave --pixels 0\.\.1 out"):
-        kept_preset(f"hub:{plain}", tmp_path / "backbones", "0..1")
+    run, name = tmp_path / "1", f"hub:{tmp_path / 'preset'}"
+    told = [own_backbone._file_of(name, pixels, run, True)["pixels"] for pixels in ("-1..1", "0..1", "0..255")]
+    assert told == ["-1..1", "0..1", "0..255"], "a run that was begun is compared with what is given"
+    kept_preset(f"hub:{plain}", tmp_path / "backbones")
+    for begun in (False, True):
+        with pytest.raises(UnfreezeError, match=r"takes pixels as imagenet; leave --pixels 0\.\.1 out"):
+            kept_preset(f"hub:{plain}", tmp_path / "backbones", "0..1", begun=begun)
 
 
 @pytest.mark.long

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -9,13 +11,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tensorflow as tf
 
 import export.formats.onnx
 from export.formats.onnx import write_onnx
 from toolkit.errors import UnfreezeError
 from toolkit.to_onnx import graph as onnx_graph
 from toolkit.to_onnx.canonical import canonical
-from toolkit.to_onnx.repairs import guard_max_pooling
+from toolkit.to_onnx.repairs import convertible, guard_max_pooling
 
 SIZE = 16
 
@@ -132,6 +135,37 @@ def test_repaired_graph_answers_as_the_model(build, tolerance: float, tmp_path: 
     assert model.get_config() == before[0]
     for old, new in zip(before[1], model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+class Keeps(keras.layers.Layer):
+    """Keeps what it was given last; in a functional model that is a tensor of a graph."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        self.kept = x * 2.0
+        return self.kept
+
+
+def test_a_layer_that_keeps_a_tensor_is_converted() -> None:
+    model = classifier(Keeps())
+    np.testing.assert_allclose(convertible(model)(images()), model(images()), atol=1e-6)
+
+
+def test_one_conversion_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each changes a setting of the process, and puts it back."""
+    running, seen = [], []
+
+    def from_function(*_: object, **__: object) -> tuple[None, None]:
+        running.append(1)
+        time.sleep(0.05)
+        seen.append((len(running), tf.config.functions_run_eagerly()))
+        running.pop()
+        return None, None
+
+    monkeypatch.setattr(onnx_graph.tf2onnx.convert, "from_function", from_function)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: onnx_graph._convert(classifier(), "image", ["probabilities"]), range(4)))
+    assert seen == [(1, True)] * 4
+    assert not tf.config.functions_run_eagerly()
 
 
 def pooled_graph(constant: float) -> onnx.ModelProto:

@@ -322,6 +322,13 @@ def test_a_point_at_which_a_function_raises_fails_alone(tiny: str, pictures: Pat
             raise ValueError("not these two")
         return head(features, hp)
 
+    def tried_too(hp: Any) -> None:
+        """Of these it has the impossible point, after the first one."""
+        hp.Choice("units", [0, 4])
+        hp.Choice("rate", [0.2, 0.0])
+
+    again = begun(pictures, tmp_path / "again", Own(space=tried_too, head=picky), replace(GRID, unfreeze=0, trials=1))
+    assert [one.status for one in search(again).trials] == ["COMPLETED"]
     run = begun(pictures, tmp_path / "run", Own(space=space, head=picky), replace(GRID, unfreeze=0))
     result = search(run)
     failed = [one for one in result.trials if one.status == "FAILED"]

@@ -15,7 +15,7 @@ from tests.test_own import GRID, begun, curve, same_model, trials
 from tests.tiny import ROW
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES
-from toolkit.own.augmentation import check_augment
+from toolkit.own.augmentation import STATES, check_augment, own_view
 from toolkit.own.parts import Own, settings_with
 from toolkit.run import Run, prepare
 from toolkit.training.batches import augmented, load_part
@@ -81,6 +81,14 @@ def test_a_changed_function_has_other_activations(
     assert [len(names) for names in seen] == [1, 2, 3, 3]
 
 
+DRAWN = np.random.default_rng(5)
+
+
+def now_and_then(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """In one of four states something else, from a source of chance that nobody is told of."""
+    return image + np.uint8(DRAWN.integers(1, 256)) if rng.integers(4) == 0 else image
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [
@@ -92,6 +100,7 @@ def test_a_changed_function_has_other_activations(
             lambda image, rng: np.random.default_rng().integers(0, 256, image.shape, np.uint8),
             "gives two images for one state of rng",
         ),
+        (now_and_then, "gives two images for one state of rng"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_training(function: Any, said: str) -> None:
@@ -106,7 +115,7 @@ def test_a_fault_at_a_later_image_ends_the_search_with_its_cause(tiny: str, pict
 
     def late(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         calls.append(1)
-        if len(calls) > 10:
+        if len(calls) > 2 * STATES + 2:  # those with which it is tried out, and two images
             raise ValueError("no such image")
         return image
 
@@ -114,6 +123,18 @@ def test_a_fault_at_a_later_image_ends_the_search_with_its_cause(tiny: str, pict
     with pytest.raises(UnfreezeError, match=r"^augment \(.*late\) raised ValueError: no such image$") as told:
         search(run)
     assert isinstance(told.value.__cause__, ValueError)
+
+
+def test_views_in_one_array_of_the_functions_are_kept_apart() -> None:
+    held = np.zeros((4, 4, 3), np.uint8)
+
+    def reusing(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        held[:] = rng.integers(0, 256, image.shape, np.uint8)
+        return held
+
+    check_augment(reusing, (4, 4, 3))
+    first, second = (own_view(held, reusing, np.random.default_rng(n)) for n in range(2))
+    assert not np.array_equal(first, second)
 
 
 def test_it_takes_the_place_of_the_setting() -> None:

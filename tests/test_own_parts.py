@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from unittest.mock import patch
 
 import keras
@@ -19,20 +23,25 @@ import unfreeze
 from tests.tiny import ROW, SETTINGS
 from toolkit.errors import UnfreezeError
 from toolkit.models.applications import BACKBONES
-from toolkit.models.build import class_layer, fresh_suffix, head_layers
+from toolkit.models.build import build_model, class_layer, fresh_suffix, head_layers, set_unfreeze
 from toolkit.models.spec import ModelSpec
 from toolkit.own.calls import PartError, point_of
-from toolkit.own.function_digest import digest_of, function_digest
+from toolkit.own.function_digest import class_digest, digest_of, function_digest
 from toolkit.own.head import check_head, head_of
 from toolkit.own.parts import Own, described, settings_with
 from toolkit.own.space import own_space, values_of
+from toolkit.run import Run
 from toolkit.settings import Settings
 from toolkit.training.batches import Source
 from toolkit.training.folds import as_folds
+from toolkit.training.held_out import HeldOut
+from toolkit.training.history import History
+from toolkit.training.model_file import save_model
 from toolkit.training.recipe import recipe
 from toolkit.training.staged_training import APART, StagedTraining
 from tuning.results import Trial, read_trials, write_trials
 from tuning.search_space import all_points, hyperparameters, own_names
+from tuning.trial_files import TrialFolder
 
 layers = keras.layers
 SPEC = ModelSpec("Tiny", 1.0, 32, 3, 0, 0.0, 0)
@@ -147,6 +156,7 @@ def growing(features: Any, hp: Any) -> Any:
         (lambda f, hp: layers.Dense(hp["width"])(f), "raised KeyError: 'width'"),
         (lambda f, hp: hp.update(units=3), "raised AttributeError: 'mappingproxy' object has no attribute 'update'"),
         (lambda f, hp: keras.Input((4,)), "raised ValueError: "),
+        (lambda f, hp: layers.Dense(4, name="one")(layers.Dense(4, name="one")(f)), "raised ValueError: "),
     ],
 )
 def test_a_head_that_cannot_be_used_is_refused_by_name(head: Any, said: str, tmp_path: Path) -> None:
@@ -197,8 +207,6 @@ def test_two_dropout_layers_draw_different_masks_and_the_same_again() -> None:
 
 
 def test_the_head_is_what_lies_behind_the_pooled_features(tiny: str) -> None:
-    from toolkit.models.build import build_model
-
     whole = build_model(replace(SPEC, head_units=4))
     assert [layer.name for layer in head_layers(whole)] == ["head", "dropout", "probabilities"]
     for depth in (0, 1):
@@ -295,6 +303,7 @@ class Whole(keras.losses.Loss):
         (Own(loss=lambda hp: hp["gamma"]), "raised KeyError: 'gamma'"),
         (Own(optimizer=keras.optimizers.SGD(0.5)), "optimizer (SGD) has a learning rate of its own; leave it out"),
         (Own(optimizer=keras.optimizers.SGD(use_ema=True)), "optimizer (SGD) averages weights"),
+        (Own(optimizer=keras.optimizers.SGD(gradient_accumulation_steps=2)), "leave gradient_accumulation_steps out"),
         (Own(optimizer=lambda hp: "sdg"), "raised ValueError: "),
         (
             Own(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())),
@@ -339,10 +348,62 @@ def test_settings_of_replaced_parts_are_refused() -> None:
         Own(head=3)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"optimizer": keras.optimizers.SGD}, r"^optimizer: SGD is a class; give an object: SGD\(\)$"),
+        ({"loss": keras.losses.MeanSquaredError}, r"give an object: MeanSquaredError\(\)$"),
+        ({"metrics": ["mae", keras.metrics.AUC]}, r"^metrics: AUC is a class"),
+        ({"metrics": keras.metrics.AUC}, r"^metrics: AUC is a class"),
+    ],
+)
+def test_a_class_in_place_of_an_object_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnfreezeError, match=said):
+        Own(**given)
+
+
+def test_a_metric_that_is_no_number_is_kept_as_none(tmp_path: Path) -> None:
+    """Such as a correlation, which is 0/0 where all answers are equal."""
+    row: dict[str, Any] = dict.fromkeys(
+        ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"), 0.5
+    )
+    row |= {"epoch": 0, "stage": "head", "val_mcc": math.nan, "val_r2": -math.inf, "val_mae": 0.25}
+    history, kept = History("val_loss", [row]), {"val_mcc": None, "val_r2": None, "val_mae": 0.25, "stage": "head"}
+    folder = TrialFolder(tmp_path / "trial")
+    folder.write_result(history, parameters=3, seconds=1.0, folds=[])
+    assert kept.items() <= folder.result()["best"].items()
+    assert math.isnan(folder.history()[0]["val_mcc"])
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(3, activation="softmax")])
+    run = cast(Run, SimpleNamespace(path=tmp_path / "run", settings=replace(SETTINGS, calibrate=False)))
+    save_model(run, model, SPEC, [row], HeldOut(np.full((3, 3), 1 / 3, np.float32), np.arange(3, dtype=np.int32)))
+    assert kept.items() <= json.loads((run.path / "model.json").read_text())["best_epoch"].items()
+
+
+def test_layers_of_a_head_stay_frozen(tiny: str) -> None:
+    def head(features: Any, hp: Any) -> Any:
+        return layers.Dense(4)(layers.Dense(4, trainable=False, name="fixed")(features))
+
+    made, spec = head_of(Own(head=head), {}), replace(SPEC, unfreeze=1)
+    whole = build_model(spec, head=made)
+    for model in (whole, fresh_suffix(whole, spec, 0, made), fresh_suffix(whole, replace(spec, unfreeze=0), 0, made)):
+        flags = {layer.name: layer.trainable for layer in head_layers(model)}
+        assert flags == {"own_fixed": False, "own_dense_1": True, "probabilities": True}
+    set_unfreeze(whole, spec, 0)
+    assert [layer.trainable for layer in head_layers(whole)] == [False, True, True]
+    assert {layer.name for layer in whole.layers if layer.trainable and layer.weights} == {
+        "own_dense_1",
+        "probabilities",
+    }
+
+
 PROGRAM = """
 from functools import lru_cache, partial, wraps
 from toolkit.own.function_digest import digest_of, function_digest
 STEP = {step}
+class Kept:
+    def __init__(self):
+        self.step, self.names = STEP, frozenset("abcdef")
+KEPT = Kept()
 def twice(function):
     @wraps(function)
     def both(x):
@@ -350,7 +411,7 @@ def twice(function):
     return both
 @twice
 def helper(x, by=STEP):
-    return x + by
+    return x + by + KEPT.step + (x in {{"a", "b", "c"}})
 def outer(power):
     def function(x):
         return helper(x) * power
@@ -375,6 +436,121 @@ def test_a_digest_is_the_same_in_every_process_and_sees_what_changed(tmp_path: P
     without = told(1, 2, file=False)
     assert without.endswith(("code\n", "source\n"))
     assert len({without, told(2, 2, file=False), told(1, 3, file=False)}) == 3
+
+
+CHANGES = {  # what an `augment` may name; BY is another number in another version of the program
+    "dataclass": """
+from dataclasses import dataclass
+@dataclass
+class Config:
+    degrees: int
+CONFIG = Config(BY)
+def augment(image, rng): return image + CONFIG.degrees
+""",
+    "state of an object": """
+class Rotate:
+    def __init__(self, by): self.by = by
+    def __call__(self, image): return image
+ROTATE = Rotate(BY)
+def augment(image, rng): return ROTATE(image)
+""",
+    "slots": """
+class Rotate:
+    __slots__ = ("by",)
+ROTATE = Rotate()
+ROTATE.by = BY
+def augment(image, rng): return image + ROTATE.by
+""",
+    "an object that holds functions": """
+def turn(image): return image + BY
+class Compose:
+    def __init__(self, *all): self.all = all
+ALL = Compose(turn)
+def augment(image, rng): return ALL.all[0](image)
+""",
+    "another method of a callable object": """
+class Augment:
+    def __call__(self, image, rng): return self.turn(image)
+    def turn(self, image): return image + BY
+augment = Augment()
+""",
+    "another method behind a bound method": """
+class Augment:
+    def all(self, image, rng): return self.turn(image)
+    @staticmethod
+    def turn(image): return image + BY
+augment = Augment().all
+""",
+    "a function in a partial": """
+from functools import partial
+def turn(image): return image + BY
+def all_of(functions, image, rng): return functions[0](image)
+augment = partial(all_of, [turn])
+""",
+    "a class that is called": """
+class Noise:
+    amount = BY
+    @property
+    def twice(self): return 2 * self.amount
+def augment(image, rng): return image + Noise().twice
+""",
+    "a property": """
+class Noise:
+    @property
+    def amount(self): return BY
+def augment(image, rng): return image + Noise().amount
+""",
+    "range": "STEPS = range(BY)\ndef augment(image, rng): return image + max(STEPS)",
+    "enum": """
+from enum import Enum
+class Way(Enum):
+    LEFT = BY
+WAY = Way.LEFT
+def augment(image, rng): return image + WAY.value
+""",
+    "path": "from pathlib import Path\nHERE = Path('/BY')\ndef augment(image, rng): return HERE",
+    "tensor": "import tensorflow as tf\nSTEP = tf.constant([BY])\ndef augment(image, rng): return image + STEP",
+    "layer": "import keras\nLAYER = keras.layers.RandomRotation(BY / 10)\ndef augment(image, rng): return LAYER(image)",
+    "in itself": "HELD = {'by': BY}\nHELD['self'] = [HELD]\ndef augment(image, rng): return HELD",
+    "lambda": "augment = lambda image, rng: image + BY",
+}
+
+
+def programmed(folder: Path, text: str) -> Any:
+    """The `augment` of a program, with its source in a file."""
+    path = folder / f"program{len(list(folder.iterdir()))}.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("program", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.augment
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_digest_sees_what_a_function_names(kind: str, tmp_path: Path) -> None:
+    one, same, other = (programmed(tmp_path, CHANGES[kind].replace("BY", by)) for by in ("3", "3", "4"))
+    assert function_digest(one) == function_digest(same)
+    assert function_digest(one) != function_digest(other)
+
+
+def test_a_lambda_is_told_without_the_rest_of_its_statement(tmp_path: Path) -> None:
+    programs = [f"augment = (lambda image: image + 1, lambda image: image + {by})" for by in (2, 3)]
+    (first, second), (other_first, other_second) = (programmed(tmp_path, text) for text in programs)
+    assert function_digest(first) == function_digest(other_first)
+    assert function_digest(second) != function_digest(other_second)
+    assert digest_of(first) == "code"
+
+
+def test_a_framework_is_not_in_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its classes, and their bases of TensorFlow, change with every version of it."""
+    before = [class_digest(kind) for kind in (keras.losses.Loss, Whole, Mine)]
+    monkeypatch.setattr(keras.losses.Loss, "added", lambda self: 3, raising=False)
+    monkeypatch.setattr(tf.__internal__.tracking.AutoTrackable, "added", lambda self: 3, raising=False)
+    assert [class_digest(kind) for kind in (keras.losses.Loss, Whole, Mine)] == before
+    monkeypatch.setattr(Whole, "added", lambda self: 3, raising=False)
+    assert class_digest(Whole) != before[1]
 
 
 def test_a_loss_of_ones_own_class_is_told_by_its_config_and_its_code() -> None:

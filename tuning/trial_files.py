@@ -59,7 +59,7 @@ class TrialFolder:
         """Write the learning curve and the result of a trial that has ended. `parameters`: of the whole model. `folds`:
         the objective in each fold, if there are several."""
         history.write(self.path / HISTORY)
-        result: dict[str, Any] = {"seconds": round(seconds, 2), "parameters": parameters, "best": history.best}
+        result: dict[str, Any] = {"seconds": round(seconds, 2), "parameters": parameters, "best": history.stored_best}
         write_json(self.path / RESULT, result | ({"folds": folds} if folds else {}))
 
     def _write_folds(self, weights: list[list[np.ndarray]]) -> None:

@@ -70,7 +70,7 @@ def _file_of(preset: str, pixels: str, run: Path, begun: bool) -> dict[str, Any]
 
     file = kept_preset(preset, run / FOLDER, pixels, begun=begun).resolve()
     origin = origin_of(file)
-    return {"backbone": str(file), "pixels": origin.pixels if origin else pixels}
+    return {"backbone": str(file), "pixels": origin.pixels if origin and origin.stated else pixels}
 
 
 def preset_row(preset: str) -> Backbone:

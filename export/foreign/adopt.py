@@ -6,7 +6,8 @@ The conversion of uint8 pixels to what the model takes, and of its answers to pr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -99,10 +100,26 @@ def _own(model: keras.Model | Path) -> tuple[keras.Model, str, str]:
     with tempfile.TemporaryDirectory() as scratch:  # what cannot be saved and loaded cannot be exported later either
         path = Path(scratch) / f"{model.name}.keras"
         try:
-            model.save(path)
+            with _without_preprocessor(model):
+                model.save(path)
         except Exception as error:  # Keras raises whatever its layers do
             raise UnfreezeError(f"the model {model.name} cannot be saved ({error}); build it of Keras layers") from None
         return load_keras(path, "a model to adopt"), f"the model {model.name}", file_digest(path)
+
+
+@contextmanager
+def _without_preprocessor(model: keras.Model) -> Iterator[None]:
+    """Meanwhile, a classifier of KerasHub has no preprocessor: `predict` alone runs it, and no file that is safe to
+    load can name it."""
+    given = getattr(model, "preprocessor", None)
+    if given is None or not type(model).__module__.startswith("keras_hub."):
+        yield
+        return
+    model.preprocessor = None
+    try:
+        yield
+    finally:
+        model.preprocessor = given
 
 
 def _sample(run: Run, progress: Progress) -> tuple[str, Part]:

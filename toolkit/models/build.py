@@ -59,8 +59,8 @@ def build_model(spec: ModelSpec, weights: str = "none", head: Head = usual_head)
 
 
 def set_unfreeze(model: keras.Model, spec: ModelSpec, depth: int) -> None:
-    """Make the head and the last `depth` stages trainable, and freeze all other layers and every BatchNormalization of
-    the backbone.
+    """Make the last `depth` stages trainable, and freeze all other layers and every BatchNormalization of the backbone.
+    The head is left as it is: a layer of a caller's head may be frozen.
 
     A frozen BatchNormalization runs in inference mode: the batch statistics of a small data set would ruin pre-trained
     features. `training=False` is not enough, because `fit` overrides it (keras issue 20285).
@@ -68,9 +68,9 @@ def set_unfreeze(model: keras.Model, spec: ModelSpec, depth: int) -> None:
     cut, head = cut_layer(spec.backbone, depth), head_layers(model)
     behind = cut is None
     for operation in model.operations:  # in the graph's order; the cut may be an operation that is not a layer
-        if isinstance(operation, keras.Layer):
+        if isinstance(operation, keras.Layer) and operation not in head:
             for layer in operation._flatten_layers():  # TensorFlow ignores a value that the outer one has already
-                layer.trainable = behind and (operation in head or not _normalises(layer))
+                layer.trainable = behind and not _normalises(layer)
         behind = behind or operation.name == cut
 
 
@@ -104,9 +104,9 @@ def cut_tensor(model: keras.Model, spec: ModelSpec, depth: int) -> keras.KerasTe
 def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int, head: Head = usual_head) -> keras.Model:
     """A model from the last tensor that is frozen at `spec.unfreeze` to the probabilities, with new layers.
 
-    It has the weights of `model`'s backbone and a new head; every layer but the backbone's BatchNormalization is
-    trainable. Unlike those of `prefix_and_suffix`, its layers are not shared with `model`, because other trials start
-    from `model` too. The head's initial weights depend on the seed and on its size, not on the depth.
+    It has the weights of `model`'s backbone, of which every layer but BatchNormalization is trainable, and a new head.
+    Unlike those of `prefix_and_suffix`, its layers are not shared with `model`, because other trials start from `model`
+    too. The head's initial weights depend on the seed and on its size, not on the depth.
     """
     cut, pooled = (cut_tensor(model, spec, depth) for depth in (spec.unfreeze, 0))
     if spec.unfreeze == 0:
@@ -122,7 +122,8 @@ def fresh_suffix(model: keras.Model, spec: ModelSpec, seed: int, head: Head = us
     suffix = keras.Model(entry, head(x, spec), name="suffix")
     in_head = {id(layer) for one in head_layers(suffix) for layer in one._flatten_layers()}
     for layer in suffix._flatten_layers(include_self=False):
-        layer.trainable = id(layer) in in_head or not _normalises(layer)
+        if id(layer) not in in_head:
+            layer.trainable = not _normalises(layer)
     return suffix
 
 

@@ -14,6 +14,7 @@ from toolkit.errors import UnfreezeError
 from toolkit.models.cuts import automatic_name
 from toolkit.models.layer_weights import set_weights
 
+OF_HEAD = "own_"  # begins the names of the layers of a caller's head, so that no layer of a backbone has the same
 TRAINING_ONLY = ("GaussianNoise", "StochasticDepth", "DropPath", "RandAugment", "AugMix", "MixUp", "CutMix")
 Call = Callable[..., Any]  # (operation, *its arguments) -> what it gives
 
@@ -81,8 +82,9 @@ class Copies:
             self._automatic[stem] = next(n for n in numbers if f"{stem}_{n}" not in self._names)
             name = f"{stem}_{self._automatic[stem]}"
         else:
-            further = (f"{operation.name}_{n}" for n in itertools.count(2))
-            name = next(one for one in itertools.chain((operation.name,), further) if one not in self._names)
+            wanted = f"earlier_{operation.name}" if operation.name.startswith(OF_HEAD) else operation.name
+            further = (f"{wanted}_{n}" for n in itertools.count(2))
+            name = next(one for one in itertools.chain((wanted,), further) if one not in self._names)
         self._names.add(name)
         return name
 

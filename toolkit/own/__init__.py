@@ -2,6 +2,7 @@
 
 parts         Own: the parts; what run.json tells of them, and whether a run goes on with the same
 function_digest   a digest of a function's source
+value_texts   texts for the values that a function names
 calls         calls of the caller's functions, whose errors name them
 space         hyperparameters of the caller's                          (KerasTuner)
 head          a head of the caller's, and whether a file may hold it   (TensorFlow)

@@ -1,8 +1,10 @@
-"""A digest of a Python function, by which a changed function is told from the one that a run or a cache was made with.
+"""A digest of a Python function or object, by which a changed one is told from that of which a run or a cache was made.
 
-It is of the source of the function, and of what the source names: constants and functions of the same module, those in
-which it is nested, and default values. What other modules do is not seen. Without a source, as for functions made by
-`exec`, the byte code stands for it, which differs between versions of Python; where there is none either, the name.
+It is of the source of the function, and of what the source names: constants, objects with their state, functions and
+classes. Those of installed packages are told by their names alone, and what a function finds in another module when it
+runs, as `module.VALUE`, is not seen. A lambda, whose source is its whole statement, and a function without a source, as
+`exec` makes them, are told by their byte code, which differs between versions of Python; where there is none either,
+the name stands for it.
 """
 
 from __future__ import annotations
@@ -10,22 +12,30 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterator
-from types import CodeType, FunctionType, MethodType, ModuleType
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-from toolkit.own.calls import name_of
+from toolkit.own.value_texts import Seen, value_texts
 
-PLAIN = (str, bytes, int, float, complex, bool, type(None))
+FRAMEWORKS = (  # packages whose code is never looked at, wherever it lies
+    *("keras", "keras_hub", "keras_nlp", "keras_tuner", "tensorflow", "numpy"),
+    *("toolkit", "tuning", "export", "unfreeze"),
+)
 
 
 def function_digest(function: Any) -> str:
-    """64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for text in _told(function, set()):
-        digest.update(text.encode("utf-8", "backslashreplace") + b"\0")
-    return digest.hexdigest()
+    """64 hexadecimal digits, of a function or of an object with `__call__`."""
+    inner = _function(function)
+    return _digest(function, inner.__module__ if isinstance(inner, FunctionType) else type(function).__module__)
+
+
+def class_digest(kind: type) -> str:
+    """The same of a class, and of those that it is derived from, but for those of frameworks."""
+    return _digest(kind, kind.__module__)
 
 
 def digest_of(function: Any) -> str:
@@ -34,6 +44,13 @@ def digest_of(function: Any) -> str:
     if not isinstance(inner, FunctionType):
         return "name"
     return "code" if _source(inner) is None else "source"
+
+
+def _digest(value: Any, module: str) -> str:
+    digest = hashlib.sha256()
+    for text in value_texts(value, module, Seen(), _code_texts):
+        digest.update(text.encode("utf-8", "backslashreplace") + b"\0")
+    return digest.hexdigest()
 
 
 def _function(called: Any) -> Any:
@@ -48,43 +65,73 @@ def _function(called: Any) -> Any:
     return getattr(type(called), "__call__", called)  # noqa: B004  the function of the class, not the object's
 
 
-def _told(called: Any, seen: set[int]) -> Iterator[str]:
-    """All texts that the digest is made of."""
-    if id(called) in seen:
-        return
-    seen.add(id(called))
-    if isinstance(called, functools.partial):
-        yield from _value((called.args, called.keywords), "", seen)
-    elif not _is_python(called):
-        yield from _value(getattr(called, "__dict__", {}), "", seen)  # the state of an object with `__call__`
-    elif isinstance(called, MethodType):
-        yield from _value(getattr(called.__self__, "__dict__", {}), "", seen)
-    function = _function(called)
-    if not isinstance(function, FunctionType):
-        yield name_of(called)
-        return
-    source = _source(function)
-    yield _code_text(function.__code__) if source is None else source
-    yield from _value((function.__defaults__, function.__kwdefaults__), function.__module__, seen)
-    for name, value in sorted(_named(function).items()):
-        yield name
-        yield from _value(value, function.__module__, seen)
-
-
 def _is_python(called: Any) -> bool:
     return isinstance(called, (FunctionType, MethodType))
 
 
+def _code_texts(coded: FunctionType | type, module: str, seen: Seen) -> Iterator[str]:
+    """All texts of a function or a class that is looked at; none if only its name counts. `module`: of what names it,
+    whose own functions are looked at wherever they lie."""
+    if isinstance(coded, type):
+        for kind in coded.__mro__:
+            if _is_looked_at(kind.__module__, module):
+                yield from _class_texts(kind, seen)
+    elif _is_looked_at(coded.__module__, module):
+        yield from _function_texts(coded, seen)
+
+
+def _is_looked_at(module: str, namer: str) -> bool:
+    root = str(module).partition(".")[0]
+    if root in FRAMEWORKS:
+        return False
+    return module == namer or not (root in sys.stdlib_module_names or _is_installed(root))
+
+
+@functools.cache
+def _is_installed(root: str) -> bool:
+    """Whether a package was installed, as by pip, and is not the caller's own work."""
+    file = getattr(sys.modules.get(root), "__file__", None)
+    return file is not None and not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
+
+
+def _function_texts(function: FunctionType, seen: Seen) -> Iterator[str]:
+    source = _source(function)
+    if source is None:
+        yield from _bytecode_texts(function.__code__, function.__module__, seen)
+    else:
+        yield source
+    named = {"defaults": function.__defaults__, "keywords": function.__kwdefaults__} | _named(function)
+    for name, value in sorted(named.items()):
+        yield name
+        yield from value_texts(value, function.__module__, seen, _code_texts)
+
+
+def _class_texts(kind: type, seen: Seen) -> Iterator[str]:
+    """Its functions, of properties too, and its other values."""
+    yield kind.__qualname__
+    for name, value in sorted(vars(kind).items()):
+        inner = next((found for key in ("__func__", "fget", "func") if (found := getattr(value, key, None))), value)
+        if isinstance(inner, FunctionType) or not name.startswith("__"):
+            yield name
+            yield from value_texts(inner, kind.__module__, seen, _code_texts)
+
+
 def _source(function: FunctionType) -> str | None:
+    if function.__name__ == "<lambda>":
+        return None
     try:
         return textwrap.dedent(inspect.getsource(function.__code__))  # of the function itself, not of one that it wraps
     except (OSError, TypeError):
         return None
 
 
-def _code_text(code: CodeType) -> str:
-    inner = [_code_text(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {inner}"
+def _bytecode_texts(code: CodeType, module: str, seen: Seen) -> Iterator[str]:
+    yield f"{code.co_code.hex()} {code.co_names}"
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield from _bytecode_texts(one, module, seen)
+        else:
+            yield from value_texts(one, module, seen, _code_texts)
 
 
 def _named(function: FunctionType) -> dict[str, Any]:
@@ -101,26 +148,3 @@ def _named(function: FunctionType) -> dict[str, Any]:
         except ValueError:  # not assigned yet
             continue
     return found
-
-
-def _value(value: Any, module: str, seen: set[int]) -> Iterator[str]:
-    """A text for a value: the same in every process. Of an object that is neither plain data nor a function of the
-    same module, its class or its name."""
-    if isinstance(value, PLAIN):
-        yield repr(value)
-    elif isinstance(value, (list, tuple)):
-        yield f"{len(value)}"
-        for one in value:
-            yield from _value(one, module, seen)
-    elif isinstance(value, dict):
-        for name, one in sorted(value.items(), key=lambda item: repr(item[0])):
-            yield repr(name)
-            yield from _value(one, module, seen)
-    elif isinstance(value, (set, frozenset)):
-        yield repr(sorted(map(repr, value)))
-    elif isinstance(value, (FunctionType, MethodType, functools.partial)) and _function(value).__module__ == module:
-        yield from _told(value, seen)
-    elif hasattr(value, "dtype") and hasattr(value, "tobytes"):  # an array
-        yield f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
-    else:
-        yield value.__name__ if isinstance(value, ModuleType) else name_of(value)

@@ -14,6 +14,7 @@ import numpy as np
 from toolkit.errors import UnfreezeError
 from toolkit.models.build import Head, class_layer, usual_head
 from toolkit.models.cuts import automatic_name
+from toolkit.models.flatten import OF_HEAD
 from toolkit.models.spec import ModelSpec
 from toolkit.own.calls import PartError, blamed, named, point_of
 from toolkit.own.parts import Own
@@ -21,7 +22,6 @@ from toolkit.storage.files import scratch
 from toolkit.untrusted.allowed import not_allowed
 from toolkit.untrusted.keras_file import read_model
 
-PREFIX = "own_"  # of the names of its layers, so that none of the backbone's has the same
 SAME = 1e-5  # how much an answer of the model that was read from a file may differ
 
 
@@ -56,7 +56,7 @@ def _name(graph: keras.Model) -> None:
         if stem == automatic_name(operation):
             seen[stem] += 1
             operation.name = f"{stem}_{seen[stem]}"
-        operation.name = PREFIX + operation.name
+        operation.name = OF_HEAD + operation.name
 
 
 def check_head(own: Own, spec: ModelSpec, features: int, values: Mapping[str, Any], folder: Path | None) -> None:
@@ -81,7 +81,8 @@ def check_head(own: Own, spec: ModelSpec, features: int, values: Mapping[str, An
 
 def _alone(own: Own, spec: ModelSpec, features: int, values: Mapping[str, Any]) -> keras.Model:
     pooled = keras.Input((features,), name="pooled")
-    return keras.Model(pooled, head_of(own, values)(pooled, spec))
+    with blamed("head", own.head):  # Keras refuses two layers of one name
+        return keras.Model(pooled, head_of(own, values)(pooled, spec))
 
 
 def _told(entry: Mapping[str, Any]) -> str:
@@ -90,7 +91,7 @@ def _told(entry: Mapping[str, Any]) -> str:
     if kind == "function":
         return f"the function {config!r}"
     name = config.get("name") if isinstance(config, dict) else None
-    return f"the layer {str(name).removeprefix(PREFIX)!r} ({kind})" if name else f"an object of the class {kind}"
+    return f"the layer {str(name).removeprefix(OF_HEAD)!r} ({kind})" if name else f"an object of the class {kind}"
 
 
 def _check_file(head: keras.Model, function: Any, folder: Path) -> None:

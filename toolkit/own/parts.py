@@ -9,12 +9,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import UnfreezeError, few, one_line
 from toolkit.own.calls import name_of
-from toolkit.own.function_digest import digest_of, function_digest
+from toolkit.own.function_digest import class_digest, digest_of, function_digest
 from toolkit.settings import Settings
 
 if TYPE_CHECKING:  # `import unfreeze` loads neither
@@ -70,6 +69,11 @@ class Own:
         for name in ("space", "head", "augment"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise UnfreezeError(f"{name} is {getattr(self, name)!r:.80}; give a function")
+        for name in ("loss", "optimizer", "metrics"):
+            part = getattr(self, name)
+            for one in part if isinstance(part, (list, tuple)) else [part]:
+                if isinstance(one, type):
+                    raise UnfreezeError(f"{name}: {one.__name__} is a class; give an object: {one.__name__}()")
 
     @property
     def given(self) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def _described(part: Any) -> dict[str, str]:
         told = part.get_config()
         told |= {"name": re.sub(r"_\d+$", "", str(told.get("name")))}  # Keras numbers them by a counter of the process
         config = json.dumps(told, sort_keys=True, default=_plain)
-        code = [function_digest(one) for one in _functions(type(part))]
+        code = class_digest(type(part))
         return {"name": name_of(part), "sha256": _sha256(f"{name_of(part)} {config} {code}"), "of": "config"}
     return {"name": name_of(part), "sha256": function_digest(part), "of": digest_of(part)}
 
@@ -122,12 +126,6 @@ def _described(part: Any) -> dict[str, str]:
 def _plain(value: Any) -> Any:
     """A value of a config that JSON does not have."""
     return value.tolist() if hasattr(value, "tolist") else name_of(value)
-
-
-def _functions(kind: type) -> list[FunctionType]:
-    """The functions of a class of the caller's, and of those that it is derived from, but for Keras' own."""
-    own = [one for one in kind.__mro__ if one.__module__.partition(".")[0] != "keras"]
-    return [function for one in own for function in vars(one).values() if isinstance(function, FunctionType)]
 
 
 def _sha256(text: str) -> str:

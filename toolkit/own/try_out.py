@@ -22,6 +22,7 @@ from toolkit.own.space import own_space, values_of
 from toolkit.run import Run
 from toolkit.training.recipe import recipe
 
+POINTS = 16  # that are tried
 IMAGES = 8  # made-up answers, on which loss and metrics are tried
 FILES = 8  # points whose head is written to a file and read again
 
@@ -37,17 +38,22 @@ def refused() -> Iterator[None]:
 
 def try_out(run: Run, spec: ModelSpec, features: int, values: Mapping[str, Any], own: Mapping[str, Sequence]) -> None:
     """Raises UnfreezeError if a part fails. Every value of each hyperparameter is tried once, so many points as the
-    longest list has; others are tried by their trials alone.
+    longest list has, but not more than POINTS; others are tried by their trials alone. Beyond the first point a
+    function may raise: not every combination need be possible, and a trial at such a point fails alone.
 
     `features`: channels of the pooled features. `values`: a point. `own`: the caller's hyperparameters, with all their
     values.
     """
     with refused():
         check_augment(run.own.augment, (spec.image_size, spec.image_size, spec.channels))
-        for number in range(max(map(len, own.values()), default=1)):
+        for number in range(min(POINTS, max(map(len, own.values()), default=1))):
             point = dict(values) | {name: several[number % len(several)] for name, several in own.items()}
-            check_head(run.own, spec, features, point, run.path if number < FILES else None)
-            _try_recipe(run, spec.classes, point)
+            try:
+                check_head(run.own, spec, features, point, run.path if number < FILES else None)
+                _try_recipe(run, spec.classes, point)
+            except PartError as error:
+                if number == 0 or isinstance(error.__cause__, (UnfreezeError, type(None))):  # it gave something wrong
+                    raise
 
 
 def try_out_single(run: Run, spec: ModelSpec) -> dict[str, Any]:

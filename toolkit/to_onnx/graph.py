@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -18,6 +19,7 @@ import tf2onnx
 from toolkit.to_onnx.canonical import canonical
 from toolkit.to_onnx.repairs import CUSTOM_OPS, convertible, guard_max_pooling
 
+_ALONE = threading.Lock()  # one conversion at a time: how TensorFlow traces is a setting of the whole process
 OPSET = 17  # tf2onnx's highest is 18, which turns the global pooling into ReduceMean and Transpose
 
 
@@ -38,7 +40,7 @@ def _convert(model: keras.Model, entry: str, outputs: Sequence[str]) -> onnx.Mod
         return dict(zip(outputs, tf.nest.flatten(model(image, training=False)), strict=True))
 
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name=entry)]
-    with _inlined():
+    with _ALONE, _inlined():
         graph, _ = tf2onnx.convert.from_function(
             tf.function(answer, autograph=False), input_signature=signature, opset=OPSET, custom_op_handlers=CUSTOM_OPS
         )

@@ -24,7 +24,8 @@ def convertible(model: keras.Model) -> keras.Model:
             new.mean, new.variance = np.asarray(old.mean), np.asarray(old.variance)
     for inside in copy._flatten_layers(include_self=False):
         for name, value in list(vars(inside).items()):
-            if isinstance(value, tf.Tensor):  # the same, of layers that are not Keras' own, such as ViT's embedding
+            # The same, of layers that are not Keras' own, such as ViT's embedding. A tensor of a graph has no values.
+            if isinstance(value, tf.Tensor) and hasattr(value, "numpy"):
                 setattr(inside, name, np.asarray(value))
     return copy
 

@@ -38,6 +38,12 @@ class History:
         sign = -1.0 if SCORES[self.objective].rises else 1.0
         return min(finite, key=lambda row: (sign * row[self.objective], row["val_loss"]), default=None)
 
+    @property
+    def stored_best(self) -> Row | None:
+        """The best epoch as JSON can hold it: None for a metric of the caller's that was no finite number there."""
+        found = self.best
+        return found and {name: one if _is_storable(one) else None for name, one in found.items()}
+
     def write(self, path: Path) -> None:
         text = io.StringIO()
         more = (name for row in self.rows for name in row)  # metrics of the caller's
@@ -65,3 +71,7 @@ def read_history(path: Path) -> list[Row]:
 def is_finite(row: Row) -> bool:
     """Whether losses and accuracies are finite numbers. They are not if the training diverged."""
     return all(math.isfinite(row[name]) for name in COLUMNS[2:6])
+
+
+def _is_storable(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

@@ -35,7 +35,7 @@ def save_model(run: Run, model: keras.Model, spec: ModelSpec, rows: list[Row], h
     so that every file that is exported carries it; the answers that are stored are those with the temperature.
     """
     history = History(run.settings.objective, rows)
-    described = {"spec": asdict(spec), "best_epoch": history.best, COUNT: len(held_out.labels), **more}
+    described = {"spec": asdict(spec), "best_epoch": history.stored_best, COUNT: len(held_out.labels), **more}
     if run.settings.calibrate:
         temperature = fit(held_out)
         fold_temperature(model, temperature.value)

@@ -112,6 +112,11 @@ def _own_optimizer(given: Any, point: Mapping[str, Any]) -> Callable[[Rate], ker
             f"{what} has a learning rate of its own; leave it out: Settings(head_rate=, tune_rate=) say those of the "
             "two stages, and a search may vary them"
         )
+    if config.get("gradient_accumulation_steps"):
+        raise PartError(
+            f"{what} adds up gradients, and its steps, which the decay of the learning rate counts, would be fewer; "
+            "leave gradient_accumulation_steps out and raise batch_size"
+        )
     excluded = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")  # neither is in its config
     if config.get("use_ema") or any(getattr(optimizer, name, None) for name in excluded):
         raise PartError(f"{what} averages weights, or decays some of them only, which is not done here; leave that out")

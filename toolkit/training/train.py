@@ -16,7 +16,7 @@ from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.models.build import build_model, set_unfreeze
 from toolkit.models.spec import ModelSpec
 from toolkit.own.head import head_of
-from toolkit.own.try_out import try_out_single
+from toolkit.own.try_out import refused, try_out_single
 from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
 from toolkit.settings import Settings
@@ -105,8 +105,9 @@ def train_run(run: Run, listener: Listener = SILENT) -> History:
     own = try_out_single(run, spec) if run.own.given else {}
     point = own | asdict(spec.point)
     keras.utils.set_random_seed(settings.seed)
-    head, how = head_of(run.own, point), recipe(settings, run.own, point)
-    model = build_model(spec, settings.weights, head)
+    with refused():
+        head, how = head_of(run.own, point), recipe(settings, run.own, point)
+        model = build_model(spec, settings.weights, head)
     write_space(run.path / FOLDER, settings, {name: (value,) for name, value in own.items()})
     board = CurveWriter(run.path / FOLDER / "model", settings.objective, point=point)
 
@@ -114,7 +115,8 @@ def train_run(run: Run, listener: Listener = SILENT) -> History:
         board.add(row)
         listener.on_epoch(row)
 
-    history = train(model, spec, train_part, val_part, settings, on_epoch=told, how=how)
+    with refused():
+        history = train(model, spec, train_part, val_part, settings, on_epoch=told, how=how)
     board.end(good=history.best is not None)
     if history.best is None:
         raise NoAnswerError(f"{settings.objective} was never finite; lower the learning rate or look at the data")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import UnfreezeError
-from toolkit.untrusted.hub_layers import is_image_layer, is_of_keras_hub
+from toolkit.untrusted.hub_arguments import check_arguments
+from toolkit.untrusted.hub_layers import is_image_layer, is_of_keras_hub, is_registered_name
 
 CLASSES = {  # modules whose classes are allowed, with the modules below them
     *("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints", "keras.quantizers"),
@@ -20,8 +21,9 @@ CLASSES = {  # modules whose classes are allowed, with the modules below them
     *("keras.src.layers", "keras.src.models", "keras.src.ops", "keras.src.applications", "keras.src.dtype_policies"),
 }
 OF_KERAS = {"Model", "Sequential", "Functional", "DTypePolicy", "FloatDTypePolicy"}  # allowed in `keras` itself
+BUILT_IN = ("activations", "constraints", "initializers", "losses", "metrics", "optimizers", "regularizers")  # of keras
 FUNCTIONS = {
-    *("builtins", "keras.activations", "keras.ops", "keras.ops.nn", "keras.ops.numpy", "keras.ops.image"),
+    *("keras.activations", "keras.ops", "keras.ops.nn", "keras.ops.numpy", "keras.ops.image"),
     *("keras.initializers", "keras.losses", "keras.metrics"),
 }
 RUNS_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")  # layers that run other code
@@ -48,16 +50,19 @@ def check_config(config: Any, known: Collection[str], path: Path) -> None:
 
 def not_allowed(config: dict[str, Any], known: Collection[str], path: Path) -> Iterator[dict[str, Any]]:
     """The entries of a model's configuration that name what is not allowed. `known`: what the program registered.
-    `path`: the file, for the error where its layers need KerasHub."""
+    `path`: the file, for the error where its layers need KerasHub, or where one of those is given too large numbers."""
     waiting: list[Any] = [{key: value for key, value in config.items() if key != "compile_config"}]  # never compiled
     while waiting:
         entry = waiting.pop()
         if isinstance(entry, dict):
             if "class_name" in entry and not _allowed(entry, known, path):
                 yield entry
-            waiting += entry.values()
-        elif isinstance(entry, list):
+            names = ("class_name", "registered_name") if "class_name" in entry else ()  # which were looked at
+            waiting += (value for key, value in entry.items() if key not in names)
+        elif isinstance(entry, (list, tuple)):
             waiting += entry
+        elif is_registered_name(entry):  # many layers look up each text that they are given
+            yield {"class_name": entry}
 
 
 def _advice(entry: dict[str, Any]) -> str:
@@ -76,19 +81,41 @@ def _allowed(entry: dict[str, Any], known: Collection[str], path: Path) -> bool:
     name, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
     if not isinstance(name, str) or not all(isinstance(one, (str, type(None))) for one in (module, registered)):
         return False
-    if is_of_keras_hub(entry) and not {name, registered} & set(known):
-        return is_image_layer(entry, path)
-    if name == "function":
-        called = entry.get("config")
-        if not isinstance(called, str) or called in REFUSED:
+    if is_of_keras_hub(entry, known):
+        if not is_image_layer(entry, path):
             return False
-        return called in known or registered in known or (module or "builtins") in FUNCTIONS
+        check_arguments(entry.get("config"), path)
+        return True
+    if name == "function":
+        return _is_function(entry.get("config"), module or "builtins", registered, known)
     if name in REFUSED:
         return False
     if name in VALUES or name in known or registered in known:
         return True
     if module is None:  # written by an older Keras: then Keras looks among its own layers only
         return name[:1].isupper() and not registered  # a registered name belongs to the program that saved the file
+    if registered not in (None, "", name):  # Keras looks an object up by it first
+        return False
     if module in ("keras", "keras.models"):
         return name in OF_KERAS or name.endswith("DTypePolicy")
     return name[:1].isupper() and any(module == one or module.startswith(f"{one}.") for one in CLASSES)
+
+
+def _is_function(called: Any, module: str, registered: str | None, known: Collection[str]) -> bool:
+    """Whether a function of a config is an allowed one."""
+    if not isinstance(called, str) or called in REFUSED:
+        return False
+    ends = (name.rpartition(">")[2] for name in known) if module == "builtins" else ()  # as Keras 3.6 wrote such names
+    if called in known or registered in known or called in ends:
+        return True
+    if registered not in (None, "", "function", called):
+        return False
+    return _is_built_in(called) if module == "builtins" else module in FUNCTIONS
+
+
+def _is_built_in(called: str) -> bool:
+    """Whether Keras finds a function that has no module among its own: else it takes any registered one whose name ends
+    like that."""
+    import keras
+
+    return any(hasattr(getattr(keras, module), called) for module in BUILT_IN)

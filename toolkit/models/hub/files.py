@@ -17,12 +17,12 @@ from toolkit.errors import UnfreezeError, one_line, short_reason
 from toolkit.models.hub.preset import HANDLES, PREFIX, folder_of
 from toolkit.storage.safe_read import read
 from toolkit.untrusted.hdf5 import check_hdf5
-from toolkit.untrusted.hub_layers import FAMILIES, import_keras_hub
+from toolkit.untrusted.hub_arguments import check_arguments
+from toolkit.untrusted.hub_layers import FAMILIES, PACKAGES, import_keras_hub, is_registered_name
 
 CONFIG, CONVERTER, WEIGHTS, CARD = "config.json", "image_converter.json", "model.weights.h5", "README.md"
 SHARDS = "model.weights.json"
 NOT_OF_GRAPH = ("name", "trainable", "dtype")  # of a constructor: weights are read as float32
-LARGEST = 1 << 16  # of a whole number in a configuration: layers, channels, pixels
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _kinds() -> str:
 def _kind(config: dict[str, Any], name: str) -> str:
     """The class of the backbone that a config.json names."""
     kind, module = config.get("class_name"), str(config.get("module")).partition(".")[0]
-    if kind in FAMILIES.values() and module in ("keras_hub", "keras_nlp"):  # the package's name and its earlier one
+    if kind in FAMILIES.values() and module in PACKAGES:
         return str(kind)
     if kind is None and ("model_type" in config or "architecture" in config):
         raise UnfreezeError(f"{name} is of Transformers or timm; save it with KerasHub's backbone.save_to_preset first")
@@ -140,9 +140,10 @@ def _arguments(config: dict[str, Any], name: str) -> dict[str, Any]:
         if isinstance(entry, dict) and "class_name" in entry:
             made = entry.get("config") if entry["class_name"] == "function" else entry["class_name"]
             raise UnfreezeError(f"{CONFIG} of {name} names {str(made)[:80]!a} inside; it was not loaded")
-        if isinstance(entry, int) and abs(entry) > LARGEST:
-            raise UnfreezeError(f"{CONFIG} of {name} has the number {entry:,.0f}; it was not loaded")
+        if is_registered_name(entry):  # a constructor would look it up
+            raise UnfreezeError(f"{CONFIG} of {name} names {entry[:80]!a} inside; it was not loaded")
         waiting += entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else ()
+    check_arguments(told, f"{CONFIG} of {name}")
     return told
 
 

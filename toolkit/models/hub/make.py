@@ -27,15 +27,24 @@ def kept_preset(name: str, folder: Path, pixels: str = PIXELS[0], *, begun: bool
     file = folder / f"{preset_label(name)}.keras"
     known = origin_of(file)
     if begun and file.is_file() and known is not None and known.preset == name:
+        _check_pixels(known, pixels)
         return file
     files = preset_files(name)
     told = files.converter or {}
-    stated = converter_pixels(told, name) if files.converter else pixels
-    if pixels not in (PIXELS[0], stated):
-        raise UnfreezeError(f"{name} states that it takes pixels as {stated}; leave --pixels {pixels} out")
+    taken = converter_pixels(told, name) if files.converter else pixels
+    origin = Origin(name, taken, converter_size(told), files.licence, stated=bool(files.converter))
+    _check_pixels(origin, pixels)
     keep(_model(files), file)
-    write_origin(file, Origin(name, stated, converter_size(told), files.licence))
+    write_origin(file, origin)
     return file
+
+
+def _check_pixels(origin: Origin, pixels: str) -> None:
+    """Raises UnfreezeError if a range is given, and the preset states another one."""
+    if origin.stated and pixels not in (PIXELS[0], origin.pixels):
+        raise UnfreezeError(
+            f"{origin.preset} states that it takes pixels as {origin.pixels}; leave --pixels {pixels} out"
+        )
 
 
 def _model(files: PresetFiles) -> keras.Model:

@@ -22,6 +22,7 @@ class Origin:
     pixels: str  # the range that it takes, as `toolkit.pixels.pixel_range` names it
     image_size: int  # pixels, of the images that it was trained on; 0: not stated
     licence: str  # "": not stated
+    stated: bool = True  # whether the preset itself says which range it takes
 
     @property
     def typed(self) -> str:
@@ -66,6 +67,6 @@ def origin_of(file: Path) -> Origin | None:
     if file.parent.name != FOLDER or not told.is_file():
         return None
     try:
-        return plain_record(Origin, read_json(told))
+        return plain_record(Origin, {"stated": True} | read_json(told))
     except (TypeError, ValueError, KeyError, AttributeError, UnfreezeError):
         return None
