@@ -164,7 +164,7 @@ def _options(run: Run, searched: bool) -> list[str]:
             usual = 1 if len(run.images.select(*POOLED)) > FEW else None
         elif name == "weights" and value == settings.backbone:
             usual = value  # they are in the backbone's file
-        elif name == "pixels" and origin_of(Path(settings.backbone)):
+        elif name == "pixels" and (origin := origin_of(Path(settings.backbone))) and origin.stated:
             usual = value  # the preset states them
         skipped = name in (*HERE, "time_limit") or (not searched and name in SEARCH_ONLY)
         if not skipped and value is not None and value != usual:
