@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_what_does_not_fit_the_search_is_said_in_one_line(
             settings=varied,
             limits=Limits(**{"max_latency_ms": 99.0, "latencies": file} | limits),
         )
-    assert said.format(folder=file.parent) in str(told.value)
+    assert said.format(folder=shlex.quote(str(file.parent))) in str(told.value)
     assert "\n" not in str(told.value)
 
 

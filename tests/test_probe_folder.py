@@ -6,6 +6,7 @@ import html
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -438,7 +439,7 @@ def test_the_page_takes_its_runtimes_from_pinned_addresses() -> None:
 def test_the_readme_names_a_search_that_reads_the_latencies(tflite: Path) -> None:
     text = (tflite / "README.md").read_text()
     (line,) = re.findall(r"^unfreeze run .*$", text, re.MULTILINE)
-    words = line.replace(" MS", " 5").split()[2:]
+    words = shlex.split(line.replace(" MS", " 5"))[2:]
     values = cli.commands["run"].make_context("run", words).params
     assert values["image_sizes"] == (32, 40)
     assert values["latencies"] == tflite / "latencies.json"
