@@ -10,7 +10,7 @@ import pytest
 
 STEPS = 20
 PAUSE = 10  # seconds at least between two lines
-WHOLE = "every test that is not slow: 20 to 25 minutes on two cores that are free, twice as long on busy ones"
+WHOLE = "every test that is not slow: about half an hour on two cores that are free, twice as long on busy ones"
 
 
 class Progress:
