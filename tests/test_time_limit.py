@@ -21,7 +21,7 @@ from tuning.activations.cache import PASS
 from tuning.oracles.halving import rungs
 from tuning.results import SearchResult, read_left_out, write_left_out
 from tuning.time_limit import HEAD, TimeLimit, TimeOverError, Work, duration
-from unfreeze.after_search import leaves_no_time_for_latencies, seconds_after, without_latencies
+from unfreeze.after_search import After, leaves_no_time_for_latencies, without_latencies
 from unfreeze.option_types import Duration
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:(currentThread|getName)\(\) is deprecated:DeprecationWarning")
@@ -331,10 +331,12 @@ def test_what_was_left_out_is_kept_until_a_call_leaves_nothing_out(tmp_path: Pat
 def test_the_estimate_of_what_comes_after_the_search_covers_what_was_measured() -> None:
     """benchmarks/RESULTS.md: the main job took 4 min 36 s, of which 30 s and 57 s up to the end of the search; the demo
     29 s for the export and 19 s for the verification."""
-    assert 160 <= seconds_after(8, 1783 + 280, 0.9, 0.0045, 2_260_000) <= 230
-    assert 48 <= seconds_after(8, 719 + 216, 0.8, 0.001, 420_000) <= 90
-    assert seconds_after(8, 935, 2.4, 0.003, 0) == pytest.approx(3 * seconds_after(8, 935, 0.8, 0.001, 0))  # it is busy
-    assert seconds_after(0, 935, 0.8, 0.001, 420_000) == 0
+    assert 160 <= After(8, 1783 + 280)(0.9, 0.0045, 2_260_000) <= 230
+    assert 48 <= After(8, 719 + 216)(0.8, 0.001, 420_000) <= 90
+    assert After(8, 935)(2.4, 0.003, 0) == pytest.approx(3 * After(8, 935)(0.8, 0.001, 0))  # it is busy
+    assert After(0, 935)(0.8, 0.001, 420_000) == 0
+    alone = After(1, 2063)(1.5, 0.02, 4_000_000)
+    assert alone < After(1, 2063, 12, 280)(1.5, 0.02, 4_000_000) < alone + 200  # twelve finalists, on 280 images
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ left: an estimate, and what is left out where it was too low."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,17 +16,27 @@ FILE = 6.0  # each exported file: converting, loading, timing it
 MILLION = 1.0  # seconds for each million of parameters of a file
 RUN = 1.3  # an image in a file's own runtime, in forward passes of the Keras model
 PROOF = 1.2  # verification with its timing, in times that the export took
+SMALLER = 0.5  # of the slowest model's time: what the mean finalist takes
 NO_LATENCIES = "no latencies of the files"
 
 
-def seconds_after(files: int, images: int, tracing: float, per_image: float, parameters: int) -> float:
-    """Seconds; 0 if no file is exported, because the command then ends with its search. `images`: of the test part and
-    those that judge the trials, on which each of the `files` runs. `tracing`: seconds to trace the Keras model;
-    `per_image`: of one image through it. Fitted to the main job and the demo (benchmarks/RESULTS.md)."""
-    if not files:
-        return 0.0
-    own = FILE * tracing + MILLION * parameters / 1e6
-    return START * tracing + files * own + images * per_image * (1 + RUN * files)
+@dataclass(frozen=True)
+class After:
+    """What comes after a search. Called with the seconds to trace the Keras model, the seconds of one image through it
+    and the number of its parameters, it gives an estimate in seconds, fitted to the main job and the demo
+    (benchmarks/RESULTS.md). The model is the slowest of the search."""
+
+    files: int = 0  # that are exported; 0: the command ends with its search
+    images: int = 0  # of the test part and those that judge the trials, on which each of them runs
+    finalists: int = 0  # trained models whose files are measured; they are of all the search's backbones and sizes
+    judged: int = 0  # images that judge the trials, on which each of these runs
+
+    def __call__(self, tracing: float, per_image: float, parameters: int) -> float:
+        own = FILE * tracing + MILLION * parameters / 1e6
+        measured = SMALLER * self.finalists * (own + self.judged * per_image * RUN)
+        if not self.files:
+            return measured
+        return measured + START * tracing + self.files * own + self.images * per_image * (1 + RUN * self.files)
 
 
 def leaves_no_time_for_latencies(limit: float | None, spent: float, export: float) -> bool:

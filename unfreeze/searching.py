@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from export.limits import Limits
@@ -13,7 +12,7 @@ from toolkit.progress import Listener
 from toolkit.settings import Settings
 from toolkit.storage.files import remove
 from toolkit.storage.local_path import local_path
-from unfreeze.after_search import seconds_after
+from unfreeze.after_search import After
 from unfreeze.artefact_api import DATA, PathLike, start
 from unfreeze.device_limits import MOST, PROBES, TIED, device_of, probe_search
 from unfreeze.picked import PICK
@@ -32,7 +31,8 @@ def searched(
     from tuning.search import search
     from tuning.time_limit import TimeLimit
 
-    settings, device, files = opened.settings, ANY, len(export.variants) if export else 0
+    settings, device, finalists = opened.settings, ANY, 0
+    files = len(export.variants) if export else 0
     remove(opened.path / PICK)  # the search takes a trial of its own
     if limits and opened.own.head is not None:
         raise UnfreezeError("limits are measured with the usual head; leave them out, or the head of your own")
@@ -42,8 +42,9 @@ def searched(
         probed = probe_search(opened, limits, listener.progress)
         listener.on_probes(limits, probed)
         device = device_of(opened, limits, probed, FileJudge(opened, limits, listener, export or EXPORT))
-        files += min(MOST, len(settings.bases) + TIED)
-    after = partial(seconds_after, files, len(opened.images.select("test", *settings.judged_on)))
+        finalists = min(MOST, len(settings.bases) + TIED)
+    judged, tested = (len(opened.images.select(*parts)) for parts in (settings.judged_on, ("test",)))
+    after = After(files, judged + tested, finalists, judged)
     return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), device)
 
 
