@@ -68,6 +68,10 @@ class Manifest:
         """Channels of these images: 3 for RGB, 1 for grey."""
         return channels(self.description)
 
+    def is_of(self, model: Path) -> bool:
+        """Whether these are files of the model in a model.keras, as it is now."""
+        return self.model_sha256 == file_digest(model)
+
 
 @dataclass(frozen=True)
 class Reference:

@@ -48,8 +48,10 @@ def measured(
         models = _trained(run, missing, load, variant, progress)
         found = measure_finalists(models, variant, export, run.path, progress)
         for one in missing:
-            record = Finalist(one.trial, digests[one.trial], variant.name, made, 0, 0.0, found[one.trial].probe)
-            known[one.trial] = _finalist(run, one, record, found[one.trial])
+            got = found[one.trial]
+            names = (one.trial, digests[one.trial], variant.name, made)
+            known[one.trial] = Finalist(*names, got.features, _accuracy(run, one, got), got.probe)
+            _write_answers(run, known[one.trial], got)
         others = [one for one in stored if one.file != variant.name or one.trial not in known]
         write_finalists(run.path, (*others, *known.values()))
     return {one.trial: known[one.trial] for one in candidates}
@@ -78,16 +80,17 @@ def made_by(export: ExportSettings) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
-def _finalist(run: Run, candidate: Candidate, record: Finalist, found: Measured) -> Finalist:
-    """The record with what was measured. The answers are written."""
+def _accuracy(run: Run, candidate: Candidate, found: Measured) -> float:
+    """That of the file; with folds, and where it does not run, that of the answers that judged the trial."""
     labels = run.images.select(*run.settings.judged_on).labels
     judged = candidate.answers if found.answers is None or run.settings.fold_count > 1 else found.answers
-    accuracy = float((judged.argmax(1) == labels).mean())
-    made = replace(record, features=found.features, accuracy=accuracy)
+    return float((judged.argmax(1) == labels).mean())
+
+
+def _write_answers(run: Run, finalist: Finalist, found: Measured) -> None:
     if found.answers is not None:
-        with atomic(_answers_file(run, made)) as temporary, temporary.open("wb") as file:
+        with atomic(_answers_file(run, finalist)) as temporary, temporary.open("wb") as file:
             np.save(file, found.answers, allow_pickle=False)
-    return made
 
 
 def answers_of(run: Run, finalist: Finalist) -> np.ndarray:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from toolkit.errors import UnfreezeError
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
-    from export.artefacts import Manifest
     from export.proof.parity import Parity
     from toolkit.run import Run
     from tuning.results import Trial
@@ -84,7 +83,7 @@ def _of_files(run: Run, trial: Trial) -> Iterator[FrontPoint]:
         judged = read_reference(manifest).only(VAL)
     except UnfreezeError:
         return
-    if not judged.paths or not _is_of_this_model(run, manifest):
+    if not judged.paths or not manifest.is_of(run.path / "model.keras"):
         return
     right = int((judged.probabilities.argmax(1) == judged.labels).sum())
     there = {artefact.name: artefact.sha256 for artefact in manifest.artefacts}
@@ -101,12 +100,6 @@ def _of_files(run: Run, trial: Trial) -> Iterator[FrontPoint]:
                 parity.memory_mb,
                 taken=True,
             )
-
-
-def _is_of_this_model(run: Run, manifest: Manifest) -> bool:
-    from toolkit.storage.files import file_digest
-
-    return manifest.model_sha256 == file_digest(run.path / "model.keras")
 
 
 def _gained(parity: Parity, part: str) -> int:

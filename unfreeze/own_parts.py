@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from toolkit.own.parts import Own, settings_with
@@ -11,10 +10,8 @@ from toolkit.settings import Settings
 from unfreeze.own_backbone import with_backbone
 
 
-@contextmanager
-def with_own(settings: Settings, own: Own, run: Path) -> Iterator[Settings]:
+def with_own(settings: Settings, own: Own, run: Path) -> AbstractContextManager[Settings]:
     """The settings of a run with these parts, the backbone or presets of KerasHub as files in its folder. Raises
     UnfreezeError if the settings are about a part that is replaced, if the run has another backbone, or if a model is
     none."""
-    with with_backbone(settings_with(own, settings), own.backbone, run) as chosen:
-        yield chosen
+    return with_backbone(settings_with(own, settings), own.backbone, run)

@@ -34,7 +34,7 @@ from toolkit.evaluation import plots
 from toolkit.process.keras_start import start_keras
 from toolkit.progress import Progress, silent
 from toolkit.run import Run
-from toolkit.storage.files import file_digest, remove
+from toolkit.storage.files import remove
 
 FLIPS_SHOWN = 24  # flips on a picture sheet
 Measure = Callable[..., dict[Path, Outcome]]
@@ -118,7 +118,7 @@ def check_same(run: Run, manifest: Manifest, same_images: bool) -> None:
     """Raises UnfreezeError if the export is not of the model that the run has now, or not of its test images."""
     model = run.path / "model.keras"
     other = "" if same_images else "for other test images"
-    if model.is_file() and file_digest(model) != manifest.model_sha256:
+    if model.is_file() and not manifest.is_of(model):
         other = "of another model than the run's"
     if other:
         raise UnfreezeError(f"{manifest.folder} was exported {other}; repeat `unfreeze export {run.path}`")

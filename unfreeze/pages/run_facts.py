@@ -20,7 +20,7 @@ from toolkit.models.spec import ModelSpec
 from toolkit.run import Run
 from toolkit.settings_rules import FINALS, VARIED
 from toolkit.stats.metrics import Evaluation, evaluate
-from toolkit.storage.files import file_digest, read_json
+from toolkit.storage.files import read_json
 from toolkit.storage.records import plain_record
 from toolkit.training.held_out import Temperature, read_temperature
 from toolkit.training.history import Row, read_history
@@ -162,7 +162,7 @@ def read_run_facts(run: Run) -> RunFacts:
     spec, adopted, best_epoch, search = _read_model(run.path / "model.json")
     exported = (run.path / "export" / "manifest.json").is_file()
     manifest = read_manifest(run.path / "export") if exported else None
-    outdated = manifest is not None and manifest.model_sha256 != file_digest(run.path / "model.keras")
+    outdated = manifest is not None and not manifest.is_of(run.path / "model.keras")
     answers = _answers(run, None if outdated else manifest)
     trials, history = read_trials(run.path / "trials.csv"), run.path / "history.csv"
     limits, probes = read_probes(run.path) or (None, ())
