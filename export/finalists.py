@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from export.artefacts import describe
+from export.artefacts import Artefact, describe
 from export.intermediates import Intermediates
 from export.limits import Probe
 from export.probe import ProbeFile, measured_files, written
@@ -44,6 +44,7 @@ class Measured:
     probe: Probe
     answers: np.ndarray | None  # float32 [N, C] above 0, to the images that judged its trial; None if it does not run
     features: int  # channels of the pooled features
+    ways: tuple[float, ...] = ()  # to int8: how many times a limit of the device each file that was made is, at worst
 
 
 def measure_finalists(
@@ -52,12 +53,13 @@ def measure_finalists(
     """Write each model as this variant, as an export does, into a temporary folder in `folder`; then run and time the
     files in turn, each with one thread. Returns what was measured, by the trial."""
     features: dict[str, int] = {}
+    ways: dict[str, tuple[float, ...]] = {}
     files: dict[str, ProbeFile] = {}
     failed: dict[str, Probe] = {}
     with scratch(folder) as space:
         for one in models:
             features[one.trial] = one.model.get_layer("pool").output.shape[-1]
-            made = _write(one, variant, settings, space / one.trial)
+            made, ways[one.trial] = _write(one, variant, settings, space / one.trial)
             if isinstance(made, ProbeFile):
                 files[one.trial] = made
             else:
@@ -65,21 +67,26 @@ def measure_finalists(
         outcomes = measured_files(files, _running(progress)) | {name: (probe, None) for name, probe in failed.items()}
     steps = STEPS.get((variant.format, variant.precision))
     return {
-        name: Measured(probe, above_rounding(answers, steps), features[name])
+        name: Measured(probe, above_rounding(answers, steps), features[name], ways[name])
         for name, (probe, answers) in outcomes.items()
     }
 
 
-def _write(one: Trained, variant: Variant, settings: ExportSettings, folder: Path) -> ProbeFile | Probe:
-    """The file in a folder of its own; a Probe with the trouble if that fails."""
+def _write(
+    one: Trained, variant: Variant, settings: ExportSettings, folder: Path
+) -> tuple[ProbeFile | Probe, tuple[float, ...]]:
+    """The file in a folder of its own, or a Probe with the trouble if that fails; and `Measured.ways`."""
     folder.mkdir(parents=True)
     size, path = one.model.input_shape[1], folder / variant.name
     judged = load_part(one.run, *one.run.settings.judged_on, image_size=size)
     made = Intermediates(
         one.run, one.model, settings, folder, folder, describe(one.run, size), one.answers, one.held_out, silent
     )
-    trouble = written(lambda: write_variant(made, variant, path))
-    return trouble or ProbeFile(path, Path(judged.images.filename))  # type: ignore[attr-defined]  # of a memmap
+    artefacts: list[Artefact] = []
+    if trouble := written(lambda: artefacts.append(write_variant(made, variant, path))):
+        return trouble, ()
+    ways = tuple(way["excess"] for way in artefacts[0].attempts if not way["error"])
+    return ProbeFile(path, Path(judged.images.filename)), ways  # type: ignore[attr-defined]  # of a memmap
 
 
 def above_rounding(answers: np.ndarray | None, steps: int | None) -> np.ndarray | None:

@@ -15,6 +15,7 @@ import onnx
 from export.formats.onnx import fold_batch_normalization, write_onnx
 from export.formats.saved_model import write_float_saved_model, write_saved_model
 from export.formats.tflite import write_tflite
+from export.limits import NO_LIMITS
 from export.quantise.calibration import Judged, all_alike, as_unseen, stratified_rows
 from export.quantise.first_that_holds import Int8Judge
 from export.settings import MARGIN, ExportSettings
@@ -115,11 +116,12 @@ class Intermediates:
         part = self._part("val" if "val" in self.run.images.parts else "test")
         return np.asarray(part.images[stratified_rows(part.labels, SAMPLES, self.run.settings.seed)])
 
-    def int8_judge(self, float32_file: Path) -> Int8Judge:
-        """The judge of int8 files. It compares their speed with that of `float32_file`."""
+    def int8_judge(self, float32_file: Path, variant: Variant) -> Int8Judge:
+        """The judge of the int8 files of a variant. It compares their speed with that of `float32_file`."""
         images, judged = self._judged
         margin = (self.settings.margin or MARGIN) / 100
-        return Int8Judge(images, judged, self.val_answers[judged.rows], margin, float32_file)
+        within = self.settings.within if self.settings.within.variant == variant else NO_LIMITS
+        return Int8Judge(images, judged, self.val_answers[judged.rows], margin, float32_file, within)
 
     @cached_property
     def _judged(self) -> tuple[np.ndarray, Judged]:

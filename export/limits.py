@@ -83,6 +83,13 @@ class Limits:
         (variant,) = choose_variants([self.runtime], [self.precision])
         return variant
 
+    @property
+    def measured_here(self) -> Limits:
+        """Those that what is measured on this machine can be held to."""
+        if self.latencies is None:
+            return self
+        return replace(self, latencies=None, max_latency_ms=None, max_memory_mb=None)
+
     def broken(self, probe: Probe) -> list[str]:
         """The limits that a file breaks, each in words; [] if it keeps them all. A value that is not known breaks
         none."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from export.limits import NO_LIMITS, Limits
 from export.variants import Variant, choose_variants
 from toolkit.checks import Number, Rule, as_tuple, at_least, check
 from toolkit.data.settings import DataSettings
@@ -33,6 +34,7 @@ EXPORT_RULES = {
     "wanted_accuracy": Rule(
         Number, "a share between 0 and 1, such as 0.99", lambda value: 0 < value < 1, optional=True
     ),
+    "within": Rule(Limits, "Limits"),
 }
 VERIFY_RULES = {
     "margin": MARGIN_RULE,
@@ -86,6 +88,8 @@ class ExportSettings:
     # an image is unsure if its top probability is below it; None: that of earlier files of the same model, else 0
     reject_below: float | None = None
     wanted_accuracy: float | None = None  # in its place: of what is answered; `export.threshold` chooses by it
+    # a way to int8 whose file breaks them is kept only if all do; NO_LIMITS: those by which the run's model was taken
+    within: Limits = NO_LIMITS
 
     def __post_init__(self) -> None:
         check(self, EXPORT_RULES)
@@ -105,7 +109,7 @@ class ExportSettings:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ExportSettings:
         """What `to_json` gave. Raises TypeError for an unknown field and UnfreezeError for a wrong value."""
-        return cls(**values)
+        return cls(**values | {"within": Limits(**values.get("within", {}))})
 
 
 @dataclass(frozen=True)

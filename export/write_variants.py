@@ -85,7 +85,8 @@ def write_unjudged(intermediates: Intermediates, variant: Variant, path: Path) -
 def _accepted_int8(intermediates: Intermediates, variant: Variant, path: Path) -> Artefact:
     rows = intermediates.calibration_rows  # raises an error where there are no images for it
     assert len(rows)
-    judge = intermediates.int8_judge(intermediates.onnx if variant.format == "onnx" else intermediates.tflite)
+    float32_file = intermediates.onnx if variant.format == "onnx" else intermediates.tflite
+    judge = intermediates.int8_judge(float32_file, variant)
     attempts = first_that_holds(WAYS[variant.format](intermediates, variant), path, judge, intermediates.progress)
     (kept,) = (attempt for attempt in attempts if attempt.kept)
     return record_artefact(

@@ -33,7 +33,7 @@ from unfreeze.cli import cli
 from unfreeze.commands.finish import require_limits
 from unfreeze.device_limits import MOST
 from unfreeze.file_judge import FileJudge, finalists_among
-from unfreeze.finalists import FINALISTS, Finalist, read_finalists
+from unfreeze.finalists import FINALISTS, Finalist, as_json, read_finalists
 from unfreeze.front_points import FrontPoint, _marked
 from unfreeze.picking import limits_like
 
@@ -321,6 +321,39 @@ def test_where_no_file_keeps_the_limits_the_nearest_is_taken_and_the_exit_code_s
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    ("ways", "within", "limits", "kept"),
+    [
+        (1, None, Limits(max_size_mb=1), True),  # no other way gave a smaller file, whatever the limit is
+        (1, None, Limits(max_size_mb=9), True),
+        (3, None, Limits(max_size_mb=4), True),  # the file keeps it, and no limit decided
+        (3, None, Limits(max_latency_ms=11, latency_scale=3), False),
+        (3, None, Limits(max_size_mb=2), False),  # an earlier way may keep it
+        (3, Limits(max_size_mb=4), Limits(max_size_mb=4), True),
+        (3, Limits(max_size_mb=4), Limits(max_size_mb=9), False),  # a better way may keep it
+        (3, Limits(max_size_mb=4), Limits(max_size_mb=2), False),
+    ],
+)
+def test_a_file_is_made_anew_where_other_limits_may_decide_for_another_way(
+    ways: int, within: Limits | None, limits: Limits, kept: bool
+) -> None:
+    decided = as_json(within) if within else ""
+    one = Finalist("0000", "", "model_int8.tflite", "", 8, 0.5, Probe(3.0, 4.0), ways, decided)
+    assert one.is_kept_within(limits) == kept
+
+
+def test_a_search_that_fails_leaves_what_was_picked(run: Path, pictures: Path) -> None:
+    (other,) = [int(one.trial) for one in read_trials(run / "trials.csv") if one.mark != "best"][:1]
+    unfreeze.pick(run, trial=other)
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    varied = replace(SETTINGS, image_size=0, vary={"image_size": (32, 40)}, unfreeze=(0, 1), trials=4)
+    with pytest.raises(UnfreezeError, match="other limits"):
+        unfreeze.tune(pictures, run, settings=varied, limits=Limits(max_size_mb=2))
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
+    assert not (run / "pick.json").exists()
+
+
 def test_pick_takes_another_trial_and_proves_it(run: Path, pictures: Path) -> None:
     taken = json.loads((run / "model.json").read_text())["search"]["taken"]
     trials = {trial.trial: trial for trial in read_trials(run / "trials.csv")}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.limits import Limits
 from export.quantise.calibration import all_alike
 from export.quantise.first_that_holds import Attempt, Int8Judge, Way, best_of, can_tell, first_that_holds, is_accepted
 from toolkit.errors import UnfreezeError
@@ -27,11 +28,12 @@ def ways(*losses: float | str) -> list[Way]:
     return [Way(f"way {n}", lambda path, n=n: write(path, n)) for n in range(len(losses))]
 
 
-def judge(*losses: float | str):
+def judge(*losses: float | str, excesses: tuple[float, ...] = ()):
     def say(way: str, path: Path) -> Attempt:
-        lost = losses[int(path.read_text())]
+        number = int(path.read_text())
+        lost, excess = losses[number], excesses[number] if excesses else 0.0
         assert isinstance(lost, float)
-        return Attempt(way, accepted=lost <= MARGIN, accuracy=1 - lost, lost=lost, difference=lost)
+        return Attempt(way, accepted=lost <= MARGIN, accuracy=1 - lost, lost=lost, difference=lost, excess=excess)
 
     return say
 
@@ -54,6 +56,25 @@ def test_the_way_that_is_kept(losses: tuple, kept: int, tried: int, tmp_path: Pa
     for attempt, lost in zip(attempts, losses, strict=False):
         assert attempt.error == (lost if isinstance(lost, str) else "")
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "excesses", "kept"),
+    [
+        ((0.02, 0.03, 0.0), (0.99, 0.99, 1.4), 0),  # the only one that holds is over the limit
+        ((0.02, 0.01, 0.03, 0.0), (0.99, 1.0, 1.2, 1.4), 1),  # the limit itself is kept
+        ((0.02, 0.01, 0.0), (1.01, 1.02, 1.4), 1),  # all are over: of those as near as the nearest the best
+        ((0.0,), (1.3,), 0),  # no other way would be smaller
+        ((0.02, 0.001), (0.5, 0.7), 1),
+    ],
+)
+def test_a_way_that_breaks_a_limit_is_kept_only_if_all_do(
+    losses: tuple[float, ...], excesses: tuple[float, ...], kept: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tflite"
+    attempts = first_that_holds(iter(ways(*losses)), path, judge(*losses, excesses=excesses))
+    assert path.read_text() == str(kept)
+    assert len(attempts) == len(losses)
 
 
 def attempt(lost: float, ms: float, error: float = 0.002, float32_ms: float = 2.0) -> Attempt:
@@ -149,5 +170,9 @@ def test_the_judge_counts_what_is_lost_against_the_model(finished: Run) -> None:
     strict = Int8Judge(images, all_alike(rows, labels), answers, 0.0, path)("a way", path)
     assert not strict.accepted
     assert (strict.verdict, strict.note) == (UNDECIDED, "judged by the estimate alone")
+    limits = Limits(max_size_mb=path.stat().st_size / 2e6, max_latency_ms=1e9)
+    over = Int8Judge(images, all_alike(rows, labels), answers, 0.5, path, limits)("a way", path)
+    assert over.excess == pytest.approx(2)
+    assert "over --max-size-mb" in over.note
     some = rows[::2]
     assert Int8Judge(images, all_alike(some, labels[some]), answers[some], 0.5, path)("a way", path).images == len(some)

@@ -33,6 +33,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
         "tuning.oracles.base",
         "tuning.oracles.halving",
         "tuning.time_limit",
+        "tuning.left_out",
         "tuning.oracles.make",
         "tuning.oracles.bayesian",
         "tuning.oracles.hyperband",

@@ -18,9 +18,10 @@ from toolkit.run import MAY_CHANGE
 from toolkit.settings import Settings
 from tuning import memory
 from tuning.activations.cache import PASS
+from tuning.left_out import duration
 from tuning.oracles.halving import rungs
 from tuning.results import SearchResult, read_left_out, write_left_out
-from tuning.time_limit import HEAD, TimeLimit, TimeOverError, Work, duration
+from tuning.time_limit import HEAD, TimeLimit, TimeOverError, Work
 from unfreeze.after_search import After, leaves_no_time_for_latencies, without_latencies
 from unfreeze.option_types import Duration
 
@@ -72,7 +73,7 @@ def limited(
 
     tuner = ours(folder, script, kind, grid(a=12), max_trials=settings.trials, **EPOCHS)
     limit = tuner.limit = TimeLimit(seconds, clock=clock)
-    limit.work = Work(settings, after=after)
+    limit.work = Work(settings, saving=after)
     limit.resume(tuner.oracle, dict.fromkeys(tuner.oracle.trials, None))
     with limit.ending(tuner.oracle):
         tuner.search(verbose=0)
@@ -113,7 +114,7 @@ def test_halving_begins_with_as_many_as_leave_time_for_the_later_rungs(
 ) -> None:
     """Heads take 5 seconds; the images and the pass make expect that an epoch of fine-tuning takes 4, as it does."""
     settings, epoch = SETTINGS, 4.0
-    work = Work(settings, train=1000, per_image=epoch / (1000 * 0.7), after=after)
+    work = Work(settings, train=1000, per_image=epoch / (1000 * 0.7), saving=after)
 
     def script(point: dict[str, Any]) -> float:
         clock.passes(by_epochs(1, epoch)(point))
@@ -196,7 +197,7 @@ def test_a_first_trial_always_begins_and_is_cut_where_it_takes_longer_than_the_l
 
     tuner = ours(tmp_path, script, "random", grid(a=3), max_trials=3)
     limit = tuner.limit = TimeLimit(60, clock=clock)
-    limit.work = Work(Settings(trials=3, oracle="random", head_epochs=5, tune_epochs=5), after=20)
+    limit.work = Work(Settings(trials=3, oracle="random", head_epochs=5, tune_epochs=5), saving=20)
     begun.append(limit)
     said = "--time-limit 1m is too short for the first trial: about 6m would do, 20s of them for what comes after"
     with pytest.raises(NoAnswerError, match=said) as told, limit.ending(tuner.oracle):
@@ -331,12 +332,20 @@ def test_what_was_left_out_is_kept_until_a_call_leaves_nothing_out(tmp_path: Pat
 def test_the_estimate_of_what_comes_after_the_search_covers_what_was_measured() -> None:
     """benchmarks/RESULTS.md: the main job took 4 min 36 s, of which 30 s and 57 s up to the end of the search; the demo
     29 s for the export and 19 s for the verification."""
-    assert 160 <= After(8, 1783 + 280)(0.9, 0.0045, 2_260_000) <= 230
-    assert 48 <= After(8, 719 + 216)(0.8, 0.001, 420_000) <= 90
-    assert After(8, 935)(2.4, 0.003, 0) == pytest.approx(3 * After(8, 935)(0.8, 0.001, 0))  # it is busy
-    assert After(0, 935)(0.8, 0.001, 420_000) == 0
-    alone = After(1, 2063)(1.5, 0.02, 4_000_000)
-    assert alone < After(1, 2063, 12, 280)(1.5, 0.02, 4_000_000) < alone + 200  # twelve finalists, on 280 images
+    assert 160 <= After(8, 1783 + 280)((0.9, 0.0045, 2_260_000), 9, 1) <= 230
+    assert 48 <= After(8, 719 + 216)((0.8, 0.001, 420_000), 9, 1) <= 90
+    assert After(8, 935)((2.4, 0.003, 0), 9, 1) == pytest.approx(3 * After(8, 935)((0.8, 0.001, 0), 9, 1))  # it is busy
+    assert After(0, 935)((0.8, 0.001, 420_000), 9, 1) == 0
+
+
+def test_the_estimate_of_finalists_follows_what_was_tried() -> None:
+    """One of each combination, three more, twelve at most; and no more than there are points."""
+    slow = (1.5, 0.02, 4_000_000)
+    one = After(0, judged=280)(slow, 1, 1)
+    assert 10 < one < 20
+    times = {(3, 3): 3, (9, 3): 6, (4, 3): 4, (30, 20): 12, (0, 0): 0}
+    assert {tried: round(After(0, judged=280)(slow, *tried) / one, 6) for tried in times} == times
+    assert After(1, 2063, 280)(slow, 9, 3) == pytest.approx(After(1, 2063)(slow, 9, 3) + 6 * one)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ from toolkit.settings import Settings
 from toolkit.training.answers import inference_function
 from toolkit.training.batches import Part
 from tuning.activations.cache import PASS
+from tuning.left_out import duration, left_out
 from tuning.oracles.halving import HalvingOracle, rungs
-from tuning.search_space import base_of, point_count
+from tuning.search_space import base_of
 from tuning.trial_records import FINISHED, completed
 
 SLACK = 0.05  # fraction of the limit by which a trial may overrun before it is cut
@@ -43,7 +44,8 @@ TRIED = 2  # times that it is measured
 MORE = 1.1  # times the time that is needed: what is told to type
 Clock = Callable[[], float]
 Kind = tuple[tuple, Any]  # (the values of its base, its depth or HEAD) of a trial
-After = Callable[[float, float, int], float]
+Speed = tuple[float, float, int]  # seconds to trace the whole model, seconds of one image through it, its parameters
+After = Callable[[Speed, int, int], float]
 
 
 class TimeOverError(UnfreezeError):
@@ -58,15 +60,21 @@ class Work:
     train: int = 0  # images
     val: int = 0
     per_image: float = 0.0  # seconds of one image through the whole model
-    after: float = 0.0  # seconds that everything after the search takes
+    saving: float = 0.0  # seconds that it takes to build, compare and save the model of the trial that is taken
+    tracing: float = 0.0  # seconds to trace the whole model
+    parameters: int = 0
+
+    @property
+    def speed(self) -> Speed:
+        return self.tracing, self.per_image, self.parameters
 
 
 class TimeLimit:
     """The time of one command.
 
-    `seconds`: None for no limit. `begun`: when they began, on the `clock`; None: now. `after(tracing, per_image,
-    parameters)`: an estimate of the seconds that the command takes after the search. `tracing`: seconds to trace the
-    whole model; `per_image`: of one image through it.
+    `seconds`: None for no limit. `begun`: when they began, on the `clock`; None: now. `after(speed, points, bases)`: an
+    estimate of the seconds that the command takes after a search that tried so many points, of so many combinations of
+    backbone and image size.
     """
 
     def __init__(
@@ -74,13 +82,14 @@ class TimeLimit:
         seconds: float | None = None,
         *,
         begun: float | None = None,
-        after: After = lambda tracing, per_image, parameters: 0.0,
+        after: After = lambda speed, points, bases: 0.0,
         clock: Clock = time.monotonic,
     ) -> None:
         self.seconds, self.after, self.clock = seconds, after, clock
         self.begun = clock() if begun is None else begun
         self.work: Work | None = None
         self.rates: dict[Kind, list[float]] = {}  # seconds an epoch of each trial
+        self.tried: set[tuple] = set()  # the points that have a trial
         self.passes: list[float] = []  # seconds of each pass over a frozen prefix
         self.stopped = False  # whether something was left out
         self._trial = self._pass = self._passed = 0.0
@@ -98,9 +107,12 @@ class TimeLimit:
         again = settings.refit * WHOLE + (settings.epochs * step if settings.fold_count > 1 else 0)  # or retrained
         saving = SAVING * tracing + per_image * (judged * (1 + settings.refit) + images * again)
         trained = images * max(1, settings.fold_count - 1)  # in an epoch: each fold's model leaves out a fold
-        after = saving + self.after(tracing, per_image, backbone.count_params())
-        work = Work(settings, trained, judged, per_image, after)
-        self.work = max(filter(None, (self.work, work)), key=lambda one: (one.after, one.per_image))
+        work = Work(settings, trained, judged, per_image, saving, tracing, backbone.count_params())
+
+        def rest(one: Work) -> tuple[float, float]:
+            return one.saving + self.after(one.speed, 1, 1), one.per_image
+
+        self.work = max(filter(None, (self.work, work)), key=rest)
 
     def _speed(self, model: keras.Model, images: np.ndarray) -> tuple[float, float]:
         """(seconds to trace the model, seconds of one image through it): how fast the machine is now."""
@@ -116,9 +128,13 @@ class TimeLimit:
     @property
     def end(self) -> float:
         """When the search has to have ended, on the clock."""
+        return self._end_after(len(self.tried), len({base for base, _ in self.tried}))
+
+    def _end_after(self, points: int, bases: int) -> float:
+        """The same, if it tries so many points, of so many combinations of backbone and image size."""
         if self.seconds is None or self.work is None:
             return math.inf
-        return self.begun + self.seconds - self.work.after
+        return self.begun + self.seconds - self.work.saving - self.after(self.work.speed, points, bases)
 
     def resume(self, oracle: keras_tuner.Oracle, seconds: dict[str, float | None]) -> None:
         """Take over what trials took in earlier calls (`seconds`, by their ids), and plan the rungs of halving."""
@@ -126,6 +142,7 @@ class TimeLimit:
             oracle.fits = self.fits
         for name, taken in seconds.items():
             values = oracle.trials[name].hyperparameters.values
+            self.tried.add(_point(values))
             if taken is not None and self.work is not None:
                 self._note(values, taken + OVERHEAD)
 
@@ -140,7 +157,8 @@ class TimeLimit:
         needed = fmean(known) * head + sum(size * self._seconds(None, end - first) for size, first, end in later)
         if configurations <= len(settings.bases):  # each base has its first trial before any has a second one
             needed += max(self.passes, default=0.0)
-        fits = self.clock() + needed <= self.end
+        bases = min(configurations, len(settings.bases))
+        fits = self.clock() + needed <= self._end_after(configurations, bases)
         self.stopped |= not fits
         return fits
 
@@ -152,6 +170,7 @@ class TimeLimit:
         self._trial, self._pass, self._passed, self._steady = self.clock(), 0.0, 0.0, None
         self._done = self._first = 0
         values = trial.hyperparameters.values
+        self.tried.add(_point(values))
         self._epochs = _epochs(values, self.work.settings)
         expected = self._seconds(self._kind(values), self._epochs)
         if self.clock() >= self.end or (completed(oracle) and self.clock() + expected > self.end):
@@ -202,18 +221,8 @@ class TimeLimit:
                 raise NoAnswerError(str(over)) from None
 
     def left_out(self, oracle: keras_tuner.Oracle) -> str:
-        """What the search did not do: "time limit 30m: 5 of 8 heads, 2 of 4 fine-tunings"; "" if nothing was left out.
-
-        Under halving, heads that were left out before the fine-tunings began are not made later, whatever the limit is.
-        """
-        limited = self.stopped and self.seconds is not None
-        if isinstance(oracle, HalvingOracle):
-            told, heads_stay = _left_of_halving(oracle)
-            if heads_stay and not limited:
-                return f"{heads_stay}; the fine-tunings began without the others"
-        elif limited:
-            told = _left_of_trials(oracle)
-        return f"time limit {duration(self.seconds or 0.0)}: {told}" if limited else ""
+        """What the search did not do, in words (`tuning.left_out`); "" if nothing was left out."""
+        return left_out(oracle, self.seconds if self.stopped else None)
 
     def _note(self, values: dict[str, Any], seconds: float) -> None:
         assert self.work is not None
@@ -221,11 +230,13 @@ class TimeLimit:
         self.rates.setdefault(self._kind(values), []).append(rate)
 
     def _seconds(self, kind: Kind | None, epochs: int) -> float:
-        """What a trial will take: as those of its kind did; else as the slowest depth did; else what one forward pass
-        makes expect. `kind`: None for a depth that is not known yet."""
+        """What a trial will take: as those of its kind did; else as the slowest depth of its base did, or of any; else
+        what one forward pass makes expect. `kind`: None for a depth that is not known yet."""
         assert self.work is not None
         own = self.rates.get(kind) if kind else None
-        others = [fmean(rates) for (_, depth), rates in self.rates.items() if depth != HEAD]
+        tuned = {(base, depth): fmean(rates) for (base, depth), rates in self.rates.items() if depth != HEAD}
+        same_base = [rate for (base, _), rate in tuned.items() if kind and base == kind[0]]
+        others = same_base or list(tuned.values())
         if own:
             return fmean(own) * epochs
         if kind and kind[1] == HEAD:
@@ -246,9 +257,9 @@ class TimeLimit:
         assert self.work is not None
         assert self.seconds is not None
         self.stopped = True
-        needed = MORE * (self.clock() - self.begun + left + self.work.after)
-        rest = f", {duration(_rounded(self.work.after))} of them for what comes after the search"
-        after = rest if self.work.after else ""
+        rest = self.begun + self.seconds - self.end
+        needed = MORE * (self.clock() - self.begun + left + rest)
+        after = f", {duration(_rounded(rest))} of them for what comes after the search" if rest else ""
         raise TimeOverError(
             f"--time-limit {duration(self.seconds)} is too short for the first trial: about "
             f"{duration(_rounded(needed))} would do{after}. What was computed is kept; repeat the command with a "
@@ -256,44 +267,17 @@ class TimeLimit:
         )
 
 
-def _left_of_halving(oracle: HalvingOracle) -> tuple[str, str]:
-    """(what was done of the whole, the same of the heads alone if there will be no more of them)."""
-    trials = list(oracle.trials.values())
-    asked = min(oracle.configurations, point_count(oracle.hyperparameters))
-    ended = [trial for trial in trials if trial.status in FINISHED]
-    first, later = (sum((_rung(trial) > 0) == more for trial in ended) for more in (False, True))
-    begun = sum(_rung(trial) > 0 for trial in trials)
-    plan = rungs(max(1, first if begun else asked), oracle.head_epochs, oracle.max_epochs)
-    heads = f"{first} of {asked} {'heads' if oracle.head_epochs else 'first trainings'}"
-    tuned = f"{later} of {max(begun, sum(size for size, *_ in plan[1:]))} fine-tunings"
-    return f"{heads}, {tuned}", heads if begun and first < asked else ""
-
-
-def _left_of_trials(oracle: keras_tuner.Oracle) -> str:
-    ended = sum(trial.status in FINISHED for trial in oracle.trials.values())
-    limit = getattr(oracle, "limit", None)
-    if limit is None:
-        return f"hyperband's schedule ended after {ended} trials"
-    return f"{ended} of {min(limit, point_count(oracle.hyperparameters))} trials"
-
-
 def _epochs(values: dict[str, Any], settings: Settings) -> int:
     return int(values.get("tuner/epochs", settings.epochs) - values.get("tuner/initial_epoch", 0))
 
 
-def _rung(trial: OracleTrial) -> int:
-    return int(trial.hyperparameters.values.get("tuner/rung", 0))
+def _point(values: dict[str, Any]) -> tuple:
+    """(the values of its base, all of its values) of a trial, the same for one that goes on from another."""
+    own = sorted((name, value) for name, value in values.items() if not name.startswith("tuner/"))
+    return tuple(base_of(values).values()), tuple(own)
 
 
 def _rounded(seconds: float) -> float:
     """An estimate, rounded up to ten seconds, or to a minute from two on."""
     step = 10 if seconds <= 120 else 60
     return math.ceil(seconds / step) * step
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `--time-limit` takes them, a part of one rounded up: "30s", "30m", "1h30m", "2m5s"."""
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = {"h": hours, "m": minutes, "s": rest}
-    return "".join(f"{number}{unit}" for unit, number in parts.items() if number) or "0s"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unfreeze.device_limits import MOST, TIED
+
 if TYPE_CHECKING:
     from tuning.results import SearchResult
 
@@ -22,18 +24,19 @@ NO_LATENCIES = "no latencies of the files"
 
 @dataclass(frozen=True)
 class After:
-    """What comes after a search. Called with the seconds to trace the Keras model, the seconds of one image through it
-    and the number of its parameters, it gives an estimate in seconds, fitted to the main job and the demo
-    (benchmarks/RESULTS.md). The model is the slowest of the search."""
+    """What comes after a search. Called with the speed of its slowest model (seconds to trace it, seconds of one image
+    through it, the number of its parameters) and with how many points and combinations of backbone and image size were
+    tried, it gives an estimate in seconds, fitted to the main job and the demo (benchmarks/RESULTS.md)."""
 
     files: int = 0  # that are exported; 0: the command ends with its search
     images: int = 0  # of the test part and those that judge the trials, on which each of them runs
-    finalists: int = 0  # trained models whose files are measured; they are of all the search's backbones and sizes
-    judged: int = 0  # images that judge the trials, on which each of these runs
+    judged: int = 0  # images that judge the trials, on which the finalists' files run; 0: no file is measured
 
-    def __call__(self, tracing: float, per_image: float, parameters: int) -> float:
+    def __call__(self, speed: tuple[float, float, int], points: int, bases: int) -> float:
+        tracing, per_image, parameters = speed
         own = FILE * tracing + MILLION * parameters / 1e6
-        measured = SMALLER * self.finalists * (own + self.judged * per_image * RUN)
+        finalists = min(points, bases + TIED, MOST) if self.judged else 0
+        measured = SMALLER * finalists * (own + self.judged * per_image * RUN)
         if not self.files:
             return measured
         return measured + START * tracing + self.files * own + self.images * per_image * (1 + RUN * self.files)
@@ -58,8 +61,8 @@ def keep_latencies(result: SearchResult, run: Path) -> SearchResult:
 
 def without_latencies(result: SearchResult, run: Path, limit: float | None) -> SearchResult:
     """The result, which says that there was no time to measure the files' latencies, as the run then does."""
+    from tuning.left_out import duration
     from tuning.results import write_left_out
-    from tuning.time_limit import duration
 
     head = f"{result.left_out}," if result.left_out else f"time limit {duration(limit or 0.0)}:"
     told = f"{head} {NO_LATENCIES}"

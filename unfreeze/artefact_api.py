@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from toolkit.process.keras_start import start_keras
 from toolkit.progress import SILENT, Listener, Progress
 from toolkit.storage.local_path import local_path
 from toolkit.storage.lock import alone, check_run
+from unfreeze.picked import limits_of
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from export.artefacts import Manifest
@@ -36,11 +38,13 @@ def export(
 ) -> Manifest:
     """Write RUN's model as files: all variants, or some. Variants that could not be written are listed in `failed`.
 
-    `data`: where the images are now, if they were moved since the run.
+    `data`: where the images are now, if they were moved since the run. The file of the device whose limits the search
+    kept is made so that it keeps them, if there is a way.
     """
     check_run(local_path(run))
     with alone(local_path(run)):
         opened = load(run, data)
+        settings = settings if settings.within else replace(settings, within=limits_of(opened.path).measured_here)
         start(listener.progress)
         from export.write import export as write
 

@@ -58,7 +58,8 @@ class FileJudge:
         left = list(candidates)
         while left:
             chosen = finalists_among(self.run, left)
-            found |= measured(self.run, chosen, load, self.limits.variant, self.export, self.listener.progress)
+            export = replace(self.export, within=self.limits.measured_here)
+            found |= measured(self.run, chosen, load, self.limits.variant, export, self.listener.progress)
             broken = self._broken([one for one in candidates if one.trial in found], found)
             over = [one for one in candidates if broken.get(one.trial)]
             kept = [one for one in left if not any(self._breaks_too(one, other, found, broken) for other in over)]

@@ -24,7 +24,7 @@ from toolkit.training.model_file import fold_temperature
 from tuning.checkpoints import CHECKPOINT
 from tuning.selection import Candidate
 from tuning.trial_files import trial_folder
-from unfreeze.finalists import Finalist, read_finalists, write_finalists
+from unfreeze.finalists import Finalist, as_json, read_finalists, write_finalists
 
 if TYPE_CHECKING:
     import keras
@@ -36,13 +36,13 @@ def measured(
     run: Run, candidates: Sequence[Candidate], load: Load, variant: Variant, export: ExportSettings, progress: Progress
 ) -> dict[str, Finalist]:
     """trial -> what was measured of its file. Those that are not measured yet, or failed, are written and measured."""
-    made = made_by(export)
+    made, within = made_by(export), export.within
     digests = {one.trial: file_digest(trial_folder(run, one.trial).path / CHECKPOINT) for one in candidates}
     stored = read_finalists(run.path)
     own = [
         one for one in stored if (one.file, one.made) == (variant.name, made) and one.weights == digests.get(one.trial)
     ]
-    known = {one.trial: one for one in own if _is_whole(run, one)}
+    known = {one.trial: one for one in own if _is_whole(run, one) and one.is_kept_within(within)}
     missing = [one for one in candidates if one.trial not in known]
     if missing:
         models = _trained(run, missing, load, variant, progress)
@@ -50,7 +50,9 @@ def measured(
         for one in missing:
             got = found[one.trial]
             names = (one.trial, digests[one.trial], variant.name, made)
-            known[one.trial] = Finalist(*names, got.features, _accuracy(run, one, got), got.probe)
+            decided = as_json(within) if len(got.ways) > 1 and max(got.ways) > 1 else ""
+            accuracy, ways = _accuracy(run, one, got), max(1, len(got.ways))
+            known[one.trial] = Finalist(*names, got.features, accuracy, got.probe, ways, decided)
             _write_answers(run, known[one.trial], got)
         others = [one for one in stored if one.file != variant.name or one.trial not in known]
         write_finalists(run.path, (*others, *known.values()))
@@ -75,7 +77,7 @@ def _trained(
 
 
 def made_by(export: ExportSettings) -> str:
-    """A digest of the settings on which the file of a variant depends."""
+    """A digest of the settings on which the file of a variant depends, beside the limits (`is_kept_within`)."""
     told = json.dumps([export.calibration, list(export.float_layers), export.margin])
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 

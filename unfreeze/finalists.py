@@ -3,11 +3,12 @@ RUN/finalists.json; `unfreeze.finalist_files` measures them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from export.limits import Probe
+from export.limits import Limits, Probe, scaled
 from toolkit.errors import UnfreezeError
 from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_fields, plain_record
@@ -26,6 +27,18 @@ class Finalist:
     features: int  # channels of the pooled features
     accuracy: float  # of the file on the validation images; with folds, of the folds' models, each on its own fold
     probe: Probe  # on one thread of this machine
+    ways: int = 1  # to int8, that gave a file
+    within: str = ""  # the limits that decided which of them was kept, as JSON; "": none did
+
+    def is_kept_within(self, limits: Limits) -> bool:
+        """Whether an export within these limits would keep the same way to int8. `limits`: of what is measured here."""
+        if self.within or self.ways == 1:
+            return self.within in ("", as_json(limits))
+        return not limits.broken(scaled(self.probe, limits.latency_scale))
+
+
+def as_json(limits: Limits) -> str:
+    return json.dumps(asdict(limits))
 
 
 def read_finalists(run: Path) -> list[Finalist]:

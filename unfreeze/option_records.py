@@ -57,7 +57,8 @@ def columns(values: dict[str, Any]) -> DataSettings:
 def export_settings(values: dict[str, Any]) -> ExportSettings:
     """The ExportSettings of the options in EXPORT, which are removed from `values`."""
     with _as_typed():
-        return ExportSettings(**{field.name: values.pop(field.name) for field in fields(ExportSettings)})
+        names = [field.name for field in fields(ExportSettings) if field.name in values]
+        return ExportSettings(**{name: values.pop(name) for name in names})
 
 
 def verify_settings(values: dict[str, Any]) -> VerifySettings:

@@ -19,7 +19,7 @@ from unfreeze.api import Finished, finish
 from unfreeze.artefact_api import PathLike, load, start
 from unfreeze.device_limits import device_of, read_probes
 from unfreeze.front_points import FrontPoint, read_front
-from unfreeze.picked import Picked, read_pick, write_pick
+from unfreeze.picked import Picked, read_pick, recorded
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def pick(
 
         picked = Picked(trial, limits, _as_before(opened, limits))
         inner = FileJudge(opened, limits, listener, picked.export, strict=True) if trial is None else _only(trial)
-        judge = _recorded(inner, opened, picked)
+        judge = recorded(inner, opened.path, picked)
         told = read_probes(opened.path)
         device = device_of(opened, *told, judge) if told else Device(judge=judge)
         result = keep_latencies(search(opened, listener, device=device, more=False), opened.path)
@@ -110,17 +110,6 @@ def _only(trial: int) -> Judge:
         return Judged(candidates, taken=names[trial])
 
     return judge
-
-
-def _recorded(judge: Judge, run: Run, picked: Picked) -> Judge:
-    """The same judge; what was asked for is written when it has found a trial, before the model is replaced."""
-
-    def recorded(candidates: Sequence[Candidate], load: Any) -> Judged:
-        judged = judge(candidates, load)
-        write_pick(run.path, picked)
-        return judged
-
-    return recorded
 
 
 def _as_before(run: Run, limits: Limits) -> ExportSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from export.limits import Limits
@@ -10,12 +11,11 @@ from toolkit.errors import UnfreezeError
 from toolkit.own.parts import Own
 from toolkit.progress import Listener
 from toolkit.settings import Settings
-from toolkit.storage.files import remove
 from toolkit.storage.local_path import local_path
 from unfreeze.after_search import After
 from unfreeze.artefact_api import DATA, PathLike, start
-from unfreeze.device_limits import MOST, PROBES, TIED, device_of, probe_search
-from unfreeze.picked import PICK
+from unfreeze.device_limits import PROBES, device_of, probe_search
+from unfreeze.picked import recorded
 
 if TYPE_CHECKING:  # light at import: `--help` loads this module
     from toolkit.run import Run
@@ -31,9 +31,8 @@ def searched(
     from tuning.search import search
     from tuning.time_limit import TimeLimit
 
-    settings, device, finalists = opened.settings, ANY, 0
+    settings, device, measures = opened.settings, ANY, False
     files = len(export.variants) if export else 0
-    remove(opened.path / PICK)  # the search takes a trial of its own
     if limits and opened.own.head is not None:
         raise UnfreezeError("limits are measured with the usual head; leave them out, or the head of your own")
     if limits or (opened.path / PROBES).exists():
@@ -42,9 +41,10 @@ def searched(
         probed = probe_search(opened, limits, listener.progress)
         listener.on_probes(limits, probed)
         device = device_of(opened, limits, probed, FileJudge(opened, limits, listener, export or EXPORT))
-        finalists = min(MOST, len(settings.bases) + TIED)
+        measures = True
+    device = replace(device, judge=recorded(device.judge, opened.path, None))
     judged, tested = (len(opened.images.select(*parts)) for parts in (settings.judged_on, ("test",)))
-    after = After(files, judged + tested, finalists, judged)
+    after = After(files, judged + tested, judged if measures else 0)
     return search(opened, listener, TimeLimit(settings.time_limit, begun=begun, after=after), device)
 
 

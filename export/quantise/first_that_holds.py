@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export.limits import NO_LIMITS, Limits, Probe, scaled
 from export.quantise.calibration import Judged
 from export.runtimes.runners import load
 from toolkit.errors import UnfreezeError, short_reason
@@ -26,6 +27,7 @@ from toolkit.storage.files import atomic
 BATCH, TIMED = 32, 20  # images
 SLOWER = 2.0  # times the latency of the float32 file: an int8 file that takes longer is of no use
 LEAST_DELAY = 1.0  # ms: an int8 file that takes no more than this longer than the float32 file is never too slow
+NEAREST = 1.05  # where all files break the limits: how far from them one may be, in times what the nearest one is
 EQUALLY_FAST = 1.5  # latencies that differ by no more than this factor count as equal: a machine may be busy
 
 
@@ -55,6 +57,7 @@ class Attempt:
     bytes: int | None = None
     latency_ms: float | None = None  # median, an image at a time on one thread
     float32_latency_ms: float | None = None  # of the float32 file, measured in turn with it
+    excess: float = 0.0  # how many times a limit of the device its worst value is; 0: there is none
     note: str = ""  # what limits the verdict, as words
     error: str = ""  # why there is no file that runs
     float_layers: tuple[str, ...] = ()
@@ -80,6 +83,7 @@ class Int8Judge:
     answers: np.ndarray  # float32 [N, C]: to these
     margin: float  # accuracy that may be lost, a fraction
     float32_file: Path  # whose latency the others are compared with
+    within: Limits = NO_LIMITS  # of the device
 
     def __call__(self, way: str, path: Path) -> Attempt:
         """Run the file over the images. Raises UnfreezeError if its answers are not numbers, and what its runtime
@@ -113,7 +117,9 @@ class Int8Judge:
         notes = ["judged by the estimate alone"] if estimated else []
         notes += ["too slow"] if attempt.is_too_slow else []
         accepted = is_accepted(pair, self.margin) and not attempt.is_too_slow
-        return replace(attempt, accepted=accepted, note="; ".join(notes))
+        probe = scaled(Probe(path.stat().st_size / 1e6, latency), self.within.latency_scale)
+        notes += self.within.broken(probe)
+        return replace(attempt, accepted=accepted, excess=self.within.excess(probe), note="; ".join(notes))
 
 
 def can_tell(images: int, margin: float) -> bool:
@@ -148,8 +154,9 @@ def standard_error(pair: PairedAnswers) -> float:
 def first_that_holds(
     ways: Iterable[Way], path: Path, judge: Callable[[str, Path], Attempt], progress: Progress = silent
 ) -> tuple[Attempt, ...]:
-    """Write `path` by the first way that is accepted, or else by the one that `best_of` names. The cheapest ways come
-    first. Raises UnfreezeError if no way gave a file that runs."""
+    """Write `path` by the first way that is accepted, or else by the one that `best_of` names; so, too, if that one
+    breaks a limit of the device: those before it are smaller, or as small. The cheapest ways come first. Raises
+    UnfreezeError if no way gave a file that runs."""
     attempts: list[Attempt] = []
     with tempfile.TemporaryDirectory() as folder:
         files: list[Path] = []
@@ -166,23 +173,27 @@ def first_that_holds(
             progress(what, 1, 1)
             if attempt.accepted:
                 break
-        kept = len(attempts) - 1 if attempts and attempts[-1].accepted else best_of(attempts)
+        holds = attempts and attempts[-1].accepted and attempts[-1].excess <= 1
+        kept = len(attempts) - 1 if holds else best_of(attempts)
         with atomic(path) as temporary:
             temporary.write_bytes(files[kept].read_bytes())
     return tuple(replace(attempt, kept=number == kept) for number, attempt in enumerate(attempts))
 
 
 def best_of(attempts: Sequence[Attempt]) -> int:
-    """The index of the attempt that is kept if none is accepted: the fastest of those that lose least. Too slow ones
-    count only if all are. An attempt loses as little as the best one if it loses no more than one standard error of the
-    best one's loss beyond it (the one-standard-error rule: Breiman, Friedman, Olshen and Stone, Classification and
-    Regression Trees, 1984). Of those equally fast the one that loses least is kept. Raises UnfreezeError if none gave a
-    file that runs.
+    """The index of the attempt that is kept if none is accepted: the fastest of those that lose least. Those that break
+    a limit of the device count only if all do, and then the nearest ones; too slow ones only if all are.
+
+    An attempt loses as little as the best one if it loses no more than one standard error of the best one's loss beyond
+    it (the one-standard-error rule: Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984). Of
+    those equally fast the one that loses least is kept. Raises UnfreezeError if none gave a file that runs.
     """
     ran = [number for number, attempt in enumerate(attempts) if not attempt.error]
     if not ran:
         raise UnfreezeError("; ".join(f"{attempt.step}: {attempt.error}" for attempt in attempts))
-    usable = [number for number in ran if not attempts[number].is_too_slow] or ran
+    most = max(1.0, NEAREST * min(attempts[number].excess for number in ran))
+    within = [number for number in ran if attempts[number].excess <= most]
+    usable = [number for number in within if not attempts[number].is_too_slow] or within
 
     def loss(number: int) -> tuple[float, float]:
         return attempts[number].lost or 0.0, attempts[number].difference or 0.0
