@@ -123,6 +123,39 @@ def test_a_small_space_is_exhausted_and_halved(tmp_path: Path, count: int, expec
     assert len(completed(tuner.oracle)) == len(tuner.ran) == sum(expected)
 
 
+def test_where_the_deepest_is_the_best_the_search_goes_deeper_as_long_as_that_helps(tmp_path: Path) -> None:
+    """The loss is least at a depth of 16; beyond it the first is worse, and ends it."""
+
+    def loss(point: dict[str, Any]) -> float:
+        return abs(16 - point["unfreeze"]) + (0.0 if point["tuner/rung"] else 50.0)
+
+    asked: list[int] = []
+
+    def deeper(values: dict[str, Any]) -> int:
+        asked.append(values["unfreeze"])
+        return 2 * values["unfreeze"]
+
+    tuner = halving(tmp_path, loss, grid(unfreeze=5), max_trials=5)
+    tuner.oracle.deeper = deeper
+    search(tuner)
+    assert asked == [4, 8, 16]
+    first, second, third = rung(tuner, 3)
+    assert [trial.hyperparameters.values["unfreeze"] for trial in (first, second, third)] == [8, 16, 32]
+    assert all("tuner/trial_id" not in trial.hyperparameters.values for trial in (first, second, third))
+    assert sizes(tuner) == [5, 3, 2]
+    again = halving(tmp_path, loss, grid(unfreeze=5), max_trials=5)
+    again.oracle.deeper = deeper
+    assert not search(again).ran
+    assert asked == [4, 8, 16]
+
+
+def test_where_the_deepest_is_not_the_best_it_does_not_go_deeper(tmp_path: Path) -> None:
+    tuner = halving(tmp_path, lambda point: float(abs(2 - point["unfreeze"])), grid(unfreeze=5), max_trials=5)
+    tuner.oracle.deeper = lambda values: 99
+    search(tuner)
+    assert not rung(tuner, 3)
+
+
 # Who goes on
 
 

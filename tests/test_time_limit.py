@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -364,11 +365,41 @@ def test_where_the_rest_takes_longer_than_expected_the_latencies_are_left_out_an
     assert not leaves_no_time_for_latencies(None, 1e9, 1e9)
 
 
+def test_it_goes_deeper_by_itself_where_time_is_left(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.pictures import write_pictures
+    from toolkit.run import prepare
+    from tuning.search import search
+    from tuning.trial_records import completed
+
+    data = write_pictures(tmp_path / "data", per_class=12)
+    monkeypatch.setattr("toolkit.settings.DEPTHS", (1,))
+    deepest_first = lambda oracle: sorted(completed(oracle), key=depth, reverse=True)  # noqa: E731
+    monkeypatch.setattr("tuning.oracles.halving.completed", deepest_first)
+    settings = replace(TINY, unfreeze=(), oracle="halving", tune_epochs=2, time_limit=900.0)
+    run = prepare(data, tmp_path / "run", settings)
+    depths = [trial.unfreeze for trial in search(run, limit=TimeLimit(900.0)).trials if trial.status == "COMPLETED"]
+    assert depths[-2:] == [2, 3]
+    again = search(run, limit=TimeLimit(1e6))
+    assert [trial.unfreeze for trial in again.trials] == depths
+    clock = Clock()
+    run = prepare(data, tmp_path / "short", settings)
+    real = TimeLimit.epoch
+    monkeypatch.setattr(TimeLimit, "epoch", lambda self: (clock.passes(10), real(self))[1])
+    short = search(run, limit=TimeLimit(100.0, clock=clock))
+    assert {trial.unfreeze for trial in short.trials} == {1}
+    assert short.left_out == ""
+
+
+def depth(trial: Any) -> tuple[int, int]:
+    return trial.hyperparameters.values["unfreeze"], trial.hyperparameters.values["tuner/rung"]
+
+
 def test_a_search_that_is_cut_short_gives_a_model_says_so_and_goes_on(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With real trials: every epoch is said to take ten seconds."""
-    from dataclasses import replace
 
     from tests.pictures import write_pictures
     from toolkit.run import prepare

@@ -22,7 +22,7 @@ class BaseModel:
     """The backbone with its pre-trained weights, and the images on which its trials are trained and judged. With folds,
     `train` and `val` are the same images.
 
-    `settings`: those of the trials that start from it; their depths are all that these trials have. `model`: that of a
+    `settings`: those of the trials that start from it. `model`: that of a
     base that differs in its augmentation only; None: it is built.
     """
 
@@ -39,17 +39,19 @@ class BaseModel:
         self.model = model or build_model(self.spec, settings.weights)
         self.parameters = self.model.count_params() - head_parameters(self.model)  # of the backbone alone
         self._activations: Activations | None = None
+        self._depths: set[int] = set()  # those of which the activations are there
 
     def is_cut(self, depth: int) -> bool:
         """Whether a trial of this depth trains only a suffix. At the deepest nothing is frozen that could be shared."""
         return self.settings.cache and depth < deepest(self.spec.backbone)
 
-    def activations(self) -> Activations:
-        """The activations that the trials share; they are computed when the first trial asks for them."""
-        if self._activations is None:
-            depths = {0, *self.settings.space[2]} - {deepest(self.spec.backbone)}
+    def activations(self, depth: int) -> Activations:
+        """The activations that the trials share, at the depths of the search and at this one; they are computed when
+        the first trial asks for them."""
+        if self._activations is None or depth not in self._depths:
+            self._depths |= {0, depth, *self.settings.space[2]} - {deepest(self.spec.backbone)}
             parts = {"train": self.train, "val": self.val}
-            self._activations = compute_activations(self.run, self.model, self.spec, parts, depths, self.progress)
+            self._activations = compute_activations(self.run, self.model, self.spec, parts, self._depths, self.progress)
         return self._activations
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,16 +19,20 @@ from keras_tuner.engine.trial import Trial as OracleTrial
 
 from toolkit.data.folds import draw_folds
 from toolkit.errors import NoAnswerError
+from toolkit.models.backbones import deepest
 from toolkit.models.spec import POINT
 from toolkit.own.space import own_space, values_of
 from toolkit.own.try_out import refused, try_out
 from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
+from toolkit.settings import Settings
+from toolkit.settings_rules import FollowedTuple
 from toolkit.stats.scores import SCORES
 from toolkit.storage.files import write_json
 from toolkit.training.history import Row
 from tuning import memory
 from tuning.device import ANY, Device
+from tuning.oracles.halving import HalvingOracle
 from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, read_left_out, write_left_out, write_trials
 from tuning.retrain import retrained
@@ -93,6 +98,8 @@ def search(
         report(oracle)
     limit.resume(oracle, {row.trial: row.seconds for row in trial_rows(run, oracle)})
     if more:
+        if isinstance(oracle, HalvingOracle):
+            oracle.deeper = lambda values: _deeper(settings, values) if limit.fits_deeper(values) else None
         with memory.gc_frozen(), limit.ending(oracle):
             tuner.search(verbose=0)
     if not completed(oracle):
@@ -113,6 +120,13 @@ def search(
         listener.on_epoch,
     )
     return replace(result, kept=row)
+
+
+def _deeper(settings: Settings, values: Mapping[str, Any]) -> int | None:
+    """Twice the unfreeze depth of a point, as far as its backbone goes; None if it is unfrozen to the end, or if the
+    user named the depths."""
+    depth, most = values["unfreeze"], deepest(settings.at(base_of(values)).backbone)
+    return min(2 * depth, most) if isinstance(settings.unfreeze, FollowedTuple) and 0 < depth < most else None
 
 
 def _oracle(run: Run, labels: np.ndarray, space: keras_tuner.HyperParameters, device: Device) -> keras_tuner.Oracle:

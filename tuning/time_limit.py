@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
@@ -37,6 +37,7 @@ OVERHEAD = 3.0  # seconds a trial takes beside its epochs: building, compiling, 
 SUFFIX, WHOLE = 0.7, 5.0  # a training step on one image, in forward passes through the whole model
 FORWARD = 0.3  # the same for an image of the validation part, through the suffix
 LEAST_SECONDS = 2.0  # of a pass over the prefix, before its speed is believed
+DEEPER = 2.0  # times the epochs of the slowest depth: those of one twice as deep
 HEAD = "head"  # in place of a depth: a trial that trains a head alone
 SAVING = 6.0  # times the tracing of the model: the model of the trial that is taken is built, compared and saved
 IMAGES = 32  # on which the machine's speed is measured
@@ -162,6 +163,17 @@ class TimeLimit:
         self.stopped |= not fits
         return fits
 
+    def fits_deeper(self, values: Mapping[str, Any]) -> bool:
+        """Whether there is a limit, and time for a trial of this point that unfreezes twice as much and needs a pass of
+        its own."""
+        if self.work is None:
+            return False
+        settings = self.work.settings
+        passed = max(self.passes, default=self.work.per_image * self.work.train * settings.view_count)
+        needed = DEEPER * self._seconds(self._kind(values), settings.epochs) + passed
+        bases = len({base for base, _ in self.tried})
+        return self.clock() + needed <= self._end_after(len(self.tried) + 1, bases)
+
     def begin(self, oracle: keras_tuner.Oracle, trial: OracleTrial) -> None:
         """A trial is about to run. Raises TimeOverError if it does not fit; the first one always does, if there is time
         at all."""
@@ -247,7 +259,7 @@ class TimeLimit:
         step = SUFFIX if work.settings.cache else WHOLE
         return OVERHEAD + epochs * work.per_image * (work.train * step + work.val * FORWARD)
 
-    def _kind(self, values: dict[str, Any]) -> Kind:
+    def _kind(self, values: Mapping[str, Any]) -> Kind:
         assert self.work is not None
         only_head = 0 < values.get("tuner/epochs", math.inf) <= self.work.settings.head_epochs
         return tuple(base_of(values).values()), HEAD if only_head else values.get("unfreeze")
@@ -267,11 +279,11 @@ class TimeLimit:
         )
 
 
-def _epochs(values: dict[str, Any], settings: Settings) -> int:
+def _epochs(values: Mapping[str, Any], settings: Settings) -> int:
     return int(values.get("tuner/epochs", settings.epochs) - values.get("tuner/initial_epoch", 0))
 
 
-def _point(values: dict[str, Any]) -> tuple:
+def _point(values: Mapping[str, Any]) -> tuple:
     """(the values of its base, all of its values) of a trial, the same for one that goes on from another."""
     own = sorted((name, value) for name, value in values.items() if not name.startswith("tuner/"))
     return tuple(base_of(values).values()), tuple(own)

@@ -112,8 +112,8 @@ class TrialModel(keras_tuner.HyperModel):
         """
         spec, base, settings = self.spec(hp), self.base(hp.values), self.settings.at(hp.values)
         span = range(initial_epoch, epochs or settings.epochs)
-        shared = base.activations() if base.is_cut(spec.unfreeze) else None  # before the clock of this trial starts
-        started = time.perf_counter()
+        shared = base.activations(spec.unfreeze) if base.is_cut(spec.unfreeze) else None
+        started = time.perf_counter()  # the activations are not this trial's alone
         how = self.recipe(hp)
         training = StagedTraining(model, settings, callbacks, self.on_epoch, folds=settings.fold_count, how=how)
         if parent := hp.values.get("tuner/trial_id"):
@@ -149,7 +149,7 @@ class TrialModel(keras_tuner.HyperModel):
             return None
         turns.average()
         cut = base.is_cut(spec.unfreeze)
-        source = base.activations().source("val", spec.unfreeze) if cut else unaugmented(base.val)
+        source = base.activations(spec.unfreeze).source("val", spec.unfreeze) if cut else unaugmented(base.val)
         return predict_source(inference_function(turns.model), source, settings.batch_size)
 
     def _by_fold(self, answers: np.ndarray | None, labels: np.ndarray) -> list[float]:
@@ -174,7 +174,7 @@ class TrialModel(keras_tuner.HyperModel):
         if not base.is_cut(spec.unfreeze):
             yield from whole_stages(model, spec, base.train, base.val, settings)
             return
-        shared = base.activations()
+        shared = base.activations(spec.unfreeze)
         head = model if spec.unfreeze == 0 else keras.Model(model.get_layer("pool").output, model.output)
         yield "head", head, shared.source("train", 0), shared.source("val", 0)
         yield "tune", model, shared.source("train", spec.unfreeze), shared.source("val", spec.unfreeze)

@@ -108,7 +108,8 @@ SEARCH = [
         type=Duration(),
         show_default="none",
         help="Time that the call may take, such as 90s, 30m or 1h30m. The search ends early enough for all that comes "
-        "after it; what was left out is said, and a call with a higher limit goes on.",
+        "after it; what was left out is said, and a call with a higher limit goes on. Where time is left and the best "
+        "unfreeze depth is the deepest, halving goes deeper, unless --unfreeze is given.",
     ),
     option(
         "--folds",

@@ -18,7 +18,7 @@ from keras_tuner.engine.trial import Trial as OracleTrial
 from keras_tuner.engine.trial import TrialStatus
 
 from tuning.oracles.base import ResumableOracle
-from tuning.search_space import Values, base_of
+from tuning.search_space import OF, Values, base_of
 from tuning.trial_records import FINISHED, completed, rank
 
 SCHEDULE = ("tuner/epochs", "tuner/initial_epoch", "tuner/rung")  # trials of one point may differ in these
@@ -57,6 +57,9 @@ class HalvingOracle(ResumableOracle):
     Where `cost(trial)` is known, such as the latency of its file, the best trial of each backbone and image size that
     is cheaper than all that are better goes on, too, in the place of others: at most half of those that go on.
 
+    After all of them, where `deeper(values)` names a depth, the point of the best trial is tried once more with it, as
+    long as the best trial is a deeper one than the one before.
+
     `max_trials` may be raised until the second rung begins; from then on the bracket keeps its size.
     """
 
@@ -73,6 +76,7 @@ class HalvingOracle(ResumableOracle):
         super().__init__(**more)  # without a limit, because promoted trials do not count among the `max_trials`
         self.error, self.cost = error, cost
         self.fits: Callable[[int], bool] = lambda configurations: True  # whether there is time for so many
+        self.deeper: Callable[[Values], int | None] = lambda values: None  # the depth that there is time for
         self.configurations = max_trials
         self.head_epochs, self.max_epochs = head_epochs, max_epochs
 
@@ -83,8 +87,7 @@ class HalvingOracle(ResumableOracle):
         return {"status": TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED}
 
     def propose(self, trial_id: str) -> Values | None:
-        point = self._new_point()
-        return self._promotion() if point is None else point
+        return self._new_point() or self._promotion() or self._deepened()
 
     def _new_point(self) -> Values | None:
         """A new configuration for the first rung; None if the rung is full or every point was tried."""
@@ -114,6 +117,22 @@ class HalvingOracle(ResumableOracle):
                 span = {"tuner/epochs": end, "tuner/initial_epoch": first, "tuner/rung": number}
                 return left[0].hyperparameters.values | span | {"tuner/trial_id": left[0].trial_id}
         return None
+
+    def _deepened(self) -> Values | None:
+        """The point of the best trial with a greater depth, as a trial that begins anew; None if the best one is not as
+        deep as any of its base, was not fine-tuned, or if a trial still runs."""
+        running = any(trial.status not in FINISHED for trial in self.trials.values())
+        if running or not completed(self):
+            return None
+        best = completed(self)[0].hyperparameters.values
+        others = [values for trial in self.trials.values() if (values := trial.hyperparameters.values)]
+        deepest = max(values.get("unfreeze", 0) for values in others if base_of(values) == base_of(best))
+        if not best["tuner/rung"] or best.get("unfreeze") != deepest or (depth := self.deeper(best)) is None:
+            return None
+        last = len(rungs(1, self.head_epochs, self.max_epochs))
+        own = {name: value for name, value in best.items() if name != "tuner/trial_id"}
+        own |= {name: depth for name in own if name.partition(OF)[0] == "unfreeze"}
+        return own | {"tuner/epochs": self.max_epochs, "tuner/initial_epoch": 0, "tuner/rung": last}
 
     def _order(self, trials: list[OracleTrial]) -> list[OracleTrial]:
         """Best first, by `rank`. Of equal trials, the one whose unfreeze depth occurs least among those before it, then
