@@ -34,6 +34,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
         "tuning.oracles.halving",
         "tuning.time_limit",
         "tuning.left_out",
+        "tuning.trial_costs",
         "tuning.oracles.make",
         "tuning.oracles.bayesian",
         "tuning.oracles.hyperband",

@@ -22,7 +22,8 @@ from tuning.activations.cache import PASS
 from tuning.left_out import duration
 from tuning.oracles.halving import rungs
 from tuning.results import SearchResult, read_left_out, write_left_out
-from tuning.time_limit import HEAD, TimeLimit, TimeOverError, Work
+from tuning.time_limit import TimeLimit, TimeOverError
+from tuning.trial_costs import HEAD, TrialCosts, Work
 from unfreeze.after_search import After, leaves_no_time_for_latencies, without_latencies
 from unfreeze.option_types import Duration
 
@@ -74,7 +75,7 @@ def limited(
 
     tuner = ours(folder, script, kind, grid(a=12), max_trials=settings.trials, **EPOCHS)
     limit = tuner.limit = TimeLimit(seconds, clock=clock)
-    limit.work = Work(settings, saving=after)
+    limit.costs = TrialCosts(Work(settings, saving=after))
     limit.resume(tuner.oracle, dict.fromkeys(tuner.oracle.trials, None))
     with limit.ending(tuner.oracle):
         tuner.search(verbose=0)
@@ -123,7 +124,7 @@ def test_halving_begins_with_as_many_as_leave_time_for_the_later_rungs(
 
     tuner = ours(tmp_path, script, "halving", grid(a=12), max_trials=12, **EPOCHS)
     limit = tuner.limit = TimeLimit(seconds, clock=clock)
-    limit.work = work
+    limit.costs = TrialCosts(work)
     limit.resume(tuner.oracle, {})
     with limit.ending(tuner.oracle):
         tuner.search(verbose=0)
@@ -178,7 +179,7 @@ def test_what_an_earlier_call_took_tells_whether_the_first_trial_of_this_one_fit
     settings = Settings(trials=12, oracle="random")
     tuner, _ = limited(tmp_path, clock, 100, lambda point: 30.0, kind="random", settings=settings)
     limit = TimeLimit(20, clock=clock)
-    limit.work = Work(settings)
+    limit.costs = TrialCosts(Work(settings))
     limit.resume(tuner.oracle, {"0000": 30.0})
     trial = next(trial for trial in tuner.oracle.trials.values() if trial.status != "COMPLETED")
     with pytest.raises(TimeOverError):
@@ -198,7 +199,7 @@ def test_a_first_trial_always_begins_and_is_cut_where_it_takes_longer_than_the_l
 
     tuner = ours(tmp_path, script, "random", grid(a=3), max_trials=3)
     limit = tuner.limit = TimeLimit(60, clock=clock)
-    limit.work = Work(Settings(trials=3, oracle="random", head_epochs=5, tune_epochs=5), saving=20)
+    limit.costs = TrialCosts(Work(Settings(trials=3, oracle="random", head_epochs=5, tune_epochs=5), saving=20))
     begun.append(limit)
     said = "--time-limit 1m is too short for the first trial: about 6m would do, 20s of them for what comes after"
     with pytest.raises(NoAnswerError, match=said) as told, limit.ending(tuner.oracle):
@@ -222,7 +223,7 @@ def test_a_later_trial_that_takes_too_long_is_cut_and_what_was_complete_is_kept(
 
     tuner = ours(tmp_path, script, "random", grid(a=3), max_trials=3)
     limit = tuner.limit = TimeLimit(100, clock=clock)
-    limit.work = Work(Settings(trials=3, oracle="random"))
+    limit.costs = TrialCosts(Work(Settings(trials=3, oracle="random")))
     begun.append(limit)
     with limit.ending(tuner.oracle):
         tuner.search(verbose=0)
@@ -236,7 +237,7 @@ def test_a_pass_over_the_prefix_that_does_not_fit_ends_before_it_is_over(clock: 
     """1,000 images in 10 or 100 seconds, of 60."""
     told: list[tuple[str, int, int]] = []
     limit = TimeLimit(60, clock=clock)
-    limit.work = Work(SETTINGS)
+    limit.costs = TrialCosts(Work(SETTINGS))
     progress = limit.watched(lambda *what: told.append(what))
 
     def run() -> None:
@@ -269,12 +270,12 @@ def test_each_base_has_a_pass_that_is_timed_by_itself(clock: Clock, tmp_path: Pa
         return float(point["a"])
 
     tuner = ours(tmp_path, script, "random", grid(a=12), max_trials=12, **EPOCHS)
-    tuner.limit, limit.work = limit, Work(SETTINGS)
+    tuner.limit, limit.costs = limit, TrialCosts(Work(SETTINGS))
     with limit.ending(tuner.oracle):
         tuner.search(verbose=0)
     assert {(trial.status, trial.message) for trial in tuner.oracle.trials.values()} == {("COMPLETED", None)}
     assert not limit.stopped
-    for rates in limit.rates.values():
+    for rates in limit.costs.rates.values():
         assert all(5.0 <= rate * SETTINGS.epochs <= 6.1 for rate in rates)
 
 
@@ -282,10 +283,11 @@ def test_a_pass_that_is_still_to_come_counts(clock: Clock) -> None:
     """Heads take 5 s, a pass over the prefix 100 s. The third base has no pass yet, the fourth trial needs none."""
     settings = Settings(vary={"image_size": (32, 64, 96)}, head_epochs=5, tune_epochs=1)
     limit = TimeLimit(200, clock=clock)
-    limit.work = Work(settings)
-    limit.rates = {((32,), HEAD): [1.0], ((32,), 1): [1.0]}
+    limit.costs = costs = TrialCosts(Work(settings))
+    small, middle = ((("image_size", size),) for size in (32, 64))
+    costs.rates = {(small, HEAD): [1.0], (small, 1): [1.0]}
     assert limit.fits(3)
-    limit.passes = [100.0, 90.0]
+    costs.passes = {small: 100.0, middle: 90.0}
     assert limit.fits(3)
     clock.passes(95)
     assert not limit.fits(3)

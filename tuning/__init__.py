@@ -7,6 +7,7 @@ oracles               which point is tried next
 activations           activations of the frozen prefix, computed once, shared by all trials
 tuner                 KerasTuner's Tuner, made resumable, exactly repeatable and silent
 time_limit            ends the search in time
+trial_costs           what a trial will take
 left_out              what a search with a time limit did not do, in words
 device                what the device that a model is for changes of a search
 base_model            a backbone at an image size: what trials start from, and share

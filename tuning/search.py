@@ -85,8 +85,8 @@ def search(
     model = TrialModel(run, folds, tell, limit.watched(listener.progress))
     if more:
         largest = {one.get("backbone"): one for one in sorted(bases(space), key=lambda one: one.get("image_size", 0))}
-        for base in map(model.base, largest.values()):  # a fault of any of them shows before the first trial
-            limit.open(run, base.model, base.train, base.val)
+        for label, base in ((label, model.base(one)) for label, one in largest.items()):
+            limit.open(run, base.model, base.train, base.val, label)  # a fault of any shows before the first trial
             if run.own.given:
                 features = base.model.get_layer("pool").output.shape[-1]
                 try_out(run, base.spec, features, next(all_points(space)), values_of(own))

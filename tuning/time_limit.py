@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -23,51 +22,26 @@ from keras_tuner.engine.trial import Trial as OracleTrial
 from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.progress import Progress
 from toolkit.run import Run
-from toolkit.settings import Settings
 from toolkit.training.answers import inference_function
 from toolkit.training.batches import Part
 from tuning.activations.cache import PASS
 from tuning.left_out import duration, left_out
 from tuning.oracles.halving import HalvingOracle, rungs
-from tuning.search_space import base_of
+from tuning.trial_costs import OVERHEAD, SUFFIX, WHOLE, Speed, TrialCosts, Work, base_key, trial_epochs
 from tuning.trial_records import FINISHED, completed
 
 SLACK = 0.05  # fraction of the limit by which a trial may overrun before it is cut
-OVERHEAD = 3.0  # seconds a trial takes beside its epochs: building, compiling, saving
-SUFFIX, WHOLE = 0.7, 5.0  # a training step on one image, in forward passes through the whole model
-FORWARD = 0.3  # the same for an image of the validation part, through the suffix
 LEAST_SECONDS = 2.0  # of a pass over the prefix, before its speed is believed
-DEEPER = 2.0  # times the epochs of the slowest depth: those of one twice as deep
-HEAD = "head"  # in place of a depth: a trial that trains a head alone
 SAVING = 6.0  # times the tracing of the model: the model of the trial that is taken is built, compared and saved
 IMAGES = 32  # on which the machine's speed is measured
 TRIED = 2  # times that it is measured
 MORE = 1.1  # times the time that is needed: what is told to type
 Clock = Callable[[], float]
-Kind = tuple[tuple, Any]  # (the values of its base, its depth or HEAD) of a trial
-Speed = tuple[float, float, int]  # seconds to trace the whole model, seconds of one image through it, its parameters
 After = Callable[[Speed, int, int], float]
 
 
 class TimeOverError(UnfreezeError):
     """The search has to end now. Its text is for the user where no trial was completed."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is known of a search before a trial has ended."""
-
-    settings: Settings
-    train: int = 0  # images
-    val: int = 0
-    per_image: float = 0.0  # seconds of one image through the whole model
-    saving: float = 0.0  # seconds that it takes to build, compare and save the model of the trial that is taken
-    tracing: float = 0.0  # seconds to trace the whole model
-    parameters: int = 0
-
-    @property
-    def speed(self) -> Speed:
-        return self.tracing, self.per_image, self.parameters
 
 
 class TimeLimit:
@@ -88,18 +62,16 @@ class TimeLimit:
     ) -> None:
         self.seconds, self.after, self.clock = seconds, after, clock
         self.begun = clock() if begun is None else begun
-        self.work: Work | None = None
-        self.rates: dict[Kind, list[float]] = {}  # seconds an epoch of each trial
+        self.costs: TrialCosts | None = None  # of the search; None before it begins, and without a limit
         self.tried: set[tuple] = set()  # the points that have a trial
-        self.passes: list[float] = []  # seconds of each pass over a frozen prefix
         self.stopped = False  # whether something was left out
         self._trial = self._pass = self._passed = 0.0
         self._first = self._done = self._epochs = 0
         self._steady: tuple[float, int] | None = None  # when the pass had done its first images, and how many
 
-    def open(self, run: Run, backbone: keras.Model, train: Part, val: Part) -> None:
+    def open(self, run: Run, backbone: keras.Model, train: Part, val: Part, label: str | None = None) -> None:
         """The search of a run begins. One forward pass is measured, if there is a limit. If it is called for several
-        backbones, the slowest counts."""
+        backbones, each with its label and the largest of its images, the slowest counts."""
         if self.seconds is None:
             return
         tracing, per_image = self._speed(backbone, val.images[:IMAGES])
@@ -109,11 +81,13 @@ class TimeLimit:
         saving = SAVING * tracing + per_image * (judged * (1 + settings.refit) + images * again)
         trained = images * max(1, settings.fold_count - 1)  # in an epoch: each fold's model leaves out a fold
         work = Work(settings, trained, judged, per_image, saving, tracing, backbone.count_params())
+        known = self.costs or TrialCosts(work)
 
         def rest(one: Work) -> tuple[float, float]:
             return one.saving + self.after(one.speed, 1, 1), one.per_image
 
-        self.work = max(filter(None, (self.work, work)), key=rest)
+        models = known.models | {label: (per_image, val.images.shape[1])}
+        self.costs = TrialCosts(max(known.work, work, key=rest), models)
 
     def _speed(self, model: keras.Model, images: np.ndarray) -> tuple[float, float]:
         """(seconds to trace the model, seconds of one image through it): how fast the machine is now."""
@@ -133,9 +107,9 @@ class TimeLimit:
 
     def _end_after(self, points: int, bases: int) -> float:
         """The same, if it tries so many points, of so many combinations of backbone and image size."""
-        if self.seconds is None or self.work is None:
+        if self.seconds is None or self.costs is None:
             return math.inf
-        return self.begun + self.seconds - self.work.saving - self.after(self.work.speed, points, bases)
+        return self.begun + self.seconds - self.costs.work.saving - self.after(self.costs.work.speed, points, bases)
 
     def resume(self, oracle: keras_tuner.Oracle, seconds: dict[str, float | None]) -> None:
         """Take over what trials took in earlier calls (`seconds`, by their ids), and plan the rungs of halving."""
@@ -144,47 +118,41 @@ class TimeLimit:
         for name, taken in seconds.items():
             values = oracle.trials[name].hyperparameters.values
             self.tried.add(_point(values))
-            if taken is not None and self.work is not None:
-                self._note(values, taken + OVERHEAD)
+            if taken is not None and self.costs is not None:
+                self.costs.note(values, taken + OVERHEAD)
 
     def fits(self, configurations: int) -> bool:
         """Whether the first rung may have so many configurations, so that the later rungs fit, too."""
-        heads = [rate for (_, depth), rates in self.rates.items() if depth == HEAD for rate in rates]
-        known = heads or [rate for rates in self.rates.values() for rate in rates]
-        if configurations < 2 or self.work is None or not known:
+        if configurations < 2 or self.costs is None or not (heads := self.costs.heads()):
             return True
-        settings = self.work.settings
+        settings = self.costs.work.settings
         (_, _, head), *later = rungs(configurations, settings.head_epochs, settings.epochs)
-        needed = fmean(known) * head + sum(size * self._seconds(None, end - first) for size, first, end in later)
+        needed = fmean(heads) * head + sum(size * self.costs.tuning(end - first) for size, first, end in later)
         if configurations <= len(settings.bases):  # each base has its first trial before any has a second one
-            needed += max(self.passes, default=0.0)
+            needed += self.costs.next_pass()
         bases = min(configurations, len(settings.bases))
         fits = self.clock() + needed <= self._end_after(configurations, bases)
         self.stopped |= not fits
         return fits
 
     def fits_deeper(self, values: Mapping[str, Any]) -> bool:
-        """Whether there is a limit, and time for a trial of this point that unfreezes twice as much and needs a pass of
-        its own."""
-        if self.work is None:
+        """Whether there is a limit, and time for a trial of this point that unfreezes twice as much."""
+        if self.costs is None:
             return False
-        settings = self.work.settings
-        passed = max(self.passes, default=self.work.per_image * self.work.train * settings.view_count)
-        needed = DEEPER * self._seconds(self._kind(values), settings.epochs) + passed
         bases = len({base for base, _ in self.tried})
-        return self.clock() + needed <= self._end_after(len(self.tried) + 1, bases)
+        return self.clock() + self.costs.deeper(values) <= self._end_after(len(self.tried) + 1, bases)
 
     def begin(self, oracle: keras_tuner.Oracle, trial: OracleTrial) -> None:
         """A trial is about to run. Raises TimeOverError if it does not fit; the first one always does, if there is time
         at all."""
-        if self.work is None:
+        if self.costs is None:
             return
         self._trial, self._pass, self._passed, self._steady = self.clock(), 0.0, 0.0, None
         self._done = self._first = 0
         values = trial.hyperparameters.values
         self.tried.add(_point(values))
-        self._epochs = _epochs(values, self.work.settings)
-        expected = self._seconds(self._kind(values), self._epochs)
+        self._epochs = trial_epochs(values, self.costs.work.settings)
+        expected = self.costs.trial(self.costs.kind(values), self._epochs)
         if self.clock() >= self.end or (completed(oracle) and self.clock() + expected > self.end):
             self._stop(expected)
 
@@ -197,16 +165,16 @@ class TimeLimit:
 
     def ended(self, trial: OracleTrial) -> None:
         """A trial has ended, well or not."""
-        if self.work is not None and trial.status in FINISHED:
-            self._note(trial.hyperparameters.values, self.clock() - self._trial - self._passed)
-            self.passes += [self._passed] if self._passed else []
+        if self.costs is not None and trial.status in FINISHED:
+            taken = self.clock() - self._trial - self._passed
+            self.costs.note(trial.hyperparameters.values, taken, self._passed)
 
     def watched(self, progress: Progress) -> Progress:
         """The same function, which raises TimeOverError when the pass over the frozen prefix is seen not to fit."""
 
         def watch(what: str, done: int, total: int) -> None:
             progress(what, done, total)
-            if not what.startswith(PASS) or self.work is None:
+            if not what.startswith(PASS) or self.costs is None:
                 return
             now = self.clock()
             if not self._pass:
@@ -218,7 +186,7 @@ class TimeLimit:
                 since, before = self._steady
                 left = (now - since) / (done - before) * (total - done)
                 if now + left > self.end:
-                    self._stop(left + self._seconds(None, self._epochs))
+                    self._stop(left + self.costs.tuning(self._epochs))
 
         return watch
 
@@ -236,37 +204,9 @@ class TimeLimit:
         """What the search did not do, in words (`tuning.left_out`); "" if nothing was left out."""
         return left_out(oracle, self.seconds if self.stopped else None)
 
-    def _note(self, values: dict[str, Any], seconds: float) -> None:
-        assert self.work is not None
-        rate = seconds / max(1, _epochs(values, self.work.settings))
-        self.rates.setdefault(self._kind(values), []).append(rate)
-
-    def _seconds(self, kind: Kind | None, epochs: int) -> float:
-        """What a trial will take: as those of its kind did; else as the slowest depth of its base did, or of any; else
-        what one forward pass makes expect. `kind`: None for a depth that is not known yet."""
-        assert self.work is not None
-        own = self.rates.get(kind) if kind else None
-        tuned = {(base, depth): fmean(rates) for (base, depth), rates in self.rates.items() if depth != HEAD}
-        same_base = [rate for (base, _), rate in tuned.items() if kind and base == kind[0]]
-        others = same_base or list(tuned.values())
-        if own:
-            return fmean(own) * epochs
-        if kind and kind[1] == HEAD:
-            return OVERHEAD
-        if others:
-            return max(others) * epochs
-        work = self.work
-        step = SUFFIX if work.settings.cache else WHOLE
-        return OVERHEAD + epochs * work.per_image * (work.train * step + work.val * FORWARD)
-
-    def _kind(self, values: Mapping[str, Any]) -> Kind:
-        assert self.work is not None
-        only_head = 0 < values.get("tuner/epochs", math.inf) <= self.work.settings.head_epochs
-        return tuple(base_of(values).values()), HEAD if only_head else values.get("unfreeze")
-
     def _stop(self, left: float) -> None:
         """`left`: seconds until the first trial is complete."""
-        assert self.work is not None
+        assert self.costs is not None
         assert self.seconds is not None
         self.stopped = True
         rest = self.begun + self.seconds - self.end
@@ -279,14 +219,10 @@ class TimeLimit:
         )
 
 
-def _epochs(values: Mapping[str, Any], settings: Settings) -> int:
-    return int(values.get("tuner/epochs", settings.epochs) - values.get("tuner/initial_epoch", 0))
-
-
 def _point(values: Mapping[str, Any]) -> tuple:
     """(the values of its base, all of its values) of a trial, the same for one that goes on from another."""
     own = sorted((name, value) for name, value in values.items() if not name.startswith("tuner/"))
-    return tuple(base_of(values).values()), tuple(own)
+    return base_key(values), tuple(own)
 
 
 def _rounded(seconds: float) -> float:
