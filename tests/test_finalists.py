@@ -328,7 +328,8 @@ def test_where_no_file_keeps_the_limits_the_nearest_is_taken_and_the_exit_code_s
         (1, None, Limits(max_size_mb=9), True),
         (3, None, Limits(max_size_mb=4), True),  # the file keeps it, and no limit decided
         (3, None, Limits(max_latency_ms=11, latency_scale=3), False),
-        (3, None, Limits(max_size_mb=2), False),  # an earlier way may keep it
+        (3, None, Limits(max_size_mb=2.5), False),  # another way may keep it
+        (3, None, Limits(max_size_mb=1.9), True),  # none would
         (3, Limits(max_size_mb=4), Limits(max_size_mb=4), True),
         (3, Limits(max_size_mb=4), Limits(max_size_mb=9), False),  # a better way may keep it
         (3, Limits(max_size_mb=4), Limits(max_size_mb=2), False),

@@ -14,6 +14,7 @@ from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_fields, plain_record
 
 FINALISTS = "finalists.json"
+FAR = 1.5  # times a limit: no other way to int8 makes a file so much smaller or faster that it keeps it
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Finalist:
         """Whether an export within these limits would keep the same way to int8. `limits`: of what is measured here."""
         if self.within or self.ways == 1:
             return self.within in ("", as_json(limits))
-        return not limits.broken(scaled(self.probe, limits.latency_scale))
+        return not 1 < limits.excess(scaled(self.probe, limits.latency_scale)) <= FAR
 
 
 def as_json(limits: Limits) -> str:
