@@ -3,9 +3,10 @@ is taken whose file is the best, not whose model is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,8 @@ class Measured:
     probe: Probe
     answers: np.ndarray | None  # float32 [N, C] above 0, to the images that judged its trial; None if it does not run
     features: int  # channels of the pooled features
-    ways: tuple[float, ...] = ()  # to int8: how many times a limit of the device each file that was made is, at worst
+    least: Probe | None = None  # size and latency, each the least of the files that ways to int8 gave
+    decided: bool = False  # whether the device's limits left out one of them
 
 
 def measure_finalists(
@@ -53,7 +55,7 @@ def measure_finalists(
     """Write each model as this variant, as an export does, into a temporary folder in `folder`; then run and time the
     files in turn, each with one thread. Returns what was measured, by the trial."""
     features: dict[str, int] = {}
-    ways: dict[str, tuple[float, ...]] = {}
+    ways: dict[str, tuple[dict[str, Any], ...]] = {}
     files: dict[str, ProbeFile] = {}
     failed: dict[str, Probe] = {}
     with scratch(folder) as space:
@@ -67,15 +69,15 @@ def measure_finalists(
         outcomes = measured_files(files, _running(progress)) | {name: (probe, None) for name, probe in failed.items()}
     steps = STEPS.get((variant.format, variant.precision))
     return {
-        name: Measured(probe, above_rounding(answers, steps), features[name], ways[name])
+        name: Measured(probe, above_rounding(answers, steps), features[name], _least(ways[name]), _decided(ways[name]))
         for name, (probe, answers) in outcomes.items()
     }
 
 
 def _write(
     one: Trained, variant: Variant, settings: ExportSettings, folder: Path
-) -> tuple[ProbeFile | Probe, tuple[float, ...]]:
-    """The file in a folder of its own, or a Probe with the trouble if that fails; and `Measured.ways`."""
+) -> tuple[ProbeFile | Probe, tuple[dict[str, Any], ...]]:
+    """The file in a folder of its own, or a Probe with the trouble if that fails; and the ways to int8."""
     folder.mkdir(parents=True)
     size, path = one.model.input_shape[1], folder / variant.name
     judged = load_part(one.run, *one.run.settings.judged_on, image_size=size)
@@ -85,8 +87,18 @@ def _write(
     artefacts: list[Artefact] = []
     if trouble := written(lambda: artefacts.append(write_variant(made, variant, path))):
         return trouble, ()
-    ways = tuple(way["excess"] for way in artefacts[0].attempts if not way["error"])
+    ways = tuple(way for way in artefacts[0].attempts if not way["error"])
     return ProbeFile(path, Path(judged.images.filename)), ways  # type: ignore[attr-defined]  # of a memmap
+
+
+def _least(ways: Sequence[dict[str, Any]]) -> Probe | None:
+    if not ways:
+        return None
+    return Probe(min(way["bytes"] for way in ways) / 1e6, min(way["latency_ms"] for way in ways))
+
+
+def _decided(ways: Sequence[dict[str, Any]]) -> bool:
+    return len(ways) > 1 and any(way["excess"] > 1 for way in ways)
 
 
 def above_rounding(answers: np.ndarray | None, steps: int | None) -> np.ndarray | None:

@@ -86,6 +86,8 @@ class Limits:
     @property
     def measured_here(self) -> Limits:
         """Those that what is measured on this machine can be held to."""
+        if not self:
+            return NO_LIMITS
         if self.latencies is None:
             return self
         return replace(self, latencies=None, max_latency_ms=None, max_memory_mb=None)

@@ -320,29 +320,32 @@ def test_where_no_file_keeps_the_limits_the_nearest_is_taken_and_the_exit_code_s
     assert "No trial keeps the limits" not in (run / "report.html").read_text()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
-    ("ways", "within", "limits", "kept"),
+    ("decided", "limits", "kept"),
     [
-        (1, None, Limits(max_size_mb=1), True),  # no other way gave a smaller file, whatever the limit is
-        (1, None, Limits(max_size_mb=9), True),
-        (3, None, Limits(max_size_mb=4), True),  # the file keeps it, and no limit decided
-        (3, None, Limits(max_latency_ms=11, latency_scale=3), False),
-        (3, None, Limits(max_size_mb=2.5), False),  # another way may keep it
-        (3, None, Limits(max_size_mb=1.9), True),  # none would
-        (3, Limits(max_size_mb=4), Limits(max_size_mb=4), True),
-        (3, Limits(max_size_mb=4), Limits(max_size_mb=9), False),  # a better way may keep it
-        (3, Limits(max_size_mb=4), Limits(max_size_mb=2), False),
+        (False, Limits(max_size_mb=3.5), True),  # made under these
+        (True, Limits(max_size_mb=3.5), True),
+        (False, Limits(max_size_mb=9), True),  # the file keeps it, and no limit decided
+        (False, Limits(max_latency_ms=10, latency_scale=3), False),  # another way was fast enough
+        (False, Limits(max_size_mb=2.5), False),  # or small enough
+        (False, Limits(max_size_mb=1.9), True),  # none was
+        (False, Limits(max_size_mb=2.5, max_latency_ms=1), True),
+        (True, Limits(max_size_mb=9), False),  # a better way may keep it
+        (True, Limits(max_size_mb=2), False),
     ],
 )
 def test_a_file_is_made_anew_where_other_limits_may_decide_for_another_way(
-    ways: int, within: Limits | None, limits: Limits, kept: bool
+    decided: bool, limits: Limits, kept: bool
 ) -> None:
-    decided = as_json(within) if within else ""
-    one = Finalist("0000", "", "model_int8.tflite", "", 8, 0.5, Probe(3.0, 4.0), ways, decided)
+    told = as_json(Limits(max_size_mb=3.5)), Probe(2.0, 3.0), decided
+    one = Finalist("0000", "", "model_int8.tflite", "", 8, 0.5, Probe(3.0, 4.0), *told)
     assert one.is_kept_within(limits) == kept
+    assert replace(one, least=None).is_kept_within(limits)  # no int8: there is one way
+    assert not replace(one, least=None, within="?").is_kept_within(limits)  # of an earlier version
 
 
+@pytest.mark.long
+@pytest.mark.long
 def test_a_search_that_fails_leaves_what_was_picked(run: Path, pictures: Path) -> None:
     (other,) = [int(one.trial) for one in read_trials(run / "trials.csv") if one.mark != "best"][:1]
     unfreeze.pick(run, trial=other)
@@ -355,6 +358,7 @@ def test_a_search_that_fails_leaves_what_was_picked(run: Path, pictures: Path) -
     assert not (run / "pick.json").exists()
 
 
+@pytest.mark.long
 def test_pick_takes_another_trial_and_proves_it(run: Path, pictures: Path) -> None:
     taken = json.loads((run / "model.json").read_text())["search"]["taken"]
     trials = {trial.trial: trial for trial in read_trials(run / "trials.csv")}

@@ -283,11 +283,12 @@ def test_a_pass_that_is_still_to_come_counts(clock: Clock) -> None:
     """Heads take 5 s, a pass over the prefix 100 s. The third base has no pass yet, the fourth trial needs none."""
     settings = Settings(vary={"image_size": (32, 64, 96)}, head_epochs=5, tune_epochs=1)
     limit = TimeLimit(200, clock=clock)
-    limit.costs = costs = TrialCosts(Work(settings))
+    limit.costs = costs = TrialCosts(Work(settings, settings.bases))
     small, middle = ((("image_size", size),) for size in (32, 64))
     costs.rates = {(small, HEAD): [1.0], (small, 1): [1.0]}
     assert limit.fits(3)
     costs.passes = {small: 100.0, middle: 90.0}
+    costs.seen = {small, middle}
     assert limit.fits(3)
     clock.passes(95)
     assert not limit.fits(3)
@@ -367,6 +368,7 @@ def test_where_the_rest_takes_longer_than_expected_the_latencies_are_left_out_an
     assert not leaves_no_time_for_latencies(None, 1e9, 1e9)
 
 
+@pytest.mark.long
 def test_it_goes_deeper_by_itself_where_time_is_left(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from toolkit.settings import Settings
-from tuning.trial_costs import FORWARD, OVERHEAD, SUFFIX, TrialCosts, Work
+from tuning.trial_costs import FORWARD, OVERHEAD, SUFFIX, WHOLE, TrialCosts, Work
 
 SETTINGS = Settings(
     vary={"backbone": ("MobileNetV2:0.35=none", "MobileNetV2=none"), "image_size": (96, 192)},
@@ -16,7 +16,7 @@ SETTINGS = Settings(
     tune_epochs=5,
     views=4,
 )
-WORK = Work(SETTINGS, train=1000, val=100, per_image=0.01)
+WORK = Work(SETTINGS, SETTINGS.bases, train=1000, val=100, per_image=0.01)
 SMALL, LARGE = (one.label for one in SETTINGS.backbones)
 HEADS, TUNES = {"tuner/epochs": 5, "tuner/initial_epoch": 0}, {"tuner/epochs": 10, "tuner/initial_epoch": 5}
 
@@ -60,13 +60,17 @@ def test_passes_that_are_left_are_expected_from_those_that_were_made(costs: Tria
     assert costs.next_pass() == pytest.approx((8 + 40) / 2)  # of 2, 8 and 40 s
     costs.note(point(LARGE, 192, **HEADS), 1.0, passed=50.0)
     assert costs.next_pass() == pytest.approx(10)  # of 2.5 and 10 s, by the slower of the two
-    deeper = costs.deeper(point(LARGE, 192, **TUNES))
-    assert deeper == pytest.approx(2 * costs.trial(costs.kind(point(LARGE, 192, **TUNES)), 10) + 50)
+    deeper = costs.deeper(point(LARGE, 192, **TUNES), whole=False)
+    own = costs.trial(costs.kind(point(LARGE, 192, **TUNES)), 10)
+    assert deeper == pytest.approx(2 * own + 50)
+    assert costs.deeper(point(LARGE, 192, **TUNES), whole=True) == pytest.approx(own * WHOLE / SUFFIX)
+    costs.note(point(SMALL, 192, **HEADS), 1.0)  # its activations were there
+    assert costs.next_pass() == pytest.approx(2.5)
 
 
 def test_with_one_base_only_all_is_that_of_its_model() -> None:
-    work = replace(WORK, settings=Settings(weights="none", head_epochs=5, tune_epochs=5, views=4))
+    work = replace(WORK, bases=({},), settings=Settings(weights="none", head_epochs=5, tune_epochs=5, views=4))
     for costs in (TrialCosts(work), TrialCosts(work, {None: (0.01, 160)})):
         assert costs.tuning(5) == costs.trial(((), 2), 5) == pytest.approx(OVERHEAD + 0.05 * (700 + 30))
         assert costs.next_pass() == 0.0
-        assert costs.deeper({"unfreeze": 2}) == pytest.approx(2 * (OVERHEAD + 0.1 * 730) + 0.01 * 4100)
+        assert costs.deeper({"unfreeze": 2}, whole=False) == pytest.approx(2 * (OVERHEAD + 0.1 * 730) + 0.01 * 4100)

@@ -49,9 +49,10 @@ class BaseModel:
         """The activations that the trials share, at the depths of the search and at this one; they are computed when
         the first trial asks for them."""
         if self._activations is None or depth not in self._depths:
-            self._depths |= {0, depth, *self.settings.space[2]} - {deepest(self.spec.backbone)}
+            depths = self._depths | {0, depth, *self.settings.space[2]} - {deepest(self.spec.backbone)}
             parts = {"train": self.train, "val": self.val}
-            self._activations = compute_activations(self.run, self.model, self.spec, parts, self._depths, self.progress)
+            self._activations = compute_activations(self.run, self.model, self.spec, parts, depths, self.progress)
+            self._depths = depths
         return self._activations
 
 

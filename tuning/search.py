@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,14 +17,13 @@ import numpy as np
 from keras_tuner.engine.trial import Trial as OracleTrial
 
 from toolkit.data.folds import draw_folds
-from toolkit.errors import NoAnswerError
+from toolkit.errors import NoAnswerError, UnfreezeError
 from toolkit.models.backbones import deepest
 from toolkit.models.spec import POINT
 from toolkit.own.space import own_space, values_of
 from toolkit.own.try_out import refused, try_out
 from toolkit.progress import SILENT, Listener
 from toolkit.run import Run
-from toolkit.settings import Settings
 from toolkit.settings_rules import FollowedTuple
 from toolkit.stats.scores import SCORES
 from toolkit.storage.files import write_json
@@ -37,9 +35,9 @@ from tuning.oracles.make import make_oracle
 from tuning.results import SearchResult, Trial, read_left_out, write_left_out, write_trials
 from tuning.retrain import retrained
 from tuning.save_taken import final_of, save_taken
-from tuning.search_space import all_points, base_of, bases, hyperparameters, model_spec, varied
+from tuning.search_space import Values, all_points, base_of, bases, hyperparameters, model_spec, varied
 from tuning.selection import Candidate, Judged, choose_trial
-from tuning.time_limit import TimeLimit
+from tuning.time_limit import TimeLimit, TimeOverError
 from tuning.trial_curves import TrialCurves
 from tuning.trial_files import trial_folder
 from tuning.trial_model import TrialModel
@@ -85,8 +83,9 @@ def search(
     model = TrialModel(run, folds, tell, limit.watched(listener.progress))
     if more:
         largest = {one.get("backbone"): one for one in sorted(bases(space), key=lambda one: one.get("image_size", 0))}
-        for label, base in ((label, model.base(one)) for label, one in largest.items()):
-            limit.open(run, base.model, base.train, base.val, label)  # a fault of any shows before the first trial
+        for label, one in largest.items():  # a fault of any of them shows before the first trial
+            base = model.base(one)
+            limit.open(run, base.model, base.train, base.val, label, bases(space))
             if run.own.given:
                 features = base.model.get_layer("pool").output.shape[-1]
                 try_out(run, base.spec, features, next(all_points(space)), values_of(own))
@@ -99,7 +98,7 @@ def search(
     limit.resume(oracle, {row.trial: row.seconds for row in trial_rows(run, oracle)})
     if more:
         if isinstance(oracle, HalvingOracle):
-            oracle.deeper = lambda values: _deeper(settings, values) if limit.fits_deeper(values) else None
+            oracle.deeper = lambda values: _deeper(model, limit, values)
         with memory.gc_frozen(), limit.ending(oracle):
             tuner.search(verbose=0)
     if not completed(oracle):
@@ -122,11 +121,23 @@ def search(
     return replace(result, kept=row)
 
 
-def _deeper(settings: Settings, values: Mapping[str, Any]) -> int | None:
-    """Twice the unfreeze depth of a point, as far as its backbone goes; None if it is unfrozen to the end, or if the
-    user named the depths."""
-    depth, most = values["unfreeze"], deepest(settings.at(base_of(values)).backbone)
-    return min(2 * depth, most) if isinstance(settings.unfreeze, FollowedTuple) and 0 < depth < most else None
+def _deeper(model: TrialModel, limit: TimeLimit, values: Values) -> int | None:
+    """Twice the unfreeze depth of a point, as far as its backbone goes, with its activations computed. None if it is
+    unfrozen to the end, if the user named the depths, or if there is no time or no room for it."""
+    depth, base = values["unfreeze"], model.base(values)
+    most = deepest(base.spec.backbone)
+    further = min(2 * depth, most)
+    named = not isinstance(model.settings.unfreeze, FollowedTuple)
+    if named or not 0 < depth < most or not limit.fits_deeper(values, whole=further == most):
+        return None
+    try:
+        if base.is_cut(further):
+            base.activations(further)
+    except TimeOverError:
+        raise
+    except UnfreezeError:  # no room: the trials that there are stay
+        return None
+    return further
 
 
 def _oracle(run: Run, labels: np.ndarray, space: keras_tuner.HyperParameters, device: Device) -> keras_tuner.Oracle:

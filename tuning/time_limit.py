@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from statistics import fmean
 from typing import Any
@@ -66,12 +66,22 @@ class TimeLimit:
         self.tried: set[tuple] = set()  # the points that have a trial
         self.stopped = False  # whether something was left out
         self._trial = self._pass = self._passed = 0.0
+        self._ran = False  # whether a trial has ended in this call
         self._first = self._done = self._epochs = 0
         self._steady: tuple[float, int] | None = None  # when the pass had done its first images, and how many
 
-    def open(self, run: Run, backbone: keras.Model, train: Part, val: Part, label: str | None = None) -> None:
+    def open(
+        self,
+        run: Run,
+        backbone: keras.Model,
+        train: Part,
+        val: Part,
+        label: str | None = None,
+        bases: Sequence[Mapping[str, Any]] = ({},),
+    ) -> None:
         """The search of a run begins. One forward pass is measured, if there is a limit. If it is called for several
-        backbones, each with its label and the largest of its images, the slowest counts."""
+        backbones, each with its label and the largest of its images, the slowest counts. `bases`: the combinations of
+        the search, as parts of points."""
         if self.seconds is None:
             return
         tracing, per_image = self._speed(backbone, val.images[:IMAGES])
@@ -80,7 +90,7 @@ class TimeLimit:
         again = settings.refit * WHOLE + (settings.epochs * step if settings.fold_count > 1 else 0)  # or retrained
         saving = SAVING * tracing + per_image * (judged * (1 + settings.refit) + images * again)
         trained = images * max(1, settings.fold_count - 1)  # in an epoch: each fold's model leaves out a fold
-        work = Work(settings, trained, judged, per_image, saving, tracing, backbone.count_params())
+        work = Work(settings, bases, trained, judged, per_image, saving, tracing, backbone.count_params())
         known = self.costs or TrialCosts(work)
 
         def rest(one: Work) -> tuple[float, float]:
@@ -128,19 +138,20 @@ class TimeLimit:
         settings = self.costs.work.settings
         (_, _, head), *later = rungs(configurations, settings.head_epochs, settings.epochs)
         needed = fmean(heads) * head + sum(size * self.costs.tuning(end - first) for size, first, end in later)
-        if configurations <= len(settings.bases):  # each base has its first trial before any has a second one
+        if configurations <= len(self.costs.work.bases):  # each base has its first trial before any has a second one
             needed += self.costs.next_pass()
-        bases = min(configurations, len(settings.bases))
+        bases = min(configurations, len(self.costs.work.bases))
         fits = self.clock() + needed <= self._end_after(configurations, bases)
         self.stopped |= not fits
         return fits
 
-    def fits_deeper(self, values: Mapping[str, Any]) -> bool:
-        """Whether there is a limit, and time for a trial of this point that unfreezes twice as much."""
-        if self.costs is None:
+    def fits_deeper(self, values: Mapping[str, Any], whole: bool) -> bool:
+        """Whether there is a limit, and time for a trial of this point that unfreezes twice as much; `whole`: all. Not
+        where this call has run no trial: a search that had ended stays as it is."""
+        if self.costs is None or not self._ran:
             return False
         bases = len({base for base, _ in self.tried})
-        return self.clock() + self.costs.deeper(values) <= self._end_after(len(self.tried) + 1, bases)
+        return self.clock() + self.costs.deeper(values, whole) <= self._end_after(len(self.tried) + 1, bases)
 
     def begin(self, oracle: keras_tuner.Oracle, trial: OracleTrial) -> None:
         """A trial is about to run. Raises TimeOverError if it does not fit; the first one always does, if there is time
@@ -166,7 +177,7 @@ class TimeLimit:
     def ended(self, trial: OracleTrial) -> None:
         """A trial has ended, well or not."""
         if self.costs is not None and trial.status in FINISHED:
-            taken = self.clock() - self._trial - self._passed
+            taken, self._ran = self.clock() - self._trial - self._passed, True
             self.costs.note(trial.hyperparameters.values, taken, self._passed)
 
     def watched(self, progress: Progress) -> Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -14,7 +14,7 @@ from tuning.search_space import base_of
 OVERHEAD = 3.0  # seconds a trial takes beside its epochs: building, compiling, saving
 SUFFIX, WHOLE = 0.7, 5.0  # a training step on one image, in forward passes through the whole model
 FORWARD = 0.3  # the same for an image of the validation part, through the suffix
-DEEPER = 2.0  # times the epochs of the slowest depth: those of one twice as deep
+DEEPER = 2.0  # times the epochs of a depth: those of one twice as deep
 HEAD = "head"  # in place of a depth: a trial that trains a head alone
 Base = tuple[tuple[str, Any], ...]  # names and values of what activations depend on
 Kind = tuple[Base, Any]  # (its base, its depth or HEAD) of a trial
@@ -26,6 +26,7 @@ class Work:
     """What is known of a search before a trial has ended; of its slowest model."""
 
     settings: Settings
+    bases: Sequence[Mapping[str, Any]] = ({},)  # parts of points: the combinations on which activations depend
     train: int = 0  # images
     val: int = 0
     per_image: float = 0.0  # seconds of one image through the whole model
@@ -45,10 +46,12 @@ class TrialCosts:
     def __init__(self, work: Work, models: Mapping[str | None, tuple[float, int]] | None = None) -> None:
         self.work, self.models = work, dict(models or {})
         self.rates: dict[Kind, list[float]] = {}  # seconds an epoch of each trial
-        self.passes: dict[Base, float] = {}  # seconds of the pass of each base that was made
+        self.passes: dict[Base, float] = {}  # seconds of the pass of each base that was made in this call
+        self.seen: set[Base] = set()  # bases that have a trial, and so their activations
 
     def note(self, values: Mapping[str, Any], seconds: float, passed: float = 0.0) -> None:
         """A trial has taken so long, and the pass before it."""
+        self.seen.add(base_key(values))
         self.rates.setdefault(self.kind(values), []).append(seconds / max(1, trial_epochs(values, self.work.settings)))
         if passed:
             base = base_key(values)
@@ -86,20 +89,24 @@ class TrialCosts:
 
     def next_pass(self) -> float:
         """Seconds of the pass of a base that has none yet: the mean of the slower half of these; 0 if none is known."""
-        left = [base for base in self._bases if base not in self.passes]
+        left = [base for base in self._bases if base not in self.seen]
         known = self.passes.items()
         return _slower_half([max(own * self._times(base, other) for other, own in known) for base in left if known])
 
-    def deeper(self, values: Mapping[str, Any]) -> float:
-        """Seconds of a trial of this point that unfreezes twice as much, and of the pass that it needs."""
+    def deeper(self, values: Mapping[str, Any], whole: bool) -> float:
+        """Seconds of a trial of this point that unfreezes twice as much, and of the pass that it needs. `whole`: it
+        unfreezes all, and needs none."""
         settings, base = self.work.settings, base_key(values)
+        own = self.trial(self.kind(values), settings.epochs)
+        if whole:
+            return own * WHOLE / SUFFIX
         images = self.work.train * settings.view_count + self.work.val
         passed = self.passes.get(base, self._per_image(base) * images)
-        return DEEPER * self.trial(self.kind(values), settings.epochs) + passed
+        return DEEPER * own + passed
 
     @property
     def _bases(self) -> list[Base]:
-        return [base_key(base) for base in self.work.settings.bases]
+        return [base_key(base) for base in self.work.bases]
 
     def _times(self, base: Base, other: Base) -> float:
         """How many times as long an image takes at `base` as at `other`."""

@@ -98,7 +98,7 @@ def finish(
     """Evaluate, export, verify and report the model that a search took. `begun`: when the command began, by
     `time.monotonic`; `limit`: the seconds that it may take. `limits`: those that the exported file is held to. `data`:
     where the images are now."""
-    export = replace(export, within=limits.measured_here)
+    export = replace(export, within=limits.measured_here) if limits else export
     evaluation = _evaluated(load(run, data), listener)
     exporting = monotonic()
     manifest = _exported(run, export) or artefact_api.export(run, export, data=data, listener=listener)

@@ -50,9 +50,8 @@ def measured(
         for one in missing:
             got = found[one.trial]
             names = (one.trial, digests[one.trial], variant.name, made)
-            decided = as_json(within) if len(got.ways) > 1 and max(got.ways) > 1 else ""
-            accuracy, ways = _accuracy(run, one, got), max(1, len(got.ways))
-            known[one.trial] = Finalist(*names, got.features, accuracy, got.probe, ways, decided)
+            how = as_json(within), got.least, got.decided
+            known[one.trial] = Finalist(*names, got.features, _accuracy(run, one, got), got.probe, *how)
             _write_answers(run, known[one.trial], got)
         others = [one for one in stored if one.file != variant.name or one.trial not in known]
         write_finalists(run.path, (*others, *known.values()))

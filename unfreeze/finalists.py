@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from export.limits import Limits, Probe, scaled
 from toolkit.errors import UnfreezeError
@@ -14,7 +15,6 @@ from toolkit.storage.files import read_json, write_json
 from toolkit.storage.records import plain_fields, plain_record
 
 FINALISTS = "finalists.json"
-FAR = 1.5  # times a limit: no other way to int8 makes a file so much smaller or faster that it keeps it
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,18 @@ class Finalist:
     features: int  # channels of the pooled features
     accuracy: float  # of the file on the validation images; with folds, of the folds' models, each on its own fold
     probe: Probe  # on one thread of this machine
-    ways: int = 1  # to int8, that gave a file
-    within: str = ""  # the limits that decided which of them was kept, as JSON; "": none did
+    within: str = "?"  # the limits under which it was made, as JSON; "?": an earlier version did not tell
+    least: Probe | None = None  # size and latency, each the least of the files that ways to int8 gave; None: no int8
+    decided: bool = False  # whether the limits left out one of them
 
     def is_kept_within(self, limits: Limits) -> bool:
         """Whether an export within these limits would keep the same way to int8. `limits`: of what is measured here."""
-        if self.within or self.ways == 1:
-            return self.within in ("", as_json(limits))
-        return not 1 < limits.excess(scaled(self.probe, limits.latency_scale)) <= FAR
+        if self.within == as_json(limits) or (self.least is None and self.within != "?"):
+            return True
+        if self.decided or self.least is None:
+            return False
+        fits, others_fit = (not limits.broken(scaled(one, limits.latency_scale)) for one in (self.probe, self.least))
+        return fits or not others_fit
 
 
 def as_json(limits: Limits) -> str:
@@ -48,11 +52,14 @@ def read_finalists(run: Path) -> list[Finalist]:
     if not path.exists():
         return []
     try:
-        return [
-            Finalist(probe=plain_record(Probe, one["probe"]), **plain_fields(Finalist, one)) for one in read_json(path)
-        ]
+        return [_finalist(one) for one in read_json(path)]
     except (LookupError, TypeError, ValueError):
         raise UnfreezeError(f"{path} is damaged; remove it, and the files are measured anew") from None
+
+
+def _finalist(told: dict[str, Any]) -> Finalist:
+    least = plain_record(Probe, told["least"]) if told.get("least") else None
+    return Finalist(probe=plain_record(Probe, told["probe"]), least=least, **plain_fields(Finalist, told))
 
 
 def write_finalists(run: Path, finalists: Sequence[Finalist]) -> None:

@@ -78,7 +78,7 @@ def pick(
         from tuning.search import search
         from unfreeze.file_judge import FileJudge
 
-        picked = Picked(trial, limits, _as_before(opened, limits))
+        picked = Picked(trial, limits, replace(_as_before(opened, limits), within=NO_LIMITS))
         inner = FileJudge(opened, limits, listener, picked.export, strict=True) if trial is None else _only(trial)
         judge = recorded(inner, opened.path, picked)
         told = read_probes(opened.path)

@@ -228,5 +228,7 @@ def quantisation_sentences(facts: RunFacts) -> tuple[tuple[str, str], ...]:
         tried = "the first way that was tried" if len(attempts) == 1 else f"one of {len(attempts)} ways that were tried"
         accepted = kept.get("accepted", kept.get("holds"))  # "holds": as version 0.1 wrote it
         rest = "" if accepted else "; none was accepted, and this is the fastest of those that lose least"
+        if not accepted and any(one.get("accepted") for one in attempts):
+            rest = "; the one that was accepted breaks a limit of the device"
         sentences.append((file.name, f"was made by {way}, {tried}{rest}."))
     return tuple(sentences)
