@@ -345,7 +345,6 @@ def test_a_file_is_made_anew_where_other_limits_may_decide_for_another_way(
 
 
 @pytest.mark.long
-@pytest.mark.long
 def test_a_search_that_fails_leaves_what_was_picked(run: Path, pictures: Path) -> None:
     (other,) = [int(one.trial) for one in read_trials(run / "trials.csv") if one.mark != "best"][:1]
     unfreeze.pick(run, trial=other)
@@ -356,6 +355,8 @@ def test_a_search_that_fails_leaves_what_was_picked(run: Path, pictures: Path) -
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
     unfreeze.tune(pictures, run, settings=varied, limits=LIMITS)
     assert not (run / "pick.json").exists()
+    export = unfreeze.ExportSettings(formats="onnx", precisions="float32")
+    assert unfreeze.export(run, export).calls[-1].within == LIMITS  # by which its model was taken
 
 
 @pytest.mark.long

@@ -285,10 +285,9 @@ def test_a_pass_that_is_still_to_come_counts(clock: Clock) -> None:
     limit = TimeLimit(200, clock=clock)
     limit.costs = costs = TrialCosts(Work(settings, settings.bases))
     small, middle = ((("image_size", size),) for size in (32, 64))
-    costs.rates = {(small, HEAD): [1.0], (small, 1): [1.0]}
+    costs.rates = {(small, HEAD): [1.0], (middle, HEAD): [1.0], (small, 1): [1.0]}
     assert limit.fits(3)
     costs.passes = {small: 100.0, middle: 90.0}
-    costs.seen = {small, middle}
     assert limit.fits(3)
     clock.passes(95)
     assert not limit.fits(3)
@@ -374,6 +373,7 @@ def test_it_goes_deeper_by_itself_where_time_is_left(
 ) -> None:
     from tests.pictures import write_pictures
     from toolkit.run import prepare
+    from tuning.base_model import BaseModel
     from tuning.search import search
     from tuning.trial_records import completed
 
@@ -387,6 +387,17 @@ def test_it_goes_deeper_by_itself_where_time_is_left(
     assert depths[-2:] == [2, 3]
     again = search(run, limit=TimeLimit(1e6))
     assert [trial.unfreeze for trial in again.trials] == depths
+    no_room = prepare(data, tmp_path / "full", settings)
+    real_activations = BaseModel.activations
+
+    def activations(self: BaseModel, wanted: int) -> Any:
+        if wanted > 1:
+            raise UnfreezeError("the disk has no room")
+        return real_activations(self, wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseModel, "activations", activations)
+        assert {trial.unfreeze for trial in search(no_room, limit=TimeLimit(900.0)).trials} == {1}
     clock = Clock()
     run = prepare(data, tmp_path / "short", settings)
     real = TimeLimit.epoch

@@ -113,7 +113,11 @@ class TimeLimit:
     @property
     def end(self) -> float:
         """When the search has to have ended, on the clock."""
-        return self._end_after(len(self.tried), len({base for base, _ in self.tried}))
+        return self._end_after(len(self.tried), self._bases_tried)
+
+    @property
+    def _bases_tried(self) -> int:
+        return len({base for base, _ in self.tried})
 
     def _end_after(self, points: int, bases: int) -> float:
         """The same, if it tries so many points, of so many combinations of backbone and image size."""
@@ -150,8 +154,8 @@ class TimeLimit:
         where this call has run no trial: a search that had ended stays as it is."""
         if self.costs is None or not self._ran:
             return False
-        bases = len({base for base, _ in self.tried})
-        return self.clock() + self.costs.deeper(values, whole) <= self._end_after(len(self.tried) + 1, bases)
+        end = self._end_after(len(self.tried) + 1, self._bases_tried)
+        return self.clock() + self.costs.deeper(values, whole) <= end
 
     def begin(self, oracle: keras_tuner.Oracle, trial: OracleTrial) -> None:
         """A trial is about to run. Raises TimeOverError if it does not fit; the first one always does, if there is time

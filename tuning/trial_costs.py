@@ -47,11 +47,9 @@ class TrialCosts:
         self.work, self.models = work, dict(models or {})
         self.rates: dict[Kind, list[float]] = {}  # seconds an epoch of each trial
         self.passes: dict[Base, float] = {}  # seconds of the pass of each base that was made in this call
-        self.seen: set[Base] = set()  # bases that have a trial, and so their activations
 
     def note(self, values: Mapping[str, Any], seconds: float, passed: float = 0.0) -> None:
         """A trial has taken so long, and the pass before it."""
-        self.seen.add(base_key(values))
         self.rates.setdefault(self.kind(values), []).append(seconds / max(1, trial_epochs(values, self.work.settings)))
         if passed:
             base = base_key(values)
@@ -89,7 +87,8 @@ class TrialCosts:
 
     def next_pass(self) -> float:
         """Seconds of the pass of a base that has none yet: the mean of the slower half of these; 0 if none is known."""
-        left = [base for base in self._bases if base not in self.seen]
+        tried = {base for base, _ in self.rates}  # which have their activations
+        left = [base for base in self._bases if base not in tried]
         known = self.passes.items()
         return _slower_half([max(own * self._times(base, other) for other, own in known) for base in left if known])
 

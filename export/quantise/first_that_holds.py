@@ -100,6 +100,7 @@ class Int8Judge:
             [load(path, 1).predict, load(self.float32_file, 1).predict],
             np.asarray(self.images[rows[:TIMED]]),
         )
+        size = path.stat().st_size
         attempt = Attempt(
             way,
             verdict=pair.verdict(self.margin),
@@ -109,7 +110,7 @@ class Int8Judge:
             lost_at_most=pair.lost_at_most,
             lost_error=standard_error(pair),
             difference=float(np.abs(got - self.answers).mean()),
-            bytes=path.stat().st_size,
+            bytes=size,
             latency_ms=latency,
             float32_latency_ms=float32_latency,
         )
@@ -117,7 +118,7 @@ class Int8Judge:
         notes = ["judged by the estimate alone"] if estimated else []
         notes += ["too slow"] if attempt.is_too_slow else []
         accepted = is_accepted(pair, self.margin) and not attempt.is_too_slow
-        probe = scaled(Probe(path.stat().st_size / 1e6, latency), self.within.latency_scale)
+        probe = scaled(Probe(size / 1e6, latency), self.within.latency_scale)
         notes += self.within.broken(probe)
         return replace(attempt, accepted=accepted, excess=self.within.excess(probe), note="; ".join(notes))
 
