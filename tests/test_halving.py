@@ -150,7 +150,10 @@ def test_where_the_deepest_is_the_best_the_search_goes_deeper_as_long_as_that_he
 
 
 def test_where_the_deepest_is_not_the_best_it_does_not_go_deeper(tmp_path: Path) -> None:
-    tuner = halving(tmp_path, lambda point: float(abs(2 - point["unfreeze"])), grid(unfreeze=5), max_trials=5)
+    def loss(point: dict[str, Any]) -> float:
+        return abs(2 - point["unfreeze"]) + (0.0 if point["tuner/rung"] else 50.0)
+
+    tuner = halving(tmp_path, loss, grid(unfreeze=5), max_trials=5)
     tuner.oracle.deeper = lambda values: 99
     search(tuner)
     assert not rung(tuner, 3)
