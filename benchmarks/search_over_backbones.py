@@ -68,79 +68,47 @@ def plain(data: Path, folder: Path, weights: Path, chosen: Settings) -> dict[str
     """GridSearch over a HyperModel with augmentation layers, a frozen backbone and two stages of `fit`."""
     import keras
     import keras_tuner
-    import tensorflow as tf
+    from guide import TwoStages, dataset, model_on
 
     from toolkit.models.backbones import cut_layer
     from toolkit.run import prepare
 
     images = prepare(data, folder / "split", chosen).images  # the same split
-    sizes = chosen.vary["image_size"]
 
-    def dataset(part: str, side: int) -> tf.data.Dataset:
-        own = images.select(part)
-
-        def decode(path: Any, label: Any) -> tuple[Any, Any]:
-            pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-            return tf.image.resize(pixels, (side, side)), label
-
-        files = tf.data.Dataset.from_tensor_slices(([str(own.root / path) for path in own.paths], own.labels))
-        decoded = files.map(decode, num_parallel_calls=tf.data.AUTOTUNE).cache()
-        decoded = decoded.shuffle(len(own.paths), seed=chosen.seed) if part == "train" else decoded
-        return decoded.batch(BATCH).prefetch(tf.data.AUTOTUNE)
-
-    def backbone(label: str, side: int) -> tuple[keras.Model, str | None]:
-        """The backbone, and the last layer that stays frozen."""
+    def backbone(label: str, side: int) -> keras.Model:
         file, alpha = FILES[label]
         if not alpha:
             model = keras.models.load_model(weights / file, compile=False)
             base = keras.models.clone_model(model, input_tensors=keras.Input((side, side, 3)))
             base.set_weights(model.get_weights())
-            return base, cut_layer(str(weights / file), DEPTH)
+            return base
         base = keras.applications.MobileNetV2((side, side, 3), alpha, include_top=False, weights=None)
         base.load_weights(weights / file)
-        return base, cut_layer("MobileNetV2", DEPTH)
+        return base
 
-    class Guide(keras_tuner.HyperModel):
+    class Guide(TwoStages):
         def build(self, hp: Any) -> keras.Model:
-            side, label = hp.Choice("image_size", list(sizes)), hp.Choice("backbone", list(FILES))
-            base, self.cut = backbone(label, side)
-            base.trainable = False
-            entry = keras.Input((side, side, 3))
-            x = keras.layers.RandomFlip("horizontal")(entry)
-            x = keras.layers.RandomRotation(0.1)(x)
-            x = keras.layers.Rescaling(1 / 127.5, -1)(x) if FILES[label][1] else x
-            x = base(x, training=False)
-            x = keras.layers.GlobalAveragePooling2D()(x) if len(x.shape) == 4 else x
-            x = keras.layers.Dense(UNITS, activation="relu")(x)
-            x = keras.layers.Dropout(DROPOUT)(x)
-            model = keras.Model(entry, keras.layers.Dense(2, activation="softmax")(x))
-            model.base = base
+            side, label = hp.Choice("image_size", list(chosen.vary["image_size"])), hp.Choice("backbone", list(FILES))
+            model = model_on(backbone(label, side), side, UNITS, DROPOUT, scale=bool(FILES[label][1]))
             return self.compiled(model, chosen.head_rate)
 
-        def compiled(self, model: keras.Model, rate: float) -> keras.Model:
-            model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-            return model
+        def cut(self, hp: Any) -> str | None:
+            file, alpha = FILES[hp.get("backbone")]
+            return cut_layer("MobileNetV2" if alpha else str(weights / file), DEPTH)
 
         def fit(self, hp: Any, model: keras.Model, *args: Any, **more: Any) -> Any:
-            train, val = (dataset(part, hp.get("image_size")) for part in ("train", "val"))
-            model.fit(train, validation_data=val, epochs=EPOCHS, **more)
-            behind = False
-            for layer in model.base.layers:
-                # BatchNormalization too would collapse: `fit` overrides the guide's training=False
-                layer.trainable = behind and not isinstance(layer, keras.layers.BatchNormalization)
-                behind = behind or layer.name == self.cut
-            self.compiled(model, chosen.tune_rate)
-            return model.fit(train, validation_data=val, epochs=2 * EPOCHS, initial_epoch=EPOCHS, **more)
+            train, val = (dataset(images, part, hp.get("image_size"), chosen) for part in ("train", "val"))
+            return super().fit(hp, model, train, validation_data=val, **more)
 
     tuner = keras_tuner.GridSearch(
-        Guide(), objective="val_loss", seed=chosen.seed, directory=str(folder), project_name="plain"
+        Guide(chosen), objective="val_loss", seed=chosen.seed, directory=str(folder), project_name="plain"
     )
     started = time.perf_counter()
     tuner.search(verbose=0)
     (best,) = tuner.get_best_models(1)
     seconds = time.perf_counter() - started
     side = tuner.oracle.get_best_trials(1)[0].hyperparameters.get("image_size")
-    answers = best.predict(dataset("test", side), verbose=0)
+    answers = best.predict(dataset(images, "test", side, chosen), verbose=0)
     trials = [
         {name: trial.hyperparameters.get(name) for name in ("backbone", "image_size")}
         | {name: trial.metrics.get_best_value(name) for name in ("val_loss", "val_accuracy")}

@@ -50,7 +50,7 @@ def plain(data: Path, folder: Path, chosen: Settings) -> list[dict]:
     """KerasTuner's GridSearch over a HyperModel with augmentation layers, a frozen backbone and two stages of `fit`."""
     import keras
     import keras_tuner
-    import tensorflow as tf
+    from guide import TwoStages, dataset, model_on
 
     from toolkit.models.backbones import cut_layer
     from toolkit.run import prepare
@@ -58,57 +58,23 @@ def plain(data: Path, folder: Path, chosen: Settings) -> list[dict]:
     images = prepare(data, folder / "split", chosen).images  # the same split
     side = chosen.image_size
 
-    def dataset(part: str, shuffle: bool) -> tf.data.Dataset:
-        own = images.select(part)
-
-        def decode(path: Any, label: Any) -> tuple[Any, Any]:
-            pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-            return tf.image.resize(pixels, (side, side)), label
-
-        files = tf.data.Dataset.from_tensor_slices(([str(own.root / path) for path in own.paths], own.labels))
-        decoded = files.map(decode, num_parallel_calls=tf.data.AUTOTUNE).cache()
-        decoded = decoded.shuffle(len(own.paths), seed=chosen.seed) if shuffle else decoded
-        return decoded.batch(BATCH).prefetch(tf.data.AUTOTUNE)
-
-    class Guide(keras_tuner.HyperModel):
+    class Guide(TwoStages):
         def build(self, hp: Any) -> keras.Model:
             base = keras.applications.MobileNetV2(
                 input_shape=(side, side, 3), alpha=chosen.alpha, include_top=False, weights=chosen.weights
             )
-            base.trainable = False
-            entry = keras.Input((side, side, 3))
-            x = keras.layers.RandomFlip("horizontal")(entry)
-            x = keras.layers.RandomRotation(0.1)(x)
-            x = keras.layers.Rescaling(1 / 127.5, -1)(x)
-            x = keras.layers.GlobalAveragePooling2D()(base(x, training=False))
-            units = hp.Choice("head_units", list(UNITS))
-            if units:
-                x = keras.layers.Dense(units, activation="relu")(x)
-            x = keras.layers.Dropout(DROPOUT)(x)
-            model = keras.Model(entry, keras.layers.Dense(2, activation="softmax")(x))
             hp.Choice("unfreeze", list(DEPTHS))
-            model.base = base
-            return self.compiled(model, chosen.head_rate)
+            units = hp.Choice("head_units", list(UNITS))
+            return self.compiled(model_on(base, side, units, DROPOUT, scale=True), chosen.head_rate)
 
-        def compiled(self, model: keras.Model, rate: float) -> keras.Model:
-            model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-            return model
-
-        def fit(self, hp: Any, model: keras.Model, *args: Any, **more: Any) -> Any:
-            model.fit(*args, epochs=chosen.head_epochs, **more)
-            cut = cut_layer("MobileNetV2", hp.get("unfreeze"))
-            behind = False
-            for layer in model.base.layers:
-                # BatchNormalization too would collapse: `fit` overrides the guide's training=False
-                layer.trainable = behind and not isinstance(layer, keras.layers.BatchNormalization)
-                behind = behind or layer.name == cut
-            self.compiled(model, chosen.tune_rate)
-            return model.fit(*args, epochs=chosen.epochs, initial_epoch=chosen.head_epochs, **more)
+        def cut(self, hp: Any) -> str | None:
+            return cut_layer("MobileNetV2", hp.get("unfreeze"))
 
     tuner = keras_tuner.GridSearch(
-        Guide(), objective="val_loss", seed=chosen.seed, directory=str(folder), project_name="plain"
+        Guide(chosen), objective="val_loss", seed=chosen.seed, directory=str(folder), project_name="plain"
     )
-    tuner.search(dataset("train", True), validation_data=dataset("val", False), verbose=0)
+    train, val = (dataset(images, part, side, chosen) for part in ("train", "val"))
+    tuner.search(train, validation_data=val, verbose=0)
     return [
         {
             "unfreeze": trial.hyperparameters.get("unfreeze"),
