@@ -1,12 +1,13 @@
 """A long search of a tiny model: what each trial leaves behind in the process and on the disk.
 
-    python benchmarks/long_run.py [--trials 200] [--oracle random] [--folder DIR] [--plot FILE.png] [-- OPTIONS OF TUNE]
+    python benchmarks/long_run.py [--trials 200] [--warm 20] [--oracle random] [--folder DIR] [--plot FILE.png] \
+        [-- OPTIONS OF TUNE]
 
 `unfreeze tune` in a process of its own, on 60 generated images, is looked at from outside whenever it has told of a
 trial (it then writes trials.csv): resident and anonymous memory, threads, open files; files and bytes in the run
 folder and in TMPDIR, which is the run's own; what is mapped of /dev/shm; the time since the trial before, and that of
 processors. A line is fitted to each by Theil and Sen's medians, so that single outliers do not move it, over the trials
-after `WARM`.
+after --warm.
 
 Exits with 1 where a slope is beyond its bound in `BOUNDS`.
 """
@@ -30,7 +31,6 @@ from large_data import generate
 from scipy.stats import theilslopes
 from watched import Usage, usage
 
-WARM = 20  # trials, before what the runtimes keep once is there
 TUNE = (
     *("--weights", "starter", "--views", "1", "--seed", "0", "--batch-size", "16"),
     *("--head-units", "0:64:8", "--dropout", "0:0.5:0.05", "--unfreeze", "1,2,4"),
@@ -155,20 +155,18 @@ VALUES: dict[str, Callable[[Sample], float]] = {
 }
 
 
-def slope(samples: Sequence[Sample], value: Callable[[Sample], float]) -> tuple[float, float, float]:
+def slope(late: Sequence[Sample], value: Callable[[Sample], float]) -> tuple[float, float, float]:
     """What a trial adds, and its 95 % interval."""
-    late = [one for one in samples if one.trial >= WARM]
     found = theilslopes([value(one) for one in late], [one.trial for one in late])
     return float(found.slope), float(found.low_slope), float(found.high_slope)
 
 
-def table(samples: Sequence[Sample]) -> list[str]:
+def table(late: Sequence[Sample]) -> list[str]:
     """Prints what a trial adds of each; the names of those that are beyond their bounds, surely."""
-    late = [one for one in samples if one.trial >= WARM]
     beyond = []
     print(f"{'':20} {'trial ' + str(late[0].trial):>12} {'trial ' + str(late[-1].trial):>12}  a trial adds (95 %)")
     for name, value in VALUES.items():
-        each, low, high = slope(samples, value)
+        each, low, high = slope(late, value)
         bound = BOUNDS.get(name)
         if bound is not None and each > bound:
             beyond.append(name)
@@ -177,7 +175,7 @@ def table(samples: Sequence[Sample]) -> list[str]:
     return beyond
 
 
-def draw(samples: Sequence[Sample], path: Path, title: str) -> None:
+def draw(samples: Sequence[Sample], late: Sequence[Sample], path: Path, title: str) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6), layout="constrained")
@@ -186,8 +184,8 @@ def draw(samples: Sequence[Sample], path: Path, title: str) -> None:
         values = [VALUES[name](one) for one in samples]
         axes.plot([one.trial for one in samples], values, ".", ms=3, color="#1f6fb4")
         top = 1.2 * max(float(np.percentile(values, 98)), 1)
-        axes.set(title=f"{name}: {slope(samples, VALUES[name])[0]:+.4f} a trial", xlabel="trial", ylim=(0, top))
-        axes.axvline(WARM, color="black", lw=0.8, ls=":")
+        axes.set(title=f"{name}: {slope(late, VALUES[name])[0]:+.4f} a trial", xlabel="trial", ylim=(0, top))
+        axes.axvline(late[0].trial, color="black", lw=0.8, ls=":")
         axes.grid(alpha=0.25)
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
@@ -195,13 +193,20 @@ def draw(samples: Sequence[Sample], path: Path, title: str) -> None:
 
 @click.command()
 @click.option("--trials", default=200)
+@click.option("--warm", default=20, help="The first trial by which the runtimes have what they keep.")
 @click.option("--oracle", default="random")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the images and the run go for the time being.")
 @click.option("--plot", type=click.Path(path_type=Path))
 @click.option("--results", type=click.Path(path_type=Path), help="JSON of all samples.")
 @click.argument("options", nargs=-1)
 def main(
-    trials: int, oracle: str, folder: Path | None, plot: Path | None, results: Path | None, options: tuple[str, ...]
+    trials: int,
+    warm: int,
+    oracle: str,
+    folder: Path | None,
+    plot: Path | None,
+    results: Path | None,
+    options: tuple[str, ...],
 ) -> None:
     """What each trial of a long search leaves behind."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -215,9 +220,10 @@ def main(
         print(f"{len(samples)} samples; left in TMPDIR when it had ended: {len(files_of(where / 'tmp'))} files")
     if results:
         results.write_text(json.dumps([asdict(one) for one in samples]))
-    beyond = table(samples)
+    late = [one for one in samples if one.trial >= warm]
+    beyond = table(late)
     if plot:
-        draw(samples, plot, " ".join(("unfreeze tune --oracle", oracle, *options)))
+        draw(samples, late, plot, " ".join(("unfreeze tune --oracle", oracle, *options)))
     sys.exit(f"grows: {', '.join(beyond)}" if beyond else 0)
 
 
