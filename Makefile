@@ -30,10 +30,12 @@ run: data $(VENV)/ready
 notebook: data $(VENV)/ready
 	UNFREEZE_DATA="$(DATA)" $(BIN)/python scripts/notebook.py examples/cats_and_dogs.ipynb
 
-# FROM=wheel: the last commit's wheel, in place of the checkout, and the tests in a folder without the packages' sources.
+# FROM=wheel: the last commit's wheel, in place of the checkout, and the tests in a folder without the packages' sources,
+# which is TESTED/checkout. AS: a command that runs the tests, as another user, say.
 FROM ?= checkout
 SHARED ?= $(if $(UNFREEZE_SHARED),$(UNFREEZE_SHARED),$(abspath ../shared))
-TESTED := build/from-wheel
+TESTED ?= build/from-wheel
+AS ?= env
 
 test: test-$(FROM)
 
@@ -41,16 +43,16 @@ test-checkout: $(VENV)/ready
 	$(BIN)/python -m pytest
 
 test-wheel: $(VENV)/ready
-	rm -rf $(TESTED)
-	mkdir -p $(TESTED)/checkout
-	$(BIN)/python scripts/wheel.py $(TESTED)/dist
-	umask 077; TZ=Pacific/Auckland PYTHONHASHSEED=1 $(BIN)/python scripts/wheel.py $(TESTED)/again
-	diff -r $(TESTED)/dist $(TESTED)/again  # the same bytes
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall $(TESTED)/dist/*.whl
-	git archive HEAD | tar -x -C $(TESTED)/checkout
-	git ls-files unfreeze tuning export toolkit > $(TESTED)/files.txt
-	rm -r $(addprefix $(TESTED)/checkout/,unfreeze tuning export toolkit)
-	cd $(TESTED)/checkout && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel "$(abspath $(BIN))/python" -m pytest; \
+	rm -rf "$(TESTED)"
+	mkdir -p "$(TESTED)/checkout"
+	$(BIN)/python scripts/wheel.py "$(TESTED)/dist"
+	umask 077; TZ=Pacific/Auckland PYTHONHASHSEED=1 $(BIN)/python scripts/wheel.py "$(TESTED)/again"
+	diff -r "$(TESTED)/dist" "$(TESTED)/again"  # the same bytes
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$(TESTED)"/dist/*.whl
+	git archive HEAD | tar -x -C "$(TESTED)/checkout"
+	git ls-files unfreeze tuning export toolkit > "$(TESTED)/files.txt"
+	cd "$(TESTED)/checkout" && rm -r unfreeze tuning export toolkit
+	cd "$(TESTED)/checkout" && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel $(AS) "$(abspath $(BIN))/python" -m pytest; \
 		code=$$?; cd "$(CURDIR)" && rm -f $(VENV)/ready; exit $$code  # no longer an editable installation
 
 # The versions that pyproject.toml allows: our own dependencies' lowest, or everything's highest.
