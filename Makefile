@@ -4,13 +4,14 @@ VENV ?= .venv
 RUN ?= runs/mine
 BIN := $(VENV)/bin
 
-.PHONY: help demo data run notebook test slow lint docs wheel oldest newest audit clean
+.PHONY: help demo data run notebook test test-clients slow lint docs wheel oldest newest audit clean
 
 help:
 	@echo "make demo                                         the whole job on digits that are always there"
 	@echo "make run DATA=FOLDER [RUN=$(RUN)] [OPTIONS='...']   the main job"
 	@echo "make notebook DATA=FOLDER                         the example notebook, executed anew and written without photographs"
 	@echo "make test                                         every test that is not slow"
+	@echo "make test-clients [RUN=$(RUN)]              RUN's exported files in other programs' runtimes"
 	@echo "make docs                                         the site, into build/docs"
 	@echo "make wheel                                        wheel and source archive of the last commit, into dist, repeatable"
 	@echo "make oldest | newest                              a part of the tests with the lowest, the highest versions allowed"
@@ -73,6 +74,13 @@ audit: $(VENV)/ready
 	build/audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
 	$(BIN)/python scripts/licences.py --pins > build/audit/pins.txt
 	build/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement build/audit/pins.txt
+
+# Exported files in programs that others wrote; a Chromium is taken from the PATH, its packages from npm.
+test-clients:
+	test -d build/clients || $(PYTHON) -m venv build/clients
+	build/clients/bin/pip install --quiet --disable-pip-version-check --editable . --requirement tests/clients/requirements.txt
+	cd tests/clients && npm ci --silent
+	PYTHONPATH="$(CURDIR)" build/clients/bin/python tests/clients/run.py "$(RUN)" $(OPTIONS)
 
 wheel: $(VENV)/ready
 	$(BIN)/python scripts/wheel.py dist

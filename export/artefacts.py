@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from export.description import channels, read_description, reject_below
+from export.inspect.tflite_graph import least_runtime
 from export.settings import ExportSettings
 from export.variants import Variant
 from toolkit.errors import UnfreezeError
@@ -42,6 +43,7 @@ class Artefact:
     calibration: tuple[str, ...] = ()  # paths, as in run.json, of the images whose activations set the ranges
     attempts: tuple[dict[str, Any], ...] = ()  # int8: the ways that were tried (`Attempt` in export/quantise)
     float_layers: tuple[str, ...] = ()  # int8: layers of the model that were left in float
+    runtime_at_least: str = ""  # TFLite: the version of the oldest runtime that has all of its operators
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,16 @@ class Reference:
 
     def only(self, part: str) -> Reference:
         """The images of one part."""
-        rows = self.rows(part)
+        return self.at(self.rows(part))
+
+    def at(self, rows: np.ndarray) -> Reference:
+        """The images of these numbers."""
         return replace(
             self,
             paths=tuple(self.paths[row] for row in rows),
             labels=self.labels[rows],
             probabilities=self.probabilities[rows],
-            parts=(part,) * len(rows),
+            parts=tuple(self.parts[row] for row in rows),
         )
 
     def __add__(self, other: Reference) -> Reference:
@@ -159,7 +164,9 @@ def describe(run: Run, image_size: int, license: str = UNSTATED, threshold: floa
 def record_artefact(folder: Path, variant: Variant, **more: Any) -> Artefact:
     """The record of a file that was just written, with its size and SHA-256."""
     path = folder / variant.name
-    return Artefact(variant.name, variant.format, variant.precision, size(path), digest(path), **more)
+    runtime = least_runtime(path.read_bytes()) if variant.format == "tflite" else ""
+    own = size(path), digest(path)
+    return Artefact(variant.name, variant.format, variant.precision, *own, runtime_at_least=runtime, **more)
 
 
 def size(path: Path) -> int:

@@ -24,7 +24,7 @@ from toolkit.storage.files import scratch
 from toolkit.training.batches import load_part
 from toolkit.training.held_out import HeldOut
 
-STEPS = {("tflite", "int8"): 256, ("tflite", "int16x8"): 32768}  # a file's probabilities are multiples of 1 / so many
+STEPS = (256, 32768)  # a quantised file's probabilities may be multiples of 1 / so many
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,8 @@ def measure_finalists(
             else:
                 failed[one.trial] = made
         outcomes = measured_files(files, _running(progress)) | {name: (probe, None) for name, probe in failed.items()}
-    steps = STEPS.get((variant.format, variant.precision))
     return {
-        name: Measured(probe, above_rounding(answers, steps), features[name], _least(ways[name]), _decided(ways[name]))
+        name: Measured(probe, above_rounding(answers), features[name], _least(ways[name]), _decided(ways[name]))
         for name, (probe, answers) in outcomes.items()
     }
 
@@ -101,10 +100,13 @@ def _decided(ways: Sequence[dict[str, Any]]) -> bool:
     return len(ways) > 1 and any(way["excess"] > 1 for way in ways)
 
 
-def above_rounding(answers: np.ndarray | None, steps: int | None) -> np.ndarray | None:
-    """Probabilities, float32 [N, C], of which none is below half a step: the logarithm of one that was rounded to 0
-    says nothing about the file. `steps`: in 1; None: nothing is rounded."""
-    if answers is None or steps is None:
+def above_rounding(answers: np.ndarray | None) -> np.ndarray | None:
+    """Probabilities, float32 [N, C]. If all are multiples of a step, none stays below half of it: the logarithm of one
+    that was rounded to 0 says nothing about the file."""
+    if answers is None:
+        return None
+    steps = next((steps for steps in STEPS if np.array_equal(answers * steps, np.rint(answers * steps))), None)
+    if steps is None:
         return answers
     raised = np.maximum(answers, np.float32(0.5 / steps))
     shares: np.ndarray = raised / raised.sum(1, keepdims=True)

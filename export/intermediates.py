@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import onnx
 
-from export.formats.onnx import fold_batch_normalization, write_onnx
+from export.formats.onnx import write_onnx
+from export.formats.onnx_rewrites import folded
 from export.formats.saved_model import write_float_saved_model, write_saved_model
 from export.formats.tflite import write_tflite
 from export.limits import NO_LIMITS
@@ -85,9 +86,9 @@ class Intermediates:
 
     @cached_property
     def folded_onnx(self) -> Path:
-        """The ONNX file with BatchNormalization folded into the convolutions. int8 ONNX is made from it."""
+        """The same, folded where an earlier version wrote it unfolded. int8 ONNX is made from it."""
         path = self.scratch / "folded.onnx"
-        onnx.save(fold_batch_normalization(self.onnx), path)
+        onnx.save(folded(onnx.load(self.onnx)), path)
         return path
 
     @cached_property

@@ -12,7 +12,8 @@ from toolkit.errors import UnfreezeError
 
 FORMATS = ("saved_model", "tflite", "onnx")
 PRECISIONS = ("float32", "float16", "dynamic", "int8")  # written unless others are asked for
-ON_REQUEST = ("int16x8",)  # written only if it is asked for
+GPU = "float16_gpu"
+ON_REQUEST = ("int16x8", GPU)  # written only if it is asked for
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Variant:
     name: str  # below the export folder
     format: str
     # "float32" and "float16": of the weights. "dynamic": int8 weights, float activations. "int8": both in int8,
-    # calibrated. "int16x8": int8 weights and 16-bit activations, calibrated.
+    # calibrated. "int16x8": int8 weights and 16-bit activations, calibrated. "float16_gpu": float16 weights, and an
+    # input of float32, as GPU delegates take no integers.
     precision: str
 
 
@@ -36,11 +38,16 @@ VARIANTS = (
     Variant("model_fp16.onnx", "onnx", "float16"),
     Variant("model_int8.onnx", "onnx", "int8"),
 )
-ALL_VARIANTS = (*VARIANTS, Variant("model_int16x8.tflite", "tflite", "int16x8"))  # those on request, too
+ALL_VARIANTS = (  # those on request, too
+    *VARIANTS,
+    Variant("model_int16x8.tflite", "tflite", "int16x8"),
+    Variant("model_fp16_gpu.tflite", "tflite", GPU),
+)
 WHY_NOT = {
     ("onnx", "dynamic"): "onnxruntime's dynamic int8 has one scale for each tensor, with which depthwise convolutions "
     "lose a third of the answers; int8 is as small and holds",
     ("onnx", "int16x8"): "16-bit activations are written for TFLite only",
+    ("onnx", GPU): "it is for TFLite's GPU delegates; ONNX in float16 runs on a GPU as it is",
     **{("saved_model", name): "TensorFlow runs it in float32 only" for name in (*PRECISIONS[1:], *ON_REQUEST)},
 }
 

@@ -16,7 +16,7 @@ from export.intermediates import Intermediates, onnx_properties
 from export.quantise.first_that_holds import first_that_holds
 from export.quantise.ways import calibrated_on, onnx_ways, tflite_ways
 from export.runtimes.runners import load
-from export.variants import Variant
+from export.variants import GPU, Variant
 from toolkit.errors import UnfreezeError
 
 
@@ -32,6 +32,12 @@ def _saved_model(intermediates: Intermediates, variant: Variant, path: Path) -> 
 
 def _tflite(intermediates: Intermediates, variant: Variant, path: Path) -> None:
     write_tflite(intermediates.saved_model, path, intermediates.describe(variant), variant.precision)
+
+
+def _tflite_gpu(intermediates: Intermediates, variant: Variant, path: Path) -> None:
+    described = intermediates.describe(variant)
+    described["input"] = described["input"] | {"dtype": "float32"}
+    write_tflite(intermediates.float_saved_model, path, described, "float16")
 
 
 def _onnx(intermediates: Intermediates, variant: Variant, path: Path) -> None:
@@ -56,6 +62,7 @@ WRITERS: dict[tuple[str, str], Callable[[Intermediates, Variant, Path], None]] =
     ("tflite", "float16"): _tflite,
     ("tflite", "dynamic"): _tflite,
     ("tflite", "int16x8"): _tflite_int16x8,
+    ("tflite", GPU): _tflite_gpu,
     ("onnx", "float32"): _onnx,
     ("onnx", "float16"): _onnx_float16,
 }

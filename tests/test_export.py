@@ -20,6 +20,7 @@ import export.write as export_write
 from export import write_variants
 from export.artefacts import digest, read_manifest, read_reference
 from export.formats.tflite_metadata import description_in
+from export.inspect.tflite_file import read_tflite
 from export.intermediates import model_answers
 from export.proof.layers import all_names
 from export.proof.verify import verify
@@ -93,7 +94,7 @@ def test_onnx_by_onnxruntime_alone(folder: Path, images: np.ndarray, expected: n
 
 
 def test_tflite_by_litert_alone(folder: Path, images: np.ndarray, expected: np.ndarray) -> None:
-    runner = Interpreter(str(folder / "model.tflite")).get_signature_runner("serve")
+    runner = Interpreter(str(folder / "model.tflite")).get_signature_runner()
     for count in (1, 3):
         answer = runner(image=images[:count])["probabilities"]
         np.testing.assert_allclose(answer, expected[:count], atol=1e-5)
@@ -101,7 +102,8 @@ def test_tflite_by_litert_alone(folder: Path, images: np.ndarray, expected: np.n
 
 def test_saved_model_by_tensorflow_alone(folder: Path, images: np.ndarray, expected: np.ndarray) -> None:
     loaded = tf.saved_model.load(str(folder / "saved_model"))
-    answer = loaded.signatures["serve"](image=tf.constant(images))["probabilities"]
+    assert list(loaded.signatures) == ["serving_default"]
+    answer = loaded.signatures["serving_default"](image=tf.constant(images))["probabilities"]
     np.testing.assert_allclose(answer.numpy(), expected, atol=1e-5)
 
 
@@ -131,10 +133,18 @@ def test_each_artefact_describes_itself(folder: Path) -> None:
 def test_every_tflite_file_takes_and_gives_the_same(name: str, folder: Path, images: np.ndarray) -> None:
     interpreter = Interpreter(str(folder / name))
     (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
-    assert (entry["dtype"], entry["shape_signature"].tolist()) == (np.uint8, [-1, 32, 32, 3])
+    assert (entry["dtype"], entry["shape"].tolist()) == (np.uint8, [1, 32, 32, 3])
+    assert entry["shape_signature"].tolist() == [1, 32, 32, 3]  # an open shape is refused by LiteRT's CompiledModel
+    assert (entry["name"], result["name"]) == ("image", "probabilities")
     assert result["dtype"] == np.float32
-    answer = interpreter.get_signature_runner("serve")(image=images)["probabilities"]
-    np.testing.assert_allclose(answer.sum(1), 1, atol=0.02)
+    answer = interpreter.get_signature_runner()(image=images)["probabilities"]
+    np.testing.assert_allclose(answer.sum(1), 1, atol=1e-5)
+    runner = Interpreter(str(folder / name)).get_signature_runner()
+    alone = [runner(image=image[np.newaxis])["probabilities"] for image in images]
+    np.testing.assert_array_equal(np.concatenate(alone), answer)
+    (artefact,) = (one for one in read_manifest(folder).artefacts if one.name == name)
+    assert artefact.runtime_at_least == read_tflite(folder / name).versions["runtime at least"]
+    assert tuple(map(int, artefact.runtime_at_least.split("."))) <= (2, 14, 0)  # the last that is called tflite-runtime
 
 
 def kernels(path: Path) -> dict[str, dict]:

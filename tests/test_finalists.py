@@ -244,13 +244,13 @@ def test_latencies_of_a_device_take_the_place_of_those_here(monkeypatch: pytest.
 def test_a_probability_that_was_rounded_to_0_is_half_a_step() -> None:
     exact = np.random.default_rng(0).dirichlet((0.05, 0.05, 1), 200).astype(np.float32)
     rounded = np.round(exact * 256) / 256
-    raised = above_rounding(rounded, 256)
+    raised = above_rounding(rounded)
     assert raised is not None
     assert raised.min() >= 0.4 / 256
     np.testing.assert_allclose(raised.sum(1), 1, atol=1e-6)
     np.testing.assert_array_equal(raised.argmax(1), rounded.argmax(1))
-    assert above_rounding(exact, None) is exact
-    assert above_rounding(None, 256) is None
+    assert above_rounding(exact) is exact
+    assert above_rounding(None) is None
 
 
 # -- whole searches

@@ -58,6 +58,7 @@ HEAVY = {  # our modules that import one of them at the top; all others are ligh
         "tuning.checkpoints",
     ),
     *("export.formats.saved_model", "export.formats.tflite", "export.formats.tflite_metadata", "export.formats.onnx"),
+    *("export.formats.onnx_rewrites", "export.formats.tflite_rewrites"),
     *("export.quantise.onnx", "export.quantise.ways", "export.proof.layers"),
     *("export.write", "export.write_variants", "export.intermediates", "export.foreign.adopt"),
     *("export.probe", "export.finalists", "unfreeze.finalist_files", "unfreeze.file_judge"),

@@ -129,7 +129,7 @@ def test_help_says_which_precisions_are_meant_without_the_option() -> None:
         (option,) = (one for one in cli.commands[name].params if one.name == "precisions")
         assert isinstance(option, click.Option)
         said[name] = option.help or ""
-    assert said["export"].endswith("[all but int16x8]")
+    assert said["export"].endswith("[all but int16x8, float16_gpu]")
     assert said["verify"].endswith("[all that were exported]")
     (depth,) = (one for one in cli.commands["train"].params if one.name == "unfreeze")
     assert isinstance(depth, click.Option)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # light at import: `--help` loads this module
 
 PROBES = "probes.json"
 MOST, TIED = 12, 3  # trained models whose files are measured, too; of them those that are as good as the best
-BYTES = {"float32": 4, "float16": 2}  # of a weight; of the other precisions 1
+BYTES = {"float32": 4, "float16": 2, "float16_gpu": 2}  # of a weight; of the other precisions 1
 Fits = dict[str, dict[str, tuple]]  # as `tuning.search_space` takes it
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import click
 
 from export.settings import ExportSettings
+from export.variants import ON_REQUEST
+from export.variants import PRECISIONS as WRITTEN
 from unfreeze.option_types import Names
 
 FORMATS = click.option(
@@ -19,7 +21,7 @@ def _precisions(more: str) -> Callable:
         "--precisions",
         type=Names(),
         metavar="LIST",
-        help=f"Precisions, separated by commas: float32, float16, dynamic, int8, int16x8{more}",
+        help=f"Precisions, separated by commas: {', '.join((*WRITTEN, *ON_REQUEST))}{more}",
     )
 
 
@@ -32,7 +34,10 @@ MARGIN = click.option(
 )
 EXPORT = [
     FORMATS,
-    _precisions(". The last is TFLite with 16-bit activations.  [all but int16x8]"),
+    _precisions(
+        ". The last two are TFLite: with 16-bit activations, and with float32 pixels, for a phone's GPU.  "
+        f"[all but {', '.join(ON_REQUEST)}]"
+    ),
     click.option(
         "--calibration",
         type=click.IntRange(1),

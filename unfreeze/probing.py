@@ -29,7 +29,6 @@ def write_folder(
     measures them on a device. Raises UnfreezeError if the folder holds something else."""
     check_folder(folder)
     start(progress)
-    from export.formats.tflite_metadata import with_batch_of_one
     from export.probe import ProbeFile
 
     sweep(folder)
@@ -43,9 +42,7 @@ def write_folder(
                 found.append(replace(told, trouble=made.trouble))
                 continue
             name = file_name(*key, limits.precision, limits.runtime, [one for one, _ in taken])
-            size = made.path.stat().st_size / 1e6  # as it is exported
-            if limits.runtime == "tflite":
-                made.path.write_bytes(with_batch_of_one(made.path.read_bytes()))
+            size = made.path.stat().st_size / 1e6
             taken.append((name, made.path))
             found.append(replace(told, file=name, size_mb=size, sha256=file_digest(made.path)))
         for name, path in taken:

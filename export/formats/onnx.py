@@ -1,12 +1,12 @@
 """keras.Model -> ONNX: `image` uint8 [batch, S, S, channels] in, `probabilities` float32 [batch, C] out.
 
-The graph is made by `toolkit.to_onnx.graph`. A file gets its name only after it was compared with the model (`_gate`).
-`export.proof.parity` compares on real images; `export.quantise.onnx` makes int8.
+The graph is made by `toolkit.to_onnx.graph` and rewritten for all clients by `export.formats.onnx_rewrites`. A file
+gets its name only after it was compared with the model (`_gate`). `export.proof.parity` compares on real images;
+`export.quantise.onnx` makes int8.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +16,8 @@ import onnx
 import onnxruntime
 
 from export.artefacts import INPUT, OUTPUT
+from export.formats.onnx_rewrites import folded
 from toolkit.errors import UnfreezeError, short_reason
-from toolkit.process.quiet import hushed
 from toolkit.process.tf32 import without_tf32
 from toolkit.storage.files import atomic
 from toolkit.to_onnx.graph import to_onnx
@@ -33,7 +33,7 @@ def write_onnx(model: keras.Model, path: Path, metadata: dict[str, str], samples
     `samples` differ from the model's, with or without onnxruntime's optimisations. `samples`: uint8 [N, S, S, C],
     images like those that the model was trained on, whose answers do not amplify rounding; None: noise.
     """
-    write_graph(to_onnx(model, INPUT, [OUTPUT]), path, metadata, model, FLOAT32_GATE, samples)
+    write_graph(folded(to_onnx(model, INPUT, [OUTPUT])), path, metadata, model, FLOAT32_GATE, samples)
 
 
 def write_onnx_float16(
@@ -43,19 +43,8 @@ def write_onnx_float16(
     float32."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    graph = convert_float_to_float16(fold_batch_normalization(source), keep_io_types=True)
+    graph = convert_float_to_float16(folded(onnx.load(source)), keep_io_types=True)
     write_graph(graph, path, metadata, model, FLOAT16_GATE, samples)
-
-
-def fold_batch_normalization(source: Path) -> onnx.ModelProto:
-    """The graph with BatchNormalization folded into the convolutions. Unfolded, a depthwise convolution's normalisation
-    is quantised apart, which changed a third of an int8 model's answers."""
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    with tempfile.TemporaryDirectory() as folder, hushed():
-        path = Path(folder) / "folded.onnx"
-        quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
-        return onnx.load(path)
 
 
 def write_graph(

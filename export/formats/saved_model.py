@@ -1,4 +1,4 @@
-"""keras.Model -> SavedModel: one signature, `serve`, with the input `image` and the output `probabilities`."""
+"""keras.Model -> SavedModel: one signature, with the input `image` and the output `probabilities`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from export.artefacts import INPUT, OUTPUT
 from toolkit.storage.files import atomic, write_json, write_text
 
 DESCRIPTION = "unfreeze.json"
+SIGNATURE = "serving_default"  # what TensorFlow Serving, tfjs and saved_model_cli ask for; coremltools takes one alone
 
 
 def write_saved_model(model: keras.Model, path: Path, description: dict[str, Any]) -> None:
@@ -46,7 +47,7 @@ def _save(model: keras.Model, path: Path, answer: Callable[[tf.Tensor], Any], en
     module.weights = [variable.value for variable in model.variables]
     module.serve = serve
     with _no_generated_source():
-        tf.saved_model.save(module, str(path), signatures={"serve": serve.get_concrete_function()})
+        tf.saved_model.save(module, str(path), signatures={SIGNATURE: serve.get_concrete_function()})
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from export.formats.saved_model import SIGNATURE
 from export.formats.tflite_metadata import attach
 from toolkit.errors import UnfreezeError
 from toolkit.process.quiet import hushed
@@ -24,12 +25,15 @@ from toolkit.storage.files import atomic
 
 
 def write_tflite(saved_model: Path, path: Path, description: dict[str, Any], precision: str = "float32") -> None:
-    """Write `path`: signature `serve`, uint8 [N, S, S, channels] `image` -> float32 [N, C] `probabilities`.
+    """Write `path`: one signature, uint8 [N, S, S, channels] `image` -> float32 [N, C] `probabilities`.
 
     `precision`: "float32"; "float16", weights only; "dynamic", int8 weights and float activations. An operation that
     TFLite lacks fails here, at conversion, and not on the device: TensorFlow's own are not allowed.
     """
     converter = _converter(saved_model)
+    # per channel, a dense layer needs a runtime of 2.17; per tensor, its file is smaller and runs in 2.14 (and answers
+    # as well: benchmarks/RESULTS.md)
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if precision == "float16":
@@ -94,7 +98,7 @@ def _whole_range(images: np.ndarray) -> np.ndarray:
 
 
 def _converter(saved_model: Path) -> Any:
-    return tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=["serve"])
+    return tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=[SIGNATURE])
 
 
 def _write(path: Path, convert: Callable[[], bytes], description: dict[str, Any]) -> None:

@@ -16,10 +16,15 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
 from export.description import LONGEST_DESCRIPTION, channels
+from export.formats.tflite_rewrites import close_shapes, float_softmax, name_ends
 
 LABELS = "labels.txt"
 ENTRY = "unfreeze.json"  # the name of the custom metadata
 BUFFER = "TFLITE_METADATA"
+KINDS = {  # what the file says of itself where not every processor runs it
+    "int8": "image classifier for CPU and NPU; GPU delegates compute it wrongly",
+    "float16_gpu": "image classifier for GPU and CPU, whose pixels are float32, 0 to 255",
+}
 
 # Field numbers and enum values of metadata_schema.fbs.
 IMAGE, FEATURE = 2, 1  # ContentProperties
@@ -29,41 +34,25 @@ TENSOR_AXIS_LABELS = 2  # AssociatedFileType
 
 
 def attach(model: bytes, description: dict[str, Any]) -> bytes:
-    """The TFLite file with its metadata and its label file."""
+    """The TFLite file, rewritten for all clients, with its metadata and its label file."""
     parsed = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(model), 0))
+    float_softmax(parsed)
+    close_shapes(parsed)
+    name_ends(parsed, description["input"]["name"], description["output"]["name"])
     buffer = schema.BufferT()
     buffer.data = list(_metadata(description))
     parsed.buffers.append(buffer)
     entry = schema.MetadataT()
     entry.name, entry.buffer = BUFFER, len(parsed.buffers) - 1
     parsed.metadata = [*(parsed.metadata or []), entry]
+    builder = flatbuffers.Builder(4096)
+    builder.Finish(parsed.Pack(builder), file_identifier=b"TFL3")
     out = io.BytesIO()
-    out.write(_packed(parsed))
+    out.write(builder.Output())
     with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
         for name, text in _files(description).items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)  # fixed date: equal bytes each time
     return out.getvalue()
-
-
-def with_batch_of_one(model: bytes) -> bytes:
-    """The TFLite file for one image at a time, without labels and description. LiteRT's CompiledModel, and so LiteRT.js
-    and the newer benchmark_model, refuse an input whose shape is open."""
-    parsed = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(model), 0))
-    parsed.metadata = [one for one in parsed.metadata or [] if _text(one.name) != BUFFER]
-    for graph in parsed.subgraphs:
-        for tensor in graph.tensors:
-            tensor.shapeSignature = None
-    return _packed(parsed)
-
-
-def _packed(parsed: schema.ModelT) -> bytes:
-    builder = flatbuffers.Builder(4096)
-    builder.Finish(parsed.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
-
-
-def _text(name: bytes | str | None) -> str:
-    return name.decode() if isinstance(name, bytes) else name or ""
 
 
 def description_in(model: bytes) -> str | None:
@@ -116,7 +105,7 @@ def _metadata(description: dict[str, Any]) -> bytes:
     graph = _table(b, 10, {2: _vector(b, [image]), 3: _vector(b, [output])})
     fields = {
         0: b.CreateString("unfreeze"),
-        1: b.CreateString("image classifier"),
+        1: b.CreateString(KINDS.get(str(description.get("precision")), "image classifier")),
         2: b.CreateString(str(description["unfreeze"])),
         3: _vector(b, [graph]),
         5: b.CreateString(str(description["license"])),

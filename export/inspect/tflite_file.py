@@ -13,7 +13,7 @@ from export.inspect.flatbuffer import unmarked_root
 from export.inspect.model_file import End, ModelFile, Step, Weight, cut, cut_labels, frequent, mixed, step
 from export.inspect.own_description import own_description
 from export.inspect.tflite_description import output_labels, packed_names, read_description
-from export.inspect.tflite_graph import Graph, Tensor, TfliteFile, is_weight, precision_of, read_graph
+from export.inspect.tflite_graph import Graph, Tensor, TfliteFile, is_weight, least_runtime, precision_of, read_graph
 from export.inspect.tflite_support import support
 from toolkit.errors import short_reason
 
@@ -94,7 +94,7 @@ def _metadata(content: bytes, file: TfliteFile, name: str) -> bytes:
 
 
 def _versions(content: bytes, file: TfliteFile) -> dict[str, str]:
-    runtime = _metadata(content, file, "min_runtime_version")[:100].rstrip(b"\0").decode(errors="replace")
+    runtime = least_runtime(content)
     return {"schema": str(file.schema)} | ({"runtime at least": runtime} if runtime else {})
 
 

@@ -85,6 +85,13 @@ def input_metadata(
     return output_labels(content, metadata), normalisation_in(metadata)
 
 
+def least_runtime(content: bytes) -> str:
+    """The oldest version of the TFLite runtime that has a file's operators in its versions, as the converter found it;
+    "" where it does not say. Raises ValueError if the file is damaged."""
+    start, length = read_graph(content).metadata.get("min_runtime_version", (0, 0))
+    return content[start : start + min(length, 100)].rstrip(b"\0").decode(errors="replace")
+
+
 def precision_of(file: TfliteFile) -> str:
     """As `precision`, of a file that was read."""
     tensors = [tensor for graph in file.graphs for tensor in graph.tensors]

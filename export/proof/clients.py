@@ -71,6 +71,7 @@ CLIENTS = (
         lambda rgb, _, size: _opencv(cv2.INTER_LINEAR)(_halved(rgb, size), _, size),
     ),
     Client("Pillow BILINEAR, tf.image.resize(antialias=True)", _pillow(Image.Resampling.BILINEAR)),
+    Client("Pillow's resize() as it is: bicubic", _pillow(Image.Resampling.BICUBIC)),
     Client("OpenCV INTER_AREA", _opencv(cv2.INTER_AREA)),
     Client(
         "bilinear without half-pixel centers: MediaPipe Tasks", lambda rgb, _, size: resize(rgb, size, centers=False)

@@ -20,7 +20,11 @@ from toolkit.stats.flips import flips_at_least, flips_at_most
 from toolkit.stats.metrics import calibration_error, wilson
 from toolkit.stats.rejection import unsure
 
-TIES = {"float32": TOLERANCE, "float16": 0.05}  # by how much rounding to a precision may change a probability
+TIES = {  # by how much rounding to a precision may change a probability
+    "float32": TOLERANCE,
+    "float16": 0.05,
+    "float16_gpu": 0.05,
+}
 RETRAINED = "retrained"  # in place of a precision: of a model that need not answer as the reference does
 CHOSEN_ON_VAL = ("int8",)  # precisions whose files are chosen on validation images
 NO_NUMBER = "no realistic number of images like these would"

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-OWN_ERROR = {"float32": 1e-3, "float16": 2e-2}  # relative error of one layer that rounding does not explain
+OWN_ERROR = {  # relative error of one layer that rounding does not explain
+    "float32": 1e-3,
+    "float16": 2e-2,
+    "float16_gpu": 2e-2,
+}
 INTEGER_OWN_ERROR = 0.1  # integer files: a layer stands out if its own error exceeds both this
 MEDIAN_MULTIPLE = 5.0  # and so many times the median layer's
 GAIN = 0.05  # a layer also stands out if its output is scaled by more: rounding has no preferred direction

@@ -150,7 +150,7 @@ class Parity:
 def to_json(parity: Parity) -> dict[str, Any]:
     """An entry of parity.json. The artefact's empty fields are left out: only int8 files have a calibration."""
     values = asdict(parity)
-    return values | {"artefact": {name: value for name, value in values["artefact"].items() if value != ()}}
+    return values | {"artefact": {name: value for name, value in values["artefact"].items() if value not in ((), "")}}
 
 
 def write_parities(path: Path, parities: Sequence[Parity]) -> None:

@@ -1,6 +1,7 @@
 """ONNX -> ONNX in int8: static, quantise and dequantise nodes (QDQ), weights per channel, BatchNormalization folded.
 
-Softmax stays in float: that costs nothing, and in int8 a probability could take 256 values only.
+Softmax stays in float: that costs nothing, and in int8 a probability could take 256 values only. So do the biases of
+dense layers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from export.artefacts import INPUT
+from export.formats.onnx_rewrites import dense_biases, drop_zero_points
 from toolkit.process.quiet import hushed
 
 CALIBRATION_BATCH = 8  # images whose activations are held at a time
@@ -55,10 +57,12 @@ def quantised(
             weight_type=QuantType.QInt8,
             activation_type=ACTIVATIONS[activations],
             calibrate_method=METHODS[method],
-            nodes_to_exclude=sorted({*keep, *softmax}),
+            nodes_to_exclude=sorted({*keep, *softmax, *dense_biases(graph)}),
             extra_options=options,
         )
-        return onnx.load(path)
+        made = onnx.load(path)
+    drop_zero_points(made)
+    return made
 
 
 @contextlib.contextmanager

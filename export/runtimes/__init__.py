@@ -13,5 +13,6 @@ isolated      one function in a process of its own
 measure       answers, times and memory of several artefacts
 graph_files   a SavedModel looked through for what reads and writes files
 tensors       every intermediate tensor of an ONNX or TFLite file
+plain_kernels the answers of a file by its runtime's plain kernels
 cpu           which instruction sets the processor has
 """

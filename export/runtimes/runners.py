@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,15 +95,12 @@ def missing_data(path: Path) -> str:
 
 
 def _runner(loaded: Loaded, conversion: Conversion | None) -> Runner:
-    if conversion is None:
-        return Runner(lambda images: loaded.answers(images), lambda images: images, loaded, loaded.input)
-    entry = loaded.input.sized(conversion.image_size)
-    entry.size  # noqa: B018  # raises if it is not known
-    pixels = entry.check_pixels(conversion.pixels or loaded.pixels)
-
-    def to_input(images: np.ndarray) -> np.ndarray:
-        return entry.convert(images, pixels)
-
+    if conversion is None:  # its own pixels, 0 to 255; as float32 where the file is for a GPU
+        entry, to_input = loaded.input, partial(np.ndarray.astype, dtype=loaded.input.dtype, copy=False)
+    else:
+        entry = loaded.input.sized(conversion.image_size)
+        entry.size  # noqa: B018  # raises if it is not known
+        to_input = partial(entry.convert, pixels=entry.check_pixels(conversion.pixels or loaded.pixels))
     return Runner(lambda images: loaded.answers(to_input(images)), to_input, loaded, entry)
 
 

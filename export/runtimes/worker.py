@@ -164,9 +164,8 @@ def answer(images: Sequence[tuple[Path, np.ndarray]]) -> tuple[np.ndarray, float
 def intermediate_tensors(path: Path, images: np.ndarray, conversion: Conversion | None) -> list[Tensor]:
     """Every intermediate tensor that a file computes of `images`, uint8 [N, H, W, 3]; `conversion` as in `load`.
     `start_up` need not have been called."""
-    if conversion is None:
-        return tensors(path, images)
-    return tensors(path, load(path, conversion=conversion).to_input(images), conversion.output)
+    fed = load(path, conversion=conversion).to_input(images)
+    return tensors(path, fed, conversion.output if conversion else None)
 
 
 def times(images: Path, rows: np.ndarray, count: int, calls: int) -> list[float]:

@@ -21,9 +21,6 @@ from toolkit.pixels.levels import FULL, words
 
 INPUT, OUTPUT = "image", "probabilities"
 TEMPLATES = Path(__file__).parent / "snippet_templates"
-# Kotlin uses InterpreterApi, not CompiledModel: the files take any number of images at once, and CompiledModel refuses
-# an input whose shape is open (seen with LiteRT.js 2.5.3, "does not match expected ranked tensor type"). For the same
-# reason there is no way to run a TFLite file in a browser.
 WAYS: dict[str, tuple[tuple[str, str, str, str], ...]] = {  # (where it runs, language, what it needs, template)
     "keras": (("Python", "python", "pip install keras tensorflow opencv-python-headless", "keras.py"),),
     "saved_model": (("Python", "python", "pip install tensorflow opencv-python-headless", "saved_model.py"),),
@@ -31,6 +28,7 @@ WAYS: dict[str, tuple[tuple[str, str, str, str], ...]] = {  # (where it runs, la
         ("Python", "python", "pip install ai-edge-litert opencv-python-headless", "tflite.py"),
         ("Android, Kotlin", "kotlin", "com.google.ai.edge.litert:litert", "tflite.kt"),
         ("iOS, Swift", "swift", "TensorFlowLiteSwift", "tflite.swift"),
+        ("Browser, JavaScript", "javascript", "npm install @litertjs/core", "tflite_browser.js"),
     ),
     "onnx": (
         ("Python", "python", "pip install onnxruntime opencv-python-headless", "onnx.py"),

@@ -1,10 +1,11 @@
-"""Code that loads the exported files. All files of a format load the same way, so one of each format is shown."""
+"""Code that loads the exported files. All files of a format load the same way, but one for a GPU, so one is shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from export.targets.snippets import Snippet, snippets
+from export.variants import GPU
 from unfreeze.pages.recommend import recommend
 from unfreeze.pages.run_facts import RunFacts
 from unfreeze.pages.sentences import FORMATS
@@ -26,7 +27,7 @@ def loading(facts: RunFacts) -> list[Loading]:
     chosen = {one.file.name for one in recommend(files, facts.kept_limits) if one.file}
     groups = []
     for form in ("onnx", "tflite", "saved_model"):
-        there = [file for file in files if file.format == form]
+        there = [file for file in files if file.format == form and file.precision != GPU]
         if there:
             shown = next((file for file in there if file.name in chosen), there[0])
             others = tuple(file.name for file in there if file is not shown)

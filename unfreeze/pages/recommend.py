@@ -3,8 +3,9 @@
 A file is recommended if it was shown to hold, or if the images are too few to tell and it loses nothing on them; and if
 it keeps the limits of the device.
 
-What is known of the runtimes: onnxruntime-web computes in WebAssembly, where float32 is fastest and int8 takes about
-twice its time (benchmarks/RESULTS.md); on an ARM phone as on a desktop CPU LiteRT's int8 kernels are the fastest.
+What is known of the runtimes: in WebAssembly LiteRT.js takes half of onnxruntime-web's time in float32, and a fifth in
+int8, while onnxruntime-web takes longer for int8 than for float32 (benchmarks/RESULTS.md); on an ARM phone as on a
+desktop CPU LiteRT's int8 kernels are the fastest.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from export.limits import Limits, Probe, scaled
+from export.variants import GPU
 from toolkit.stats.accuracy_lost import UNDECIDED
 from unfreeze.pages.exported_file import ExportedFile
 
 EQUALLY_FAST = 1.1  # times that differ by a smaller factor count as equal, and then the smaller file is better
 PHONE = ("int8", "float16", "dynamic", "float32")  # order of preference if not all files were timed
-BROWSER = ("float32", "float16", "int8")
+BROWSER = (  # the fastest first; of the two that are equally fast, the smaller
+    *(("tflite", "int8"), ("tflite", "float16"), ("tflite", "float32")),
+    *(("onnx", "float32"), ("onnx", "float16"), ("onnx", "int8")),
+)
 SERVER = ("float32", "int8", "float16")
 
 
@@ -35,11 +40,11 @@ def recommend(files: Sequence[ExportedFile], limits: Limits | None = None) -> tu
     """The recommendations for phone, browser and server, in this order. `limits`: what a device allows of the files of
     its runtime."""
     over = {file.name: told for file in files if (told := _broken(file, limits))}
-    fitting = [file for file in files if file.name not in over]
+    fitting = [file for file in files if file.name not in over and file.precision != GPU]  # no GPU was measured
     found = []
     for place, what, formats, choose in (
         ("Phone", "TFLite", ("tflite",), _phone),
-        ("Browser", "ONNX", ("onnx",), _browser),
+        ("Browser", "TFLite or ONNX", ("tflite", "onnx"), _browser),
         ("Server", "ONNX or SavedModel", ("onnx", "saved_model"), _server),
     ):
         own = [file for file in fitting if file.format in formats and _is_good(file)]
@@ -106,18 +111,23 @@ def _phone(candidates: Sequence[ExportedFile]) -> Recommendation:
 
 
 def _browser(candidates: Sequence[ExportedFile]) -> Recommendation:
-    chosen = _first(candidates, BROWSER)
-    if chosen.precision == "float32":
-        reasons = [
-            f"float32 is what onnxruntime-web computes fastest in WebAssembly; {chosen.megabytes:.1f} MB to load"
-        ]
+    chosen = min(candidates, key=_browser_place)
+    if chosen.format == "tflite":
+        first = f"{chosen.precision} is what LiteRT.js computes fastest in WebAssembly"
+        reason = first if chosen.precision == "int8" else "LiteRT.js computes it fastest of those that qualify"
     else:
-        reasons = [f"no float32 ONNX file qualifies, and this one does; {chosen.megabytes:.1f} MB to load"]
+        reason = f"no TFLite file qualifies; onnxruntime-web computes this one in {chosen.precision}"
+    reasons = [f"{reason}, {chosen.megabytes:.1f} MB to load"]
     smaller = [file for file in candidates if file.bytes < 0.7 * chosen.bytes]
     if smaller:
         least = min(smaller, key=lambda file: file.bytes)
         reasons.append(f"where loading matters more than speed, {least.name} has {least.megabytes:.1f} MB")
     return Recommendation("Browser", chosen, _sentence(reasons, "; "))
+
+
+def _browser_place(file: ExportedFile) -> int:
+    kind = (file.format, file.precision)
+    return BROWSER.index(kind) if kind in BROWSER else len(BROWSER)
 
 
 def _server(candidates: Sequence[ExportedFile]) -> Recommendation:

@@ -12,7 +12,7 @@ from export.runtimes.loaders.loaded import Loaded, only_input, tensorflow, the_o
 from export.runtimes.model_input import model_input
 from toolkit.process.tf32 import without_tf32
 
-SIGNATURES = ("serve", "serving_default")
+SIGNATURES = ("serving_default", "serve")  # the second is what earlier versions wrote
 
 
 def load(path: Path, threads: int | None, output: str | None) -> Loaded:

@@ -26,15 +26,17 @@ def load(path: Path, threads: int | None, output: str | None) -> Loaded:
     entry = only_input(interpreter.get_input_details())
     results = interpreter.get_output_details()
     result = results[the_output([one["name"] for one in results], output)]
-    shape = [int(size) for size in entry["shape_signature"]]
-    allocated: tuple[int, ...] = tuple(int(size) for size in entry["shape"])
     described = read_description(description_in(content))
+    shape = [int(size) for size in entry["shape_signature"]]
+    if described:  # those written here say one image, as some clients want it, and take any number
+        shape[0] = -1
+    allocated: tuple[int, ...] = tuple(int(size) for size in entry["shape"])
 
     def call(fed: np.ndarray) -> np.ndarray:
         nonlocal allocated
         if fed.shape != allocated:
             allocated = ()  # as long as it is not known to have been done
-            interpreter.resize_tensor_input(entry["index"], fed.shape, strict=True)
+            interpreter.resize_tensor_input(entry["index"], fed.shape, strict=not described)
             interpreter.allocate_tensors()
             allocated = fed.shape
         interpreter.set_tensor(entry["index"], fed)

@@ -4,6 +4,10 @@
 //   const session = await ort.InferenceSession.create("model.onnx");
 //   const predict = async (pixels, ...shape) => (await session.run(
 //     { image: new ort.Tensor("uint8", pixels, [1, ...shape]) })).probabilities.data;
+// (on a GPU import "onnxruntime-web/webgpu" and take float32: the default import's WebGPU computes int8 and float16 wrongly).
+// With LiteRT.js, check(predict, "model_int8.tflite"), with a model by loadAndCompile:
+//   const predict = async (pixels, ...shape) => (await model.run(
+//     { image: new Tensor(pixels, [1, ...shape]) })).probabilities.toTypedArray();
 // Gives { ok, model, worst, tolerance }, and in unsure the images whose top probability is below the threshold with which the
 // files were exported, where they were; throws an Error that says what is missing where it cannot compare.
 export async function check(predict, model = "model.onnx", base = new URL(".", import.meta.url)) {

@@ -30,8 +30,9 @@ def load(model: Path) -> Callable[[np.ndarray], np.ndarray]:
         return lambda pixels: session.run(None, {"image": pixels[None]})[0][0]
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(str(model)).get_signature_runner("serve")
-    return lambda pixels: runner(image=pixels[None])["probabilities"][0]
+    runner = Interpreter(str(model)).get_signature_runner()
+    kind = runner.get_input_details()["image"]["dtype"]  # float32 where the file is for a GPU: the same values
+    return lambda pixels: runner(image=pixels[None].astype(kind))["probabilities"][0]
 
 
 def stop(text: str) -> NoReturn:
@@ -69,4 +70,10 @@ for image, pixels, expected in zip(golden["images"], images, wanted["probabiliti
     print(image["file"], image["label"], [round(float(share), 4) for share in got], *doubt)
 right = worst <= wanted["tolerance"]
 print(f"{model.name}: largest difference {worst:.2g}, {wanted['tolerance']} is allowed: {'ok' if right else 'WRONG'}")
+if not right:
+    print(
+        "Usual reasons: BGR, pixels scaled before the model does it, another resize; a GPU delegate with an int8 file; "
+        'OpenVINO without {"INFERENCE_PRECISION_HINT": "f32"}, which computes in bfloat16 on newer processors',
+        file=sys.stderr,
+    )
 sys.exit(not right)
