@@ -101,6 +101,12 @@ def test_too_few_images_is_neither_holding_nor_broken_and_says_how_many_would_te
     assert "498 more images like these would tell" in parity.reason
 
 
+def test_where_no_number_of_images_would_tell_it_says_so() -> None:
+    parity = verdict(*flipped(2000, 10, 0), "int8")  # the margin itself, 0.5 points
+    assert (parity.verdict, parity.images_needed) == (UNDECIDED, None)
+    assert parity.reason.endswith("; no realistic number of images like these would tell")
+
+
 def test_a_wider_margin_makes_the_same_answers_hold() -> None:
     answers = flipped(500, 4, 1)
     assert verdict(*answers, "int8").verdict == UNDECIDED

@@ -27,7 +27,7 @@ TIES = {  # by how much rounding to a precision may change a probability
 }
 RETRAINED = "retrained"  # in place of a precision: of a model that need not answer as the reference does
 CHOSEN_ON_VAL = ("int8",)  # precisions whose files are chosen on validation images
-NO_NUMBER = "no realistic number of images like these would"
+NO_NUMBER = "no realistic number of images like these"
 LOCATING_IMAGES = 4  # images on which layers are compared
 
 

@@ -18,7 +18,7 @@ const server = createServer((request, response) => {
     .on("error", () => response.writeHead(404).end())
     .pipe(response);
 }).listen(0, "127.0.0.1", async () => {
-  const browser = await puppeteer.launch({ executablePath: chromium, headless: true, args: ["--no-sandbox"] });
+  const browser = await puppeteer.launch({ executablePath: chromium, headless: true, args: ["--no-sandbox"], protocolTimeout: 0 });
   try {
     const page = await browser.newPage();
     page.on("pageerror", (error) => console.error(String(error)));
