@@ -32,11 +32,11 @@ notebook: data $(VENV)/ready
 	UNFREEZE_DATA="$(DATA)" $(BIN)/python scripts/notebook.py examples/cats_and_dogs.ipynb
 
 # FROM=wheel: the last commit's wheel, in place of the checkout, and the tests in a folder without the packages' sources,
-# which is TESTED/checkout. AS: a command that runs the tests, as another user, say.
+# which is TESTED/checkout. RUNNER: a command that runs them, as another user, say.
 FROM ?= checkout
 SHARED ?= $(if $(UNFREEZE_SHARED),$(UNFREEZE_SHARED),$(abspath ../shared))
 TESTED ?= build/from-wheel
-AS ?= env
+RUNNER ?= env
 
 test: test-$(FROM)
 
@@ -53,7 +53,7 @@ test-wheel: $(VENV)/ready
 	git archive HEAD | tar -x -C "$(TESTED)/checkout"
 	git ls-files unfreeze tuning export toolkit > "$(TESTED)/files.txt"
 	cd "$(TESTED)/checkout" && rm -r unfreeze tuning export toolkit
-	cd "$(TESTED)/checkout" && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel $(AS) "$(abspath $(BIN))/python" -m pytest; \
+	cd "$(TESTED)/checkout" && UNFREEZE_SHARED="$(SHARED)" UNFREEZE_FROM=wheel $(RUNNER) "$(abspath $(BIN))/python" -m pytest; \
 		code=$$?; cd "$(CURDIR)" && rm -f $(VENV)/ready; exit $$code  # no longer an editable installation
 
 # The versions that pyproject.toml allows: our own dependencies' lowest, or everything's highest.
@@ -79,7 +79,7 @@ audit: $(VENV)/ready
 test-clients:
 	test -d build/clients || $(PYTHON) -m venv build/clients
 	build/clients/bin/pip install --quiet --disable-pip-version-check --editable . --requirement tests/clients/requirements.txt
-	cd tests/clients && npm ci --silent
+	! command -v npm > /dev/null || (cd tests/clients && npm ci --silent)
 	PYTHONPATH="$(CURDIR)" build/clients/bin/python tests/clients/run.py "$(RUN)" $(OPTIONS)
 
 wheel: $(VENV)/ready

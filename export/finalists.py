@@ -24,7 +24,7 @@ from toolkit.storage.files import scratch
 from toolkit.training.batches import load_part
 from toolkit.training.held_out import HeldOut
 
-STEPS = (256, 32768)  # a quantised file's probabilities may be multiples of 1 / so many
+STEPS = (256, 32768)  # a file whose softmax is quantised, as in int16x8, gives multiples of 1 / so many
 
 
 @dataclass(frozen=True)

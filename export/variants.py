@@ -47,7 +47,7 @@ WHY_NOT = {
     ("onnx", "dynamic"): "onnxruntime's dynamic int8 has one scale for each tensor, with which depthwise convolutions "
     "lose a third of the answers; int8 is as small and holds",
     ("onnx", "int16x8"): "16-bit activations are written for TFLite only",
-    ("onnx", GPU): "it is for TFLite's GPU delegates; ONNX in float16 runs on a GPU as it is",
+    ("onnx", GPU): "it is for TFLite's GPU delegates; ONNX runtimes on a GPU take model.onnx",
     **{("saved_model", name): "TensorFlow runs it in float32 only" for name in (*PRECISIONS[1:], *ON_REQUEST)},
 }
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import beta, binomtest
 
 from export.artefacts import EVIDENCE, TEST, UNLABELLED, VAL, Artefact, Reference
-from export.proof.compare import compare
+from export.proof.compare import compare, could_not_run
 from export.proof.parity import Parity, read_parities, to_json, write_parities
 from export.runtimes.measure import Measurement
 from export.settings import VerifySettings
@@ -117,8 +117,12 @@ def test_the_images_are_those_that_count_for_the_whole() -> None:
 
 def test_classes_are_read_again_and_an_earlier_file_has_none(tmp_path: Path) -> None:
     parity, file = verdict((980, 20), (0, 20)), tmp_path / "parity.json"
+    unwritten = could_not_run(
+        Artefact("model.onnx", "onnx", "float32", 0, ""), "could not be written: no such operation"
+    )
+    write_parities(file, [parity, unwritten])
+    assert read_parities(file) == [parity, unwritten]
     write_parities(file, [parity])
-    assert read_parities(file) == [parity]
     entry = json.loads(file.read_text())[0]
     del entry["classes"], entry["smallest_class"]["lost_at_least"]
     file.write_text(json.dumps([entry]))

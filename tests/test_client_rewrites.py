@@ -19,8 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from export.formats.onnx_rewrites import dense_biases, drop_zero_points, split_dense
 from export.proof.verify import verify
+from export.runtimes.plain_kernels import predict_plainly
 from export.runtimes.runners import load
-from export.settings import ExportSettings, VerifySettings
+from export.runtimes.tensors import tensors
+from export.settings import Conversion, ExportSettings, VerifySettings
 from export.write import export
 from toolkit.run import Run, load_run
 from toolkit.training.batches import load_part
@@ -85,6 +87,37 @@ def test_a_file_for_a_gpu_takes_floats_and_answers_as_the_model_does(
     assert parity.flips == ()
     check = [sys.executable, "check.py", "../model_fp16_gpu.tflite"]
     assert subprocess.run(check, cwd=run.path / "export" / "golden", capture_output=True).returncode == 0
+
+
+def test_the_last_layer_stays_in_float_where_it_is_asked_for(finished: Run, tmp_path: Path) -> None:
+    """The file calls its answer otherwise than the converter, which is told what stays."""
+    run = load_run(Path(shutil.copytree(finished.path, tmp_path / "run")))
+    export(run, ExportSettings(formats=("tflite",), precisions=("int8",), float_layers=("probabilities",)))
+    for path, kind in ((run.path, np.float32), (finished.path, np.int8)):
+        interpreter = Interpreter(str(path / "export" / "model_int8.tflite"))
+        dense = [one for one in interpreter._get_ops_details() if one["op_name"] == "FULLY_CONNECTED"][-1]
+        assert interpreter._get_tensor_details(dense["inputs"][1], 0)["dtype"] == kind
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "model_dynamic.tflite", "model_int8.tflite", "model_int8.onnx"])
+def test_plain_kernels_are_those_that_keep_every_tensor(name: str, folder: Path, images: np.ndarray) -> None:
+    """Which neither XNNPACK nor onnxruntime's fusions do."""
+    alone = [tensors(folder / name, image[np.newaxis])[-1].value for image in images[:4]]
+    np.testing.assert_array_equal(predict_plainly(folder / name, images[:4]), np.concatenate(alone))
+
+
+def test_images_of_another_size_are_refused(folder: Path) -> None:
+    with pytest.raises(Exception, match="32, 32"):
+        load(folder / "model_int8.tflite").predict(np.zeros((2, 40, 40, 3), np.uint8))
+
+
+def test_what_our_own_file_says_of_pixels_wins(finished: Run, images: np.ndarray, tmp_path: Path) -> None:
+    """`--pixels` of `verify --reference` is meant for the reference."""
+    run = load_run(Path(shutil.copytree(finished.path, tmp_path / "run")))
+    export(run, ExportSettings(formats=("tflite",), precisions=("float16_gpu",)))
+    path = run.path / "export" / "model_fp16_gpu.tflite"
+    got = load(path, conversion=Conversion(pixels="-1..1")).predict(images)
+    np.testing.assert_array_equal(got, load(path).predict(images))
 
 
 # ONNX

@@ -110,10 +110,11 @@ def file(
     name: str, megabytes: float, verdict: str = HOLDS, one: float | None = None, batch: float | None = None
 ) -> ExportedFile:
     form = {"tflite": "tflite", "onnx": "onnx"}.get(name.rpartition(".")[2], "saved_model")
-    marks = {"fp16": "float16", "int8": "int8", "dynamic": "dynamic"}
+    marks = {"fp16_gpu": "float16_gpu", "fp16": "float16", "int8": "int8", "dynamic": "dynamic"}
     precision = next((value for mark, value in marks.items() if mark in name), "float32")
     timings = () if one is None else (Timing(1, 1.0, one, one, batch or one, batch or one),)
-    artefact = Artefact(name, form, precision, int(megabytes * 1e6), "")
+    runtime = "1.14.0" if form == "tflite" else ""
+    artefact = Artefact(name, form, precision, int(megabytes * 1e6), "", runtime_at_least=runtime)
     return ExportedFile(artefact, Parity(artefact, verdict, timings=timings))
 
 
@@ -136,6 +137,11 @@ def without(*gone: str, verdict: str = FAILS) -> tuple[ExportedFile, ...]:
     return tuple(judged(one, verdict) if one.name in gone else one for one in ALL)
 
 
+def of_earlier_version(one: ExportedFile) -> ExportedFile:
+    """Whose TFLite files LiteRT.js refuses."""
+    return replace(one, artefact=replace(one.artefact, runtime_at_least=""))
+
+
 def judged(one: ExportedFile, verdict: str) -> ExportedFile:
     assert one.parity is not None
     return replace(one, parity=replace(one.parity, verdict=verdict))
@@ -144,17 +150,23 @@ def judged(one: ExportedFile, verdict: str) -> ExportedFile:
 @pytest.mark.parametrize(
     ("files", "wanted"),
     [
-        (ALL, ("model_int8.tflite", "model.onnx", "model_int8.onnx")),
-        (without("model_int8.tflite"), ("model_fp16.tflite", "model.onnx", "model_int8.onnx")),  # as fast, and smaller
-        (without("model_int8.onnx"), ("model_int8.tflite", "model.onnx", "model.onnx")),
-        (without("model.onnx", "model_int8.onnx"), ("model_int8.tflite", "model_fp16.onnx", "saved_model")),
+        (ALL, ("model_int8.tflite", "model_int8.tflite", "model_int8.onnx")),
+        # as fast, and smaller
+        (without("model_int8.tflite"), ("model_fp16.tflite", "model_fp16.tflite", "model_int8.onnx")),
+        (without("model_int8.onnx"), ("model_int8.tflite", "model_int8.tflite", "model.onnx")),
+        (without("model.onnx", "model_int8.onnx"), ("model_int8.tflite", "model_int8.tflite", "saved_model")),
         (ALL[:1], (None, None, "saved_model")),
+        (ALL[4:], (None, "model.onnx", "model_int8.onnx")),
+        ((file("model_dynamic.tflite", 3), *ALL[4:]), ("model_dynamic.tflite", "model.onnx", "model_int8.onnx")),
+        (tuple(map(of_earlier_version, ALL)), ("model_int8.tflite", "model.onnx", "model_int8.onnx")),
+        ((file("model_fp16_gpu.tflite", 5),), (None, None, None)),
+        ((file("model_fp16_gpu.tflite", 5), file("model_int8.tflite", 3, FAILS)), (None, None, None)),
         ((), (None, None, None)),
         (tuple(replace(one, parity=None) for one in ALL), (None, None, None)),
         (tuple(judged(one, FAILS) for one in ALL), (None, None, None)),
         (
             tuple(replace(one, parity=Parity(one.artefact, HOLDS)) for one in ALL),
-            ("model_int8.tflite", "model.onnx", "model.onnx"),
+            ("model_int8.tflite", "model_int8.tflite", "model.onnx"),
         ),
     ],
     ids=[
@@ -163,6 +175,11 @@ def judged(one: ExportedFile, verdict: str) -> ExportedFile:
         "no int8 onnx",
         "fp16 onnx",
         "one",
+        "no tflite",
+        "dynamic tflite",
+        "tflite of an earlier version",
+        "for a GPU only",
+        "for a GPU, and one that fails",
         "none",
         "not verified",
         "none holds",
@@ -202,7 +219,7 @@ def test_a_file_that_gains_is_recommended_where_images_are_too_few_to_tell() -> 
 def test_a_file_that_breaks_a_limit_of_the_device_is_not_recommended() -> None:
     assert [one.file and one.file.name for one in recommend(ALL, Limits(max_size_mb=7, max_latency_ms=3.15))] == [
         "model_int8.tflite",
-        "model.onnx",
+        "model_int8.tflite",
         "model_int8.onnx",
     ]
     phone, browser, _ = recommend(ALL, Limits(max_size_mb=2.9, latency_scale=2, max_latency_ms=3))
@@ -215,7 +232,7 @@ def test_a_file_that_breaks_a_limit_of_the_device_is_not_recommended() -> None:
     onnx = Limits(max_size_mb=4, runtime="onnx")
     assert [one.file and one.file.name for one in recommend(ALL, onnx)] == [
         "model_int8.tflite",
-        "model_int8.onnx",
+        "model_int8.tflite",
         "model_int8.onnx",
     ]
 

@@ -39,7 +39,7 @@ def split_dense(graph: onnx.ModelProto) -> None:
     for node in graph.graph.node:
         how = {one.name: helper.get_attribute_value(one) for one in node.attribute}
         plain = not how.get("transA") and not how.get("transB") and how.get("alpha", 1) == how.get("beta", 1) == 1
-        if node.op_type != "Gemm" or not plain or len(node.input) < 3:
+        if node.op_type != "Gemm" or not plain or len(node.input) < 3 or not node.input[2]:
             nodes.append(node)
             continue
         a, b, c = node.input

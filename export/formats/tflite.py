@@ -25,7 +25,8 @@ from toolkit.storage.files import atomic
 
 
 def write_tflite(saved_model: Path, path: Path, description: dict[str, Any], precision: str = "float32") -> None:
-    """Write `path`: one signature, uint8 [N, S, S, channels] `image` -> float32 [N, C] `probabilities`.
+    """Write `path`: one signature, `image` [N, S, S, channels] as the SavedModel takes it -> float32 [N, C]
+    `probabilities`.
 
     `precision`: "float32"; "float16", weights only; "dynamic", int8 weights and float activations. An operation that
     TFLite lacks fails here, at conversion, and not on the device: TensorFlow's own are not allowed.
@@ -72,7 +73,9 @@ def write_tflite_partly_int8(
     tensors `keep`, named as in the float32 file. Only TensorFlow's QuantizationDebugger can leave operations out."""
     converter = _calibrated(saved_model, images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=list(keep))
+    renamed = {description["output"]["name"]: _own_output_name(saved_model)} if keep else {}  # by the last rewriting
+    nodes = [renamed.get(name, name) for name in keep]
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=nodes)
 
     def convert() -> bytes:
         debugger = tf.lite.experimental.QuantizationDebugger(
@@ -81,6 +84,14 @@ def write_tflite_partly_int8(
         return debugger.get_nondebug_quantized_model()
 
     _write(path, convert, description)
+
+
+def _own_output_name(saved_model: Path) -> str:
+    """What the converter calls the output."""
+    with _quiet():
+        content = _converter(saved_model).convert()
+    (result,) = Interpreter(model_content=content).get_output_details()
+    return str(result["name"])
 
 
 def _calibrated(saved_model: Path, images: np.ndarray) -> Any:

@@ -4,7 +4,7 @@ here only; `export.proof.compare` makes them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +148,11 @@ class Parity:
 
 
 def to_json(parity: Parity) -> dict[str, Any]:
-    """An entry of parity.json. The artefact's empty fields are left out: only int8 files have a calibration."""
+    """An entry of parity.json. The artefact's fields that are as they are by default are left out: only int8 files have
+    a calibration."""
     values = asdict(parity)
-    return values | {"artefact": {name: value for name, value in values["artefact"].items() if value not in ((), "")}}
+    usual = {one.name: one.default for one in fields(Artefact)}
+    return values | {"artefact": {name: own for name, own in values["artefact"].items() if own != usual[name]}}
 
 
 def write_parities(path: Path, parities: Sequence[Parity]) -> None:

@@ -17,6 +17,7 @@ import onnx
 
 from export.formats.onnx import write_graph
 from export.formats.tflite import write_tflite_int8, write_tflite_partly_int8
+from export.inspect.tflite_graph import read_graph
 from export.intermediates import Intermediates, onnx_properties
 from export.proof.layers import LayerError, all_names, layer_errors
 from export.quantise.first_that_holds import Way
@@ -80,7 +81,7 @@ def tflite_ways(intermediates: Intermediates, variant: Variant) -> Iterator[Way]
         def write(path: Path) -> None:
             described = intermediates.describe(variant, **_how(intermediates, name, layers))
             if layers or cast:
-                keep = [pair.tensor for pair in _pairs_of(pairs(), {*layers})]
+                keep = _tflite_tensors(intermediates.tflite, pairs(), {*layers})
                 write_tflite_partly_int8(intermediates.saved_model, path, described, images, keep)
             else:
                 write_tflite_int8(intermediates.float_saved_model, path, described, images)
@@ -165,6 +166,22 @@ def _nodes(graph: onnx.ModelProto, pairs: Sequence[LayerError], layers: set[str]
     for error in _pairs_of(pairs, layers):
         found |= nodes_behind(graph, error.tensor, ends - {error.tensor})
     return found
+
+
+def _tflite_tensors(path: Path, pairs: Sequence[LayerError], layers: set[str]) -> list[str]:
+    """The names of the tensors that the operations of these layers give. Of the last layer, whose tensor is the answer,
+    they are those of its softmax and of what lies before it."""
+    graph, ends = read_graph(path.read_bytes()).graphs[0], {pair.tensor for pair in pairs}
+    makers = {output: one for one in graph.operators for output in one.outputs}
+    names = [pair.tensor for pair in _pairs_of(pairs, layers)]
+    ahead = [number for number in makers if graph.tensors[number] in graph.outputs]
+    if not ahead or graph.tensors[ahead[0]].name not in names:
+        return names
+    while ahead:
+        before = [number for number in makers[ahead.pop()].inputs if number in makers]
+        ahead += [number for number in before if graph.tensors[number].name not in {*ends, *names}]
+        names += [graph.tensors[number].name for number in before if graph.tensors[number].name not in ends]
+    return names
 
 
 def _pairs_of(pairs: Sequence[LayerError], layers: set[str]) -> list[LayerError]:

@@ -100,7 +100,8 @@ def _runner(loaded: Loaded, conversion: Conversion | None) -> Runner:
     else:
         entry = loaded.input.sized(conversion.image_size)
         entry.size  # noqa: B018  # raises if it is not known
-        to_input = partial(entry.convert, pixels=entry.check_pixels(conversion.pixels or loaded.pixels))
+        pixels = loaded.pixels if loaded.description else conversion.pixels or loaded.pixels
+        to_input = partial(entry.convert, pixels=entry.check_pixels(pixels))
     return Runner(lambda images: loaded.answers(to_input(images)), to_input, loaded, entry)
 
 

@@ -91,7 +91,7 @@ def _steady_answers(
     usual = {artefact.name: GOLDEN_TOLERANCE[artefact.precision] for artefact in artefacts}
     amplified = np.zeros(len(pixels), bool)
     for name, own in rounding.items():
-        amplified |= SLACK * own > usual[name]
+        amplified |= ~(SLACK * own <= usual[name])  # NaN, too
     places = golden_rows(known, amplified)
     return places, {
         name: {

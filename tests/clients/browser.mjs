@@ -21,9 +21,9 @@ const server = createServer((request, response) => {
   const browser = await puppeteer.launch({ executablePath: chromium, headless: true, args: ["--no-sandbox"], protocolTimeout: 0 });
   try {
     const page = await browser.newPage();
-    page.on("pageerror", (error) => console.error(String(error)));
+    const failed = new Promise((_, reject) => page.on("pageerror", reject));
     await page.goto(`http://127.0.0.1:${server.address().port}/page.html`);
-    await page.waitForFunction("window.done", { timeout: 1_200_000 });
+    await Promise.race([failed, page.waitForFunction("window.done", { timeout: 1_200_000 })]);
     console.log(JSON.stringify({ version: await browser.version(), told: await page.evaluate(() => window.told) }));
   } finally {
     await browser.close();

@@ -3,8 +3,8 @@
     make test-clients RUN=runs/mine [OPTIONS='--images 500 --write docs/clients.md']
 
 Each file of RUN/export is run in each client that takes its format: on the same pixels, and from image files that the
-client decodes and resizes itself, where it does so. Exit code 1 where an answer is wrong without an error. What a
-client refuses, it says itself. The browser is any Chromium; its packages are in package.json.
+client decodes and resizes itself, where it does so. Exit code 1 where an answer is wrong or a file is refused: no
+client here is known to refuse one. The browser is any Chromium; its packages are in package.json.
 """
 
 from __future__ import annotations
@@ -134,6 +134,7 @@ def whole(path: Path, size: int) -> np.ndarray:
 
 
 CLIENTS = (
+    # name, package, formats, how a file is opened, how a picture is decoded
     ("LiteRT CompiledModel", "ai-edge-litert", (".tflite",), litert, None),
     ("MediaPipe Tasks", "mediapipe", (".tflite",), mediapipe, whole),
     ("OpenVINO, f32 hint", "openvino", (".tflite", ".onnx", ""), openvino, None),
@@ -145,7 +146,8 @@ def installed() -> list[Client]:
     found = []
     for name, package, suffixes, opens, decode in CLIENTS:
         try:
-            found.append(Client(name, version(package), suffixes, opens, decode))
+            told = cv2.__version__ if opens is opencv else version(package)  # several packages bring the module cv2
+            found.append(Client(name, told, suffixes, opens, decode))
         except ModuleNotFoundError:
             print(f"{name}: {package} is not installed", file=sys.stderr)
     return found
@@ -283,8 +285,10 @@ def main(folder: Path, count: int, write: Path | None) -> None:
         before, _, rest = write.read_text().partition("<!-- table -->\n")
         _, _, after = rest.partition("<!-- end -->")
         write.write_text(f"{before}<!-- table -->\n{table}\n<!-- end -->{after}")
-    wrong = [f"{one} in {name}" for name, cells in columns for one, cell in cells.items() if cell.wrong]
-    sys.exit(f"wrong without an error: {', '.join(wrong)}" if wrong else 0)
+    if not columns:
+        sys.exit("no client is installed")
+    wrong = [f"{one} in {name}" for name, cells in columns for one, cell in cells.items() if cell.wrong or cell.error]
+    sys.exit(f"wrong or refused: {', '.join(wrong)}" if wrong else 0)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 A file is recommended if it was shown to hold, or if the images are too few to tell and it loses nothing on them; and if
 it keeps the limits of the device.
 
-What is known of the runtimes: in WebAssembly LiteRT.js takes half of onnxruntime-web's time in float32, and a fifth in
-int8, while onnxruntime-web takes longer for int8 than for float32 (benchmarks/RESULTS.md); on an ARM phone as on a
-desktop CPU LiteRT's int8 kernels are the fastest.
+What is known of the runtimes: in WebAssembly LiteRT.js takes half of onnxruntime-web's time in float32, and a seventh
+in int8, where onnxruntime-web takes longer than for float32 (benchmarks/RESULTS.md); on an ARM phone as on a desktop
+CPU LiteRT's int8 kernels are the fastest.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class Recommendation:
 def recommend(files: Sequence[ExportedFile], limits: Limits | None = None) -> tuple[Recommendation, ...]:
     """The recommendations for phone, browser and server, in this order. `limits`: what a device allows of the files of
     its runtime."""
+    files = [file for file in files if file.precision != GPU]  # no GPU was measured
     over = {file.name: told for file in files if (told := _broken(file, limits))}
-    fitting = [file for file in files if file.name not in over and file.precision != GPU]  # no GPU was measured
+    fitting = [file for file in files if file.name not in over]
     found = []
     for place, what, formats, choose in (
         ("Phone", "TFLite", ("tflite",), _phone),
@@ -111,12 +112,14 @@ def _phone(candidates: Sequence[ExportedFile]) -> Recommendation:
 
 
 def _browser(candidates: Sequence[ExportedFile]) -> Recommendation:
+    """LiteRT.js refuses the TFLite files of earlier versions, whose manifest does not tell of a runtime."""
+    candidates = [one for one in candidates if one.format == "onnx" or one.artefact.runtime_at_least] or candidates
     chosen = min(candidates, key=_browser_place)
     if chosen.format == "tflite":
         first = f"{chosen.precision} is what LiteRT.js computes fastest in WebAssembly"
         reason = first if chosen.precision == "int8" else "LiteRT.js computes it fastest of those that qualify"
     else:
-        reason = f"no TFLite file qualifies; onnxruntime-web computes this one in {chosen.precision}"
+        reason = f"no TFLite file in int8, float16 or float32 qualifies; onnxruntime-web computes {chosen.precision}"
     reasons = [f"{reason}, {chosen.megabytes:.1f} MB to load"]
     smaller = [file for file in candidates if file.bytes < 0.7 * chosen.bytes]
     if smaller:

@@ -35,6 +35,8 @@ def load(path: Path, threads: int | None, output: str | None) -> Loaded:
     def call(fed: np.ndarray) -> np.ndarray:
         nonlocal allocated
         if fed.shape != allocated:
+            if fed.shape[1:] != tuple(shape[1:]) and described:
+                raise ValueError(f"it takes images of {shape[1:]}, not {list(fed.shape[1:])}")
             allocated = ()  # as long as it is not known to have been done
             interpreter.resize_tensor_input(entry["index"], fed.shape, strict=not described)
             interpreter.allocate_tensors()

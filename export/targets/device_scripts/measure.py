@@ -67,7 +67,7 @@ def load(path: Path, runtime: type, threads: int) -> Callable[[], object]:
     interpreter = runtime(model_path=str(path), num_threads=threads)
     interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
-    image = rng.integers(0, 256, entry["shape"], dtype=np.uint8)
+    image = rng.integers(0, 256, entry["shape"], dtype=np.uint8).astype(entry["dtype"])  # float32 if it is for a GPU
 
     def run() -> None:
         interpreter.set_tensor(entry["index"], image)
