@@ -121,7 +121,10 @@ def in_node(code: str, tmp_path: Path) -> str:
 
 def test_javascript_has_no_error_of_syntax(facts: RunFacts, tmp_path: Path) -> None:
     hostile = replace(facts, description=facts.description | {"class_names": list(NAMES)})
-    for number, snippet in enumerate(of(hostile, "model.onnx", "onnx", "javascript")):
+    files = (("model.onnx", "onnx"), ("model_int8.tflite", "tflite"))
+    found = [one for name, form in files for one in of(hostile, name, form, "javascript")]
+    assert [one.title.partition(",")[0] for one in found] == ["Browser", "Node", "Browser"]
+    for number, snippet in enumerate(found):
         path = tmp_path / f"{number}.mjs"
         path.write_text(snippet.code, encoding="utf-8")
         ended = subprocess.run([node(), "--check", str(path)], capture_output=True, text=True, check=False)

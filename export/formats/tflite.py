@@ -73,8 +73,8 @@ def write_tflite_partly_int8(
     tensors `keep`, named as in the float32 file. Only TensorFlow's QuantizationDebugger can leave operations out."""
     converter = _calibrated(saved_model, images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    renamed = {description["output"]["name"]: _own_output_name(saved_model)} if keep else {}  # by the last rewriting
-    nodes = [renamed.get(name, name) for name in keep]
+    answer = description["output"]["name"]  # which the last rewriting gives; the converter has another
+    nodes = [_own_output_name(saved_model) if name == answer else name for name in keep]
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=nodes)
 
     def convert() -> bytes:

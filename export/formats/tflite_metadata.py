@@ -22,7 +22,7 @@ LABELS = "labels.txt"
 ENTRY = "unfreeze.json"  # the name of the custom metadata
 BUFFER = "TFLITE_METADATA"
 KINDS = {  # what the file says of itself where not every processor runs it
-    "int8": "image classifier for CPU and NPU; GPU delegates compute it wrongly",
+    **dict.fromkeys(("int8", "int16x8"), "image classifier for CPU and NPU; GPU delegates compute it wrongly"),
     "float16_gpu": "image classifier for GPU and CPU, whose pixels are float32, 0 to 255",
 }
 

@@ -28,7 +28,7 @@ def load(path: Path, threads: int | None, output: str | None) -> Loaded:
     result = results[the_output([one["name"] for one in results], output)]
     described = read_description(description_in(content))
     shape = [int(size) for size in entry["shape_signature"]]
-    if described:  # those written here say one image, as some clients want it, and take any number
+    if described and shape:  # those written here say one image, as some clients want it, and take any number
         shape[0] = -1
     allocated: tuple[int, ...] = tuple(int(size) for size in entry["shape"])
 
