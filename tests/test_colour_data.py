@@ -284,4 +284,4 @@ def test_a_grey_model_sees_what_the_clients_do_in_grey(mixed: Path) -> None:
     colour, grey = (clients_of(channels, "srgb")[-1] for channels in (3, 1))
     assert grey.concerns == colour.concerns == "transparency"
     np.testing.assert_array_equal(grey.pixels(whole(), whole, 16), to_grey(colour.pixels(whole(), whole, 16)))
-    assert len(CLIENTS) == 14
+    assert len(CLIENTS) == 15

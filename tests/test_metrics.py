@@ -86,7 +86,7 @@ def test_the_terminal_names_the_majority_and_warns(capsys: pytest.CaptureFixture
     show_evaluation(of_confusion([[400, 0], [18, 2]]))
     out = capsys.readouterr().out
     assert "always answering a would be right on 95.24%" in out
-    assert "WARNING: the model does not beat the majority" in out
+    assert "WARNING: the model is not shown to beat the majority" in out
     assert "balanced accuracy 55.00%" in out
     show_evaluation(of_confusion([[400, 0], [2, 18]]))
     assert "WARNING" not in capsys.readouterr().out

@@ -726,5 +726,11 @@ def test_page_and_card_say_where_the_majority_is_not_beaten(few: int, beaten: bo
     said = np.where(np.arange(420) < 420 - few, 0, 1)
     facts = replace(read_run_facts(finished), evaluation=evaluate(np.eye(2)[said], labels, names), answers=None)
     for text in (render_page(facts), render_card(facts)):
-        assert ("does not beat the majority" in text) == (not beaten)
+        assert ("not shown to beat the majority" in text) == (not beaten)
         assert "95.24%" in text or "95.2%" in text
+
+
+def test_each_item_of_the_model_card_has_a_line(finished: Run) -> None:
+    card = render_card(read_run_facts(finished))
+    assert "- Head: " in card
+    assert not re.findall(r"^- .*[^ \n]- [A-Z].*$", card, re.MULTILINE)

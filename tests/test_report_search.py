@@ -205,9 +205,9 @@ def test_a_file_that_gains_is_recommended_where_images_are_too_few_to_tell() -> 
     phone, *_ = recommend(tuple((files | {gains.name: gains}).values()))
     assert phone.file is gains
     assert phone.why == (
-        "The fastest TFLite file, 2.0 ms an image on one thread here, the smallest, 3.0 MB in the app. On these 400 "
-        "images it gains 1.70 points; they are too few to show that it holds: it may lose at most 0.60 points of "
-        "accuracy (95%)."
+        "The fastest TFLite file that qualifies, 2.0 ms an image on one thread here, the smallest, 3.0 MB in the app. "
+        "On these 400 images it gains 1.70 points; they are too few to show that it holds: it may lose at most 0.60 "
+        "points of accuracy (95%)."
     )
     loses = losing(gains, 0.001, 0.03)
     assert names(tuple((files | {gains.name: loses}).values()))[0] == "model_fp16.tflite"

@@ -229,8 +229,11 @@ def test_a_format_that_was_not_exported_is_a_wrong_call(run: Run) -> None:
     stored = json.loads((run.path / "export" / "manifest.json").read_text())
     stored["artefacts"] = [entry for entry in stored["artefacts"] if entry["format"] == "onnx"]
     (run.path / "export" / "manifest.json").write_text(json.dumps(stored))
-    with pytest.raises(UnfreezeError, match=r"model\.tflite, .* was not exported, only model\.onnx"):
+    with pytest.raises(UnfreezeError, match=r"model\.tflite, .* was not exported, only model\.onnx") as raised:
         verify(run, formats=("tflite",))
+    assert str(raised.value).endswith(f"`unfreeze export {run.path} --formats tflite` adds it")
+    with pytest.raises(UnfreezeError, match=r"unfreeze export .* --precisions int16x8` adds it"):
+        verify(run, precisions=("int16x8",))
     assert len(verify(run, measure=answering(model_answers(run)))) == 3
 
 

@@ -40,9 +40,9 @@ def majority_words(evaluation: Evaluation) -> str:
         return ""
     name, share = evaluation.majority
     return (
-        f"the model does not beat the majority: always answering {one_line(name)} is right on {share:.1%} of these "
-        f"{evaluation.images:,} images, the model on {evaluation.accuracy:.1%}; its balanced accuracy is "
-        f"{evaluation.balanced_accuracy:.1%}"
+        f"the model is not shown to beat the majority: always answering {one_line(name)} is right on {share:.2%} of "
+        f"these {evaluation.images:,} images, the model on {evaluation.accuracy:.2%}; its balanced accuracy is "
+        f"{evaluation.balanced_accuracy:.2%}"
     )
 
 

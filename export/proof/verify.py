@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -131,9 +132,11 @@ def chosen_artefacts(
     asked = [variant.name for variant in choose_written_variants(formats, precisions)]
     there = [artefact.name for artefact in manifest.artefacts]
     if not {*asked} & {*there, *manifest.failed}:
+        options = [("--formats", formats), ("--precisions", precisions)]
+        given = "".join(f" {name} {','.join(values)}" for name, values in options if values)
         raise UnfreezeError(
             f"{', '.join(asked)} was not exported, only {', '.join(there) or 'nothing'}; "
-            f"`unfreeze export {manifest.folder.parent}` adds it"
+            f"`unfreeze export {quote(str(manifest.folder.parent))}{given}` adds it"
         )
     return [artefact for artefact in manifest.artefacts if artefact.name in asked]
 

@@ -97,7 +97,9 @@ def _phone(candidates: Sequence[ExportedFile]) -> Recommendation:
     reasons = []
     if (time := chosen.milliseconds()) is not None:
         fastest = all(time <= (file.milliseconds() or time) for file in others)
-        standing = "the fastest TFLite file" if fastest else "among the fastest TFLite files"
+        standing = (
+            "the fastest TFLite file that qualifies" if fastest else "among the fastest TFLite files that qualify"
+        )
         reasons.append(
             f"{standing}, {time:.1f} ms an image on one thread here"
             if others

@@ -163,9 +163,12 @@ def exports_verdict(facts: RunFacts) -> str:
 def margins_words(facts: RunFacts) -> str:
     """The margin that the bounds have to be within, as the end of a sentence. If files have different margins, it
     refers to the margin of each, which the table shows in a column."""
+    repeats = (
+        "" if all(file.precision != "float32" for file in facts.files) else " (float32: it repeats every probability)"
+    )
     if len(facts.margins) == 1:
-        return f"which has to be within {100 * facts.margins[0]:.2f} points"
-    return "which has to be within the file's own margin"
+        return f"which has to be within {100 * facts.margins[0]:.2f} points{repeats}"
+    return f"which has to be within the file's own margin{repeats}"
 
 
 def evidence_sentences(facts: RunFacts) -> tuple[str, ...]:
@@ -210,8 +213,8 @@ def search_conclusions(found: Sequence[Effect]) -> str:
             f"trials: no effect is shown, which does not mean that there is none."
         )
     for effect in too_few:
-        few = f"{effect.trials} trial{'s' if effect.trials != 1 else ''}"
-        sentences.append(f"{effect.label.capitalize()}: {few} that trained equally long are too few to tell.")
+        few = f"{effect.trials} trials that trained equally long are" if effect.trials != 1 else "1 trial is"
+        sentences.append(f"{effect.label.capitalize()}: {few} too few to tell.")
     return " ".join(sentences)
 
 
