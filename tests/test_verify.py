@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import quote
 
@@ -25,7 +25,7 @@ from export.proof.parity import read_parities
 from export.proof.verify import verify
 from export.runtimes import worker
 from export.runtimes.cpu import instruction_sets
-from export.runtimes.measure import Measurement, Outcome, Task, measure
+from export.runtimes.measure import Measurement, Outcome, Task, Timing, measure
 from export.runtimes.runners import NoRuntimeError, load
 from export.settings import VerifySettings
 from export.variants import VARIANTS
@@ -337,6 +337,29 @@ def test_measured_in_processes_of_their_own(run: Run) -> None:
     assert not multiprocessing.active_children()
     assert good.memory_mb is not None
     assert 0 < good.memory_mb < 500
+
+
+def test_times_of_the_same_file_stay_where_it_is_verified_without_times(run: Run) -> None:
+    """The report chooses by them; of another file, or on another processor, they would say nothing."""
+    times = (Timing(1, 0.1, 2.0, 3.0, 1.0, 1.5),)
+    answers = model_answers(run)
+
+    def timed(tasks: Sequence[Task], **how: object) -> dict[Path, Outcome]:
+        return {task.path: Measurement(answers, timings=times) for task in tasks}
+
+    only = {"formats": ("onnx",), "precisions": ("float32",)}
+    verify(run, measure=timed)
+    (parity,) = verify(run, VerifySettings(threads=()), **only, measure=answering(answers))
+    assert parity.timings == ()  # what was measured now
+    assert {one.timings for one in read_parities(run.path / "parity.json")} == {times}
+    stored = json.loads((run.path / "parity.json").read_text())
+    for entry in stored:
+        entry["cpu"] = ["another"]
+    (run.path / "parity.json").write_text(json.dumps(stored))
+    verify(run, VerifySettings(threads=()), **only, measure=answering(answers))
+    found = {one.artefact.name: one.timings for one in read_parities(run.path / "parity.json")}
+    assert found.pop("model.onnx") == ()
+    assert set(found.values()) == {times}
 
 
 def test_a_process_that_dies_while_it_is_timed_costs_its_own_times_alone(run: Run) -> None:

@@ -76,7 +76,10 @@ def verify(
     parities = _with_divergences(run, parities, rows_of, pixels, progress)
     asked = {variant.name for variant in choose_written_variants(formats, precisions)}
     parities += [_unwritten(name, why) for name, why in manifest.failed.items() if name in asked]
-    write_parities(run.path / "parity.json", [*_earlier(run, manifest, parities), *parities])
+    stored = _stored(run)
+    write_parities(
+        run.path / "parity.json", [*_kept(run, manifest, parities, stored), *_with_earlier_times(parities, stored)]
+    )
     draw_flips(run.path / "plots", parities, pixels, reference)
     return parities
 
@@ -98,15 +101,28 @@ def _compared_on(
     return reference, Joined(arrays)
 
 
-def _earlier(run: Run, manifest: Manifest, parities: Sequence[Parity]) -> list[Parity]:
-    """The verdicts in parity.json on artefacts that were not run now and are still the same; the pictures of all other
+def _stored(run: Run) -> list[Parity]:
+    """The verdicts in parity.json; [] if it is damaged, as it is replaced."""
+    try:
+        return read_parities(run.path / "parity.json")
+    except UnfreezeError:
+        return []
+
+
+def _with_earlier_times(parities: Sequence[Parity], stored: Sequence[Parity]) -> list[Parity]:
+    """The same verdicts; one that was not timed has the times that the same file had on the same kind of processor."""
+    earlier = {(one.artefact.name, one.artefact.sha256, one.cpu): one.timings for one in stored}
+    return [
+        one if one.timings else replace(one, timings=earlier.get((one.artefact.name, one.artefact.sha256, one.cpu), ()))
+        for one in parities
+    ]
+
+
+def _kept(run: Run, manifest: Manifest, parities: Sequence[Parity], stored: Sequence[Parity]) -> list[Parity]:
+    """The stored verdicts on artefacts that were not run now and are still the same; the pictures of all other
     artefacts are removed."""
     now = {parity.artefact.name for parity in parities}
     there = {artefact.name: artefact.sha256 for artefact in manifest.artefacts if artefact.name not in now}
-    try:
-        stored = read_parities(run.path / "parity.json") if there else []
-    except UnfreezeError:
-        stored = []  # damaged: it is replaced
     kept = [parity for parity in stored if there.get(parity.artefact.name) == parity.artefact.sha256]
     names = {parity.artefact.name for parity in kept}
     for picture in (run.path / "plots").glob("flips_*.png"):
