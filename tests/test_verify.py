@@ -231,7 +231,7 @@ def test_a_format_that_was_not_exported_is_a_wrong_call(run: Run) -> None:
     (run.path / "export" / "manifest.json").write_text(json.dumps(stored))
     with pytest.raises(UnfreezeError, match=r"model\.tflite, .* was not exported, only model\.onnx") as raised:
         verify(run, formats=("tflite",))
-    assert str(raised.value).endswith(f"`unfreeze export {run.path} --formats tflite` adds it")
+    assert str(raised.value).endswith(f"`unfreeze export {quote(str(run.path))} --formats tflite` adds it")
     with pytest.raises(UnfreezeError, match=r"unfreeze export .* --precisions int16x8` adds it"):
         verify(run, precisions=("int16x8",))
     assert len(verify(run, measure=answering(model_answers(run)))) == 3
