@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
@@ -75,6 +76,28 @@ def finished(tiny: str, pictures: Path, tmp_path_factory: pytest.TempPathFactory
     export(run)
     verify(run, VerifySettings(threads=()))
     return run
+
+
+@pytest.fixture
+def export_folder(finished: Run) -> Path:
+    """The exported files of the finished run. Copy what is changed."""
+    return finished.path / "export"
+
+
+@pytest.fixture
+def unseen_images(finished: Run) -> np.ndarray:
+    """uint8 [N, S, S, 3]: the test part of the finished run."""
+    from toolkit.training.batches import load_part
+
+    return np.asarray(load_part(finished, "test").images)
+
+
+@pytest.fixture
+def unseen_answers(finished: Run, unseen_images: np.ndarray) -> np.ndarray:
+    """float32 [N, C]: what its Keras model answers to them."""
+    from toolkit.training.model_file import load_model
+
+    return load_model(finished).predict(unseen_images, verbose=0)
 
 
 @pytest.fixture(scope="session")

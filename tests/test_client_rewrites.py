@@ -25,39 +25,25 @@ from export.runtimes.tensors import tensors
 from export.settings import Conversion, ExportSettings, VerifySettings
 from export.write import export
 from toolkit.run import Run, load_run
-from toolkit.training.batches import load_part
-from toolkit.training.model_file import load_model
-
-
-@pytest.fixture
-def folder(finished: Run) -> Path:
-    return finished.path / "export"
-
-
-@pytest.fixture
-def images(finished: Run) -> np.ndarray:
-    return np.asarray(load_part(finished, "test").images)
-
-
-@pytest.fixture
-def expected(finished: Run, images: np.ndarray) -> np.ndarray:
-    return load_model(finished).predict(images, verbose=0)
-
 
 # TFLite
 
 
-def test_int8_tflite_turns_logits_into_floats_before_the_softmax(folder: Path, images: np.ndarray) -> None:
+def test_int8_tflite_turns_logits_into_floats_before_the_softmax(
+    export_folder: Path, unseen_images: np.ndarray
+) -> None:
     """Behind it, a probability could take 256 values only."""
     kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(
-        str(folder / "model_int8.tflite"), experimental_preserve_all_tensors=True, experimental_op_resolver_type=kernels
+        str(export_folder / "model_int8.tflite"),
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=kernels,
     )
     interpreter.allocate_tensors()
     *_, dense, dequantise, softmax = interpreter._get_ops_details()
     assert [one["op_name"] for one in (dense, dequantise, softmax)] == ["FULLY_CONNECTED", "DEQUANTIZE", "SOFTMAX"]
     (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
-    for image in images:
+    for image in unseen_images:
         interpreter.set_tensor(entry["index"], image[np.newaxis])
         interpreter.invoke()
         logits = interpreter.get_tensor(dequantise["outputs"][0])
@@ -70,7 +56,7 @@ def test_int8_tflite_turns_logits_into_floats_before_the_softmax(folder: Path, i
 
 
 def test_a_file_for_a_gpu_takes_floats_and_answers_as_the_model_does(
-    finished: Run, images: np.ndarray, expected: np.ndarray, tmp_path: Path
+    finished: Run, unseen_images: np.ndarray, unseen_answers: np.ndarray, tmp_path: Path
 ) -> None:
     run = load_run(Path(shutil.copytree(finished.path, tmp_path / "run")))
     export(run, ExportSettings(formats=("tflite",), precisions=("float16_gpu",)))
@@ -80,9 +66,9 @@ def test_a_file_for_a_gpu_takes_floats_and_answers_as_the_model_does(
     assert (entry["dtype"], entry["shape"].tolist(), result["dtype"]) == (np.float32, [1, 32, 32, 3], np.float32)
     operators = {one["op_name"] for one in interpreter._get_ops_details()}
     assert not operators & {"CAST", "QUANTIZE"}, "a GPU delegate takes no integers"
-    answer = interpreter.get_signature_runner()(image=images.astype(np.float32))["probabilities"]
-    np.testing.assert_allclose(answer, expected, atol=0.01)
-    np.testing.assert_allclose(load(path).predict(images), answer, atol=1e-6)
+    answer = interpreter.get_signature_runner()(image=unseen_images.astype(np.float32))["probabilities"]
+    np.testing.assert_allclose(answer, unseen_answers, atol=0.01)
+    np.testing.assert_allclose(load(path).predict(unseen_images), answer, atol=1e-6)
     (parity,) = verify(run, VerifySettings(threads=()), precisions=["float16_gpu"])
     assert parity.flips == ()
     check = [sys.executable, "check.py", "../model_fp16_gpu.tflite"]
@@ -100,24 +86,26 @@ def test_the_last_layer_stays_in_float_where_it_is_asked_for(finished: Run, tmp_
 
 
 @pytest.mark.parametrize("name", ["model.tflite", "model_dynamic.tflite", "model_int8.tflite", "model_int8.onnx"])
-def test_plain_kernels_are_those_that_keep_every_tensor(name: str, folder: Path, images: np.ndarray) -> None:
+def test_plain_kernels_are_those_that_keep_every_tensor(
+    name: str, export_folder: Path, unseen_images: np.ndarray
+) -> None:
     """Which neither XNNPACK nor onnxruntime's fusions do."""
-    alone = [tensors(folder / name, image[np.newaxis])[-1].value for image in images[:4]]
-    np.testing.assert_array_equal(predict_plainly(folder / name, images[:4]), np.concatenate(alone))
+    alone = [tensors(export_folder / name, image[np.newaxis])[-1].value for image in unseen_images[:4]]
+    np.testing.assert_array_equal(predict_plainly(export_folder / name, unseen_images[:4]), np.concatenate(alone))
 
 
-def test_images_of_another_size_are_refused(folder: Path) -> None:
+def test_images_of_another_size_are_refused(export_folder: Path) -> None:
     with pytest.raises(Exception, match="32, 32"):
-        load(folder / "model_int8.tflite").predict(np.zeros((2, 40, 40, 3), np.uint8))
+        load(export_folder / "model_int8.tflite").predict(np.zeros((2, 40, 40, 3), np.uint8))
 
 
-def test_what_our_own_file_says_of_pixels_wins(finished: Run, images: np.ndarray, tmp_path: Path) -> None:
+def test_what_our_own_file_says_of_pixels_wins(finished: Run, unseen_images: np.ndarray, tmp_path: Path) -> None:
     """`--pixels` of `verify --reference` is meant for the reference."""
     run = load_run(Path(shutil.copytree(finished.path, tmp_path / "run")))
     export(run, ExportSettings(formats=("tflite",), precisions=("float16_gpu",)))
     path = run.path / "export" / "model_fp16_gpu.tflite"
-    got = load(path, conversion=Conversion(pixels="-1..1")).predict(images)
-    np.testing.assert_array_equal(got, load(path).predict(images))
+    got = load(path, conversion=Conversion(pixels="-1..1")).predict(unseen_images)
+    np.testing.assert_array_equal(got, load(path).predict(unseen_images))
 
 
 # ONNX
@@ -197,8 +185,8 @@ def test_zero_points_that_say_nothing_are_left_out(zeros: list[int], same: bool)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model_fp16.onnx", "model_int8.onnx"])
-def test_no_file_has_what_some_clients_refuse(name: str, folder: Path) -> None:
-    graph = onnx.load(folder / name).graph
+def test_no_file_has_what_some_clients_refuse(name: str, export_folder: Path) -> None:
+    graph = onnx.load(export_folder / name).graph
     kinds = {node.op_type for node in graph.node}
     assert not kinds & {"Gemm", "BatchNormalization", "Pad"}, "OpenCV, tract, ncnn"
     constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
@@ -211,14 +199,14 @@ def test_no_file_has_what_some_clients_refuse(name: str, folder: Path) -> None:
     assert idle == []
 
 
-def test_opencv_answers_as_onnxruntime_does(folder: Path, images: np.ndarray) -> None:
+def test_opencv_answers_as_onnxruntime_does(export_folder: Path, unseen_images: np.ndarray) -> None:
     """By its own decoder of ONNX files and its own kernels."""
     cv2 = pytest.importorskip("cv2")
     if int(cv2.__version__.partition(".")[0]) < 5:
         pytest.skip("OpenCV before 5 has another reader of ONNX files, which takes no uint8")
     for name, tolerance in (("model.onnx", 1e-4), ("model_int8.onnx", 0.15)):
-        net, found = cv2.dnn.readNetFromONNX(str(folder / name)), []
-        for image in images:
+        net, found = cv2.dnn.readNetFromONNX(str(export_folder / name)), []
+        for image in unseen_images:
             net.setInput(image[np.newaxis], "image")
             found.append(net.forward()[0].copy())
-        np.testing.assert_allclose(found, load(folder / name).predict(images), atol=tolerance)
+        np.testing.assert_allclose(found, load(export_folder / name).predict(unseen_images), atol=tolerance)

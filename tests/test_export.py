@@ -36,37 +36,22 @@ from toolkit.training.batches import load_part
 from toolkit.training.model_file import load_model
 
 
-@pytest.fixture
-def folder(finished: Run) -> Path:
-    return finished.path / "export"
-
-
-@pytest.fixture
-def images(finished: Run) -> np.ndarray:
-    return np.asarray(load_part(finished, "test").images)
-
-
-@pytest.fixture
-def expected(finished: Run, images: np.ndarray) -> np.ndarray:
-    return load_model(finished).predict(images, verbose=0)
-
-
-def test_the_manifest_says_what_is_there(folder: Path) -> None:
-    manifest = read_manifest(folder)
+def test_the_manifest_says_what_is_there(export_folder: Path) -> None:
+    manifest = read_manifest(export_folder)
     assert [(a.name, a.format, a.precision) for a in manifest.artefacts] == [
         (variant.name, variant.format, variant.precision) for variant in VARIANTS
     ]
     for artefact in manifest.artefacts:
-        assert digest(folder / artefact.name) == artefact.sha256
+        assert digest(export_folder / artefact.name) == artefact.sha256
         if artefact.format != "saved_model":
-            assert artefact.bytes == (folder / artefact.name).stat().st_size
-    assert (folder / "labels.txt").read_text().split() == ["dots", "stripes"]
+            assert artefact.bytes == (export_folder / artefact.name).stat().st_size
+    assert (export_folder / "labels.txt").read_text().split() == ["dots", "stripes"]
     assert not manifest.failed
 
 
-def test_int8_is_calibrated_on_training_images_only_and_says_on_which(folder: Path, finished: Run) -> None:
+def test_int8_is_calibrated_on_training_images_only_and_says_on_which(export_folder: Path, finished: Run) -> None:
     training = set(finished.images.select("train").paths)
-    for artefact in read_manifest(folder).artefacts:
+    for artefact in read_manifest(export_folder).artefacts:
         if artefact.precision != "int8":
             assert (artefact.calibration, artefact.attempts) == ((), ())
             continue
@@ -75,42 +60,44 @@ def test_int8_is_calibrated_on_training_images_only_and_says_on_which(folder: Pa
         assert artefact.attempts[0]["step"] == "min-max calibration"
 
 
-def test_the_reference_is_the_models_answers(folder: Path, finished: Run, expected: np.ndarray) -> None:
-    reference = read_reference(read_manifest(folder)).only("test")
-    np.testing.assert_allclose(reference.probabilities, expected, atol=1e-6)
+def test_the_reference_is_the_models_answers(export_folder: Path, finished: Run, unseen_answers: np.ndarray) -> None:
+    reference = read_reference(read_manifest(export_folder)).only("test")
+    np.testing.assert_allclose(reference.probabilities, unseen_answers, atol=1e-6)
     assert reference.paths == finished.images.select("test").paths
 
 
-def test_onnx_by_onnxruntime_alone(folder: Path, images: np.ndarray, expected: np.ndarray) -> None:
-    session = onnxruntime.InferenceSession(folder / "model.onnx")
+def test_onnx_by_onnxruntime_alone(export_folder: Path, unseen_images: np.ndarray, unseen_answers: np.ndarray) -> None:
+    session = onnxruntime.InferenceSession(export_folder / "model.onnx")
     (entry,), (result,) = session.get_inputs(), session.get_outputs()
     assert (entry.name, entry.type, entry.shape) == ("image", "tensor(uint8)", ["batch", 32, 32, 3])
     assert (result.name, result.type, result.shape) == ("probabilities", "tensor(float)", ["batch", 2])
-    for count in (1, 3, len(images)):
-        (answer,) = session.run(None, {"image": images[:count]})
-        np.testing.assert_allclose(answer, expected[:count], atol=1e-5)
+    for count in (1, 3, len(unseen_images)):
+        (answer,) = session.run(None, {"image": unseen_images[:count]})
+        np.testing.assert_allclose(answer, unseen_answers[:count], atol=1e-5)
     description = json.loads(session.get_modelmeta().custom_metadata_map["unfreeze"])
     assert description["class_names"] == ["dots", "stripes"]
 
 
-def test_tflite_by_litert_alone(folder: Path, images: np.ndarray, expected: np.ndarray) -> None:
-    runner = Interpreter(str(folder / "model.tflite")).get_signature_runner()
+def test_tflite_by_litert_alone(export_folder: Path, unseen_images: np.ndarray, unseen_answers: np.ndarray) -> None:
+    runner = Interpreter(str(export_folder / "model.tflite")).get_signature_runner()
     for count in (1, 3):
-        answer = runner(image=images[:count])["probabilities"]
-        np.testing.assert_allclose(answer, expected[:count], atol=1e-5)
+        answer = runner(image=unseen_images[:count])["probabilities"]
+        np.testing.assert_allclose(answer, unseen_answers[:count], atol=1e-5)
 
 
-def test_saved_model_by_tensorflow_alone(folder: Path, images: np.ndarray, expected: np.ndarray) -> None:
-    loaded = tf.saved_model.load(str(folder / "saved_model"))
+def test_saved_model_by_tensorflow_alone(
+    export_folder: Path, unseen_images: np.ndarray, unseen_answers: np.ndarray
+) -> None:
+    loaded = tf.saved_model.load(str(export_folder / "saved_model"))
     assert list(loaded.signatures) == ["serving_default"]
-    answer = loaded.signatures["serving_default"](image=tf.constant(images))["probabilities"]
-    np.testing.assert_allclose(answer.numpy(), expected, atol=1e-5)
+    answer = loaded.signatures["serving_default"](image=tf.constant(unseen_images))["probabilities"]
+    np.testing.assert_allclose(answer.numpy(), unseen_answers, atol=1e-5)
 
 
-def test_each_artefact_describes_itself(folder: Path) -> None:
-    common = read_manifest(folder).description
-    for artefact in read_manifest(folder).artefacts:
-        path = folder / artefact.name
+def test_each_artefact_describes_itself(export_folder: Path) -> None:
+    common = read_manifest(export_folder).description
+    for artefact in read_manifest(export_folder).artefacts:
+        path = export_folder / artefact.name
         if artefact.format == "onnx":
             properties = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
             assert set(properties) == {"unfreeze", "license"}
@@ -130,20 +117,20 @@ def test_each_artefact_describes_itself(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [variant.name for variant in VARIANTS if variant.format == "tflite"])
-def test_every_tflite_file_takes_and_gives_the_same(name: str, folder: Path, images: np.ndarray) -> None:
-    interpreter = Interpreter(str(folder / name))
+def test_every_tflite_file_takes_and_gives_the_same(name: str, export_folder: Path, unseen_images: np.ndarray) -> None:
+    interpreter = Interpreter(str(export_folder / name))
     (entry,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
     assert (entry["dtype"], entry["shape"].tolist()) == (np.uint8, [1, 32, 32, 3])
     assert entry["shape_signature"].tolist() == [1, 32, 32, 3]  # an open shape is refused by LiteRT's CompiledModel
     assert (entry["name"], result["name"]) == ("image", "probabilities")
     assert result["dtype"] == np.float32
-    answer = interpreter.get_signature_runner()(image=images)["probabilities"]
+    answer = interpreter.get_signature_runner()(image=unseen_images)["probabilities"]
     np.testing.assert_allclose(answer.sum(1), 1, atol=1e-5)
-    runner = Interpreter(str(folder / name)).get_signature_runner()
-    alone = [runner(image=image[np.newaxis])["probabilities"] for image in images]
+    runner = Interpreter(str(export_folder / name)).get_signature_runner()
+    alone = [runner(image=image[np.newaxis])["probabilities"] for image in unseen_images]
     np.testing.assert_array_equal(np.concatenate(alone), answer)
-    (artefact,) = (one for one in read_manifest(folder).artefacts if one.name == name)
-    assert artefact.runtime_at_least == read_tflite(folder / name).versions["runtime at least"]
+    (artefact,) = (one for one in read_manifest(export_folder).artefacts if one.name == name)
+    assert artefact.runtime_at_least == read_tflite(export_folder / name).versions["runtime at least"]
     assert tuple(map(int, artefact.runtime_at_least.split("."))) <= (2, 14, 0)  # the last that is called tflite-runtime
 
 
@@ -153,22 +140,26 @@ def kernels(path: Path) -> dict[str, dict]:
     return {tensor["name"]: tensor for tensor in details if len(tensor["shape"]) == 4 and tensor["shape"][1] == 3}
 
 
-def test_int8_tflite_is_integers_throughout_with_a_scale_for_each_channel(folder: Path) -> None:
-    details = Interpreter(str(folder / "model_int8.tflite")).get_tensor_details()
+def test_int8_tflite_is_integers_throughout_with_a_scale_for_each_channel(export_folder: Path) -> None:
+    details = Interpreter(str(export_folder / "model_int8.tflite")).get_tensor_details()
     kinds = {tensor["dtype"] for tensor in details if len(tensor["shape"]) == 4}
     assert kinds == {np.int8, np.uint8}
-    (entry,) = Interpreter(str(folder / "model_int8.tflite")).get_input_details()
+    (entry,) = Interpreter(str(export_folder / "model_int8.tflite")).get_input_details()
     assert entry["quantization"] == (1.0, 0)  # the pixels as they are
-    found = [tensor for tensor in kernels(folder / "model_int8.tflite").values() if tensor["dtype"] == np.int8]
+    found = [tensor for tensor in kernels(export_folder / "model_int8.tflite").values() if tensor["dtype"] == np.int8]
     assert len(found) == 3
     for tensor in found:
         assert len(tensor["quantization_parameters"]["scales"]) == tensor["shape"][0]
-    assert {t["dtype"] for t in kernels(folder / "model_fp16.tflite").values()} >= {np.float16}
-    assert {t["dtype"] for t in kernels(folder / "model_dynamic.tflite").values()} <= {np.int8, np.float32, np.float16}
+    assert {t["dtype"] for t in kernels(export_folder / "model_fp16.tflite").values()} >= {np.float16}
+    assert {t["dtype"] for t in kernels(export_folder / "model_dynamic.tflite").values()} <= {
+        np.int8,
+        np.float32,
+        np.float16,
+    }
 
 
-def test_int8_onnx_is_static_folded_per_channel_and_keeps_softmax(folder: Path) -> None:
-    graph = onnx.load(folder / "model_int8.onnx").graph
+def test_int8_onnx_is_static_folded_per_channel_and_keeps_softmax(export_folder: Path) -> None:
+    graph = onnx.load(export_folder / "model_int8.onnx").graph
     kinds = [node.op_type for node in graph.node]
     assert "BatchNormalization" not in kinds
     assert "DynamicQuantizeLinear" not in kinds
@@ -185,14 +176,16 @@ def test_int8_onnx_is_static_folded_per_channel_and_keeps_softmax(folder: Path) 
     assert softmax.output[0] == "probabilities"  # not rounded to 256 values
 
 
-def test_half_precision_onnx_halves_the_weights_and_keeps_its_ends(folder: Path, images: np.ndarray) -> None:
-    graph = onnx.load(folder / "model_fp16.onnx").graph
+def test_half_precision_onnx_halves_the_weights_and_keeps_its_ends(
+    export_folder: Path, unseen_images: np.ndarray
+) -> None:
+    graph = onnx.load(export_folder / "model_fp16.onnx").graph
     large = [t for t in graph.initializer if np.prod(t.dims) > 100]
     assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
-    session = onnxruntime.InferenceSession(folder / "model_fp16.onnx")
+    session = onnxruntime.InferenceSession(export_folder / "model_fp16.onnx")
     assert session.get_outputs()[0].type == "tensor(float)"
-    (answer,) = session.run(None, {"image": images})
-    (exact,) = onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"image": images})
+    (answer,) = session.run(None, {"image": unseen_images})
+    (exact,) = onnxruntime.InferenceSession(export_folder / "model.onnx").run(None, {"image": unseen_images})
     np.testing.assert_allclose(answer, exact, atol=5e-3)
     assert np.abs(answer - exact).max() > 0
 
@@ -256,11 +249,11 @@ def metadata_of(path: Path) -> bytes:
     return bytes(model.Buffers(entry.Buffer()).DataAsNumpy())
 
 
-def test_the_tflite_file_carries_labels_and_the_metadata_that_other_readers_expect(folder: Path) -> None:
-    content = (folder / "model.tflite").read_bytes()
+def test_the_tflite_file_carries_labels_and_the_metadata_that_other_readers_expect(export_folder: Path) -> None:
+    content = (export_folder / "model.tflite").read_bytes()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("labels.txt").decode().split() == ["dots", "stripes"]
-    assert metadata_of(folder / "model.tflite")[4:8] == b"M001"
+    assert metadata_of(export_folder / "model.tflite")[4:8] == b"M001"
 
 
 def test_only_the_variants_asked_for(finished: Run, tmp_path: Path) -> None:
