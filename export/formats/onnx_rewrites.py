@@ -66,12 +66,12 @@ def dense_biases(graph: onnx.ModelProto) -> set[str]:
 def drop_zero_points(graph: onnx.ModelProto) -> None:
     """Remove the zero points of weights and biases that are 0 throughout, which is what a missing one means: one byte
     for each channel of each layer."""
-    zeros = {one.name for one in graph.graph.initializer if not np.any(numpy_helper.to_array(one))}
-    constants = {one.name for one in graph.graph.initializer}
+    constants = {one.name: one for one in graph.graph.initializer}
     dropped = set()
     for node in graph.graph.node:
         of_constant = node.op_type == "DequantizeLinear" and node.input[0] in constants
-        if of_constant and len(node.input) == 3 and node.input[2] in zeros:
+        zeros = constants.get(node.input[2]) if of_constant and len(node.input) == 3 else None
+        if zeros is not None and not np.any(numpy_helper.to_array(zeros)):
             dropped.add(node.input.pop())
     dropped -= {name for node in graph.graph.node for name in node.input}
     kept = [one for one in graph.graph.initializer if one.name not in dropped]

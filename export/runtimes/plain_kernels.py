@@ -7,6 +7,7 @@ is seen from the two sets of kernels that a runtime has itself.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,13 +21,18 @@ def predict_plainly(path: Path, images: np.ndarray) -> np.ndarray:
         return (_onnx if path.suffix == ".onnx" else _tflite)(path, images)
 
 
-def _onnx(path: Path, images: np.ndarray) -> np.ndarray:
+def plain_session(model: Path | bytes) -> Any:
+    """An onnxruntime session of a model that fuses no operations."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+
+
+def _onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    session = plain_session(path)
     return np.concatenate([session.run(None, {INPUT: image[np.newaxis]})[0] for image in images])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from export.runtimes.kind import kind_of
 from export.runtimes.loaders.loaded import the_output
+from export.runtimes.plain_kernels import plain_session
 from toolkit.process.quiet import hushed
 
 
@@ -49,7 +50,6 @@ def _batches(images: np.ndarray, count: Any) -> Iterator[np.ndarray]:
 def _onnx(path: Path, images: np.ndarray, output: str | None) -> list[Tensor]:
     """The tensors, as added graph outputs. onnxruntime's optimisations are off: they would fuse operations."""
     import onnx
-    import onnxruntime
 
     model = onnx.load(path)
     ends = [end.name for end in model.graph.output]
@@ -57,12 +57,7 @@ def _onnx(path: Path, images: np.ndarray, output: str | None) -> list[Tensor]:
     names = [name for node in model.graph.node for name in node.output if name]
     known = {end.name for end in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0
-    )
+    session = plain_session(model.SerializeToString())
     order = [name for name in names if name != answer] + [answer]
     entry = session.get_inputs()[0]
 
